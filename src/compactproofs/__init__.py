@@ -1,0 +1,1 @@
+"""Certified bounds on the accuracy of small transformers."""
