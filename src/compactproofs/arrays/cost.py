@@ -1,0 +1,253 @@
+"""The cost reading: the same values, with every arithmetic operation counted.
+
+Convention (that of the paper): an elementwise operation costs 1 per output entry; a product of an a x b and a b x c
+matrix costs a c (2b - 1); a reduction, a running maximum or a sort over k entries costs k - 1 per slice.  Moving
+entries about is free.  Comparisons that decide and choices by a boolean mask are integer operations, counted apart.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Operations that checking takes: floating-point ones, and integer ones (comparisons, counting)."""
+
+    flops: int = 0
+    int_ops: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.flops + other.flops, self.int_ops + other.int_ops)
+
+
+@dataclass
+class _Account:
+    flops: int = 0
+    int_ops: int = 0
+    uses: set[Hashable] = field(default_factory=set)
+
+
+class Meter:
+    """Books operations on the step that is being computed, so that steps which proofs share are charged to each.
+
+    The cost of a step is its own operations and those of all steps that it used, each of these once.
+    """
+
+    def __init__(self) -> None:
+        self._accounts: dict[Hashable, _Account] = {}
+        self._open: list[_Account] = [_Account()]
+
+    def charge(self, flops: int = 0, int_ops: int = 0) -> None:
+        """Add operations to the step that is being computed."""
+        self._open[-1].flops += int(flops)
+        self._open[-1].int_ops += int(int_ops)
+
+    @contextmanager
+    def step(self, key: Hashable) -> Iterator[None]:
+        """Book what happens inside on the step `key`."""
+        account = self._accounts[key] = _Account()
+        self._open.append(account)
+        try:
+            yield
+        finally:
+            self._open.pop()
+
+    def use(self, key: Hashable) -> None:
+        """Note that the step being computed uses the step `key`."""
+        self._open[-1].uses.add(key)
+
+    def cost(self, key: Hashable) -> Cost:
+        """What the step `key` costs, with all that it uses, each once."""
+        seen: set[Hashable] = set()
+        todo = [key]
+        total = Cost()
+        while todo:
+            step = todo.pop()
+            if step not in seen:
+                seen.add(step)
+                account = self._accounts[step]
+                total += Cost(account.flops, account.int_ops)
+                todo.extend(account.uses)
+        return total
+
+
+class Counted(np.lib.mixins.NDArrayOperatorsMixin):
+    """An array of any reading whose operations are booked on a meter."""
+
+    __slots__ = ("inner", "meter")
+    __hash__ = None  # type: ignore[assignment]
+
+    def __init__(self, inner: Any, meter: Meter) -> None:
+        self.inner = inner
+        self.meter = meter
+
+    shape = property(lambda self: self.inner.shape)
+    ndim = property(lambda self: self.inner.ndim)
+    size = property(lambda self: self.inner.size)
+    dtype = property(lambda self: self.inner.dtype)
+
+    @property
+    def T(self) -> Counted:
+        """The transpose."""
+        return Counted(self.inner.T, self.meter)
+
+    def __repr__(self) -> str:
+        return f"Counted({self.inner!r})"
+
+    def __len__(self) -> int:
+        return len(self.inner)
+
+    def __getitem__(self, index: Any) -> Counted:
+        return Counted(self.inner[index], self.meter)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        raise TypeError("counted arrays are immutable; build a new one with np.where or np.concatenate")
+
+    def __bool__(self) -> bool:
+        raise TypeError("a counted array has no truth value; ask certainly_positive(...)")
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError("converting a counted array to a plain array would stop the counting")
+
+    __float__ = __int__ = __complex__ = __index__ = __iter__ = __contains__ = None
+
+    def sum(self, axis: int | None = None, keepdims: bool = False) -> Counted:
+        """Sum over one axis or all."""
+        return _reduction(np.sum)(self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: int | None = None, keepdims: bool = False) -> Counted:
+        """Maximum over one axis or all."""
+        return _reduction(np.max)(self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: int | None = None, keepdims: bool = False) -> Counted:
+        """Minimum over one axis or all."""
+        return _reduction(np.min)(self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: int, keepdims: bool = False) -> Counted:
+        """Mean over one axis: a sum and a division."""
+        total = self.sum(axis, keepdims)
+        self.meter.charge(flops=total.size)
+        return Counted(total.inner / float(self.shape[axis]), self.meter)
+
+    def reshape(self, *shape: Any) -> Counted:
+        """The same entries in another shape."""
+        return Counted(self.inner.reshape(*shape), self.meter)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Counted:
+        if kwargs.get("out") is not None or kwargs.get("where", True) is not True or kwargs.get("dtype") is not None:
+            raise TypeError("out=, where= and dtype= are not available on counted arrays")
+        if method == "__call__" and not kwargs and (ufunc in _ELEMENTWISE or ufunc is np.matmul):
+            operands = [_inner(x) for x in inputs]
+            with np.errstate(all="ignore"):
+                result = ufunc(*operands)
+            per_entry = 2 * operands[0].shape[-1] - 1 if ufunc is np.matmul else 1
+            self.meter.charge(flops=math.prod(result.shape) * per_entry)
+        elif method == "accumulate" and ufunc in (np.maximum, np.minimum):
+            axis = kwargs.get("axis", inputs[1] if len(inputs) > 1 else 0)
+            with np.errstate(all="ignore"):
+                result = ufunc.accumulate(self.inner, axis)
+            self.meter.charge(flops=_slices(self.shape, axis, less=1))
+        else:
+            raise TypeError(f"np.{ufunc.__name__} ({method}) is not available on counted arrays")
+        return Counted(result, self.meter)
+
+    def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Counted:
+        if func not in _FUNCTIONS:
+            raise TypeError(f"np.{getattr(func, '__name__', func)} is not available on counted arrays")
+        return _FUNCTIONS[func](*args, **kwargs)
+
+
+def _inner(x: Any) -> Any:
+    return x.inner if isinstance(x, Counted) else x if hasattr(x, "__array_ufunc__") else np.asarray(x)
+
+
+def _slices(shape: tuple[int, ...], axis: int | None, less: int = 0) -> int:
+    """Entries of an array of this shape, with `less` fewer along `axis`."""
+    size = math.prod(shape)
+    length = size if axis is None else shape[axis]
+    return size // length * (length - less) if length else 0
+
+
+def _reduction(func: Callable[..., Any]) -> Callable[..., Counted]:
+    def counted(a: Counted, axis: int | None = None, keepdims: bool = False) -> Counted:
+        with np.errstate(all="ignore"):
+            result = func(a.inner, axis=axis, keepdims=keepdims)
+        a.meter.charge(flops=_slices(a.shape, axis, less=1))
+        return Counted(result, a.meter)
+
+    return counted
+
+
+def _sort(a: Counted, axis: int = -1) -> Counted:
+    a.meter.charge(flops=_slices(a.shape, axis, less=1))
+    return Counted(np.sort(a.inner, axis=axis), a.meter)
+
+
+def _where(condition: Any, a: Any, b: Any) -> Counted:
+    if isinstance(condition, Counted):
+        raise TypeError("the condition of np.where must be a plain array of booleans")
+    meter: Meter = (a if isinstance(a, Counted) else b).meter
+    result = np.where(condition, _inner(a), _inner(b))
+    meter.charge(int_ops=math.prod(result.shape))
+    return Counted(result, meter)
+
+
+def _free(func: Callable[..., Any]) -> Callable[..., Counted]:
+    def counted(a: Counted, *args: Any, **kwargs: Any) -> Counted:
+        return Counted(func(a.inner, *args, **kwargs), a.meter)
+
+    return counted
+
+
+def _free_join(func: Callable[..., Any]) -> Callable[..., Counted]:
+    def counted(arrays: Any, axis: int = 0) -> Counted:
+        meter = next(a.meter for a in arrays if isinstance(a, Counted))
+        return Counted(func([_inner(a) for a in arrays], axis=axis), meter)
+
+    return counted
+
+
+_ELEMENTWISE = {
+    np.add,
+    np.subtract,
+    np.multiply,
+    np.divide,
+    np.negative,
+    np.absolute,
+    np.maximum,
+    np.minimum,
+    np.exp,
+    np.sqrt,
+}
+
+_FUNCTIONS: dict[Any, Callable[..., Counted]] = {
+    np.sum: _reduction(np.sum),
+    np.max: _reduction(np.max),
+    np.min: _reduction(np.min),
+    np.mean: Counted.mean,
+    np.where: _where,
+    np.sort: _sort,
+    np.concatenate: _free_join(np.concatenate),
+    np.stack: _free_join(np.stack),
+    **{
+        func: _free(func)
+        for func in (
+            np.reshape,
+            np.transpose,
+            np.swapaxes,
+            np.expand_dims,
+            np.squeeze,
+            np.broadcast_to,
+            np.diagonal,
+            np.take_along_axis,
+            np.flip,
+        )
+    },
+}

@@ -1,0 +1,1 @@
+"""Reusable bounds, each with its statement and proof; strategies are compositions of these."""

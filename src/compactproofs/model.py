@@ -1,0 +1,211 @@
+"""The model: a one-layer, one-head, attention-only transformer, read strictly from safetensors.
+
+With v = d_vocab, n = n_ctx, d = d_model, h = d_head and the query q = x_n at the last position,
+
+    logits(x) = (W_E[q] + W_pos[n]) W_U + sum_p a_p (W_E[x_p] + W_pos[p]) W_V W_O W_U
+    a         = softmax_p( (W_E[q] + W_pos[n]) W_Q W_K^T (W_E[x_p] + W_pos[p])^T / sqrt(h) )
+
+Weights are float32 or float64 numbers taken as exact reals.  Names and axes on disk are TransformerLens's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from compactproofs.files import write_atomically
+from compactproofs.untrusted import read_limited, strict_json
+
+MAX_FILE_BYTES = 2**28
+MAX_HEADER_BYTES = 2**20
+
+# Our name, the name on disk, the axes, and whether the disk has a leading axis for the single head.
+_WEIGHTS: dict[str, tuple[str, str, bool]] = {
+    "W_E": ("embed.W_E", "vd", False),
+    "W_pos": ("pos_embed.W_pos", "nd", False),
+    "W_Q": ("blocks.0.attn.W_Q", "dh", True),
+    "W_K": ("blocks.0.attn.W_K", "dh", True),
+    "W_V": ("blocks.0.attn.W_V", "dh", True),
+    "W_O": ("blocks.0.attn.W_O", "hd", True),
+    "W_U": ("unembed.W_U", "dv", False),
+}
+_BIASES = (*(f"blocks.0.attn.b_{letter}" for letter in "QKVO"), "unembed.b_U")
+_BUFFERS = ("blocks.0.attn.mask", "blocks.0.attn.IGNORE")
+_AXES = {"v": "d_vocab", "n": "n_ctx", "d": "d_model", "h": "d_head"}
+_SUPPORTED = "supported: one layer, one head, attention only, no LayerNorm, no biases, learned positions"
+
+
+class InvalidModel(ValueError):
+    """The file or arrays are not a model that this package supports; the message says what was found."""
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """Weights as float64 arrays, each holding exactly the number in the file.
+
+    Shapes: W_E (v, d), W_pos (n, d), W_Q, W_K, W_V (d, h), W_O (h, d), W_U (d, v).  Arrays are copied and frozen.
+    Raises InvalidModel for wrong shapes or types, for NaN and for infinity.
+    """
+
+    W_E: npt.NDArray[np.float64]
+    W_pos: npt.NDArray[np.float64]
+    W_Q: npt.NDArray[np.float64]
+    W_K: npt.NDArray[np.float64]
+    W_V: npt.NDArray[np.float64]
+    W_O: npt.NDArray[np.float64]
+    W_U: npt.NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        sizes: dict[str, tuple[int, str]] = {}
+        for name, (_, axes, _) in _WEIGHTS.items():
+            given = np.asarray(getattr(self, name))
+            if given.dtype not in (np.float32, np.float64):
+                raise InvalidModel(f"{name} has type {given.dtype}; weights must be float32 or float64")
+            if given.ndim != len(axes) or 0 in given.shape:
+                expected = ", ".join(_AXES[a] for a in axes)
+                raise InvalidModel(f"{name} has shape {given.shape}; expected ({expected}), all at least 1")
+            for axis, size in zip(axes, given.shape, strict=True):
+                known, source = sizes.setdefault(axis, (size, name))
+                if known != size:
+                    raise InvalidModel(f"{name} has {_AXES[axis]} = {size}, but {source} has {_AXES[axis]} = {known}")
+            if not np.isfinite(given).all():
+                raise InvalidModel(f"{name} contains NaN or infinity; a bound needs finite weights")
+            copy = given.astype(np.float64) + 0.0  # + 0.0 turns -0.0, the same real number, into 0.0
+            copy.flags.writeable = False
+            object.__setattr__(self, name, copy)
+        if self.d_vocab < 2:
+            raise InvalidModel("d_vocab is 1: with a single token there is no wrong answer to rule out")
+
+    d_vocab = property(lambda self: self.W_E.shape[0])
+    n_ctx = property(lambda self: self.W_pos.shape[0])
+    d_model = property(lambda self: self.W_E.shape[1])
+    d_head = property(lambda self: self.W_Q.shape[1])
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the weights as real numbers: float32 and float64 files of equal numbers agree.
+
+        SHA-256 over, for W_E, W_pos, W_Q, W_K, W_V, W_O, W_U in this order, the line "name rows columns" and a
+        newline in ASCII, then the entries row by row as little-endian float64, with zero always positive.
+        """
+        digest = hashlib.sha256()
+        for name in _WEIGHTS:
+            matrix = getattr(self, name)
+            digest.update(f"{name} {matrix.shape[0]} {matrix.shape[1]}\n".encode("ascii"))
+            digest.update(np.ascontiguousarray(matrix, dtype="<f8").tobytes())
+        return digest.hexdigest()
+
+    @classmethod
+    def from_state_dict(cls, tensors: Mapping[str, npt.NDArray[Any]]) -> Model:
+        """A model from arrays under TransformerLens names; refuses everything that the model class does not have."""
+        tensors = dict(tensors)
+        for name in list(tensors):
+            if name in _BUFFERS:
+                del tensors[name]
+            elif name in _BIASES:
+                bias = tensors.pop(name)
+                if not (bias == 0).all():
+                    raise InvalidModel(
+                        f"{name} is a non-zero bias (largest size {np.abs(bias).max():.3g}); {_SUPPORTED}"
+                    )
+        missing = [disk for disk, _, _ in _WEIGHTS.values() if disk not in tensors]
+        unknown = sorted(set(tensors) - {disk for disk, _, _ in _WEIGHTS.values()})
+        if unknown:
+            raise InvalidModel(f"found {_describe(unknown)}; {_SUPPORTED}")
+        if missing:
+            raise InvalidModel(
+                f"no tensor named {', '.join(missing)}; a TransformerLens state dict has all of "
+                f"{', '.join(disk for disk, _, _ in _WEIGHTS.values())}"
+            )
+        weights = {}
+        for name, (disk, _, has_head_axis) in _WEIGHTS.items():
+            weights[name] = tensors[disk]
+            if has_head_axis:
+                if weights[name].ndim != 3 or weights[name].shape[0] != 1:
+                    raise InvalidModel(
+                        f"{disk} has shape {weights[name].shape}; expected (1, rows, columns), where 1 is "
+                        f"the number of heads; {_SUPPORTED}"
+                    )
+                weights[name] = weights[name][0]
+        return cls(**weights)
+
+    def state_dict(self, dtype: npt.DTypeLike = np.float64) -> dict[str, npt.NDArray[Any]]:
+        """The weights under their TransformerLens names and axes.
+
+        Raises ValueError if `dtype` (float32 or float64) cannot hold them exactly.
+        """
+        tensors = {}
+        for name, (disk, _, has_head_axis) in _WEIGHTS.items():
+            matrix = getattr(self, name).astype(dtype)
+            if not (matrix == getattr(self, name)).all():
+                raise ValueError(
+                    f"{name} does not fit {np.dtype(dtype)} without rounding, which would change the model"
+                )
+            tensors[disk] = np.ascontiguousarray(matrix[None] if has_head_axis else matrix)
+        return tensors
+
+    def save(self, path: str | Path) -> None:
+        """Write the weights to a safetensors file (float32 if that is exact), atomically."""
+        try:
+            tensors = self.state_dict(np.float32)
+        except ValueError:
+            tensors = self.state_dict(np.float64)
+        write_atomically(Path(path), save(tensors))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Model:
+        """Read a model from a safetensors file.
+
+        Raises InvalidModel with the path and the reason, and OSError if the file cannot be read.
+        """
+        try:
+            return cls.from_state_dict(_read_tensors(read_limited(Path(path), MAX_FILE_BYTES)))
+        except ValueError as error:
+            raise InvalidModel(f"{path}: {error}") from error
+
+
+def _read_tensors(data: bytes) -> dict[str, npt.NDArray[Any]]:
+    """The tensors of a safetensors file whose header is small, free of duplicate names and within the file."""
+    if len(data) < 8:
+        raise InvalidModel(f"not a safetensors file: only {len(data)} bytes")
+    length = int.from_bytes(data[:8], "little")
+    if length > min(MAX_HEADER_BYTES, len(data) - 8):
+        raise InvalidModel(
+            f"not a whole safetensors file: its header claims {length} bytes of {len(data) - 8} that follow"
+        )
+    header = strict_json(data[8 : 8 + length])
+    if not isinstance(header, dict):
+        raise InvalidModel("not a safetensors file: the header is no JSON object")
+    for name, entry in header.items():
+        kind = entry.get("dtype") if isinstance(entry, dict) and name != "__metadata__" else "F32"
+        # Buffers may be of any type and are ignored; NumPy cannot read all types, so say what is wrong here.
+        if kind not in ("F32", "F64") and name not in _BUFFERS:
+            raise InvalidModel(f"{name} has type {kind}; weights must be F32 or F64 (convert and save them first)")
+    try:
+        return load(data)
+    except SafetensorError as error:
+        raise InvalidModel(f"not a valid safetensors file: {error}") from error
+
+
+def _describe(unknown: list[str]) -> str:
+    """What a state dict with these further tensors seems to be, in the user's words."""
+    kinds = {
+        "LayerNorm": [n for n in unknown if ".ln" in n or n.startswith("ln_") or "ln_final" in n],
+        "an MLP": [n for n in unknown if ".mlp." in n],
+        "further layers": [n for n in unknown if n.startswith("blocks.") and not n.startswith("blocks.0.")],
+    }
+    found = [f"{kind} ({names[0]})" for kind, names in kinds.items() if names]
+    rest = [n for n in unknown if not any(n in names for names in kinds.values())]
+    if rest:
+        more = f" and {len(rest) - 3} more" if len(rest) > 3 else ""
+        found.append(f"unknown tensors {', '.join(rest[:3])}{more}")
+    return ", ".join(found)

@@ -1,0 +1,53 @@
+"""What a proof strategy is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from compactproofs.model import Model
+    from compactproofs.workspace import Workspace
+
+Hints: TypeAlias = Mapping[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class HintSpec:
+    """The type and shape that a hint must have; nothing is assumed of its content."""
+
+    dtype: type[np.generic]
+    shape: tuple[int, ...]
+
+
+def no_hints(model: Model) -> dict[str, HintSpec]:
+    """For strategies that need none."""
+    return {}
+
+
+def no_limit(model: Model) -> None:
+    """For strategies whose check is always feasible."""
+
+
+@dataclass(frozen=True)
+class Strategy:
+    """A map from weights and hints to a number N of inputs that are certainly answered correctly.
+
+    The contract: for *every* model and *every* hints of the declared types and shapes, `bound` on a workspace with the
+    reading "check" returns an integer N with 0 <= N <= the number of inputs on which the label's logit is strictly
+    the largest, in exact arithmetic.  `theorem` names the statement and proof of this.
+    """
+
+    id: str
+    summary: str
+    theorem: str
+    complexity: str
+    bound: Callable[[Workspace, Hints], int]
+    unexplained_dimension: Callable[[Model], int]
+    hints: Callable[[Model], dict[str, HintSpec]] = no_hints
+    #: Why the check is infeasible for a model of this size, or None.
+    limit: Callable[[Model], str | None] = no_limit

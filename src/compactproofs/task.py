@@ -1,0 +1,42 @@
+"""Max-of-K: the inputs are the sequences of K = n_ctx tokens in 0 ... v-1, and the label is the largest token.
+
+Proofs certify whole classes of inputs; this file says how many inputs a class has.  All counts are Python integers:
+v^K exceeds 64 bits from v = 64, K = 11 on.
+"""
+
+from __future__ import annotations
+
+from math import comb
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from compactproofs.model import Model
+
+
+def total_inputs(model: Model) -> int:
+    """The number v^K of inputs."""
+    total: int = int(model.d_vocab) ** int(model.n_ctx)
+    return total
+
+
+def task_of(model: Model) -> dict[str, Any]:
+    """The task as certificates name it."""
+    return {"name": "max", "n_ctx": int(model.n_ctx), "d_vocab": int(model.d_vocab)}
+
+
+def sum_of_choices(choices: npt.NDArray[np.int64], positions: int, others: int) -> int:
+    """Sum over classes of C(positions, others) * choices^others, with 0^0 = 1.
+
+    A class of inputs fixes the query and the maximum m, puts copies of m in all but `others` of the first
+    `positions` = K - 1 places, and any of `choices` tokens in each of the rest.
+
+    `choices`: any shape, one non-negative entry per class.
+    """
+    sizes, classes = np.unique(choices, return_counts=True)
+    if sizes.size and sizes[0] < 0:
+        raise ValueError("a class cannot offer a negative number of tokens")
+    ways = comb(positions, others)
+    return sum(ways * int(size) ** others * int(number) for size, number in zip(sizes, classes, strict=True))
