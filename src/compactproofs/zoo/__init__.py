@@ -1,0 +1,104 @@
+"""The trained models that ship with the package, and a table of what is known about them.
+
+All were trained by `tools/build_zoo.py` with the recipe of arXiv 2406.11779: one layer, one head, attention only, on
+max-of-K. A name is a family and an experiment seed, such as `max-of-4/123`:
+
+- `max-of-4`: 151 seeds, K = 4, 64 tokens; the paper's main experiment
+- `max-of-5`, `max-of-10`, `max-of-20`: 5 seeds each, 64 tokens
+- `max-of-10-v128`: 5 seeds, K = 10, 128 tokens
+
+The accuracies in the table come from float64 arithmetic without error bounds: they are for comparison and
+prove nothing.
+"""
+
+import csv
+import difflib
+import functools
+import importlib.resources
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["UnknownModel", "ZooRow", "names", "path", "table"]
+
+
+class UnknownModel(ValueError):
+    """A name that no model of the zoo has. `name` is the name, `close` the names nearest to it."""
+
+    def __init__(self, name: str, close: list[str]) -> None:
+        self.name = name
+        self.close = close
+        hint = f"did you mean {' or '.join(close)}?" if close else "names look like max-of-4/123."
+        super().__init__(f"the zoo has no model {name!r}: {hint} compactproofs.zoo.names() lists all of them")
+
+
+@dataclass(frozen=True, slots=True)
+class ZooRow:
+    """One model: its task, its training, its accuracy.
+
+    `total` is the number of inputs, `d_vocab` to the power `n_ctx`. Either `exact_correct` is the number of them
+    that the model answers correctly, a tie being wrong, or `sampled_accuracy` is the share of correct answers on
+    `samples` uniform inputs; the other is None. `final_loss` is the mean loss of the last training batch, `sha256`
+    the hash of the file's bytes.
+    """
+
+    name: str
+    seed: int
+    n_ctx: int
+    d_vocab: int
+    d_model: int
+    d_head: int
+    steps: int
+    final_loss: float
+    exact_correct: int | None
+    total: int
+    sampled_accuracy: float | None
+    samples: int | None
+    sha256: str
+
+
+def table() -> list[ZooRow]:
+    """One row for each model, by family, then by seed."""
+    return list(_rows())
+
+
+def names() -> list[str]:
+    """The names of all models, in the order of the table."""
+    return [row.name for row in _rows()]
+
+
+def path(name: str) -> Path:
+    """The safetensors file of a model. Raises UnknownModel, which names the closest ones."""
+    known = names()
+    if name not in known:
+        raise UnknownModel(name, difflib.get_close_matches(name, known, n=3))
+    return _root() / "models" / f"{name}.safetensors"
+
+
+def _root() -> Path:
+    root = importlib.resources.files(__name__)
+    if not isinstance(root, Path):
+        raise RuntimeError("the zoo needs the package installed as files, not inside a zip archive")
+    return root
+
+
+@functools.cache
+def _rows() -> tuple[ZooRow, ...]:
+    with (_root() / "models.csv").open(newline="", encoding="utf-8") as stream:
+        return tuple(
+            ZooRow(
+                name=row["name"],
+                seed=int(row["seed"]),
+                n_ctx=int(row["n_ctx"]),
+                d_vocab=int(row["d_vocab"]),
+                d_model=int(row["d_model"]),
+                d_head=int(row["d_head"]),
+                steps=int(row["steps"]),
+                final_loss=float(row["final_loss"]),
+                exact_correct=int(row["exact_correct"]) if row["exact_correct"] else None,
+                total=int(row["total"]),
+                sampled_accuracy=float(row["sampled_accuracy"]) if row["sampled_accuracy"] else None,
+                samples=int(row["samples"]) if row["samples"] else None,
+                sha256=row["sha256"],
+            )
+            for row in csv.DictReader(stream)
+        )

@@ -1,0 +1,185 @@
+"""The zoo: every model is there, is what the table says, and is as good as the table says."""
+
+import dataclasses
+import hashlib
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import safetensors
+from safetensors.numpy import load_file
+
+from compactproofs import zoo
+
+ROWS = zoo.table()
+SOME_NAMES = [
+    "max-of-4/50",
+    "max-of-4/123",
+    "max-of-4/32382",
+    "max-of-5/123",
+    "max-of-10/123",
+    "max-of-10-v128/50",
+    "max-of-20/742",
+]
+
+
+def logits(weights: dict[str, npt.NDArray[np.float32]], tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """A plain forward pass at the last position in float64: tokens (B, K) to logits (B, v)."""
+    w_e, w_pos, w_u = (weights[name].astype(float) for name in ("embed.W_E", "pos_embed.W_pos", "unembed.W_U"))
+    q, k, v, o = (weights[f"blocks.0.attn.W_{letter}"][0].astype(float) for letter in "QKVO")
+    residual = w_e[tokens] + w_pos
+    scores = np.einsum("bh,bph->bp", residual[:, -1] @ q, residual @ k) / math.sqrt(q.shape[1])
+    pattern = np.exp(scores - scores.max(axis=1, keepdims=True))
+    pattern /= pattern.sum(axis=1, keepdims=True)
+    written = np.einsum("bp,bph->bh", pattern, residual @ v) @ o
+    return np.asarray((residual[:, -1] + written) @ w_u)
+
+
+def test_public_names() -> None:
+    """The public names are these and no others."""
+    assert zoo.__all__ == ["UnknownModel", "ZooRow", "names", "path", "table"]
+
+
+def test_no_torch() -> None:
+    """Neither the package nor the zoo imports PyTorch."""
+    code = "import sys; from compactproofs import zoo; zoo.path(zoo.names()[0]); sys.exit('torch' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_names() -> None:
+    """151 models of the main experiment and five of each other family, each name once."""
+    names = zoo.names()
+    families = [name.split("/")[0] for name in names]
+
+    assert len(set(names)) == len(names) == 171
+    assert {family: families.count(family) for family in families} == {
+        "max-of-4": 151,
+        "max-of-5": 5,
+        "max-of-10": 5,
+        "max-of-10-v128": 5,
+        "max-of-20": 5,
+    }
+
+
+def test_files_are_those_of_the_table() -> None:
+    """Each row has its file, and there is no other."""
+    models = zoo.path("max-of-4/123").parent.parent
+    files = {path.relative_to(models).with_suffix("").as_posix() for path in models.rglob("*") if path.is_file()}
+
+    assert files == set(zoo.names())
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_file(row: zoo.ZooRow) -> None:
+    """The file's bytes, shapes and metadata are those of the row."""
+    path = zoo.path(row.name)
+    weights = load_file(path)
+    v, n, d, h = row.d_vocab, row.n_ctx, row.d_model, row.d_head
+    with safetensors.safe_open(path, framework="numpy") as file:
+        about = json.loads(file.metadata()["compactproofs.training"])
+
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == row.sha256
+    assert {name: value.shape for name, value in weights.items()} == {
+        "embed.W_E": (v, d),
+        "pos_embed.W_pos": (n, d),
+        "blocks.0.attn.W_Q": (1, d, h),
+        "blocks.0.attn.W_K": (1, d, h),
+        "blocks.0.attn.W_V": (1, d, h),
+        "blocks.0.attn.W_O": (1, h, d),
+        "unembed.W_U": (d, v),
+    }
+    assert all(value.dtype == np.float32 and np.isfinite(value).all() for value in weights.values())
+    assert row.name.endswith(f"/{row.seed}")
+    assert about["seed"] == row.seed
+    assert about["final_loss"] == row.final_loss
+    assert about["config"] == {
+        "n_ctx": n,
+        "d_vocab": v,
+        "d_model": d,
+        "d_head": h,
+        "steps": row.steps,
+        "batch_size": 128,
+        "learning_rate": 0.001,
+        "weight_decay": 0.01,
+    }
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_row(row: zoo.ZooRow) -> None:
+    """Numbers are plausible, and there is either an exact count or a sampled accuracy."""
+    assert row.total == row.d_vocab**row.n_ctx
+    assert 0 < row.final_loss < 1
+    if row.exact_correct is None:
+        assert row.n_ctx > 4
+        assert row.samples == 1_000_000
+        assert row.sampled_accuracy is not None
+        assert 0.99 < row.sampled_accuracy <= 1
+    else:
+        assert row.samples is None
+        assert row.sampled_accuracy is None
+        assert 0.97 * row.total < row.exact_correct <= row.total
+
+
+def test_mean_accuracy_is_the_papers() -> None:
+    """The main experiment's accuracy is the published 0.9992 ± 0.0015 within three standard errors."""
+    accuracies = [row.exact_correct / row.total for row in ROWS if row.exact_correct is not None]
+
+    assert abs(float(np.mean(accuracies)) - 0.9992) < 3 * 0.0015 / math.sqrt(151)
+
+
+@pytest.mark.parametrize("name", SOME_NAMES)
+def test_accuracy_is_the_tables(name: str) -> None:
+    """A plain forward pass on other random inputs agrees with the table within five standard errors."""
+    row = next(row for row in ROWS if row.name == name)
+    accuracy = row.exact_correct / row.total if row.exact_correct is not None else row.sampled_accuracy
+    assert accuracy is not None
+    inputs = np.random.default_rng(7).integers(row.d_vocab, size=(40_000, row.n_ctx))
+    output = logits(load_file(zoo.path(name)), inputs)
+    labels = inputs.max(axis=1)
+    at_label = output[np.arange(len(inputs)), labels]
+    correct = np.count_nonzero(output >= at_label[:, None], axis=1) == 1
+
+    assert abs(correct.mean() - accuracy) < 5 * math.sqrt(accuracy * (1 - accuracy) / len(inputs)) + 5 / len(inputs)
+
+
+def test_path_is_a_file() -> None:
+    """A path is a plain path to an existing file."""
+    path = zoo.path("max-of-10-v128/123")
+
+    assert isinstance(path, Path)
+    assert path.is_file()
+
+
+@pytest.mark.parametrize(
+    ("name", "close", "text"),
+    [
+        ("max-of-4/0123", "max-of-4/123", "'max-of-4/0123': did you mean "),
+        ("max_of_20/50", "max-of-20/50", "did you mean "),
+        ("../../secret", None, "names look like max-of-4/123"),
+        ("", None, "names look like max-of-4/123"),
+    ],
+)
+def test_unknown_names(name: str, close: str | None, text: str) -> None:
+    """An unknown name is a ValueError that lists close ones."""
+    with pytest.raises(zoo.UnknownModel) as caught:
+        zoo.path(name)
+
+    assert isinstance(caught.value, ValueError)
+    assert caught.value.name == name
+    assert text in str(caught.value)
+    assert "compactproofs.zoo.names()" in str(caught.value)
+    assert (close in caught.value.close) if close else not caught.value.close
+
+
+def test_tables_are_independent() -> None:
+    """Changing a returned list changes no later one, and rows cannot be changed."""
+    zoo.table().clear()
+
+    assert len(zoo.table()) == 171
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        zoo.table()[0].seed = 1  # type: ignore[misc]
