@@ -12,7 +12,6 @@ counted over all inputs; for longer ones the accuracy over a fixed random sample
 
 import argparse
 import csv
-import hashlib
 import io
 import itertools
 import math
@@ -28,6 +27,7 @@ from safetensors.numpy import load_file
 
 from compactproofs import zoo
 from compactproofs.files import write_atomically
+from compactproofs.model import Model
 from compactproofs.training import TrainingConfig, train
 from compactproofs.training.runner import read_metadata
 
@@ -157,13 +157,8 @@ def evaluate(family: str, seed: int, path: Path) -> zoo.ZooRow:
         total=config.d_vocab**config.n_ctx,
         sampled_accuracy=sampled,
         samples=samples,
-        sha256=sha256(path),
+        model_sha256=Model.load(path).sha256,
     )
-
-
-def sha256(path: Path) -> str:
-    """The hash of a file's bytes, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def write_table(path: Path, rows: dict[str, zoo.ZooRow]) -> None:
@@ -212,7 +207,7 @@ def main() -> None:
             waiting = []
             for seed in seeds:
                 name, path = f"{family}/{seed}", directory / f"{seed}.safetensors"
-                if name not in rows or rows[name].sha256 != sha256(path):
+                if name not in rows or rows[name].model_sha256 != Model.load(path).sha256:
                     waiting.append(pool.submit(evaluate, family, seed, path))
             for done in as_completed(waiting):
                 row = done.result()

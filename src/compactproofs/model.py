@@ -25,6 +25,8 @@ from safetensors.numpy import load, save
 from compactproofs.files import write_atomically
 from compactproofs.untrusted import read_limited, strict_json
 
+FloatArray = np.ndarray[tuple[int, int], np.dtype[np.float64]]
+
 MAX_FILE_BYTES = 2**28
 MAX_HEADER_BYTES = 2**20
 
@@ -56,13 +58,13 @@ class Model:
     Raises InvalidModel for wrong shapes or types, for NaN and for infinity.
     """
 
-    W_E: npt.NDArray[np.float64]
-    W_pos: npt.NDArray[np.float64]
-    W_Q: npt.NDArray[np.float64]
-    W_K: npt.NDArray[np.float64]
-    W_V: npt.NDArray[np.float64]
-    W_O: npt.NDArray[np.float64]
-    W_U: npt.NDArray[np.float64]
+    W_E: FloatArray
+    W_pos: FloatArray
+    W_Q: FloatArray
+    W_K: FloatArray
+    W_V: FloatArray
+    W_O: FloatArray
+    W_U: FloatArray
 
     def __post_init__(self) -> None:
         sizes: dict[str, tuple[int, str]] = {}
@@ -85,10 +87,25 @@ class Model:
         if self.d_vocab < 2:
             raise InvalidModel("d_vocab is 1: with a single token there is no wrong answer to rule out")
 
-    d_vocab = property(lambda self: self.W_E.shape[0])
-    n_ctx = property(lambda self: self.W_pos.shape[0])
-    d_model = property(lambda self: self.W_E.shape[1])
-    d_head = property(lambda self: self.W_Q.shape[1])
+    @property
+    def d_vocab(self) -> int:
+        """The number of tokens, v."""
+        return self.W_E.shape[0]
+
+    @property
+    def n_ctx(self) -> int:
+        """The length of an input, n = K."""
+        return self.W_pos.shape[0]
+
+    @property
+    def d_model(self) -> int:
+        """The width of the residual stream, d."""
+        return self.W_E.shape[1]
+
+    @property
+    def d_head(self) -> int:
+        """The width of the head, h."""
+        return self.W_Q.shape[1]
 
     @cached_property
     def sha256(self) -> str:

@@ -6,20 +6,18 @@ v^K exceeds 64 bits from v = 64, K = 11 on.
 
 from __future__ import annotations
 
-from math import comb
-from typing import TYPE_CHECKING, Any
+import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from compactproofs.model import Model
+from compactproofs.model import Model
 
 
 def total_inputs(model: Model) -> int:
     """The number v^K of inputs."""
-    total: int = int(model.d_vocab) ** int(model.n_ctx)
-    return total
+    return math.prod([model.d_vocab] * model.n_ctx)
 
 
 def task_of(model: Model) -> dict[str, Any]:
@@ -38,5 +36,5 @@ def sum_of_choices(choices: npt.NDArray[np.int64], positions: int, others: int) 
     sizes, classes = np.unique(choices, return_counts=True)
     if sizes.size and sizes[0] < 0:
         raise ValueError("a class cannot offer a negative number of tokens")
-    ways = comb(positions, others)
+    ways = math.comb(positions, others)
     return sum(ways * int(size) ** others * int(number) for size, number in zip(sizes, classes, strict=True))

@@ -64,21 +64,14 @@ def count_by_enumeration(work: Workspace, terms: Array, query: int) -> Enumerate
     except OverflowError:
         return Enumerated(0, sum(prod(map(len, box)) for box in boxes))
     certain = 0
-    between: list[IntArray] = [np.zeros((0, n - 1), np.int64)]
+    between = [np.zeros((0, n - 1), np.int64)]
     for box in boxes:
-        for prefix, sums in _blocks(work, low, query, box):
+        for start, sums in _blocks(work, low, query, box):
             least = sums.min(axis=0)
             certain += int(np.count_nonzero(least > 0))
             unsure = np.flatnonzero((least > -gap) & (least <= 0))
             if unsure.size:
-                rest = box[len(prefix) :]
-                tails = (
-                    np.stack(np.unravel_index(unsure, [len(r) for r in rest]), axis=1)
-                    if rest
-                    else unsure[:, None][:, :0]
-                )
-                tails = tails + [r.start for r in rest]
-                between.append(np.hstack([np.broadcast_to(prefix, (len(tails), len(prefix))), tails]).astype(np.int64))
+                between.append(_tokens(box, start + unsure))
             work.meter.charge(flops=sums.size - least.size, int_ops=2 * least.size)
     inputs = np.concatenate(between)
     confirmed = _confirm(terms, inputs[:_MAX_UNDECIDED], query)
@@ -102,8 +95,11 @@ def _integer_terms(work: Workspace, terms: Array) -> tuple[npt.NDArray[np.int32]
 
 def _blocks(
     work: Workspace, low: npt.NDArray[np.int32], query: int, box: Box
-) -> Iterator[tuple[tuple[int, ...], npt.NDArray[np.int32]]]:
-    """Sums over positions for all inputs of a box, in blocks of shape (rival, sequence of the tokens after a prefix)."""
+) -> Iterator[tuple[int, npt.NDArray[np.int32]]]:
+    """Sums over positions for all inputs of a box, the last token running fastest.
+
+    Yields (number of inputs before the block, sums of shape (rival, input of the block)).
+    """
     n, rivals, _ = low.shape
     sums = low[n - 1][:, query].reshape(rivals, 1)
     outer = n - 1
@@ -112,13 +108,22 @@ def _blocks(
         choices = low[outer][:, box[outer].start : box[outer].stop]
         sums = (choices[:, :, None] + sums[:, None, :]).reshape(rivals, -1)
         work.meter.charge(flops=sums.size)
-    for prefix in product(*box[:outer]):
-        if prefix:
-            shift = low[np.arange(outer), :, prefix].sum(axis=0, dtype=np.int32)
-            work.meter.charge(flops=(outer - 1) * rivals + sums.size)
-            yield prefix, sums + shift[:, None]
-        else:
-            yield prefix, sums
+    if outer == 0:
+        yield 0, sums
+        return
+    for number, prefix in enumerate(product(*box[:outer])):
+        shift = low[np.arange(outer), :, prefix].sum(axis=0, dtype=np.int32)
+        work.meter.charge(flops=(outer - 1) * rivals + sums.size)
+        yield number * sums.shape[1], sums + shift[:, None]
+
+
+def _tokens(box: Box, number: IntArray) -> IntArray:
+    """The inputs with these numbers in the order of `_blocks`, shape (len(number), n - 1)."""
+    columns: list[IntArray] = []
+    for choices in reversed(box):
+        number, digit = np.divmod(number, len(choices))
+        columns.insert(0, digit + choices.start)
+    return np.stack(columns, axis=1) if columns else np.zeros((len(number), 0), np.int64)
 
 
 def _confirm(terms: Array, inputs: IntArray, query: int) -> int:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from compactproofs.model import Model
-    from compactproofs.workspace import Workspace
+from compactproofs.model import Model
+from compactproofs.workspace import Workspace
 
 Hints: TypeAlias = Mapping[str, npt.NDArray[Any]]
 
@@ -20,8 +19,11 @@ Hints: TypeAlias = Mapping[str, npt.NDArray[Any]]
 class HintSpec:
     """The type and shape that a hint must have; nothing is assumed of its content."""
 
-    dtype: type[np.generic]
+    dtype: type[np.int64] | type[np.float64]
     shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.dtype.__name__} of shape {self.shape}"
 
 
 def no_hints(model: Model) -> dict[str, HintSpec]:

@@ -13,16 +13,12 @@ Source: section 4.1 of arXiv 2406.11779, where each input takes a forward pass; 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from compactproofs.lemmas.additive import additive_terms, values_of_maximum
 from compactproofs.lemmas.enumeration import Enumerated, count_by_enumeration
+from compactproofs.model import Model
 from compactproofs.strategies.base import Hints, Strategy
 from compactproofs.task import total_inputs
-
-if TYPE_CHECKING:
-    from compactproofs.model import Model
-    from compactproofs.workspace import Workspace
+from compactproofs.workspace import Workspace
 
 MAX_INPUTS = 2**31
 

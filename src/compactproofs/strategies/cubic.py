@@ -48,20 +48,16 @@ tightness, and turns O(v^3 K^2) divisions into one comparison for each (q, m, k,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from compactproofs import circuits
 from compactproofs.arrays import Array, certainly_positive, max_where
 from compactproofs.lemmas.additive import position_weights, token_weights
 from compactproofs.lemmas.rivals import max_of_others
+from compactproofs.model import Model
 from compactproofs.strategies.base import Hints, Strategy
 from compactproofs.task import sum_of_choices
-
-if TYPE_CHECKING:
-    from compactproofs.model import Model
-    from compactproofs.workspace import Workspace
+from compactproofs.workspace import Workspace
 
 
 def bound(work: Workspace, hints: Hints) -> int:
@@ -132,7 +128,8 @@ def _only_maxima_and_query(work: Workspace, m: int) -> int:
 
 
 def _unexplained_dimension(model: Model) -> int:
-    return 3 * model.d_vocab**2 + 2 * model.n_ctx * model.d_vocab
+    v, n = model.d_vocab, model.n_ctx
+    return 3 * v**2 + 2 * n * v
 
 
 CUBIC = Strategy(

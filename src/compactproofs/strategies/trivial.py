@@ -5,12 +5,8 @@ Theorem.  N = 0 is at most the number of inputs answered correctly.  Proof.  Tha
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from compactproofs.strategies.base import Hints, Strategy
-
-if TYPE_CHECKING:
-    from compactproofs.workspace import Workspace
+from compactproofs.workspace import Workspace
 
 
 def bound(work: Workspace, hints: Hints) -> int:

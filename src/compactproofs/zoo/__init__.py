@@ -18,7 +18,9 @@ import importlib.resources
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["UnknownModel", "ZooRow", "names", "path", "table"]
+from compactproofs.model import Model
+
+__all__ = ["UnknownModel", "ZooRow", "known_correct", "load_model", "names", "path", "table"]
 
 
 class UnknownModel(ValueError):
@@ -37,8 +39,8 @@ class ZooRow:
 
     `total` is the number of inputs, `d_vocab` to the power `n_ctx`. Either `exact_correct` is the number of them
     that the model answers correctly, a tie being wrong, or `sampled_accuracy` is the share of correct answers on
-    `samples` uniform inputs; the other is None. `final_loss` is the mean loss of the last training batch, `sha256`
-    the hash of the file's bytes.
+    `samples` uniform inputs; the other is None. `final_loss` is the mean loss of the last training batch,
+    `model_sha256` the hash of the weights (`Model.sha256`).
     """
 
     name: str
@@ -53,7 +55,7 @@ class ZooRow:
     total: int
     sampled_accuracy: float | None
     samples: int | None
-    sha256: str
+    model_sha256: str
 
 
 def table() -> list[ZooRow]:
@@ -72,6 +74,22 @@ def path(name: str) -> Path:
     if name not in known:
         raise UnknownModel(name, difflib.get_close_matches(name, known, n=3))
     return _root() / "models" / f"{name}.safetensors"
+
+
+def load_model(name_or_path: str | Path) -> Model:
+    """A model of the zoo by its name, or any model from a safetensors file.
+
+    A path that exists wins over a name. Raises UnknownModel, InvalidModel or OSError.
+    """
+    file = Path(name_or_path)
+    if file.exists() or file.suffix == ".safetensors":
+        return Model.load(file)
+    return Model.load(path(str(name_or_path)))
+
+
+def known_correct(model: Model) -> int | None:
+    """The number of inputs that this model answers correctly, if it is a model of the zoo for which that is known."""
+    return next((row.exact_correct for row in _rows() if row.model_sha256 == model.sha256), None)
 
 
 def _root() -> Path:
@@ -98,7 +116,7 @@ def _rows() -> tuple[ZooRow, ...]:
                 total=int(row["total"]),
                 sampled_accuracy=float(row["sampled_accuracy"]) if row["sampled_accuracy"] else None,
                 samples=int(row["samples"]) if row["samples"] else None,
-                sha256=row["sha256"],
+                model_sha256=row["model_sha256"],
             )
             for row in csv.DictReader(stream)
         )

@@ -1,0 +1,90 @@
+"""The trusted path: a certificate and the weights in, a verdict out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+
+from compactproofs.arrays import Cost
+from compactproofs.certificate import Certificate, MalformedCertificate
+from compactproofs.model import Model
+from compactproofs.strategies import Strategy, UnknownStrategy, get_strategy
+from compactproofs.task import task_of, total_inputs
+from compactproofs.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a certificate was accepted, and why; with what the check recomputed, where it came that far."""
+
+    accepted: bool
+    reason: str
+    certified: int | None = None
+    cost: Cost | None = None
+    seconds: float = 0.0
+
+
+def verify(certificate: Certificate, model: Model) -> Verdict:
+    """Decide whether `certificate` proves its claim about `model`.
+
+    Recomputes N from the weights and the certificate's hints and accepts if it is at least the claimed number.
+    Raises MalformedCertificate if the strategy is unknown or the hints are not of the declared types and shapes.
+    """
+    try:
+        strategy = get_strategy(certificate.strategy)
+    except UnknownStrategy as error:
+        raise MalformedCertificate(f"strategy: {error}") from error
+    if certificate.model_sha256 != model.sha256:
+        return Verdict(
+            False,
+            f"model_sha256: the certificate is about another model ({certificate.model_sha256[:12]}..., "
+            f"this one is {model.sha256[:12]}...)",
+        )
+    if dict(certificate.task) != task_of(model):
+        return Verdict(False, f"task: the certificate says {dict(certificate.task)}, the model has {task_of(model)}")
+    if certificate.total != total_inputs(model):
+        return Verdict(
+            False, f"total: the certificate says {certificate.total}, there are {total_inputs(model)} inputs"
+        )
+    if certificate.theorem != strategy.theorem:
+        return Verdict(
+            False, f"theorem: {strategy.id} rests on {strategy.theorem}, not on {certificate.theorem[:80]!a}"
+        )
+    check_hints(strategy, model, certificate.hints)
+    reason = strategy.limit(model)
+    if reason is not None:
+        return Verdict(False, f"strategy: cannot be checked, since {reason}")
+    start = time.perf_counter()
+    certified, cost = run(strategy, Workspace(model, "check"), certificate.hints)
+    seconds = time.perf_counter() - start
+    if certified < certificate.certified:
+        reason = f"certified: the certificate claims {certificate.certified} inputs, the check proves {certified}"
+        return Verdict(False, reason, certified, cost, seconds)
+    reason = f"at least {certificate.certified} of {certificate.total} inputs are answered correctly"
+    return Verdict(True, reason, certified, cost, seconds)
+
+
+def run(strategy: Strategy, work: Workspace, hints: Mapping[str, npt.NDArray[Any]]) -> tuple[int, Cost]:
+    """The strategy's N on this workspace, and what it cost."""
+    key = ("bound", strategy.id)
+    certified = work.once(key, lambda: strategy.bound(work, hints))
+    return certified, work.cost(key)
+
+
+def check_hints(strategy: Strategy, model: Model, hints: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Raise MalformedCertificate unless the hints have the names, types and shapes that the strategy declares."""
+    expected = strategy.hints(model)
+    for name in sorted(set(expected) | set(hints)):
+        if name not in expected:
+            known = ", ".join(expected) or "none"
+            raise MalformedCertificate(f"hints.{name}: {strategy.id} has no such hint; its hints: {known}")
+        spec = expected[name]
+        if name not in hints:
+            raise MalformedCertificate(f"hints.{name}: missing; {strategy.id} needs {spec}")
+        hint = hints[name]
+        if hint.dtype != spec.dtype or hint.shape != spec.shape:
+            raise MalformedCertificate(f"hints.{name}: expected {spec}, found {hint.dtype} of shape {hint.shape}")

@@ -1,0 +1,270 @@
+"""The command line: parse, call, print.
+
+Exit codes: 0 done or accepted, 1 rejected, 2 malformed or unusable input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import track
+from rich.table import Table
+
+import compactproofs as cp
+from compactproofs import zoo
+from compactproofs.strategies import get_strategy
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Certified bounds on the accuracy of small transformers, and a checker for their certificates.",
+)
+out = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 160)
+err = Console(stderr=True, soft_wrap=True)
+
+ModelArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", help="A zoo name such as max-of-4/123, or a path to a .safetensors file.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def main() -> None:
+    """Run the command line; every error that a user can cause is one line on stderr and exit code 2."""
+    try:
+        app()
+    except KeyboardInterrupt as error:
+        err.print(escape(str(error) or "interrupted"))
+        sys.exit(130)
+    except (ValueError, OSError, ImportError) as error:
+        err.print(f"[bold red]error:[/] {escape(_message(error))}")
+        sys.exit(2)
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+@app.command("zoo")
+def show_zoo(as_json: JsonOption = False) -> None:
+    """List the trained models that ship with the package."""
+    rows = zoo.table()
+    if as_json:
+        _print_json([dataclasses.asdict(row) for row in rows])
+        return
+    table = Table("name", "K", "tokens", "accuracy", "known from", box=SIMPLE)
+    for row in rows:
+        exact = row.exact_correct is not None
+        accuracy = row.exact_correct / row.total if row.exact_correct is not None else row.sampled_accuracy or 0.0
+        source = "all inputs" if exact else f"{row.samples:,} inputs"
+        table.add_row(row.name, str(row.n_ctx), str(row.d_vocab), f"{accuracy:.6f}", source)
+    out.print(table)
+
+
+@app.command()
+def prove(
+    model: ModelArgument,
+    strategy: Annotated[list[str] | None, typer.Option(help="A strategy id; may be given several times.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Use every strategy that is feasible for this model.")] = False,
+    out_path: Annotated[
+        Path | None,
+        typer.Option("--out", help="Where to write certificates: a file for one strategy, a directory for several."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Prove lower bounds on a model's accuracy, check them, and write certificates."""
+    if every == bool(strategy):
+        raise ValueError("choose strategies: --strategy ID (may be repeated), or --all")
+    loaded = cp.load_model(model)
+    ids = cp.feasible_strategies(loaded) if strategy is None else list(dict.fromkeys(strategy))
+    for strategy_id in ids:
+        get_strategy(strategy_id)
+    targets = _targets(out_path, ids)
+    proofs = []
+    for strategy_id in track(ids, "proving", console=err, transient=True, disable=not err.is_terminal):
+        proof = cp.prove(loaded, strategy_id)
+        proofs.append(proof)
+        if strategy_id in targets:
+            proof.certificate.save(targets[strategy_id])
+    exact = _exact(loaded, proofs)
+    rows = [proof.as_dict(model, exact) for proof in proofs]
+    if as_json:
+        _print_json(rows)
+        return
+    out.print(f"{escape(model)}: max of {loaded.n_ctx}, {loaded.d_vocab} tokens, {rows[0]['total']} inputs")
+    out.print(_bounds_table(rows))
+    if targets:
+        place = next(iter(targets.values())) if len(targets) == 1 else out_path
+        out.print(f"{len(targets)} certificate{'s' if len(targets) > 1 else ''} written to {escape(str(place))}")
+
+
+def _exact(model: cp.Model, proofs: list[cp.Proof]) -> int | None:
+    """The number of inputs answered correctly: from the zoo's table, or from brute force that decided every input."""
+    known = zoo.known_correct(model)
+    if known is None:
+        for proof in proofs:
+            if proof.certificate.strategy == "brute-force":
+                return proof.certificate.certified
+    return known
+
+
+def _targets(path: Path | None, ids: list[str]) -> dict[str, Path]:
+    """Where each certificate goes; refuses to replace a file that is not a certificate."""
+    if path is None:
+        return {}
+    if len(ids) == 1 and not path.is_dir():
+        targets = {ids[0]: path}
+        if not path.parent.is_dir():
+            raise ValueError(f"--out: the directory {path.parent} does not exist")
+    else:
+        path.mkdir(parents=True, exist_ok=True)
+        targets = {i: path / f"{i.replace('/', '--')}.cert.json" for i in ids}
+    for target in targets.values():
+        if target.exists():
+            try:
+                cp.Certificate.load(target)
+            except ValueError as error:
+                raise ValueError(f"--out: {target} exists and is not a certificate; choose another name") from error
+    return targets
+
+
+def _bounds_table(rows: list[dict[str, Any]]) -> Table:
+    table = Table("strategy", "certified", "bound", "normalised", "FLOPs", "unexplained", "search", "verify", box=SIMPLE)
+    for column in table.columns:
+        column.no_wrap = True
+        column.justify = "left" if column.header == "strategy" else "right"
+    for row in rows:
+        normalised = "?" if row["normalised"] is None else f"{row['normalised']:.4f}"
+        table.add_row(
+            row["strategy"],
+            row["certified"] if len(row["certified"]) <= 15 else f"{float(row['certified']):.6e}",
+            f"{row['bound']:.4f}",
+            normalised,
+            _power(row["flops"]),
+            _power(row["unexplained_dimension"]),
+            f"{row['search_seconds']:.2f} s",
+            f"{row['verify_seconds']:.2f} s",
+        )
+    return table
+
+
+def _power(number: int) -> str:
+    return f"2^{math.log2(number):.1f}" if number else "0"
+
+
+@app.command()
+def verify(
+    certificate: Annotated[Path, typer.Argument(metavar="CERTIFICATE", help="A certificate file.")],
+    model: ModelArgument,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a certificate against a model: exit code 0 accepted, 1 rejected, 2 malformed."""
+    try:
+        claim = cp.Certificate.load(certificate)
+        verdict = cp.verify(claim, cp.load_model(model))
+    except (ValueError, OSError) as error:
+        _finish("malformed", _message(error), 2, as_json)
+    details = {
+        "strategy": claim.strategy,
+        "claimed": str(claim.certified),
+        "recomputed": None if verdict.certified is None else str(verdict.certified),
+        "total": str(claim.total),
+        "flops": verdict.cost.flops if verdict.cost else None,
+        "verify_seconds": round(verdict.seconds, 6),
+    }
+    _finish(
+        *(("accepted", verdict.reason, 0) if verdict.accepted else ("rejected", verdict.reason, 1)), as_json, details
+    )
+
+
+def _finish(outcome: str, reason: str, code: int, as_json: bool, details: dict[str, Any] | None = None) -> NoReturn:
+    if as_json:
+        _print_json({"outcome": outcome, "reason": reason, **(details or {})})
+    else:
+        colour = {0: "green", 1: "red", 2: "yellow"}[code]
+        out.print(f"[bold {colour}]{outcome}[/]: {escape(reason)}", highlight=False)
+    raise typer.Exit(code)
+
+
+@app.command()
+def show(
+    path: Annotated[str, typer.Argument(metavar="PATH", help="A certificate, a model file, or a zoo name.")],
+) -> None:
+    """Say what a model or certificate contains, without checking any claim."""
+    file = Path(path)
+    if file.is_file() and file.suffix == ".json":
+        _show_certificate(cp.Certificate.load(file))
+    else:
+        _show_model(path)
+
+
+def _show_certificate(certificate: cp.Certificate) -> None:
+    task = certificate.task
+    _fields(
+        {
+            "certificate": "claims (unchecked) that at least "
+            f"{certificate.certified} of {certificate.total} inputs are answered correctly",
+            "task": f"{task['name']} of {task['n_ctx']} tokens from {task['d_vocab']}",
+            "model": certificate.model_sha256,
+            "strategy": certificate.strategy,
+            "theorem": certificate.theorem,
+            "hints": "; ".join(f"{n}: {h.dtype} {h.shape}" for n, h in certificate.hints.items()) or "none",
+            "written by": certificate.tool,
+        }
+    )
+
+
+def _show_model(name: str) -> None:
+    model = cp.load_model(name)
+    correct = zoo.known_correct(model)
+    _fields(
+        {
+            "model": f"max of {model.n_ctx}, {model.d_vocab} tokens, d_model {model.d_model}, d_head {model.d_head}",
+            "inputs": str(model.d_vocab**model.n_ctx),
+            "sha256": model.sha256,
+            "largest weight": f"{max(abs(w).max() for w in model.state_dict().values()):.4g}",
+            "accuracy": "unknown" if correct is None else f"{correct} inputs correct (from the zoo's table)",
+        }
+    )
+
+
+def _fields(fields: dict[str, str]) -> None:
+    width = max(map(len, fields))
+    for name, value in fields.items():
+        out.print(f"[bold]{name.ljust(width)}[/]  {escape(value)}", highlight=False)
+
+
+@app.command()
+def train(
+    out_dir: Annotated[Path, typer.Option("--out", help="The directory for <seed>.safetensors files.")],
+    seed: Annotated[list[int] | None, typer.Option(help="An experiment seed; may be given several times.")] = None,
+    paper_seeds: Annotated[bool, typer.Option("--paper-seeds", help="Use the 151 seeds of the paper.")] = False,
+    n_ctx: Annotated[int, typer.Option(help="Tokens in an input, K.")] = 4,
+    d_vocab: Annotated[int, typer.Option(help="Number of tokens, v.")] = 64,
+    steps: Annotated[int, typer.Option(help="Training steps of 128 sequences.")] = 3000,
+    jobs: Annotated[int, typer.Option(help="Processes.")] = 1,
+) -> None:
+    """Train models by the paper's recipe; finished seeds are skipped, so an interrupted run resumes."""
+    from compactproofs import training
+
+    if paper_seeds == bool(seed):
+        raise ValueError("choose seeds: --seed N (may be repeated), or --paper-seeds")
+    seeds = seed or [row.seed for row in zoo.table() if row.name.startswith("max-of-4/")]
+    config = training.TrainingConfig(n_ctx=n_ctx, d_vocab=d_vocab, steps=steps)
+    report = training.train(config, seeds, out_dir, jobs=jobs, progress=True)
+    out.print(f"{len(report.trained)} trained, {len(report.skipped)} already there, in {escape(str(out_dir))}")
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, indent=1))

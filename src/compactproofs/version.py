@@ -1,0 +1,3 @@
+"""The version of this package, in one place for metadata and certificates."""
+
+__version__ = "0.1.0"
