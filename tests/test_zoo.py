@@ -1,7 +1,6 @@
 """The zoo: every model is there, is what the table says, and is as good as the table says."""
 
 import dataclasses
-import hashlib
 import json
 import math
 import subprocess
@@ -42,7 +41,7 @@ def logits(weights: dict[str, npt.NDArray[np.float32]], tokens: npt.NDArray[np.i
 
 def test_public_names() -> None:
     """The public names are these and no others."""
-    assert zoo.__all__ == ["UnknownModel", "ZooRow", "names", "path", "table"]
+    assert zoo.__all__ == ["UnknownModel", "ZooRow", "known_correct", "load_model", "names", "path", "table"]
 
 
 def test_no_torch() -> None:
@@ -76,14 +75,14 @@ def test_files_are_those_of_the_table() -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_file(row: zoo.ZooRow) -> None:
-    """The file's bytes, shapes and metadata are those of the row."""
+    """The weights, shapes and metadata are those of the row."""
     path = zoo.path(row.name)
     weights = load_file(path)
     v, n, d, h = row.d_vocab, row.n_ctx, row.d_model, row.d_head
     with safetensors.safe_open(path, framework="numpy") as file:
         about = json.loads(file.metadata()["compactproofs.training"])
 
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == row.sha256
+    assert zoo.load_model(row.name).sha256 == row.model_sha256
     assert {name: value.shape for name, value in weights.items()} == {
         "embed.W_E": (v, d),
         "pos_embed.W_pos": (n, d),
@@ -183,3 +182,12 @@ def test_tables_are_independent() -> None:
     assert len(zoo.table()) == 171
     with pytest.raises(dataclasses.FrozenInstanceError):
         zoo.table()[0].seed = 1  # type: ignore[misc]
+
+
+def test_known_correct_recognises_a_model_by_its_weights() -> None:
+    """The exact count is found for a model of the zoo, and is None where only a sample is known."""
+    row = next(row for row in ROWS if row.name == "max-of-4/50")
+
+    assert zoo.known_correct(zoo.load_model("max-of-4/50")) == row.exact_correct
+    assert zoo.known_correct(zoo.load_model(zoo.path("max-of-4/50"))) == row.exact_correct
+    assert zoo.known_correct(zoo.load_model("max-of-20/50")) is None
