@@ -68,7 +68,9 @@ def midpoint(x: Any) -> FloatArray:
 
 @midpoint.register
 def _(x: Enclosure) -> FloatArray:
-    return x.mid
+    view = np.asarray(x.mid).view()  # read-only: writing to it would move the enclosure
+    view.flags.writeable = False
+    return view
 
 
 @midpoint.register

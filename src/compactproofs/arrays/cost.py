@@ -116,23 +116,23 @@ class Counted(np.lib.mixins.NDArrayOperatorsMixin):
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError("converting a counted array to a plain array would stop the counting")
 
-    __float__ = __int__ = __complex__ = __index__ = __iter__ = __contains__ = None
+    __float__ = __int__ = __complex__ = __index__ = __iter__ = __reversed__ = __contains__ = None
 
-    def sum(self, axis: int | None = None, keepdims: bool = False) -> Counted:
+    def sum(self, axis: int | None = None, *, keepdims: bool = False) -> Counted:
         """Sum over one axis or all."""
         return _reduction(np.sum)(self, axis=axis, keepdims=keepdims)
 
-    def max(self, axis: int | None = None, keepdims: bool = False) -> Counted:
+    def max(self, axis: int | None = None, *, keepdims: bool = False) -> Counted:
         """Maximum over one axis or all."""
         return _reduction(np.max)(self, axis=axis, keepdims=keepdims)
 
-    def min(self, axis: int | None = None, keepdims: bool = False) -> Counted:
+    def min(self, axis: int | None = None, *, keepdims: bool = False) -> Counted:
         """Minimum over one axis or all."""
         return _reduction(np.min)(self, axis=axis, keepdims=keepdims)
 
-    def mean(self, axis: int, keepdims: bool = False) -> Counted:
+    def mean(self, axis: int, *, keepdims: bool = False) -> Counted:
         """Mean over one axis: a sum and a division."""
-        total = self.sum(axis, keepdims)
+        total = self.sum(axis, keepdims=keepdims)
         self.meter.charge(flops=total.size)
         return Counted(total.inner / float(self.shape[axis]), self.meter)
 
@@ -176,7 +176,7 @@ def _slices(shape: tuple[int, ...], axis: int | None, less: int = 0) -> int:
 
 
 def _reduction(func: Callable[..., Any]) -> Callable[..., Counted]:
-    def counted(a: Counted, axis: int | None = None, keepdims: bool = False) -> Counted:
+    def counted(a: Counted, axis: int | None = None, *, keepdims: bool = False) -> Counted:
         with np.errstate(all="ignore"):
             result = func(a.inner, axis=axis, keepdims=keepdims)
         a.meter.charge(flops=_slices(a.shape, axis, less=1))

@@ -17,7 +17,8 @@ losing at most a factor (1 - u); multiplying by UP = 1 + 2^-48 > (1 - u)^-30 res
 Additions need no TINY: sums of subnormals are exact.
 
 Invariant: a midpoint that is not finite has a radius that is infinite or NaN.  It holds for `Enclosure.exact` because
-that refuses such input, and each operation below keeps it (its radius contains the term u * |mid|, or NaN).
+that refuses such input, and each operation below keeps it: its radius contains u * |mid|, or mid - mid, which is 0 for
+finite mid and NaN otherwise.  Were it broken, an overflow to -inf would drop out of a maximum unseen.
 """
 
 from __future__ import annotations
@@ -110,23 +111,23 @@ class Enclosure(np.lib.mixins.NDArrayOperatorsMixin):
     def __array__(self, *args: Any, **kwargs: Any) -> FloatArray:
         raise TypeError("converting an enclosure to a plain array would lose its radius")
 
-    __float__ = __int__ = __complex__ = __index__ = __iter__ = __contains__ = None
+    __float__ = __int__ = __complex__ = __index__ = __iter__ = __reversed__ = __contains__ = None
 
-    def sum(self, axis: int | None = None, keepdims: bool = False) -> Self:
+    def sum(self, axis: int | None = None, *, keepdims: bool = False) -> Self:
         """Sum over one axis or all."""
         return _wrap(self, _sum(self, axis, keepdims))
 
-    def max(self, axis: int | None = None, keepdims: bool = False) -> Self:
+    def max(self, axis: int | None = None, *, keepdims: bool = False) -> Self:
         """Maximum over one axis or all."""
         return _wrap(self, _max(self, axis, keepdims))
 
-    def min(self, axis: int | None = None, keepdims: bool = False) -> Self:
+    def min(self, axis: int | None = None, *, keepdims: bool = False) -> Self:
         """Minimum over one axis or all."""
-        return _negated(_negated(self).max(axis, keepdims))
+        return _negated(_negated(self).max(axis, keepdims=keepdims))
 
-    def mean(self, axis: int, keepdims: bool = False) -> Self:
+    def mean(self, axis: int, *, keepdims: bool = False) -> Self:
         """Mean over one axis."""
-        return _wrap(self, _divide(self.sum(axis, keepdims), Enclosure.exact(float(self.shape[axis]))))
+        return _wrap(self, _divide(self.sum(axis, keepdims=keepdims), Enclosure.exact(float(self.shape[axis]))))
 
     def reshape(self, *shape: Any) -> Self:
         """The same entries in another shape."""
@@ -173,7 +174,8 @@ def _wrap(like: E, pair: Pair) -> E:
 
 
 def _add(a: Enclosure, b: Enclosure) -> Pair:
-    # The rounding error of a sum is at most u |computed sum|; it is 0 where that underflows.
+    # The rounding error is at most half a unit in the last place of the computed sum s, which is u 2^e for the power
+    # 2^e <= |s|, and 0 for |s| < 2^-1021, where it would underflow.  As rounding is monotonic, U * |s| is no smaller.
     mid = a.mid + b.mid
     return mid, (a.rad + b.rad + U * np.abs(mid)) * UP
 
@@ -201,16 +203,19 @@ def _divide(a: Enclosure, b: Enclosure) -> Pair:
 
 
 def _sqrt(a: Enclosure) -> Pair:
-    # For x >= 0 (elsewhere there is no root to enclose).  If a > rad: |sqrt x - sqrt a| <= rad / sqrt a.  Otherwise
-    # both roots lie in [0, sqrt(a + rad)].
+    # For x >= 0: elsewhere there is no root to enclose, and nothing is known where x < 0 is certain.  If a > rad:
+    # |sqrt x - sqrt a| <= rad / sqrt a.  Otherwise both roots lie in [0, sqrt(max(a, 0) + rad)].
     mid = np.sqrt(np.maximum(a.mid, 0.0))
     near = a.rad / mid
     far = np.sqrt(np.maximum(a.mid, 0.0) + a.rad)
-    return mid, (np.where(a.mid > a.rad, near, far) + U * mid + TINY) * UP
+    rad = (np.where(a.mid > a.rad, near, far) + U * mid + TINY) * UP
+    return mid, np.where(a.mid < -a.rad, np.inf, rad)
 
 
 def _exp(a: Enclosure) -> Pair:
-    # With e the computed value, |e - exp a| <= k e + TINY for k = 2 u EXP_ULPS, and exp(r) - 1 <= r (1 + r) for r <= 1.
+    # With e the computed value, |e - exp a| <= k e + t for k = 2 u EXP_ULPS and t = EXP_ULPS * 2^-1074 (where e^x is
+    # subnormal), and exp(r) - 1 <= r (1 + r) <= 2 for r <= 1.  So |exp x - e| <= (e (1 + k) + t) r (1 + r) + k e + t,
+    # in which t enters at most three times: far below TINY.
     mid = np.exp(a.mid)
     k = 2.0 * U * EXP_ULPS
     rad = (mid * ((1.0 + k) * (a.rad * (1.0 + a.rad)) + k) + TINY) * UP
@@ -219,14 +224,16 @@ def _exp(a: Enclosure) -> Pair:
 
 def _matmul(a: Enclosure, b: Enclosure) -> Pair:
     # |XY - AB| <= |A| rad(B) + rad(A) (|B| + rad(B)), and the product rounds by gamma |A| |B|.  The products that form
-    # the radius are of non-negative matrices, so they lose at most a factor (1 - gamma) and n * 2^-1074.
+    # the radius are of non-negative matrices, so they lose at most a factor (1 - gamma) and n * 2^-1074.  The inner
+    # TINY is for g |B|, which may underflow before a large |A| multiplies it.  mid may overflow where rad does not.
     n = a.shape[-1]
     g = gamma(n)
     size_a, size_b = np.abs(a.mid), np.abs(b.mid)
-    rad = size_a @ (b.rad + g * size_b)
+    mid = a.mid @ b.mid
+    rad = size_a @ (b.rad + g * size_b + TINY) + (mid - mid)
     if a.rad.any():
         rad = rad + a.rad @ (size_b + b.rad)
-    return a.mid @ b.mid, (rad * (1.0 + 2.0 * g) + 2.0 * n * TINY) * UP
+    return mid, (rad * (1.0 + 2.0 * g) + 2.0 * n * TINY) * UP
 
 
 def _negative(a: Enclosure) -> Pair:
@@ -281,11 +288,12 @@ def _running_min(a: Enclosure, axis: int = 0) -> Pair:
 def _sum(a: Enclosure, axis: int | None = None, keepdims: bool = False) -> Pair:
     n = a.size if axis is None else a.shape[axis]
     g = gamma(n)
+    # `size` may be summed in another order than mid, and so stay finite where mid overflows.
     with np.errstate(all="ignore"):
         mid = np.asarray(a.mid.sum(axis=axis, keepdims=keepdims))
         size = np.abs(a.mid).sum(axis=axis, keepdims=keepdims)
-        rad = np.asarray((a.rad.sum(axis=axis, keepdims=keepdims) + g * size + TINY) * (1.0 + 2.0 * g) * UP)
-    return mid, rad
+        rad = a.rad.sum(axis=axis, keepdims=keepdims) + g * size + TINY
+        return mid, np.asarray(rad * (1.0 + 2.0 * g) * UP + (mid - mid))
 
 
 def _lift(x: Any) -> Enclosure:
@@ -299,8 +307,10 @@ def _where(condition: Any, a: Any, b: Any) -> Enclosure:
     return Enclosure(np.where(condition, a.mid, b.mid), np.where(condition, a.rad, b.rad))
 
 
-def _sort(a: Enclosure, axis: int = -1) -> Enclosure:
+def _sort(a: Enclosure, axis: int | None = -1) -> Enclosure:
     # Order statistics are 1-Lipschitz in the maximum norm.  A midpoint that is not finite spoils its whole slice.
+    if axis is None:
+        raise TypeError("np.sort needs an axis")
     rad = (a.rad + (a.mid - a.mid)).max(axis, keepdims=True)
     return Enclosure(np.sort(a.mid, axis), np.broadcast_to(rad, a.shape).copy())
 
