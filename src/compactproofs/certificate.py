@@ -11,7 +11,8 @@ A certificate is one JSON object (UTF-8, at most 16 MiB), with exactly these key
     claim           "at least": the model answers at least `certified` of its `total` inputs correctly
     certified       N, a decimal integer in a string
     total           v^K, a decimal integer in a string
-    hints           {name: {"dtype": "int64" or "float64", "shape": [...], "data": base64 of little-endian bytes}}
+    hints           {name: {"dtype": "uint8", "uint16", "int64" or "float64", "shape": [...],
+                    "data": base64 of the entries row by row as little-endian bytes}}
     tool            the program and version that wrote it; for information
 
 Nothing in it is trusted: `compactproofs.checker` recomputes N from the weights and the hints.
@@ -33,14 +34,19 @@ import numpy as np
 import numpy.typing as npt
 
 from compactproofs.files import write_atomically
-from compactproofs.untrusted import read_limited, strict_json
+from compactproofs.untrusted import read_limited, shown, strict_json
 
 FORMAT = "compactproofs certificate"
 VERSION = 1
 CLAIM = "at least"
 MAX_BYTES = 2**24
 
-_DTYPES = {"int64": np.dtype("<i8"), "float64": np.dtype("<f8")}
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "uint8": np.dtype("u1"),
+    "uint16": np.dtype("<u2"),
+    "int64": np.dtype("<i8"),
+    "float64": np.dtype("<f8"),
+}
 _NATURAL = re.compile(r"0|[1-9][0-9]{0,3999}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _KEYS = (
@@ -66,7 +72,14 @@ class Certificate:
     tool: str = ""
 
     def to_bytes(self) -> bytes:
-        """The certificate as a file holds it; equal certificates give equal bytes."""
+        """The certificate as a file holds it; equal certificates give equal bytes.
+
+        Raises ValueError if it does not fit the format, which has numbers of 4000 digits and files of 16 MiB at most.
+        """
+        if max(self.certified, self.total) >= 10**4000:
+            raise ValueError(
+                "a certificate cannot hold numbers of more than 4000 digits: the model has too many inputs"
+            )
         fields = {
             "format": FORMAT,
             "version": VERSION,
@@ -80,7 +93,10 @@ class Certificate:
             "hints": {name: _encode(array) for name, array in sorted(self.hints.items())},
             "tool": self.tool,
         }
-        return (json.dumps(fields, indent=1, ensure_ascii=True) + "\n").encode("ascii")
+        data = (json.dumps(fields, indent=1, ensure_ascii=True) + "\n").encode("ascii")
+        if len(data) > MAX_BYTES:
+            raise ValueError(f"the certificate has {len(data)} bytes; at most {MAX_BYTES} are supported")
+        return data
 
     def save(self, path: str | Path) -> None:
         """Write the certificate atomically."""
@@ -112,7 +128,7 @@ class Certificate:
             theorem=_text(fields, "theorem"),
             certified=int(_matching(fields, "certified", _NATURAL, "a decimal integer in a string")),
             total=int(_matching(fields, "total", _NATURAL, "a decimal integer in a string")),
-            hints={_show_name(name): _decode(f"hints.{_show_name(name)}", hint) for name, hint in hints.items()},
+            hints={_hint_name(name): _decode(f"hints.{name}", hint) for name, hint in hints.items()},
             tool=_text(fields, "tool"),
         )
         if certificate.certified > certificate.total:
@@ -133,7 +149,7 @@ class Certificate:
 def _encode(array: npt.NDArray[Any]) -> dict[str, Any]:
     name = array.dtype.name
     if name not in _DTYPES:
-        raise ValueError(f"hints are int64 or float64 arrays, not {name}")
+        raise ValueError(f"hints are arrays of {', '.join(_DTYPES)}, not of {name}")
     data = np.ascontiguousarray(array, _DTYPES[name]).tobytes()
     return {"dtype": name, "shape": list(array.shape), "data": base64.b64encode(data).decode("ascii")}
 
@@ -144,7 +160,7 @@ def _decode(where: str, hint: Any) -> npt.NDArray[Any]:
     _expect_keys(where, hint, ("dtype", "shape", "data"))
     dtype = _DTYPES.get(hint["dtype"]) if isinstance(hint["dtype"], str) else None
     if dtype is None:
-        raise MalformedCertificate(f"{where}.dtype: expected int64 or float64, found {_show(hint['dtype'])}")
+        raise MalformedCertificate(f"{where}.dtype: expected one of {', '.join(_DTYPES)}, found {_show(hint['dtype'])}")
     shape = hint["shape"]
     if (
         not isinstance(shape, list)
@@ -166,6 +182,12 @@ def _decode(where: str, hint: Any) -> npt.NDArray[Any]:
     return array
 
 
+def _hint_name(name: str) -> str:
+    if not name or shown(name) != name:
+        raise MalformedCertificate(f"hints: expected names of 1 to 60 printable ASCII characters, found {_show(name)}")
+    return name
+
+
 def _task(task: Any) -> dict[str, Any]:
     if not isinstance(task, dict):
         raise MalformedCertificate(f"task: expected an object, found {_kind(task)}")
@@ -180,7 +202,7 @@ def _task(task: Any) -> dict[str, Any]:
 
 def _expect_keys(where: str, fields: dict[str, Any], keys: tuple[str, ...]) -> None:
     missing = [key for key in keys if key not in fields]
-    unknown = [_show_name(key) for key in fields if key not in keys]
+    unknown = [shown(key) for key in fields if key not in keys]
     if missing:
         raise MalformedCertificate(f"{where}: the key {missing[0]!r} is missing")
     if unknown:
@@ -209,7 +231,3 @@ def _kind(value: Any) -> str:
 def _show(value: Any) -> str:
     text = ascii(value)
     return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _show_name(name: str) -> str:
-    return name if name.isascii() and name.isprintable() and len(name) <= 60 else _show(name)

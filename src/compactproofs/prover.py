@@ -105,7 +105,7 @@ def prove_all(model: Model, strategy_ids: Sequence[str] | None = None) -> list[P
 
 
 def _claim(model: Model, strategy: Strategy) -> Certificate:
-    hints = search_hints(model, strategy)
+    hints = search_hints(strategy, Workspace(model, "value"))
     certified, _ = run(strategy, Workspace(model, "claim"), hints)
     return Certificate(
         task=task_of(model),

@@ -4,14 +4,81 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
+from compactproofs import circuits
 from compactproofs.model import Model
 from compactproofs.strategies import Strategy
+from compactproofs.strategies.subcubic import CHOICES, Choice, Classes, pairs, possible_gaps
+from compactproofs.workspace import Workspace, shared
+
+HintArrays = dict[str, npt.NDArray[Any]]
+FloatVector = npt.NDArray[np.float64]
 
 
-def search_hints(model: Model, strategy: Strategy) -> dict[str, npt.NDArray[Any]]:
-    """Good hints for this strategy on this model."""
-    if not strategy.hints(model):
+def search_hints(strategy: Strategy, work: Workspace) -> HintArrays:
+    """Good hints for this strategy, found on a workspace with the reading "value".
+
+    Strategies searched on one workspace share everything that they have in common.
+    """
+    if strategy.id in CHOICES:
+        return _subcubic(work, CHOICES[strategy.id], strategy)
+    if not strategy.hints(work.model):
         return {}
-    raise NotImplementedError(f"no search for {strategy.id}")
+    raise NotImplementedError(f"there is no search for the hints of {strategy.id}")
+
+
+def _subcubic(work: Workspace, choice: Choice, strategy: Strategy) -> HintArrays:
+    specs = strategy.hints(work.model)
+    known = {**_directions(work), "centre": _centre(work)}
+    hints: HintArrays = {name: known[name] for name in specs if name != "gap"}
+    hints["gap"] = _smallest_gaps(work.model, Classes(work, choice, hints)).astype(specs["gap"].dtype)
+    return hints
+
+
+def _smallest_gaps(model: Model, classes: Classes) -> npt.NDArray[np.int64]:
+    """The smallest gap of each class that certifies it, 0 where none does.
+
+    The condition is monotone in the gap, and fewer excluded tokens mean more inputs, so the smallest is the best; it
+    is found for all classes at once by bisection.
+    """
+    _, m = pairs(model.d_vocab)
+    low = np.zeros((len(m), model.n_ctx - 1), np.int64)  # does not certify
+    high = np.broadcast_to(m[:, None] + 1, low.shape).copy()  # certifies, or is m + 1
+    while (high - low > 1).any():
+        middle = (low + high) // 2
+        _, gap = possible_gaps(model, middle)
+        works = classes.with_others(gap) & (middle >= 1)
+        low, high = np.where(works, low, middle), np.where(works, middle, high)
+    return np.where(high <= m[:, None], high, 0)
+
+
+@shared
+def _directions(work: Workspace) -> dict[str, FloatVector]:
+    """The leading singular vectors that the residual factors leave out."""
+    left, _, right = np.linalg.svd(circuits.EQKE(work))
+    query, key = left[:, 0], right[0]
+    queries, keys = circuits.query_embedding(work), circuits.key_embedding(work)
+    return {
+        "query": query,
+        "key": key,
+        "second_query": _top_left(queries - np.outer(query, query @ queries)),
+        "second_key": _top_left(keys - np.outer(key, key @ keys)),
+        "of_Q": _top_left(work.weight("W_Q")),
+        "of_K": _top_left(work.weight("W_K")),
+    }
+
+
+def _top_left(matrix: npt.NDArray[np.float64]) -> FloatVector:
+    vector: FloatVector = np.linalg.svd(matrix)[0][:, 0]
+    return vector
+
+
+@shared
+def _centre(work: Workspace) -> FloatVector:
+    """The top right singular vector of E_q, scaled by the mean projection onto it."""
+    queries = circuits.query_embedding(work)
+    direction: FloatVector = np.linalg.svd(queries)[2][0]
+    scaled: FloatVector = (queries @ direction).mean() * direction
+    return scaled

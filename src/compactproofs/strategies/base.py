@@ -19,7 +19,7 @@ Hints: TypeAlias = Mapping[str, npt.NDArray[Any]]
 class HintSpec:
     """The type and shape that a hint must have; nothing is assumed of its content."""
 
-    dtype: type[np.int64] | type[np.float64]
+    dtype: type[np.uint8] | type[np.uint16] | type[np.int64] | type[np.float64]
     shape: tuple[int, ...]
 
     def __str__(self) -> str:
