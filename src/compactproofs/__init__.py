@@ -10,7 +10,7 @@ True
 from compactproofs.certificate import Certificate, MalformedCertificate
 from compactproofs.checker import Verdict, verify
 from compactproofs.model import InvalidModel, Model
-from compactproofs.prover import Infeasible, Proof, ProofFailed, feasible_strategies, prove, prove_all
+from compactproofs.prover import Infeasible, Proof, ProofFailed, Prover, feasible_strategies, prove, prove_all
 from compactproofs.strategies import STRATEGIES, Strategy, UnknownStrategy
 from compactproofs.version import __version__
 from compactproofs.zoo import UnknownModel, load_model
@@ -24,6 +24,7 @@ __all__ = [
     "Model",
     "Proof",
     "ProofFailed",
+    "Prover",
     "Strategy",
     "UnknownModel",
     "UnknownStrategy",

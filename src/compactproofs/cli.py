@@ -8,7 +8,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 import sys
+import traceback
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -27,10 +30,9 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Certified bounds on the accuracy of small transformers, and a checker for their certificates.",
 )
-out = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 160)
-err = Console(stderr=True, soft_wrap=True)
+out = Console(soft_wrap=True, emoji=False, width=None if sys.stdout.isatty() else 220)
+err = Console(stderr=True, soft_wrap=True, emoji=False)
 
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="A zoo name such as max-of-4/123, or a path to a .safetensors file.")
@@ -39,21 +41,44 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 
 def main() -> None:
-    """Run the command line; every error that a user can cause is one line on stderr and exit code 2."""
+    """Run the command line; every error that a user can cause is one line on stderr and exit code 2.
+
+    A bug shows where it is, and exits with 2 as well, so that it does not look like a rejection.
+    """
     try:
         app()
     except KeyboardInterrupt as error:
         err.print(escape(str(error) or "interrupted"))
         sys.exit(130)
-    except (ValueError, OSError, ImportError) as error:
-        err.print(f"[bold red]error:[/] {escape(_message(error))}")
+    except (ValueError, OSError, MemoryError, ImportError) as error:
+        err.print(f"[bold red]error:[/] {escape(_message(error))}", highlight=False)
+        sys.exit(2)
+    except Exception:
+        traceback.print_exc()
         sys.exit(2)
 
 
 def _message(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
+    if isinstance(error, MemoryError):
+        return f"not enough memory for this model ({error})" if str(error) else "not enough memory"
     return str(error)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"compactproofs {cp.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Certified bounds on the accuracy of small transformers, and a checker for their certificates."""
 
 
 @app.command("zoo")
@@ -89,15 +114,20 @@ def prove(
     loaded = cp.load_model(model)
     ids = cp.feasible_strategies(loaded) if strategy is None else list(dict.fromkeys(strategy))
     for strategy_id in ids:
-        get_strategy(strategy_id)
+        reason = get_strategy(strategy_id).limit(loaded)
+        if reason is not None:
+            raise cp.Infeasible(f"{strategy_id}: {reason}")
     targets = _targets(out_path, ids)
+    prover = cp.Prover(loaded)
     proofs = []
     for strategy_id in track(ids, "proving", console=err, transient=True, disable=not err.is_terminal):
-        proof = cp.prove(loaded, strategy_id)
+        proof = prover.prove(strategy_id)
         proofs.append(proof)
         if strategy_id in targets:
-            proof.certificate.save(targets[strategy_id])
-    exact = _exact(loaded, proofs)
+            _save(proof.certificate, targets[strategy_id])
+    exact = zoo.known_correct(loaded)
+    if exact is None and "brute-force" in ids:
+        exact = prover.exact_correct()
     rows = [proof.as_dict(model, exact) for proof in proofs]
     if as_json:
         _print_json(rows)
@@ -109,20 +139,12 @@ def prove(
         out.print(f"{len(targets)} certificate{'s' if len(targets) > 1 else ''} written to {escape(str(place))}")
 
 
-def _exact(model: cp.Model, proofs: list[cp.Proof]) -> int | None:
-    """The number of inputs answered correctly: from the zoo's table, or from brute force that decided every input."""
-    known = zoo.known_correct(model)
-    if known is None:
-        for proof in proofs:
-            if proof.certificate.strategy == "brute-force":
-                return proof.certificate.certified
-    return known
-
-
 def _targets(path: Path | None, ids: list[str]) -> dict[str, Path]:
     """Where each certificate goes; refuses to replace a file that is not a certificate."""
     if path is None:
         return {}
+    if len(ids) > 1 and path.exists() and not path.is_dir():
+        raise ValueError(f"--out: {path} is a file; {len(ids)} certificates need a directory")
     if len(ids) == 1 and not path.is_dir():
         targets = {ids[0]: path}
         if not path.parent.is_dir():
@@ -130,6 +152,9 @@ def _targets(path: Path | None, ids: list[str]) -> dict[str, Path]:
     else:
         path.mkdir(parents=True, exist_ok=True)
         targets = {i: path / f"{i.replace('/', '--')}.cert.json" for i in ids}
+    directory = next(iter(targets.values())).parent
+    if not os.access(directory, os.W_OK):
+        raise ValueError(f"--out: cannot write to the directory {directory}")
     for target in targets.values():
         if target.exists():
             try:
@@ -139,16 +164,25 @@ def _targets(path: Path | None, ids: list[str]) -> dict[str, Path]:
     return targets
 
 
+def _save(certificate: cp.Certificate, target: Path) -> None:
+    try:
+        certificate.save(target)
+    except OSError as error:
+        raise ValueError(f"--out: cannot write {target}: {error.strerror or error}") from error
+
+
 def _bounds_table(rows: list[dict[str, Any]]) -> Table:
-    table = Table("strategy", "certified", "bound", "normalised", "FLOPs", "unexplained", "search", "verify", box=SIMPLE)
+    table = Table(
+        "strategy", "certified", "bound", "normalised", "FLOPs", "unexplained", "search", "verify", box=SIMPLE
+    )
     for column in table.columns:
-        column.no_wrap = True
-        column.justify = "left" if column.header == "strategy" else "right"
+        is_id = column.header == "strategy"
+        column.no_wrap, column.overflow, column.justify = not is_id, "fold", "left" if is_id else "right"
     for row in rows:
         normalised = "?" if row["normalised"] is None else f"{row['normalised']:.4f}"
         table.add_row(
             row["strategy"],
-            row["certified"] if len(row["certified"]) <= 15 else f"{float(row['certified']):.6e}",
+            row["certified"] if len(row["certified"]) <= 15 else f"{Decimal(row['certified']):.6e}",
             f"{row['bound']:.4f}",
             normalised,
             _power(row["flops"]),
@@ -173,7 +207,7 @@ def verify(
     try:
         claim = cp.Certificate.load(certificate)
         verdict = cp.verify(claim, cp.load_model(model))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, MemoryError) as error:
         _finish("malformed", _message(error), 2, as_json)
     details = {
         "strategy": claim.strategy,
@@ -203,10 +237,15 @@ def show(
 ) -> None:
     """Say what a model or certificate contains, without checking any claim."""
     file = Path(path)
-    if file.is_file() and file.suffix == ".json":
+    if file.is_file() and file.suffix != ".safetensors" and _starts_like_json(file):
         _show_certificate(cp.Certificate.load(file))
     else:
         _show_model(path)
+
+
+def _starts_like_json(file: Path) -> bool:
+    with file.open("rb") as stream:
+        return file.suffix == ".json" or stream.read(1) == b"{"
 
 
 def _show_certificate(certificate: cp.Certificate) -> None:

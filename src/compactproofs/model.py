@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors import SafetensorError, deserialize
+from safetensors.numpy import save
 
 from compactproofs.files import write_atomically
-from compactproofs.untrusted import read_limited, strict_json
+from compactproofs.untrusted import read_limited, shown, strict_json
 
 FloatArray = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
@@ -43,7 +43,11 @@ _WEIGHTS: dict[str, tuple[str, str, bool]] = {
 _BIASES = (*(f"blocks.0.attn.b_{letter}" for letter in "QKVO"), "unembed.b_U")
 _BUFFERS = ("blocks.0.attn.mask", "blocks.0.attn.IGNORE")
 _AXES = {"v": "d_vocab", "n": "n_ctx", "d": "d_model", "h": "d_head"}
-_SUPPORTED = "supported: one layer, one head, attention only, no LayerNorm, no biases, learned positions"
+_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
+_SUPPORTED = (
+    "supported: one layer, one head, attention only, no LayerNorm, no biases, learned positions, "
+    "under the names of a TransformerLens state dict"
+)
 
 
 class InvalidModel(ValueError):
@@ -162,7 +166,8 @@ class Model:
         """
         tensors = {}
         for name, (disk, _, has_head_axis) in _WEIGHTS.items():
-            matrix = getattr(self, name).astype(dtype)
+            with np.errstate(over="ignore"):
+                matrix = getattr(self, name).astype(dtype)
             if not (matrix == getattr(self, name)).all():
                 raise ValueError(
                     f"{name} does not fit {np.dtype(dtype)} without rounding, which would change the model"
@@ -205,12 +210,20 @@ def _read_tensors(data: bytes) -> dict[str, npt.NDArray[Any]]:
     for name, entry in header.items():
         kind = entry.get("dtype") if isinstance(entry, dict) and name != "__metadata__" else "F32"
         # Buffers may be of any type and are ignored; NumPy cannot read all types, so say what is wrong here.
-        if kind not in ("F32", "F64") and name not in _BUFFERS:
-            raise InvalidModel(f"{name} has type {kind}; weights must be F32 or F64 (convert and save them first)")
+        if name not in _BUFFERS and not (isinstance(kind, str) and kind in _DTYPES):
+            raise InvalidModel(
+                f"{shown(name)} has type {shown(kind)}; weights must be F32 or F64 (convert and save them first)"
+            )
     try:
-        return load(data)
+        entries: list[tuple[str, dict[str, Any]]] = deserialize(data)  # type: ignore[no-untyped-call,unused-ignore]
     except SafetensorError as error:
-        raise InvalidModel(f"not a valid safetensors file: {error}") from error
+        raise InvalidModel(f"not a valid safetensors file: {shown(str(error), 200)}") from error
+    tensors = {}
+    for name, entry in entries:
+        if name not in _BUFFERS:
+            dtype = _DTYPES[entry["dtype"]]
+            tensors[name] = np.frombuffer(entry["data"], dtype).astype(dtype.newbyteorder("=")).reshape(entry["shape"])
+    return tensors
 
 
 def _describe(unknown: list[str]) -> str:
@@ -220,9 +233,9 @@ def _describe(unknown: list[str]) -> str:
         "an MLP": [n for n in unknown if ".mlp." in n],
         "further layers": [n for n in unknown if n.startswith("blocks.") and not n.startswith("blocks.0.")],
     }
-    found = [f"{kind} ({names[0]})" for kind, names in kinds.items() if names]
+    found = [f"{kind} ({shown(names[0])})" for kind, names in kinds.items() if names]
     rest = [n for n in unknown if not any(n in names for names in kinds.values())]
     if rest:
         more = f" and {len(rest) - 3} more" if len(rest) > 3 else ""
-        found.append(f"unknown tensors {', '.join(rest[:3])}{more}")
+        found.append(f"unknown tensors {', '.join(map(shown, rest[:3]))}{more}")
     return ", ".join(found)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -12,8 +11,9 @@ from compactproofs.arrays import Cost
 from compactproofs.certificate import Certificate
 from compactproofs.checker import run, verify
 from compactproofs.model import Model
-from compactproofs.search import search_hints
-from compactproofs.strategies import STRATEGIES, Strategy, get_strategy
+from compactproofs.search import search_hints, search_seconds
+from compactproofs.strategies import STRATEGIES, get_strategy
+from compactproofs.strategies.brute_force import BRUTE_FORCE, enumerate_inputs
 from compactproofs.task import task_of, total_inputs
 from compactproofs.version import __version__
 from compactproofs.workspace import Workspace
@@ -73,47 +73,66 @@ def feasible_strategies(model: Model) -> list[str]:
     return [strategy.id for strategy in STRATEGIES.values() if strategy.limit(model) is None]
 
 
-def prove(model: Model, strategy_id: str) -> Proof:
-    """Find hints, claim the bound that they prove with room to spare, and check the certificate.
+class Prover:
+    """Proves bounds on one model by any strategies, which share what they have in common.
 
-    Raises UnknownStrategy, Infeasible, or ProofFailed.
+    Times are those that a strategy takes alone: each includes all that was shared.
     """
-    strategy = get_strategy(strategy_id)
-    reason = strategy.limit(model)
-    if reason is not None:
-        raise Infeasible(f"{strategy.id}: {reason}")
-    start = time.perf_counter()
-    certificate = _claim(model, strategy)
-    search_seconds = time.perf_counter() - start
-    verdict = verify(certificate, model)
-    if not verdict.accepted or verdict.cost is None:
-        raise ProofFailed(f"{strategy.id}: a fresh certificate was rejected: {verdict.reason}")
-    return Proof(
-        certificate=certificate,
-        cost=verdict.cost,
-        unexplained_dimension=strategy.unexplained_dimension(model),
-        complexity=strategy.complexity,
-        hint_bytes=sum(hint.nbytes for hint in certificate.hints.values()),
-        search_seconds=search_seconds,
-        verify_seconds=verdict.seconds,
-    )
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self._search = Workspace(model, "value")
+        self._claim = Workspace(model, "claim")
+        self._check = Workspace(model, "check")
+
+    def prove(self, strategy_id: str) -> Proof:
+        """Find hints, claim the bound that they prove with room to spare, and check the certificate.
+
+        Raises UnknownStrategy, Infeasible, or ProofFailed.
+        """
+        strategy = get_strategy(strategy_id)
+        reason = strategy.limit(self.model)
+        if reason is not None:
+            raise Infeasible(f"{strategy.id}: {reason}")
+        hints = search_hints(strategy, self._search)
+        claim = run(strategy, self._claim, hints)
+        certificate = Certificate(
+            task=task_of(self.model),
+            model_sha256=self.model.sha256,
+            strategy=strategy.id,
+            theorem=strategy.theorem,
+            certified=claim.certified,
+            total=total_inputs(self.model),
+            hints=hints,
+            tool=f"compactproofs {__version__}",
+        )
+        verdict = verify(certificate, self.model, self._check)
+        if not verdict.accepted or verdict.cost is None:
+            raise ProofFailed(f"{strategy.id}: a fresh certificate was rejected: {verdict.reason}")
+        return Proof(
+            certificate=certificate,
+            cost=verdict.cost,
+            unexplained_dimension=strategy.unexplained_dimension(self.model),
+            complexity=strategy.complexity,
+            hint_bytes=sum(hint.nbytes for hint in hints.values()),
+            search_seconds=search_seconds(strategy, self._search) + claim.seconds,
+            verify_seconds=verdict.seconds,
+        )
+
+    def exact_correct(self) -> int | None:
+        """The number of inputs answered correctly, if brute force is feasible and decides every input."""
+        if BRUTE_FORCE.limit(self.model) is not None:
+            return None
+        decided = enumerate_inputs(self._check)
+        return decided.certain if decided.undecided == 0 else None
 
 
-def prove_all(model: Model, strategy_ids: Sequence[str] | None = None) -> list[Proof]:
-    """One proof for each strategy: those named, or all that are feasible."""
-    return [prove(model, s) for s in (feasible_strategies(model) if strategy_ids is None else strategy_ids)]
+def prove(model: Model, strategy_id: str) -> Proof:
+    """A proof by one strategy; see `Prover.prove`."""
+    return Prover(model).prove(strategy_id)
 
 
-def _claim(model: Model, strategy: Strategy) -> Certificate:
-    hints = search_hints(strategy, Workspace(model, "value"))
-    certified, _ = run(strategy, Workspace(model, "claim"), hints)
-    return Certificate(
-        task=task_of(model),
-        model_sha256=model.sha256,
-        strategy=strategy.id,
-        theorem=strategy.theorem,
-        certified=certified,
-        total=total_inputs(model),
-        hints=hints,
-        tool=f"compactproofs {__version__}",
-    )
+def prove_all(model: Model, strategy_ids: Sequence[str] | None = None) -> Iterator[Proof]:
+    """One proof after the other for each strategy: those named, or all that are feasible."""
+    prover = Prover(model)
+    return map(prover.prove, feasible_strategies(model) if strategy_ids is None else strategy_ids)

@@ -22,6 +22,15 @@ def search_hints(strategy: Strategy, work: Workspace) -> HintArrays:
 
     Strategies searched on one workspace share everything that they have in common.
     """
+    return work.once(("search", strategy.id), lambda: _search(strategy, work))
+
+
+def search_seconds(strategy: Strategy, work: Workspace) -> float:
+    """How long that search took, with all that it needed."""
+    return work.seconds(("search", strategy.id))
+
+
+def _search(strategy: Strategy, work: Workspace) -> HintArrays:
     if strategy.id in CHOICES:
         return _subcubic(work, CHOICES[strategy.id], strategy)
     if not strategy.hints(work.model):

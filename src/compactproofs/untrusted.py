@@ -19,6 +19,13 @@ def read_limited(path: Path, limit: int) -> bytes:
     return data
 
 
+def shown(value: Any, limit: int = 60) -> str:
+    """A value of unknown origin as a message can hold it: printable ASCII only, and short."""
+    plain = isinstance(value, str) and value.isascii() and value.isprintable()
+    text = value if plain else ascii(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
 def strict_json(data: bytes) -> Any:
     """Parse UTF-8 JSON; refuses duplicate keys, NaN and infinities, numbers that are not integers, and deep nesting.
 
@@ -40,10 +47,11 @@ def strict_json(data: bytes) -> Any:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(n for n in names if names.count(n) > 1)!r} appears twice")
+    result: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in result:
+            raise ValueError(f"the key {shown(name)} appears twice")
+        result[name] = value
     return result
 
 

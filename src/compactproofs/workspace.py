@@ -59,13 +59,13 @@ class Workspace:
         result: T = self._results[key]
         return result
 
-    def forget(self, key: Hashable) -> None:
-        """Drop a kept result, for instance a large one that nothing will ask for again."""
-        self._results.pop(key, None)
-
     def cost(self, key: Hashable) -> Cost:
-        """What the result under this key took, with everything it used, each once."""
+        """The operations of the result under this key, with everything it used, each once."""
         return self.meter.cost(key)
+
+    def seconds(self, key: Hashable) -> float:
+        """The time of the result under this key, with everything it used, each once."""
+        return self.meter.seconds(key)
 
 
 def shared(step: Callable[Concatenate[Workspace, P], T]) -> Callable[Concatenate[Workspace, P], T]:

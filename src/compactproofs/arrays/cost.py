@@ -8,6 +8,7 @@ entries about is free.  Comparisons that decide and choices by a boolean mask ar
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,14 +24,12 @@ class Cost:
     flops: int = 0
     int_ops: int = 0
 
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(self.flops + other.flops, self.int_ops + other.int_ops)
-
 
 @dataclass
 class _Account:
     flops: int = 0
     int_ops: int = 0
+    seconds: float = 0.0
     uses: set[Hashable] = field(default_factory=set)
 
 
@@ -43,6 +42,7 @@ class Meter:
     def __init__(self) -> None:
         self._accounts: dict[Hashable, _Account] = {}
         self._open: list[_Account] = [_Account()]
+        self._since = time.perf_counter()
 
     def charge(self, flops: int = 0, int_ops: int = 0) -> None:
         """Add operations to the step that is being computed."""
@@ -53,11 +53,18 @@ class Meter:
     def step(self, key: Hashable) -> Iterator[None]:
         """Book what happens inside on the step `key`."""
         account = self._accounts[key] = _Account()
+        self._book_time()
         self._open.append(account)
         try:
             yield
         finally:
+            self._book_time()
             self._open.pop()
+
+    def _book_time(self) -> None:
+        now = time.perf_counter()
+        self._open[-1].seconds += now - self._since
+        self._since = now
 
     def use(self, key: Hashable) -> None:
         """Note that the step being computed uses the step `key`."""
@@ -65,17 +72,23 @@ class Meter:
 
     def cost(self, key: Hashable) -> Cost:
         """What the step `key` costs, with all that it uses, each once."""
-        seen: set[Hashable] = set()
+        accounts = self._needed(key)
+        return Cost(sum(a.flops for a in accounts), sum(a.int_ops for a in accounts))
+
+    def seconds(self, key: Hashable) -> float:
+        """How long the step `key` took, with all that it uses, each once."""
+        return sum(account.seconds for account in self._needed(key))
+
+    def _needed(self, key: Hashable) -> list[_Account]:
+        """The accounts of the step `key` and of all steps that it uses."""
+        found: dict[Hashable, _Account] = {}
         todo = [key]
-        total = Cost()
         while todo:
             step = todo.pop()
-            if step not in seen:
-                seen.add(step)
-                account = self._accounts[step]
-                total += Cost(account.flops, account.int_ops)
-                todo.extend(account.uses)
-        return total
+            if step not in found:
+                found[step] = self._accounts[step]
+                todo.extend(found[step].uses)
+        return list(found.values())
 
 
 class Counted(np.lib.mixins.NDArrayOperatorsMixin):

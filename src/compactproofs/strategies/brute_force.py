@@ -18,11 +18,12 @@ from compactproofs.lemmas.enumeration import Enumerated, count_by_enumeration
 from compactproofs.model import Model
 from compactproofs.strategies.base import Hints, Strategy
 from compactproofs.task import total_inputs
-from compactproofs.workspace import Workspace
+from compactproofs.workspace import Workspace, shared
 
 MAX_INPUTS = 2**31
 
 
+@shared
 def enumerate_inputs(work: Workspace) -> Enumerated:
     """Decide all inputs of the model."""
     counts = Enumerated(0, 0)
