@@ -54,6 +54,11 @@ _KEYS = (
 )  # fmt: skip
 
 
+def certificate_name(strategy_id: str) -> str:
+    """The file name that this package gives to a certificate of this strategy."""
+    return f"{strategy_id.replace('/', '--')}.cert.json"
+
+
 class MalformedCertificate(ValueError):
     """The bytes are not a certificate in this format; the message names the field and what was expected."""
 
@@ -171,9 +176,12 @@ def _decode(where: str, hint: Any) -> npt.NDArray[Any]:
     if not isinstance(hint["data"], str):
         raise MalformedCertificate(f"{where}.data: expected base64 text, found {_kind(hint['data'])}")
     try:
-        data = base64.b64decode(hint["data"].encode("ascii"), validate=True)
+        text = hint["data"].encode("ascii")
+        data = base64.b64decode(text, validate=True)
     except (UnicodeEncodeError, binascii.Error) as error:
-        raise MalformedCertificate(f"{where}.data: not base64 ({error})") from error
+        raise MalformedCertificate(f"{where}.data: not base64 ({shown(str(error))})") from error
+    if base64.b64encode(data) != text:
+        raise MalformedCertificate(f"{where}.data: not base64 in its one spelling for these bytes")
     expected = math.prod(shape) * dtype.itemsize
     if len(data) != expected:
         raise MalformedCertificate(f"{where}.data: shape {shape} needs {expected} bytes, found {len(data)}")
