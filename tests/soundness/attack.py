@@ -1,0 +1,181 @@
+"""A search for a model, and hints, on which a strategy claims more than the truth.
+
+A hill climb over the weights.  It prefers a larger N - truth, never giving up too much of N; among equals it makes the
+margins of the right answers small, so that a proof that is slightly too generous is led to where that shows.  Float64
+guides the climb; the verdict on the models that it finds is exact.
+
+As a program, from the repository's root:  python -m tests.soundness.attack --strategy cubic --minutes 5
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from compactproofs.model import InvalidModel, Model
+from compactproofs.strategies import STRATEGIES, Strategy, get_strategy
+from compactproofs.workspace import Workspace
+
+from .hints import KINDS, Hint, hints_of
+from .models import NAMES, Weights, constant_weights, float_margins, random_weights, working_weights
+from .truth import exact_correct
+
+Bound = Callable[[Model, dict[str, Hint]], int]
+
+_MIN_SHARE = 0.3  # of the inputs, that a model worth attacking has certified
+_NEW_HINTS = 0.3  # how often the hints change with the weights
+_CLOSE = 1e-9  # margins below this share of the largest logit are left to exact arithmetic
+
+
+@dataclass(frozen=True)
+class Approach:
+    """The closest that an attack came: `claimed` inputs, of which `truth` are answered correctly."""
+
+    claimed: int
+    truth: int
+    total: int
+    margin: float
+    weights: Weights = field(repr=False)
+    hints: dict[str, Hint] = field(repr=False)
+
+    @property
+    def gap(self) -> int:
+        """N - truth; a violation if positive."""
+        return self.claimed - self.truth
+
+    @property
+    def score(self) -> tuple[float, float]:
+        """What the climb maximises."""
+        shortfall = max(0.0, _MIN_SHARE * self.total - self.claimed)
+        return self.gap - 2.0 * shortfall, -self.margin
+
+
+def check_bound(strategy: Strategy) -> Bound:
+    """N as verification computes it."""
+    return lambda model, hints: strategy.bound(Workspace(model, "check"), hints)
+
+
+def attack(
+    bound: Bound,
+    strategy: Strategy,
+    rng: np.random.Generator,
+    steps: int,
+    stop_at_violation: bool = True,
+) -> Approach:
+    """Climb from one random start; returns the closest approach."""
+    best = _start(bound, strategy, rng)
+    for _ in range(steps):
+        if best.gap > 0 and stop_at_violation:
+            break
+        weights, hints = _mutated(rng, best.weights), best.hints
+        if hints and rng.random() < _NEW_HINTS:
+            kind = "searched" if rng.random() < 0.5 else str(rng.choice(KINDS))
+            hints = hints_of(strategy, Model(**weights), kind, rng)
+        candidate = _measure(bound, weights, hints)
+        if candidate is not None and candidate.score >= best.score:
+            best = candidate
+    return best
+
+
+def _measure(bound: Bound, weights: Weights, hints: dict[str, Hint]) -> Approach | None:
+    try:
+        model = Model(**weights)
+    except InvalidModel:
+        return None
+    claimed = bound(model, hints)
+    margins = float_margins(weights)
+    truth = int((margins > 0).sum())
+    if claimed > truth or (claimed == truth and np.abs(margins).min() < _CLOSE):
+        truth = exact_correct(model)
+    right = margins[margins > 0]
+    return Approach(claimed, truth, margins.size, float(right.min()) if right.size else 1.0, weights, hints)
+
+
+def _start(bound: Bound, strategy: Strategy, rng: np.random.Generator) -> Approach:
+    while True:
+        v, n, h = int(rng.integers(2, 5)), int(rng.integers(1, 5)), int(rng.integers(1, 3))
+        if v**n > 100:
+            continue
+        kind = rng.integers(0, 6)
+        if kind == 0:
+            weights = random_weights(rng, v, n, int(rng.integers(1, 5)), h)
+        elif kind == 1:
+            weights = constant_weights(rng, v, n, v - 1, bias=float(rng.uniform(0, 5)), noise=0.05)
+        else:
+            weights = working_weights(
+                rng,
+                v,
+                n,
+                h,
+                sharpness=float(rng.uniform(0.3, 8)),
+                gain=float(rng.choice([1.0, 1.0, -1.0])),
+                position=float(rng.choice([0.0, 0.5, 2.0])),
+                position_write=float(rng.choice([0.0, 0.3])),
+                noise=float(rng.choice([0.0, 0.1])),
+                rough=float(rng.choice([0.0, 0.3])),
+                rotate=bool(rng.integers(0, 2)),
+            )
+        hints = hints_of(strategy, Model(**weights), "searched", rng)
+        start = _measure(bound, weights, hints)
+        if start is not None:
+            return start
+
+
+def _mutated(rng: np.random.Generator, weights: Weights) -> Weights:
+    changed = {name: w.copy() for name, w in weights.items()}
+    name = str(rng.choice(NAMES))
+    w = changed[name]
+    size = np.abs(w).mean() + 1e-3
+    step = size * 10.0 ** rng.uniform(-4, 0.5)
+    kind = rng.integers(0, 6)
+    index = tuple(int(rng.integers(0, length)) for length in w.shape)
+    if kind == 0:
+        changed[name] = w + step * rng.normal(size=w.shape)
+    elif kind == 1:
+        changed[name] = w * (1.0 + 10.0 ** rng.uniform(-4, 0) * rng.choice([-0.5, 1.0]))
+    elif kind == 2:
+        w[index[0]] += step * rng.normal(size=w.shape[1])
+    elif kind == 3:
+        w[:, index[1]] += step * rng.normal(size=w.shape[0])
+    else:
+        w[index] += step * rng.normal()
+    return changed
+
+
+def main() -> None:
+    """Attack strategies for some minutes, print the closest approaches, and save what breaks one."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--strategy", default="all", help="a strategy's id, or all")
+    parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--steps", type=int, default=400, help="for each start")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--save", type=Path, default=Path("violation.npz"))
+    options = parser.parse_args()
+    chosen = list(STRATEGIES.values()) if options.strategy == "all" else [get_strategy(options.strategy)]
+    end = time.monotonic() + 60.0 * options.minutes
+    closest: dict[str, Approach] = {}
+    starts = 0
+    for seed in itertools.count(options.seed):
+        if time.monotonic() > end:
+            break
+        starts += 1
+        for strategy in chosen:
+            found = attack(check_bound(strategy), strategy, np.random.default_rng(seed), options.steps)
+            if strategy.id not in closest or found.score > closest[strategy.id].score:
+                closest[strategy.id] = found
+                print(f"seed {seed}: {strategy.id}: {found}, N - truth = {found.gap}", flush=True)
+            if found.gap > 0:
+                arrays = {**found.weights, **{f"hint {name}": hint for name, hint in found.hints.items()}}
+                np.savez(options.save, **arrays)  # type: ignore[arg-type]
+                raise SystemExit(f"VIOLATION of {strategy.id}: {found}; saved to {options.save}")
+    print(f"{starts} starts of {options.steps} steps for each of {len(chosen)} strategies: no violation")
+
+
+if __name__ == "__main__":
+    main()
