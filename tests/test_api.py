@@ -1,0 +1,116 @@
+"""The public surface: names, types and words."""
+
+import ast
+import doctest
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import compactproofs as cp
+
+SOURCES = sorted(Path(cp.__file__).parent.rglob("*.py"))
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+def test_public_names() -> None:
+    """These and no others."""
+    assert cp.__all__ == [
+        "STRATEGIES",
+        "Certificate",
+        "Infeasible",
+        "InvalidModel",
+        "MalformedCertificate",
+        "Model",
+        "Proof",
+        "ProofFailed",
+        "Prover",
+        "Strategy",
+        "UnknownModel",
+        "UnknownStrategy",
+        "Verdict",
+        "__version__",
+        "feasible_strategies",
+        "load_model",
+        "prove",
+        "prove_all",
+        "verify",
+    ]
+    assert all(hasattr(cp, name) for name in cp.__all__)
+
+
+def test_errors_of_the_user_are_value_errors() -> None:
+    """So that one `except ValueError` catches them; a failed proof is a bug and is none."""
+    for error in (cp.Infeasible, cp.InvalidModel, cp.MalformedCertificate, cp.UnknownModel, cp.UnknownStrategy):
+        assert issubclass(error, ValueError)
+    assert not issubclass(cp.ProofFailed, ValueError)
+
+
+def test_package_example() -> None:
+    """The example in the package's docstring runs."""
+    result = doctest.testmod(cp)
+    assert (result.attempted, result.failed) == (4, 0)
+
+
+def definitions(body: list[ast.stmt], prefix: str, in_class: bool) -> Iterator[tuple[str, Definition, bool]]:
+    """All public functions, classes and methods, with whether they are methods; not those inside functions."""
+    for node in body:
+        if isinstance(node, Definition) and (not node.name.startswith("_") or node.name == "__init__"):
+            yield f"{prefix}.{node.name}", node, in_class
+            if isinstance(node, ast.ClassDef):
+                yield from definitions(node.body, f"{prefix}.{node.name}", True)
+
+
+def complaints(source: str, name: str) -> list[str]:
+    """What lacks a docstring or an annotation in a module."""
+    tree = ast.parse(source)
+    found = [] if ast.get_docstring(tree) else [f"{name}: no docstring"]
+    for place, node, is_method in definitions(tree.body, name, False):
+        if not ast.get_docstring(node) and node.name != "__init__":
+            found.append(f"{place}: no docstring")
+        if isinstance(node, ast.ClassDef):
+            continue
+        if node.returns is None:
+            found.append(f"{place}: no return type")
+        static = any(isinstance(d, ast.Name) and d.id == "staticmethod" for d in node.decorator_list)
+        positional = [*node.args.posonlyargs, *node.args.args]
+        optional = [a for a in (node.args.vararg, node.args.kwarg) if a is not None]
+        arguments = positional[1 if is_method and not static else 0 :] + node.args.kwonlyargs + optional
+        found += [f"{place}: {argument.arg} has no type" for argument in arguments if argument.annotation is None]
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(SOURCES[0].parent)))
+def test_docstrings_and_annotations(path: Path) -> None:
+    """Every module, and every public function, class and method, says what it is and what it takes."""
+    assert complaints(path.read_text(encoding="utf-8"), path.stem) == []
+
+
+def test_that_test_can_fail() -> None:
+    """Each kind of gap is found."""
+    source = (
+        "def f(x, *rest, y=1, **more): pass\nclass C:\n    def m(self, z: int): 'Doc.'\n    def _hidden(self): pass"
+    )
+    assert complaints(source, "m") == [
+        "m: no docstring",
+        "m.f: no docstring",
+        "m.f: no return type",
+        "m.f: x has no type",
+        "m.f: y has no type",
+        "m.f: rest has no type",
+        "m.f: more has no type",
+        "m.C: no docstring",
+        "m.C.m: no return type",
+    ]
+
+
+def test_strategies_describe_themselves() -> None:
+    """Each has its id as key, a summary, and a theorem that names a module whose docstring states and proves it."""
+    for strategy_id, strategy in cp.STRATEGIES.items():
+        assert strategy.id == strategy_id
+        assert strategy.summary
+        assert strategy.complexity.startswith("O(")
+        module = importlib.import_module(strategy.theorem)
+        assert "Theorem" in (module.__doc__ or ""), strategy.theorem
+        assert "Proof" in (module.__doc__ or ""), strategy.theorem

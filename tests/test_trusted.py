@@ -1,0 +1,169 @@
+"""What a reader must trust imports the standard library, NumPy, safetensors and itself, and nothing else."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import compactproofs
+
+PACKAGE = "compactproofs"
+ROOT = Path(compactproofs.__file__).parent
+TRUSTED_FILES = ("model", "task", "circuits", "workspace", "certificate", "checker", "untrusted", "files")
+TRUSTED_FOLDERS = ("arrays", "lemmas", "strategies")
+OUTSIDE = {"numpy", "safetensors"}
+
+
+def module_name(root: Path, file: Path) -> str:
+    """The dotted name of a file below the package's directory."""
+    parts = file.relative_to(root).with_suffix("").parts
+    return ".".join((PACKAGE, *(part for part in parts if part != "__init__")))
+
+
+def trusted_modules(root: Path) -> dict[str, Path]:
+    """The trusted modules by their dotted names."""
+    files = [root / f"{name}.py" for name in TRUSTED_FILES]
+    files += [file for folder in TRUSTED_FOLDERS for file in sorted((root / folder).rglob("*.py"))]
+    return {module_name(root, file): file for file in files}
+
+
+def imports(root: Path, file: Path) -> Iterator[tuple[int, str]]:
+    """All modules that a file imports anywhere, with the line: static imports, and calls that import by a name."""
+    package = module_name(root, file) if file.name == "__init__.py" else module_name(root, file).rpartition(".")[0]
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = package.split(".")
+                base = ".".join(parents[: len(parents) - node.level + 1] + ([base] if base else []))
+            for alias in node.names:
+                inner = f"{base}.{alias.name}"
+                path = root.joinpath(*inner.split(".")[1:])
+                is_module = inner.startswith(f"{PACKAGE}.") and (path.is_dir() or path.with_suffix(".py").is_file())
+                yield node.lineno, inner if is_module else base
+        elif isinstance(node, ast.Name | ast.Attribute):
+            name = node.id if isinstance(node, ast.Name) else node.attr
+            if name in ("__import__", "import_module", "exec", "eval"):
+                yield node.lineno, f"anything, by {name}"
+
+
+def violations(root: Path) -> list[str]:
+    """Every import of a trusted module that is not allowed, as "module:line imports what"."""
+    trusted = trusted_modules(root)
+    found = []
+    for name, file in trusted.items():
+        for line, target in imports(root, file):
+            top = target.partition(".")[0]
+            allowed = target in trusted if top == PACKAGE else top in OUTSIDE or top in sys.stdlib_module_names
+            if not allowed:
+                found.append(f"{name}:{line} imports {target}")
+    return found
+
+
+def test_trusted_imports() -> None:
+    """No trusted module imports anything else; in particular nothing of the untrusted rest of the package."""
+    modules = trusted_modules(ROOT)
+
+    assert violations(ROOT) == []
+    assert {f"{PACKAGE}.checker", f"{PACKAGE}.arrays.enclosure", f"{PACKAGE}.strategies.cubic"} <= set(modules)
+    assert all(file.is_file() for file in modules.values())
+
+
+@pytest.fixture
+def planted(tmp_path: Path) -> Path:
+    """A small package of the same layout with nothing wrong in it."""
+    root = tmp_path / PACKAGE
+    for name in (*TRUSTED_FILES, "search", "__init__"):
+        (root / f"{name}.py").parent.mkdir(exist_ok=True)
+        (root / f"{name}.py").write_text("import math\nimport numpy as np\nfrom safetensors.numpy import load\n")
+    for folder in TRUSTED_FOLDERS:
+        (root / folder).mkdir()
+        (root / folder / "__init__.py").write_text(f"from {PACKAGE}.model import Model\n")
+    assert violations(root) == []
+    return root
+
+
+@pytest.mark.parametrize(
+    ("file", "code", "target"),
+    [
+        ("checker", "import torch", "torch"),
+        ("checker", "import torch.nn as nn", "torch.nn"),
+        ("model", "from torch import nn", "torch"),
+        ("strategies/new", "from rich.console import Console", "rich.console"),
+        ("arrays/__init__", "import scipy", "scipy"),
+        ("checker", "import compactproofs.search", "compactproofs.search"),
+        ("checker", "from compactproofs.search import search_hints", "compactproofs.search"),
+        ("checker", "from compactproofs import search", "compactproofs.search"),
+        ("checker", "from compactproofs import Model", "compactproofs"),
+        ("checker", "import compactproofs", "compactproofs"),
+        ("checker", "from . import search", "compactproofs.search"),
+        ("checker", "from .search import search_hints", "compactproofs.search"),
+        ("lemmas/__init__", "from .. import search", "compactproofs.search"),
+        ("lemmas/new", "from ..search import search_hints", "compactproofs.search"),
+        ("task", "def late() -> None:\n    import torch", "torch"),
+        ("task", "try:\n    import torch\nexcept ImportError:\n    pass", "torch"),
+        ("task", "if TYPE_CHECKING:\n    import torch", "torch"),
+        ("task", "import importlib\nimportlib.import_module('torch')", "anything, by import_module"),
+        ("task", "__import__('torch')", "anything, by __import__"),
+        ("task", "exec('import torch')", "anything, by exec"),
+    ],
+)
+def test_violations_are_found(planted: Path, file: str, code: str, target: str) -> None:
+    """The test above can fail: each way to import what is not allowed is reported, with its place."""
+    path = planted / f"{file}.py"
+    path.write_text(f"import math\n{code}\n")
+    name = module_name(planted, path)
+    assert [line for line in violations(planted) if line.startswith(f"{name}:") and line.endswith(f"imports {target}")]
+
+
+def test_relative_imports_of_the_trusted_part_are_allowed(planted: Path) -> None:
+    """Only the direction matters."""
+    (planted / "lemmas" / "new.py").write_text("from ..model import Model\nfrom . import other\nfrom .. import task\n")
+    (planted / "lemmas" / "other.py").write_text("")
+    assert violations(planted) == []
+
+
+HEAVY = ("torch", "rich", "typer", "click", "matplotlib", "polars", "distributed", "flint", "transformer_lens")
+
+
+@pytest.mark.parametrize("module", ["checker", "model", "certificate"])
+def test_importing_the_checker_loads_no_heavy_package(module: str) -> None:
+    """In a fresh interpreter, whichever of them are installed."""
+    code = f"import sys, {PACKAGE}.{module}; print([name for name in {HEAVY!r} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "[]\n"
+
+
+def test_that_import_test_can_fail() -> None:
+    """The command line does load one of them."""
+    code = f"import sys, {PACKAGE}.cli; print([name for name in {HEAVY!r} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "'typer'" in result.stdout
+    assert "'torch'" not in result.stdout
+
+
+def test_checking_works_where_nothing_else_is_installed(tmp_path: Path) -> None:
+    """A certificate is verified with every import outside the standard library, NumPy and safetensors blocked."""
+    code = f"""
+import sys
+
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        if top not in sys.stdlib_module_names and top not in {sorted(OUTSIDE | {PACKAGE})!r}:
+            raise ModuleNotFoundError("blocked: " + name, name=name)
+
+sys.meta_path.insert(0, Block())
+import compactproofs as cp
+
+model = cp.load_model("max-of-4/123")
+certificate = cp.Certificate.from_bytes(cp.prove(model, "cubic").certificate.to_bytes())
+print(cp.verify(certificate, model).accepted)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "True\n"
