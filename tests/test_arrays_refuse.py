@@ -288,12 +288,12 @@ KINDS: dict[str, Callable[[Any], Array]] = {
 HARMLESS_FOR_PLAIN = {"write to the midpoint", "sort flat"}
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("misuse", MISUSES)
+@pytest.mark.parametrize(
+    ("kind", "misuse"),
+    [(k, m) for m in MISUSES for k in KINDS if not (k == "counted array" and m in HARMLESS_FOR_PLAIN)],
+)
 def test_misuse_raises(kind: str, misuse: str) -> None:
     """No misuse gives a result, and none changes its operands."""
-    if kind == "counted array" and misuse in HARMLESS_FOR_PLAIN:
-        pytest.skip("nothing can be lost")
     b, s = KINDS[kind](VALUES), KINDS[kind](SQUARE)
     with pytest.raises(REFUSALS):
         MISUSES[misuse](b, s)
