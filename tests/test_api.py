@@ -3,6 +3,8 @@
 import ast
 import doctest
 import importlib
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,3 +116,29 @@ def test_strategies_describe_themselves() -> None:
         module = importlib.import_module(strategy.theorem)
         assert "Theorem" in (module.__doc__ or ""), strategy.theorem
         assert "Proof" in (module.__doc__ or ""), strategy.theorem
+
+
+def test_without_transformer_lens() -> None:
+    """Where it is not installed, the error has the line that installs it; a broken installation shows its own error."""
+    code = """
+import sys
+
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == BLOCKED:
+            raise ModuleNotFoundError("blocked", name=name if SHOWN is None else SHOWN)
+
+sys.meta_path.insert(0, Block())
+try:
+    import compactproofs.lens
+except ImportError as error:
+    print(type(error).__name__, error)
+"""
+    for blocked in ("torch", "transformer_lens"):
+        text = code.replace("BLOCKED", repr(blocked)).replace("SHOWN", "None")
+        result = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+        assert result.stdout.startswith("ImportError ")
+        assert 'pip install "compactproofs[lens]"' in result.stdout
+    text = code.replace("BLOCKED", "'torch'").replace("SHOWN", "'other'")
+    result = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    assert result.stdout == "ModuleNotFoundError blocked\n"
