@@ -18,9 +18,9 @@ from typing import Annotated, Any, NoReturn
 import typer
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
+from rich.text import Text
 
 import compactproofs as cp
 from compactproofs import zoo
@@ -31,8 +31,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-out = Console(soft_wrap=True, emoji=False, width=None if sys.stdout.isatty() else 220)
-err = Console(stderr=True, soft_wrap=True, emoji=False)
+out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 220)
+err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="A zoo name such as max-of-4/123, or a path to a .safetensors file.")
@@ -48,10 +48,10 @@ def main() -> None:
     try:
         app()
     except KeyboardInterrupt as error:
-        err.print(escape(str(error) or "interrupted"))
+        err.print(Text(str(error) or "interrupted"))
         sys.exit(130)
     except (ValueError, OSError, MemoryError, ImportError) as error:
-        err.print(f"[bold red]error:[/] {escape(_message(error))}", highlight=False)
+        err.print(Text.assemble(("error:", "bold red"), f" {_message(error)}"))
         sys.exit(2)
     except Exception:
         traceback.print_exc()
@@ -132,11 +132,11 @@ def prove(
     if as_json:
         _print_json(rows)
         return
-    out.print(f"{escape(model)}: max of {loaded.n_ctx}, {loaded.d_vocab} tokens, {rows[0]['total']} inputs")
+    out.print(Text(f"{model}: max of {loaded.n_ctx}, {loaded.d_vocab} tokens, {rows[0]['total']} inputs"))
     out.print(_bounds_table(rows))
     if targets:
         place = next(iter(targets.values())) if len(targets) == 1 else out_path
-        out.print(f"{len(targets)} certificate{'s' if len(targets) > 1 else ''} written to {escape(str(place))}")
+        out.print(Text(f"{len(targets)} certificate{'s' if len(targets) > 1 else ''} written to {place}"))
 
 
 def _targets(path: Path | None, ids: list[str]) -> dict[str, Path]:
@@ -227,7 +227,7 @@ def _finish(outcome: str, reason: str, code: int, as_json: bool, details: dict[s
         _print_json({"outcome": outcome, "reason": reason, **(details or {})})
     else:
         colour = {0: "green", 1: "red", 2: "yellow"}[code]
-        out.print(f"[bold {colour}]{outcome}[/]: {escape(reason)}", highlight=False)
+        out.print(Text.assemble((outcome, f"bold {colour}"), f": {reason}"))
     raise typer.Exit(code)
 
 
@@ -281,7 +281,7 @@ def _show_model(name: str) -> None:
 def _fields(fields: dict[str, str]) -> None:
     width = max(map(len, fields))
     for name, value in fields.items():
-        out.print(f"[bold]{name.ljust(width)}[/]  {escape(value)}", highlight=False)
+        out.print(Text.assemble((name.ljust(width), "bold"), f"  {value}"))
 
 
 @app.command()
@@ -302,7 +302,7 @@ def train(
     seeds = seed or [row.seed for row in zoo.table() if row.name.startswith("max-of-4/")]
     config = training.TrainingConfig(n_ctx=n_ctx, d_vocab=d_vocab, steps=steps)
     report = training.train(config, seeds, out_dir, jobs=jobs, progress=True)
-    out.print(f"{len(report.trained)} trained, {len(report.skipped)} already there, in {escape(str(out_dir))}")
+    out.print(Text(f"{len(report.trained)} trained, {len(report.skipped)} already there, in {out_dir}"))
 
 
 def _print_json(value: Any) -> None:

@@ -1,0 +1,666 @@
+"""The command line as somebody types it: what is printed, where it goes, and the exit code."""
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+import compactproofs as cp
+from compactproofs import cli, zoo
+from compactproofs.certificate import MAX_BYTES
+
+NAME = "max-of-4/123"
+HINTED = "sub-cubic/max_diff_exact/mean_query+diff/exact_EQKE+max_diff_exact"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command line in this process, through the entry point that the shell calls.
+
+    A traceback is a bug, whatever was typed, so every run makes sure that there is none.
+    """
+
+    def call(*words: object) -> Result:
+        monkeypatch.setattr(sys, "argv", ["compactproofs", *map(str, words)])
+        code: object = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        assert isinstance(code, int)
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return Result(code, out, err)
+
+    return call
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test runs in an empty directory of its own, with a wide terminal."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+def tiny(tokens: int = 5, positions: int = 3, seed: int = 0, factor: float = 1.0) -> cp.Model:
+    """A small model with random weights, which no zoo has."""
+    generator = np.random.default_rng(seed)
+    v, n, d, h = tokens, positions, 4, 2
+    shapes = {"W_E": (v, d), "W_pos": (n, d), "W_Q": (d, h), "W_K": (d, h), "W_V": (d, h), "W_O": (h, d), "W_U": (d, v)}
+    return cp.Model(**{name: factor * generator.normal(size=shape) for name, shape in shapes.items()})
+
+
+@pytest.fixture
+def model_file() -> Path:
+    """A model of one's own."""
+    tiny().save("mine.safetensors")
+    return Path("mine.safetensors")
+
+
+@pytest.fixture
+def certificate() -> Path:
+    """A certificate for the zoo's model."""
+    cp.prove(cp.load_model(NAME), "cubic").certificate.save("cubic.cert.json")
+    return Path("cubic.cert.json")
+
+
+def one_error_line(result: Result, *fragments: str) -> None:
+    """Exit code 2, nothing on stdout, and one line on stderr that has all fragments."""
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("error: ")
+    assert result.err.count("\n") == 1
+    for fragment in fragments:
+        assert fragment in result.err
+
+
+# Help
+
+
+def test_help(run: Run) -> None:
+    """Help lists the commands, with and without asking for it."""
+    for words, code in (((), 2), (("--help",), 0)):
+        result = run(*words)
+        assert result.code == code
+        for command in ("zoo", "prove", "verify", "show", "train"):
+            assert command in result.out
+
+
+@pytest.mark.parametrize("command", ["zoo", "prove", "verify", "show", "train"])
+def test_help_of_commands(run: Run, command: str) -> None:
+    """Each command explains itself."""
+    result = run(command, "--help")
+    assert (result.code, result.err) == (0, "")
+    assert f"compactproofs {command}" in result.out
+
+
+def test_version(run: Run) -> None:
+    """The version that certificates name."""
+    assert run("--version") == Result(0, f"compactproofs {cp.__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "fragment"),
+    [
+        (["bogus"], "No such command 'bogus'"),
+        (["prove"], "Missing argument 'MODEL'"),
+        (["verify", "x"], "Missing argument 'MODEL'"),
+        (["zoo", "--bogus"], "No such option: --bogus"),
+        (["train"], "Missing option '--out'"),
+        (["train", "--out", "x", "--seed", "abc"], "Invalid value for '--seed'"),
+    ],
+)
+def test_usage(run: Run, words: list[str], fragment: str) -> None:
+    """Wrong usage is explained on stderr, with exit code 2."""
+    result = run(*words)
+    assert (result.code, result.out) == (2, "")
+    assert fragment in " ".join(result.err.split())
+
+
+# zoo
+
+
+def test_zoo(run: Run) -> None:
+    """One line for each model, with its accuracy and what that is known from."""
+    result = run("zoo")
+    assert (result.code, result.err) == (0, "")
+    for name in zoo.names():
+        assert f" {name} " in result.out
+    lines = {line.split()[0]: line.split()[1:] for line in result.out.splitlines() if "max-of" in line}
+    assert lines[NAME] == ["4", "64", "0.999715", "all", "inputs"]
+    assert lines["max-of-20/123"][-1] == "inputs"
+
+
+def test_zoo_json(run: Run) -> None:
+    """The table as JSON."""
+    rows = json.loads(run("zoo", "--json").out)
+    assert [row["name"] for row in rows] == zoo.names()
+    with (Path(zoo.__file__).parent / "models.csv").open(encoding="utf-8") as stream:
+        assert set(rows[0]) == set(csv.DictReader(stream).fieldnames or [])
+
+
+# prove
+
+
+def test_prove(run: Run) -> None:
+    """The table names the bound in full, and nothing is written."""
+    result = run("prove", NAME, "--strategy", "cubic")
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith(f"{NAME}: max of 4, 64 tokens, 16777216 inputs\n")
+    row = next(line.split() for line in result.out.splitlines() if line.startswith("  cubic"))
+    assert row[1] == str(cp.prove(cp.load_model(NAME), "cubic").certificate.certified)
+    assert 0.9 < float(row[2]) < float(row[3]) < 1.0
+    assert list(Path().iterdir()) == []
+
+
+JSON_TYPES: dict[str, tuple[type, ...]] = {
+    "model": (str,),
+    "strategy": (str,),
+    "certified": (str,),
+    "total": (str,),
+    "bound": (float,),
+    "normalised": (float, type(None)),
+    "flops": (int,),
+    "int_ops": (int,),
+    "unexplained_dimension": (int,),
+    "complexity": (str,),
+    "hint_bytes": (int,),
+    "search_seconds": (float,),
+    "verify_seconds": (float,),
+}
+
+
+def test_prove_json(run: Run) -> None:
+    """A list of objects, one for each strategy in the order given, each once; counts are exact decimal strings."""
+    result = run("prove", NAME, "--strategy", HINTED, "--strategy", "cubic", "--strategy", HINTED, "--json")
+    rows = json.loads(result.out)
+    assert (result.code, result.err) == (0, "")
+    assert [row["strategy"] for row in rows] == [HINTED, "cubic"]
+    for row in rows:
+        assert list(row) == list(JSON_TYPES)
+        for key, types in JSON_TYPES.items():
+            assert type(row[key]) in types, key
+        assert row["model"] == NAME
+        assert int(row["total"]) == 64**4
+        assert row["bound"] == int(row["certified"]) / 64**4
+        correct = zoo.known_correct(cp.load_model(NAME))
+        assert correct is not None
+        assert row["normalised"] == int(row["certified"]) / correct
+    assert rows[0]["hint_bytes"] > 0 == rows[1]["hint_bytes"]
+
+
+def test_prove_where_the_accuracy_is_unknown(run: Run, model_file: Path) -> None:
+    """Then the normalised bound is null, and a question mark in the table; brute force makes it known."""
+    assert json.loads(run("prove", model_file, "--strategy", "cubic", "--json").out)[0]["normalised"] is None
+    assert " ? " in run("prove", model_file, "--strategy", "cubic").out
+    rows = json.loads(run("prove", model_file, "--strategy", "cubic", "--strategy", "brute-force", "--json").out)
+    assert [row["normalised"] is None for row in rows] == [False, False]
+    assert rows[1]["normalised"] == 1.0
+
+
+def test_prove_everything(run: Run, model_file: Path) -> None:
+    """All feasible strategies, each with its certificate, which verifies."""
+    result = run("prove", model_file, "--all", "--out", "proofs", "--json")
+    rows = json.loads(result.out)
+    assert [row["strategy"] for row in rows] == cp.feasible_strategies(tiny())
+    files = sorted(Path("proofs").iterdir())
+    assert len(files) == len(rows) == len(cp.STRATEGIES)
+    for file in files:
+        assert cp.verify(cp.Certificate.load(file), tiny()).accepted
+
+
+@pytest.mark.parametrize("positions", [180, 600])
+def test_prove_with_many_inputs(run: Run, positions: int) -> None:
+    """Counts beyond what a float can hold are printed, in full in JSON."""
+    tiny(tokens=64, positions=positions).save("long.safetensors")
+    total = str(64**positions)
+    assert json.loads(run("prove", "long.safetensors", "--strategy", "trivial", "--json").out)[0]["total"] == total
+    assert total in run("prove", "long.safetensors", "--strategy", "trivial").out
+    assert total in run("show", "long.safetensors").out
+
+
+def test_table_of_large_counts() -> None:
+    """A long count is shortened, also where it is beyond a float."""
+    row: dict[str, Any] = dict.fromkeys(JSON_TYPES, 1.0) | {"strategy": "cubic", "certified": "1" * 400}
+    (column,) = [column for column in cli._bounds_table([row]).columns if column.header == "certified"]
+    assert list(column.cells) == ["1.111111e+399"]
+
+
+@pytest.mark.parametrize("factor", [0.0, 1e-300, 1e100, 1e300])
+def test_prove_extreme_weights(run: Run, factor: float) -> None:
+    """Weights at the ends of the range are not an error; they only prove little."""
+    tiny(factor=factor).save("extreme.safetensors")
+    for strategy in ("brute-force", "cubic"):
+        result = run("prove", "extreme.safetensors", "--strategy", strategy, "--json", "--out", "c.json")
+        assert (result.code, result.err) == (0, "")
+        assert run("verify", "c.json", "extreme.safetensors").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "fragments"),
+    [
+        ([NAME], ["choose strategies: --strategy ID (may be repeated), or --all"]),
+        ([NAME, "--all", "--strategy", "cubic"], ["choose strategies"]),
+        ([NAME, "--strategy", "magic"], ["unknown strategy 'magic'", "cubic"]),
+        ([NAME, "--strategy", "cubic", "--strategy", "[red]"], ["unknown strategy '[red]'"]),
+        ([NAME, "--strategy", ""], ["unknown strategy ''"]),
+        (["max-of-10/123", "--strategy", "brute-force"], ["brute-force: ", "64^10 inputs"]),
+        (["max-of-4/12", "--strategy", "cubic"], ["no model 'max-of-4/12'", "did you mean", "max-of-4/123"]),
+        (["max-of-4", "--strategy", "cubic"], ["no model 'max-of-4'"]),
+        (["nonsense", "--strategy", "cubic"], ["no model 'nonsense'", "max-of-4/123"]),
+        (["none.safetensors", "--strategy", "cubic"], ["none.safetensors: No such file or directory"]),
+        ([".", "--strategy", "cubic"], [".: Is a directory"]),
+        (["/dev/null", "--strategy", "cubic"], ["/dev/null: not a safetensors file"]),
+        (["x" * 5000, "--strategy", "cubic"], [""]),
+    ],
+)
+def test_prove_errors(run: Run, words: list[str], fragments: list[str]) -> None:
+    """Each mistake is one line that says what to do."""
+    one_error_line(run("prove", *words), *fragments)
+
+
+def test_models_that_are_not_supported(run: Run) -> None:
+    """The loader's message arrives, with the file."""
+    save_file(tiny().state_dict() | {"blocks.0.ln1.w": np.ones(4)}, "ln.safetensors")
+    result = run("prove", "ln.safetensors", "--strategy", "cubic")
+    one_error_line(result, "ln.safetensors: found LayerNorm (blocks.0.ln1.w)", "supported: one layer")
+
+
+def test_nothing_is_proved_before_all_is_known_to_work(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A strategy that is unknown or infeasible, or a place that cannot be written, is found at once."""
+    monkeypatch.setattr(cp.Prover, "prove", lambda *_: pytest.fail("started to prove"))
+    Path("file").write_text("keep me")
+    for words in (
+        ["--strategy", "cubic", "--strategy", "brute-force"],
+        ["--strategy", "cubic", "--strategy", "magic"],
+        ["--strategy", "cubic", "--out", "none/c.json"],
+        ["--strategy", "cubic", "--out", "file"],
+        ["--strategy", "cubic", "--strategy", "trivial", "--out", "file"],
+        ["--all", "--out", "file/below"],
+    ):
+        one_error_line(run("prove", "max-of-10/123", *words))
+    assert Path("file").read_text() == "keep me"
+
+
+# prove --out
+
+
+def test_out_file(run: Run) -> None:
+    """One strategy goes to the file that is named, and a second time over it."""
+    for _ in range(2):
+        result = run("prove", NAME, "--strategy", "cubic", "--out", "c.json")
+        assert (result.code, result.err) == (0, "")
+        assert result.out.endswith("1 certificate written to c.json\n")
+    assert [path.name for path in Path().iterdir()] == ["c.json"]
+    assert run("verify", "c.json", NAME).code == 0
+
+
+def test_out_directory(run: Run) -> None:
+    """Several strategies go to a directory, which is made; names have no slashes."""
+    result = run("prove", NAME, "--strategy", "cubic", "--strategy", HINTED, "--out", "deep/er")
+    assert result.out.endswith("2 certificates written to deep/er\n")
+    names = ["cubic.cert.json", f"{HINTED.replace('/', '--')}.cert.json"]
+    assert sorted(path.name for path in Path("deep/er").iterdir()) == names
+    for name in names:
+        assert run("verify", f"deep/er/{name}", NAME).code == 0
+
+
+def test_out_directory_for_one(run: Run) -> None:
+    """One strategy and a directory that is there: the certificate goes into it."""
+    Path("there").mkdir()
+    result = run("prove", NAME, "--strategy", "cubic", "--out", "there")
+    assert result.out.endswith("1 certificate written to there/cubic.cert.json\n")
+
+
+@pytest.mark.parametrize("content", ["", "my thesis", '{"format": "other"}', "\x00\x01"])
+def test_out_spares_other_files(run: Run, content: str) -> None:
+    """Only certificates are replaced; of several targets none is written if one cannot be."""
+    Path("dir").mkdir()
+    for path in (Path("thesis"), Path("dir/cubic.cert.json")):
+        path.write_text(content)
+    message = "exists and is not a certificate; choose another name"
+    one_error_line(run("prove", NAME, "--strategy", "cubic", "--out", "thesis"), f"--out: thesis {message}")
+    one_error_line(run("prove", NAME, "--strategy", "trivial", "--strategy", "cubic", "--out", "dir"), message)
+    assert Path("thesis").read_text() == Path("dir/cubic.cert.json").read_text() == content
+    assert len(list(Path("dir").iterdir())) == 1
+
+
+def test_out_is_a_model(run: Run, model_file: Path) -> None:
+    """The most precious file to overwrite by a slip."""
+    before = model_file.read_bytes()
+    one_error_line(run("prove", model_file, "--strategy", "cubic", "--out", model_file), "is not a certificate")
+    assert model_file.read_bytes() == before
+
+
+def test_out_errors(run: Run) -> None:
+    """Places that cannot be written are named."""
+    Path("file").write_text("")
+    Path("dir/cubic.cert.json").mkdir(parents=True)
+    one_error_line(run("prove", NAME, "--strategy", "cubic", "--out", "none/c.json"), "directory none does not exist")
+    one_error_line(run("prove", NAME, "--strategy", "cubic", "--out", "file/c.json"), "file")
+    one_error_line(run("prove", NAME, "--strategy", "cubic", "--out", "dir"), "dir/cubic.cert.json: Is a directory")
+    words = ("--strategy", "cubic", "--strategy", "trivial", "--out", "file")
+    one_error_line(run("prove", NAME, *words), "--out: file is a file; 2 certificates need a directory")
+
+
+def test_out_without_permission(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory without write permission; root has every permission, so the system's answer is simulated."""
+    Path("locked").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK or Path(path).name != "locked")
+    words = ("prove", NAME, "--strategy", "cubic", "--out", "locked")
+    one_error_line(run(*words), "--out: cannot write to the directory locked")
+
+
+def test_out_when_the_disk_is_full(run: Run, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old certificate stays, no half file is left, and the message names the target, not a temporary file."""
+    before = certificate.read_bytes()
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device", "temporary")
+
+    monkeypatch.setattr(os, "fsync", full)
+    result = run("prove", NAME, "--strategy", "trivial", "--out", certificate)
+    one_error_line(result, f"--out: cannot write {certificate}: No space left on device")
+    assert certificate.read_bytes() == before
+    assert [path.name for path in Path().iterdir()] == [certificate.name]
+
+
+def test_certificates_are_kept_when_a_later_proof_fails(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each certificate is written as soon as it is there."""
+    original = cp.Prover.prove
+
+    def prove(prover: cp.Prover, strategy_id: str) -> cp.Proof:
+        if strategy_id == "cubic":
+            raise MemoryError("Unable to allocate 1 TiB")
+        return original(prover, strategy_id)
+
+    monkeypatch.setattr(cp.Prover, "prove", prove)
+    result = run("prove", NAME, "--strategy", "trivial", "--strategy", "cubic", "--out", "kept")
+    one_error_line(result, "not enough memory for this model (Unable to allocate 1 TiB)")
+    assert [path.name for path in Path("kept").iterdir()] == ["trivial.cert.json"]
+
+
+# verify
+
+
+def test_verify(run: Run, certificate: Path) -> None:
+    """Accepted is 0, rejected is 1, each with one line that says why."""
+    claimed = cp.Certificate.load(certificate).certified
+    accepted = f"accepted: at least {claimed} of 16777216 inputs are answered correctly\n"
+    assert run("verify", certificate, NAME) == Result(0, accepted, "")
+    result = run("verify", certificate, "max-of-4/50")
+    assert (result.code, result.err, result.out.count("\n")) == (1, "", 1)
+    assert result.out.startswith("rejected: model_sha256: the certificate is about another model")
+
+
+def test_verify_too_high_a_claim(run: Run, certificate: Path) -> None:
+    """The reason has both numbers."""
+    fields = json.loads(certificate.read_text())
+    proved = int(fields["certified"])
+    certificate.write_text(json.dumps(fields | {"certified": str(proved + 1)}))
+    result = run("verify", certificate, NAME)
+    assert result.code == 1
+    assert result.out == f"rejected: certified: the certificate claims {proved + 1} inputs, the check proves {proved}\n"
+
+
+def test_verify_json(run: Run, certificate: Path) -> None:
+    """The same as JSON, with the same exit codes."""
+    result = run("verify", certificate, NAME, "--json")
+    verdict = json.loads(result.out)
+    assert (result.code, result.err) == (0, "")
+    assert list(verdict) == [
+        "outcome", "reason", "strategy", "claimed", "recomputed", "total", "flops", "verify_seconds",
+    ]  # fmt: skip
+    assert (verdict["outcome"], verdict["strategy"], verdict["total"]) == ("accepted", "cubic", str(64**4))
+    assert verdict["claimed"] == verdict["recomputed"] == str(cp.Certificate.load(certificate).certified)
+    assert verdict["flops"] > 0
+
+    result = run("verify", certificate, "max-of-4/50", "--json")
+    verdict = json.loads(result.out)
+    assert (result.code, verdict["outcome"], verdict["recomputed"], verdict["flops"]) == (1, "rejected", None, None)
+
+    result = run("verify", "none.json", NAME, "--json")
+    assert result.code == 2
+    assert json.loads(result.out) == {"outcome": "malformed", "reason": "none.json: No such file or directory"}
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "bad.json: not valid JSON"),
+        (b"\x00\xff" * 500, "bad.json: not UTF-8 text"),
+        (b"{}", "bad.json: format: expected"),
+        (b"[" * 50_000, "bad.json: JSON nested too deeply"),
+        (b'{"a": NaN}', "bad.json: the number NaN is not an integer"),
+        (b'{"a": 1, "a": 1}', "bad.json: the key a appears twice"),
+        (b" " * (MAX_BYTES + 1), "bad.json: the file is larger than 16777216 bytes"),
+    ],
+)
+def test_verify_malformed(run: Run, content: bytes, reason: str) -> None:
+    """Whatever is in the file: exit code 2 and one line."""
+    Path("bad.json").write_bytes(content)
+    for command in ("verify", "show"):
+        result = run(command, "bad.json", *([NAME] if command == "verify" else []))
+        assert result.code == 2
+        text = result.out if command == "verify" else result.err
+        assert text.startswith("malformed: " if command == "verify" else "error: ")
+        assert text.count("\n") == 1
+        assert reason in text
+
+
+def test_verify_unreadable(run: Run, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Directories, missing files, models in the place of certificates and the other way round."""
+    Path("dir.json").mkdir()
+    shutil.copy(zoo.path(NAME), "model.safetensors")
+    for words, reason in (
+        (["dir.json", NAME], "dir.json: Is a directory"),
+        (["none.json", NAME], "none.json: No such file or directory"),
+        ([f"{certificate}/x", NAME], f"{certificate}/x: Not a directory"),
+        (["model.safetensors", NAME], "model.safetensors: not "),
+        ([certificate, certificate], f"{certificate}: not a whole safetensors file"),
+        ([certificate, "max-of-4/12"], "did you mean"),
+        ([certificate, "none.safetensors"], "none.safetensors: No such file or directory"),
+    ):
+        result = run("verify", *words)
+        assert (result.code, result.err, result.out.count("\n")) == (2, "", 1)
+        assert result.out.startswith("malformed: ")
+        assert reason in result.out
+
+    def denied(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(certificate))
+
+    monkeypatch.setattr(Path, "open", denied)
+    assert run("verify", certificate, NAME) == Result(2, f"malformed: {certificate}: Permission denied\n", "")
+
+
+def test_verify_hostile_texts(run: Run, certificate: Path) -> None:
+    """Texts in a certificate cannot colour, move or break what is printed."""
+    fields = json.loads(certificate.read_text())
+    for text in ("[bold]x[/bold]", "[/]", "[link=http://x]y[/link]", ":smile:", "\\[", "[" * 50, "[/red] [bold"):
+        for key in ("strategy", "theorem", "tool"):
+            Path("c.json").write_text(json.dumps(fields | {key: text}))
+            for words in (("verify", "c.json", NAME), ("show", "c.json")):
+                result = run(*words)
+                assert result.code in (0, 1, 2)
+                if not (words[0] == "verify" and key == "tool"):
+                    assert text in result.out or ascii(text) in result.out or repr(text) in result.out
+        Path("c.json").write_text(json.dumps(fields | {text: 1}))
+        assert text in run("verify", "c.json", NAME).out
+
+
+@pytest.mark.parametrize(
+    "name", ["[bold]x[", "[", ":bomb:", "a b", "-dash", "\\[x]", "été", "{}", "%s", "[link=x]", "'q'", "x\\"]
+)
+def test_file_names(run: Run, certificate: Path, name: str) -> None:
+    """File names are printed as they are, markup or not."""
+    path = Path(f"{name}.json")
+    shutil.copy(certificate, path)
+    typed = f"./{path}"
+    assert run("verify", typed, NAME).code == 0
+    assert run("show", typed).code == 0
+    path.write_text("{}")
+    assert f"malformed: {path}: format" in run("verify", typed, NAME).out
+    path.unlink()
+    assert f"malformed: {path}: No such file" in run("verify", typed, NAME).out
+    assert f"written to {path}\n" in run("prove", NAME, "--strategy", "trivial", "--out", typed).out
+    assert name in run("prove", f"./{name}", "--strategy", "trivial").err
+    model = Path(f"{name}.safetensors")
+    tiny().save(model)
+    assert run("prove", f"./{model}", "--strategy", "trivial").out.startswith(f"./{model}: max of 3")
+
+
+# show
+
+
+def test_show(run: Run, certificate: Path, model_file: Path) -> None:
+    """Certificates and models in words, with a certificate's claim marked as unchecked."""
+    result = run("show", certificate)
+    claim = cp.Certificate.load(certificate)
+    assert (result.code, result.err) == (0, "")
+    assert f"claims (unchecked) that at least {claim.certified} of 16777216 inputs" in result.out
+    for text in (claim.model_sha256, "max of 4 tokens from 64", "cubic", claim.theorem, claim.tool):
+        assert text in result.out
+
+    shutil.copy(certificate, "certificate")
+    assert run("show", "certificate") == result
+
+    result = run("show", NAME)
+    assert "max of 4, 64 tokens, d_model 32, d_head 32" in result.out
+    assert cp.load_model(NAME).sha256 in result.out
+    assert "16772438 inputs correct" in result.out
+    assert "unknown" in run("show", model_file).out
+
+
+def test_show_errors(run: Run, model_file: Path) -> None:
+    """What cannot be shown is named."""
+    Path("empty").write_bytes(b"")
+    one_error_line(run("show", "."), ".: Is a directory")
+    one_error_line(run("show", "none"), "no model 'none'")
+    one_error_line(run("show", "none.safetensors"), "none.safetensors: No such file")
+    one_error_line(run("show", "empty"), "empty: not a safetensors file")
+
+
+# train
+
+
+def test_train_without_pytorch(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line that installs it."""
+    for name in [name for name in sys.modules if name.split(".")[0] == "torch" or "compactproofs.training" in name]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delattr(cp, "training", raising=False)
+
+    class Block:
+        @staticmethod
+        def find_spec(name: str, path: object = None, target: object = None) -> None:
+            if name.partition(".")[0] == "torch":
+                raise ModuleNotFoundError(f"No module named {name!r}", name="torch")
+
+    monkeypatch.setattr(sys, "meta_path", [Block, *sys.meta_path])
+    one_error_line(run("train", "--out", "models", "--seed", "1"), 'pip install "compactproofs[train]"')
+    assert not Path("models").exists()
+
+
+def test_train_asks_for_seeds(run: Run) -> None:
+    """Either seeds or the paper's seeds, not both, not neither."""
+    pytest.importorskip("torch", reason="needs the extra train")
+    for words in ([], ["--seed", "1", "--paper-seeds"]):
+        one_error_line(run("train", "--out", "models", *words), "choose seeds: --seed N")
+    one_error_line(run("train", "--out", "models", "--seed", "1", "--n-ctx", "0"), "n_ctx: expected an integer")
+    one_error_line(run("train", "--out", "models", "--seed", "1", "--d-vocab", "1"), "d_vocab: expected an integer")
+
+
+# Bugs and interruptions
+
+
+def test_a_bug_is_not_a_rejection(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """An error that no user can cause shows its traceback, and leaves with 2 rather than Python's 1."""
+
+    def broken(name: str) -> cp.Model:
+        raise AssertionError("a bug")
+
+    monkeypatch.setattr(cp, "load_model", broken)
+    monkeypatch.setattr(sys, "argv", ["compactproofs", "prove", NAME, "--strategy", "cubic"])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert caught.value.code == 2
+    assert "AssertionError: a bug" in capsys.readouterr().err
+
+
+@pytest.fixture
+def command() -> list[str]:
+    """The command that was installed, for real processes."""
+    path = Path(sys.executable).with_name("compactproofs")
+    return [str(path)] if path.exists() else [sys.executable, "-c", "from compactproofs.cli import main; main()"]
+
+
+def test_processes(command: list[str], certificate: Path) -> None:
+    """The exit codes as the shell sees them, and machine-readable output on stdout alone."""
+    for words, code in (
+        (["verify", certificate, NAME], 0),
+        (["verify", certificate, "max-of-4/50"], 1),
+        (["verify", "none", NAME], 2),
+        (["prove", "none", "--all"], 2),
+    ):
+        result = subprocess.run([*command, *words], capture_output=True, text=True, check=False)
+        assert result.returncode == code
+        assert "Traceback" not in result.stderr
+    result = subprocess.run(
+        [*command, "prove", NAME, "--strategy", "cubic", "--json"], capture_output=True, text=True, check=True
+    )
+    assert json.loads(result.stdout)[0]["strategy"] == "cubic"
+    assert result.stderr == ""
+
+
+def test_plain_terminals(command: list[str]) -> None:
+    """Without colours and without Unicode, everything is still there."""
+    result = subprocess.run(
+        [*command, "prove", NAME, "--strategy", "cubic"],
+        capture_output=True,
+        check=True,
+        env=os.environ | {"PYTHONIOENCODING": "ascii", "TERM": "dumb", "NO_COLOR": "1"},
+    )
+    assert b"cubic" in result.stdout.decode("ascii").encode()
+    assert b"\x1b" not in result.stdout + result.stderr
+
+
+def test_closed_pipe(command: list[str]) -> None:
+    """`compactproofs zoo --json | head -1` ends quietly."""
+    words = " ".join(f"'{word}'" for word in [*command, "zoo", "--json"])
+    result = subprocess.run(["sh", "-c", f"{words} | true"], capture_output=True, text=True, check=False)
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_interrupt(command: list[str]) -> None:
+    """Ctrl-C leaves with 130, which is none of the verdicts."""
+    os.mkfifo("waiting")
+    process = subprocess.Popen([*command, "verify", "waiting", NAME], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with open("waiting", "wb"):  # noqa: PTH123 - returns when the process has opened the other end
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert b"Traceback" not in err
