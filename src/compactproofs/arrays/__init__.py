@@ -33,6 +33,7 @@ __all__ = [
     "IntArray",
     "Meter",
     "certainly_positive",
+    "lower",
     "max_where",
     "midpoint",
     "to_grid",
@@ -58,6 +59,29 @@ def _(x: Enclosure) -> BoolArray:
 def _(x: Counted) -> BoolArray:
     x.meter.charge(int_ops=x.size)
     return certainly_positive(x.inner)
+
+
+@singledispatch
+def lower(x: Any) -> FloatArray:
+    """Floats that are certainly at most x, -inf where nothing is known; to decide by comparing them.
+
+    If lower(x) > -lower(y), an exact comparison, then x + y > 0.
+    """
+    return np.where(np.isnan(x), -np.inf, x)
+
+
+@lower.register
+def _(x: Enclosure) -> FloatArray:
+    # The computed difference is within half a unit in the last place of mid - doubt * rad (the product by 1 or 4 is
+    # exact), so the next float below is at most that.
+    with np.errstate(all="ignore"):
+        low = np.nextafter(x.mid - x.doubt * x.rad, -np.inf)
+    return np.where(np.isnan(low), -np.inf, low)
+
+
+@lower.register
+def _(x: Counted) -> FloatArray:
+    return lower(x.inner)
 
 
 @singledispatch

@@ -28,7 +28,8 @@ def token_weights(work: Workspace) -> Array:
     so it is the same number in every use.  It keeps exp from overflowing.  Cost 3 v^2.
     """
     scores = circuits.EQKE(work)
-    return np.exp(scores - midpoint(scores.max(axis=1, keepdims=True)))
+    shift = midpoint(scores.max(axis=1, keepdims=True))
+    return np.exp(scores - np.where(np.isfinite(shift), shift, 0.0))
 
 
 @shared
