@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import arb
-from compactproofs.arrays import CautiousEnclosure, Enclosure, certainly_positive, max_where, midpoint, to_grid
+from compactproofs.arrays import CautiousEnclosure, Enclosure, certainly_positive, lower, max_where, midpoint, to_grid
 from compactproofs.arrays.enclosure import EXP_ULPS, MAX_TERMS, TINY, UP, U, exact_float64, gamma
 from compactproofs.lemmas.rivals import max_of_others
 from compactproofs.model import Model
@@ -334,6 +334,36 @@ def test_caution_survives_every_operation(operation: arb.Operation) -> None:
 def test_plain_values_decide_by_their_sign() -> None:
     """Without a radius, positive means above 0."""
     assert certainly_positive(np.array([1.0, 0.0, -1.0, np.nan])).tolist() == [True, False, False, False]
+
+
+def check_lower(kind: type[Enclosure]) -> int:
+    """Compare lower ends with exact differences; returns the number of comparisons."""
+    rng = np.random.default_rng(11)
+    compared = 0
+    for _ in range(300):
+        x = arb.random_enclosure((8,), rng)
+        for m, r, low in zip(x.mid, x.rad, lower(kind(x.mid, x.rad)), strict=True):
+            if low == -np.inf:
+                continue
+            if not (np.isfinite(low) and np.isfinite(m) and np.isfinite(r)):
+                raise arb.NotEnclosed(f"{low} for the unknown {m} +- {r}")
+            if not Fraction(low) <= Fraction(m) - Fraction(kind.doubt) * Fraction(r):
+                raise arb.NotEnclosed(f"{low} is not below {m} +- {r}")
+            compared += 1
+    return compared
+
+
+@pytest.mark.parametrize("kind", [Enclosure, CautiousEnclosure])
+def test_lower_ends(kind: type[Enclosure]) -> None:
+    """Lower ends are floats at or below every number of the enclosure, and -infinity where nothing is known."""
+    assert check_lower(kind) > 1000
+    for mid, rad in itertools.product(ODD, (0.0, 2.0**-1074, 1.0, arb.LARGEST, np.inf, np.nan)):
+        if np.isfinite(mid) or not np.isfinite(rad):
+            low = lower(kind(np.array([mid]), np.array([rad])))[0]
+            if np.isfinite(mid) and np.isfinite(rad):
+                assert low == -np.inf or Fraction(low) <= Fraction(mid) - Fraction(kind.doubt) * Fraction(rad)
+            else:
+                assert low == -np.inf
 
 
 # --- masked maxima and grids ------------------------------------------------------------------------------------------

@@ -191,6 +191,16 @@ def test_planted_masked_maximum_is_caught() -> None:
         arrays.max_where.register(Enclosure, original)
 
 
+def test_planted_lower_end_is_caught() -> None:
+    """A lower end that is rounded to nearest is too high at times."""
+    original = arrays.lower.dispatch(Enclosure)
+    try:
+        arrays.lower.register(Enclosure, lambda x: np.nan_to_num(x.mid - x.doubt * x.rad, nan=-np.inf))
+        assert caught(lambda: test_enclosure.check_lower(Enclosure))
+    finally:
+        arrays.lower.register(Enclosure, original)
+
+
 def test_nothing_is_caught_without_an_error() -> None:
     """All checks pass on the code as it is."""
     checks = {id(check): check for *_, check in (*ERRORS, *CONSTANTS)}.values()
