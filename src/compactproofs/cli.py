@@ -120,7 +120,7 @@ def prove(
     targets = _targets(out_path, ids)
     prover = cp.Prover(loaded)
     proofs = []
-    for strategy_id in track(ids, "proving", console=err, transient=True, disable=not err.is_terminal):
+    for strategy_id in track(ids, "proving", console=err, transient=True) if err.is_terminal else ids:
         proof = prover.prove(strategy_id)
         proofs.append(proof)
         if strategy_id in targets:
