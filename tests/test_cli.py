@@ -176,6 +176,14 @@ def test_prove(run: Run) -> None:
     assert list(Path().iterdir()) == []
 
 
+def test_prove_in_a_narrow_terminal(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids and numbers stay whole, however narrow the terminal; it wraps the lines itself."""
+    monkeypatch.setattr(cli, "out", cli.Console(width=40, soft_wrap=True, highlight=False))
+    lines = run("prove", NAME, "--strategy", HINTED).out.splitlines()
+    row = next(line for line in lines if line.startswith(f"  {HINTED} "))
+    assert len(row.split()) == 10  # the id, five numbers, and two times in "s"
+
+
 JSON_TYPES: dict[str, tuple[type, ...]] = {
     "model": (str,),
     "strategy": (str,),

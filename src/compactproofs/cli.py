@@ -133,7 +133,7 @@ def prove(
         _print_json(rows)
         return
     out.print(Text(f"{model}: max of {loaded.n_ctx}, {loaded.d_vocab} tokens, {rows[0]['total']} inputs"))
-    out.print(_bounds_table(rows))
+    _print_in_full(_bounds_table(rows))
     if targets:
         place = next(iter(targets.values())) if len(targets) == 1 else out_path
         out.print(Text(f"{len(targets)} certificate{'s' if len(targets) > 1 else ''} written to {place}"))
@@ -191,6 +191,12 @@ def _bounds_table(rows: list[dict[str, Any]]) -> Table:
             f"{row['verify_seconds']:.2f} s",
         )
     return table
+
+
+def _print_in_full(table: Table) -> None:
+    """Print a table as wide as it is: a terminal that is too narrow wraps its lines, which rich would cut to pieces."""
+    needed = out.measure(table, options=out.options.update(max_width=1000)).maximum
+    Console(width=max(out.width, needed), soft_wrap=True, highlight=False).print(table)
 
 
 def _power(number: int) -> str:
