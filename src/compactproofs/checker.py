@@ -100,5 +100,5 @@ def check_hints(strategy: Strategy, model: Model, hints: Mapping[str, npt.NDArra
         if name not in hints:
             raise MalformedCertificate(f"hints.{name}: missing; {strategy.id} needs {spec}")
         hint = hints[name]
-        if hint.dtype != spec.dtype or hint.shape != spec.shape:
+        if not spec.fits(hint):
             raise MalformedCertificate(f"hints.{name}: expected {spec}, found {hint.dtype} of shape {hint.shape}")

@@ -8,8 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from compactproofs import circuits
+from compactproofs.arrays import BoolArray, IntArray
+from compactproofs.lemmas.failing_inputs import Suspects
+from compactproofs.lemmas.margin_tables import exact_tables
 from compactproofs.model import Model
 from compactproofs.strategies import Strategy
+from compactproofs.strategies.failing_sets import FAILING_SETS, suspects_by_query
 from compactproofs.strategies.subcubic import CHOICES, Choice, Classes, pairs, possible_gaps
 from compactproofs.workspace import Workspace, shared
 
@@ -33,6 +37,8 @@ def search_seconds(strategy: Strategy, work: Workspace) -> float:
 def _search(strategy: Strategy, work: Workspace) -> HintArrays:
     if strategy.id in CHOICES:
         return _subcubic(work, CHOICES[strategy.id], strategy)
+    if strategy.id == FAILING_SETS.id:
+        return _failing_sets(work)
     if not strategy.hints(work.model):
         return {}
     raise NotImplementedError(f"there is no search for the hints of {strategy.id}")
@@ -91,3 +97,42 @@ def _centre(work: Workspace) -> FloatVector:
     direction: FloatVector = np.linalg.svd(queries)[2][0]
     scaled: FloatVector = (queries @ direction).mean() * direction
     return scaled
+
+
+class _Learner:
+    """A plan that tries every test and remembers which failed."""
+
+    def __init__(self) -> None:
+        self.rows: list[npt.NDArray[np.uint16]] = []
+
+    def skips(self, m: int, outputs: IntArray, codes: IntArray) -> BoolArray:
+        return np.zeros(len(outputs), bool)
+
+    def failed(self, m: int, outputs: IntArray, codes: IntArray) -> None:
+        rows = np.stack([np.full(len(outputs), m), outputs, codes], axis=1)
+        self.rows.append(rows.astype(np.uint16))
+
+
+def _failing_sets(work: Workspace) -> HintArrays:
+    """Skip every test that fails, and tell apart as few tokens as lose no input."""
+    v = work.model.d_vocab
+    tables = exact_tables(work)
+    learner = _Learner()
+    window = np.zeros((v, v), np.uint16)
+    for m in range(v):
+        found = suspects_by_query(work, tables, m, learner)
+        if found:
+            group = Suspects(work, tables, m, np.unique(np.concatenate(list(found.values()))), [0, m])
+            for q, outputs in found.items():
+                window[q, m] = 1 + _narrowest(group, q, outputs)
+    return {"skip": np.concatenate([np.zeros((0, 3), np.uint16), *learner.rows]), "window": window}
+
+
+def _narrowest(group: Suspects, q: int, outputs: IntArray) -> int:
+    """The shortest window with which no more inputs of the class are lost than with the longest."""
+    least = group.count(q, outputs, group.m)
+    low, high = 0, group.m
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if group.count(q, outputs, middle) == least else (middle + 1, high)
+    return high

@@ -63,19 +63,21 @@ def count_by_enumeration(work: Workspace, terms: Array, query: int) -> Enumerate
         low, gap = _integer_terms(work, terms)
     except OverflowError:
         return Enumerated(0, sum(prod(map(len, box)) for box in boxes))
-    certain = 0
+    certain = undecided = kept = 0
     between = [np.zeros((0, n - 1), np.int64)]
     for box in boxes:
         for start, sums in _blocks(work, low, query, box):
             least = sums.min(axis=0)
             certain += int(np.count_nonzero(least > 0))
             unsure = np.flatnonzero((least > -gap) & (least <= 0))
+            undecided += unsure.size
+            unsure = unsure[: _MAX_UNDECIDED - kept]
             if unsure.size:
+                kept += unsure.size
                 between.append(_tokens(box, start + unsure))
             work.meter.charge(flops=sums.size - least.size, int_ops=2 * least.size)
-    inputs = np.concatenate(between)
-    confirmed = _confirm(terms, inputs[:_MAX_UNDECIDED], query)
-    return Enumerated(certain + confirmed, len(inputs) - confirmed)
+    confirmed = _confirm(terms, np.concatenate(between), query)
+    return Enumerated(certain + confirmed, undecided - confirmed)
 
 
 def _integer_terms(work: Workspace, terms: Array) -> tuple[npt.NDArray[np.int32], int]:

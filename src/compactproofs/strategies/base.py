@@ -17,13 +17,22 @@ Hints: TypeAlias = Mapping[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True)
 class HintSpec:
-    """The type and shape that a hint must have; nothing is assumed of its content."""
+    """The type and shape that a hint must have, None for any length; nothing is assumed of its content."""
 
     dtype: type[np.uint8] | type[np.uint16] | type[np.int64] | type[np.float64]
-    shape: tuple[int, ...]
+    shape: tuple[int | None, ...]
+
+    def fits(self, hint: npt.NDArray[Any]) -> bool:
+        """Whether the hint has this type and shape."""
+        return (
+            hint.dtype == self.dtype
+            and hint.ndim == len(self.shape)
+            and all(want in (None, size) for want, size in zip(self.shape, hint.shape, strict=True))
+        )
 
     def __str__(self) -> str:
-        return f"{self.dtype.__name__} of shape {self.shape}"
+        sizes = ", ".join("any" if size is None else str(size) for size in self.shape)
+        return f"{self.dtype.__name__} of shape ({sizes})"
 
 
 def no_hints(model: Model) -> dict[str, HintSpec]:

@@ -1,0 +1,142 @@
+"""Counting the inputs of one query and maximum on which some output might win.
+
+Fix q and m; notation of `lemmas.margin_tables`.  For an output o the margin is h_n + sum_{p < n} h_p(x_p) with
+
+    h_p(t) = rho[q, p] w(t) (value[t, m] - value[t, o] + direct[q, m] - direct[q, o] + position[p, m] - position[p, o])
+
+and h_n the same at the query.  Tokens of a window m - g ... m - 1, and m, are taken one by one; all tokens below the
+window form one cell, with one lower bound min(0, rho W (min_t (value[t, m] - max_o value[t, o]) + ...)).
+
+Lemma.  If an input, as a choice of cells, has a certainly positive sum for every o in a list, and all outputs outside
+the list never win (`lemmas.safe_outputs`), it is answered correctly.  So at most
+
+    sum over choices of cells with some sum that is not certainly positive, of the number of inputs with these cells
+
+inputs of the class are answered wrongly.  Proof.  The sum of lower bounds is a lower bound of the margin.
+
+Inputs with q < m are split by the first position that holds m, so that each is counted once.  Where h is a product of
+bounds on w and on the bracket, the least of both products is taken.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from compactproofs.arrays import Array, IntArray, lower
+from compactproofs.lemmas.margin_tables import MarginTables
+from compactproofs.lemmas.safe_outputs import table_bounds
+from compactproofs.workspace import Workspace
+
+MAX_CHOICES = 2**24  # of cells, times outputs; a class with more is given up
+
+
+class Suspects:
+    """The classes of one maximum with outputs that might win, and what they share."""
+
+    def __init__(self, work: Workspace, tables: MarginTables, m: int, outputs: IntArray, windows: list[int]) -> None:
+        """`outputs`: all outputs that might win for some query, sorted; `windows`: those that will be asked for."""
+        self.work, self.tables, self.m, self.outputs = work, tables, m, outputs
+        rows = tables.value[m - max(windows) : m + 1]
+        self._values = rows[:, m, None] - rows[:, outputs]
+        self._positions = tables.position[:, m, None] - tables.position[:, outputs]
+        nearest = m - min(windows)
+        if nearest > 0:
+            bounds = table_bounds(work, tables)
+            self._far = np.minimum.accumulate(tables.value[:nearest, m] - bounds.value_max[:nearest])
+
+    def count(self, q: int, outputs: IntArray, window: int) -> int:
+        """At most how many inputs with query q and maximum m are wrong, if only `outputs` might win."""
+        work, tables, m = self.work, self.tables, self.m
+        n = work.model.n_ctx
+        columns = np.searchsorted(self.outputs, outputs)
+        cells = np.array([m - window] * (window < m) + [1] * (window + 1), np.int64)
+        if len(outputs) * len(cells) ** (n - 1) > MAX_CHOICES:
+            return class_size(q, m, n)
+        direct = tables.direct_low[q, m] - tables.direct_high[q, outputs]
+        positions = self._positions[:, columns]
+        contributions = self._contributions(q, direct, positions, columns, window)
+        return self._count_cells(
+            q, contributions, self._of_query(q, outputs, direct, positions, columns, window), cells
+        )
+
+    def _contributions(self, q: int, direct: Array, positions: Array, columns: IntArray, window: int) -> Array:
+        """Lower bounds of h_p, shape (n - 1, cells, outputs)."""
+        tables, m = self.tables, self.m
+        rho = tables.rho[q, :-1]
+        brackets = (self._values[len(self._values) - 1 - window :, columns] + direct) + positions[:-1, None, :]
+        exact = tables.score_high is tables.score_low
+        sides = (True,) if exact else (True, False)
+        weights = [(rho[:, None] * self._weights(q, window, high))[:, :, None] for high in sides]
+        h = _least_product(weights, brackets)
+        if window == m:
+            return h
+        bounds = table_bounds(self.work, tables)
+        weight = rho * np.exp(bounds.score_running[q, m - window - 1] - tables.score_low[q, m])
+        far = np.minimum(weight[:, None] * ((self._far[m - window - 1] + direct) + positions[:-1]), 0.0)
+        return np.concatenate([far[:, None, :], h], axis=1)
+
+    def _weights(self, q: int, window: int, high: bool) -> Array:
+        """Bounds of w for the window and m, shape (window + 1,)."""
+        tables, m = self.tables, self.m
+        one = self.work.constant([1.0])
+        if window == 0:
+            return one
+        tokens, own = (tables.score_high, tables.score_low) if high else (tables.score_low, tables.score_high)
+        return np.concatenate([np.exp(tokens[q, m - window : m] - own[q, m]), one])
+
+    def _of_query(
+        self, q: int, outputs: IntArray, direct: Array, positions: Array, columns: IntArray, window: int
+    ) -> Array:
+        """Lower bounds of h_n, shape (outputs,)."""
+        tables, m = self.tables, self.m
+        last = tables.rho[q, -1]
+        if q >= m - (len(self._values) - 1):
+            value = self._values[q - m - 1, columns]
+        else:
+            value = tables.value[q, m] - tables.value[q, outputs]
+        bracket = (value + direct) + positions[-1]
+        if q == m:
+            return last * bracket
+        weights = [last * np.exp(tables.score_high[q, q] - tables.score_low[q, m])]
+        if tables.score_high is not tables.score_low:
+            weights.append(last * np.exp(tables.score_low[q, q] - tables.score_high[q, m]))
+        return _least_product(weights, bracket)
+
+    def _count_cells(self, q: int, h: Array, of_query: Array, cells: IntArray) -> int:
+        positions = range(h.shape[0])
+        everything, without_m = slice(None), slice(0, len(cells) - 1)
+        if q == self.m:
+            boxes = [[everything for _ in positions]]
+        else:
+            only_m = slice(len(cells) - 1, len(cells))
+            boxes = [[without_m if p < i else only_m if p == i else everything for p in positions] for i in positions]
+        return sum(self._count_box(h, of_query, cells, box) for box in boxes)
+
+    def _count_box(self, h: Array, of_query: Array, cells: IntArray, box: list[slice]) -> int:
+        """Inputs in the choices of one box for which some output's sum is not certainly positive."""
+        parts = [h[p, choice] for p, choice in enumerate(box)]
+        sizes = [cells[choice] for choice in box]
+        order = sorted(range(len(box)), key=lambda p: len(sizes[p]))
+        sums = of_query[None]
+        for p in order[:-1]:
+            sums = (sums[:, None, :] + parts[p][None, :, :]).reshape(-1, sums.shape[-1])
+        last = order[-1]
+        # The last addition is replaced by a comparison of safe lower ends.
+        fails = ~(lower(parts[last])[None] > -lower(sums)[:, None])
+        self.work.meter.charge(int_ops=fails.size)
+        bad = fails.any(axis=2)
+        count = np.ones(1, np.int64)
+        for p in order[:-1]:
+            count = (count[:, None] * sizes[p]).reshape(-1)
+        return int(np.dot(bad @ sizes[last], count))
+
+
+def class_size(q: int, m: int, n: int) -> int:
+    """The number of inputs with last token q and maximum m >= q."""
+    return (m + 1) ** (n - 1) - (m ** (n - 1) if q < m else 0)
+
+
+def _least_product(weights: list[Array], brackets: Array) -> Array:
+    """The least product of a bracket with a weight between two bounds (one, where it is known exactly)."""
+    products = [weight * brackets for weight in weights]
+    return products[0] if len(products) == 1 else np.minimum(*products)

@@ -1,0 +1,238 @@
+"""Ruling out wrong outputs for many queries at once.
+
+Fix a maximum m; notation of `lemmas.margin_tables`.  For a wrong output o, a set Q of queries below m, and tokens x < m
+put, with f a lower bound of direct[q, m] - direct[q, o] + position[p, m] - position[p, o] over q in Q and all p,
+
+    M    = value[m, m] - value[m, o] + f,
+    b(x) = value[x, m] - value[x, o] + f,    W(x) >= w(x) for every q in Q,    N <= min(0, W(x) b(x)) for every x < m,
+    R    >= rho[q, p] for q in Q and p < n,  L >= rho[q, n] for q in Q.
+
+Lemma (queries below the maximum).  If M + ((n - 2) R + L) N > 0, then every input with query q in Q and maximum m gives
+m a higher logit than o.
+
+Proof.  A token x < m at p < n contributes rho w (at least b(x)), which is at least R N: if b(x) >= 0 it is not
+negative, else it is at least R W(x) b(x).  The query contributes at least L N.  As N <= 0, the condition implies M > 0,
+so a token m at p < n contributes at least rho M >= M > 0.  At least one of the first n - 1 positions holds m, because
+q < m, and at most n - 2 of them hold other tokens, so the sum is at least M + (n - 2) R N + L N > 0.
+
+Lemma (the maximum as query).  With q = m, l = rho[m, n] and R >= rho[m, p]: if l M + (n - 1) R N > 0 the same holds.
+Proof.  The last position contributes at least l M, and at most n - 1 positions hold other tokens.
+
+How N is found.  Near tokens, m - g ... m - 1, one by one.  For the far ones, x <= m - g - 1: their weights are at most
+exp(max_x score_high[q, x] - score_low[q, m]), and their brackets at least min_x (value[x, m] - max_o value[x, o]) + f.
+
+Three tests use this, each cheaper than the next one and weaker:
+
+1. all q <= m together, for outputs that are not near tokens, with brackets bounded for all such outputs at once;
+2. all q <= m together, near tokens exactly;
+3. with the exact minimum of direct[q, m] - direct[q, o] over a range of queries, for ranges from a binary tree: a range
+   that fails is split, down to single queries, for which R is the query's own, and L N is replaced by the contribution
+   of the query's token, at least min(0, rho[q, n] W(q) b(q)).
+
+Hints say which tests are not worth trying; a skipped test counts as failed.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from compactproofs.arrays import Array, BoolArray, IntArray, certainly_positive
+from compactproofs.lemmas.margin_tables import MarginTables
+from compactproofs.workspace import Workspace
+
+#: Codes of the tests for one maximum and output: a node of the tree is (level << LEVEL_BITS) + index.
+LEVEL_BITS = 12
+FIRST_TEST, SECOND_TEST, QUERY_IS_MAXIMUM = (15 << LEVEL_BITS) + 2, (15 << LEVEL_BITS) + 1, 15 << LEVEL_BITS
+
+
+class Plan(Protocol):
+    """Which tests are worth trying; a search also learns here which ones failed."""
+
+    def skips(self, m: int, outputs: IntArray, codes: IntArray) -> BoolArray:
+        """Where the test with this code is to be taken as failed without trying."""
+
+    def failed(self, m: int, outputs: IntArray, codes: IntArray) -> None:
+        """Note that these tests were tried and failed."""
+
+
+def suspects(work: Workspace, tables: MarginTables, m: int, near: int, plan: Plan) -> list[tuple[int, int]]:
+    """The (query, output) pairs for maximum m that no test rules out; for all others m always beats the output."""
+    return _Maximum(work, tables, m, near, plan).suspects()
+
+
+class _Maximum:
+    """The three tests for one maximum."""
+
+    def __init__(self, work: Workspace, tables: MarginTables, m: int, near: int, plan: Plan) -> None:
+        v, n = work.model.d_vocab, work.model.n_ctx
+        self.tables, self.m, self.plan, self.n = tables, m, plan, n
+        self.bounds = table_bounds(work, tables)
+        self.near = np.arange(max(0, m - near), m)
+        self.outputs = np.delete(np.arange(v), m)
+        far = m - near - 1
+        own_score = tables.score_low[: m + 1, m, None]
+        gaps = [tables.score_high[: m + 1, self.near[0] : m] - own_score] if m else []
+        b = self.bounds
+        # A lower bound of f for every output at once.
+        self.worst_f = (b.direct_min[m, m] + b.position_min[m]) - b.rival_max[m].max()
+        self.far_bracket: Array = None
+        if far >= 0:
+            gaps.append(b.score_running[: m + 1, far, None] - own_score)
+            self.far_bracket = (tables.value[: far + 1, m] - b.value_max[: far + 1]).min() + self.worst_f
+        # Upper bounds of log w, (query, near token ..., far tokens).
+        self.gaps: Array = np.concatenate(gaps, axis=1) if gaps else None
+        if m:
+            self.ranges = _tree(self.gaps[:m], np.maximum)
+            self.price = (n - 2.0) * b.rho_running[m - 1] + b.last_running[m - 1]
+        self.own_price = (n - 1.0) * b.rho_max[m] / tables.rho[m, n - 1]
+
+    def suspects(self) -> list[tuple[int, int]]:
+        outputs = self.outputs
+        if self.m:
+            weights = np.exp(np.maximum(self.ranges[-1][0], self.gaps[self.m]))
+            price = np.maximum(self.price, self.own_price)
+            outputs = self._first_test(outputs, weights, price)
+            outputs = self._second_test(outputs, weights, price)
+        return self._third_test(outputs) if len(outputs) else []
+
+    def _first_test(self, outputs: IntArray, weights: Array, price: Array) -> IntArray:
+        """The outputs for which the first test fails or is not tried."""
+        tables, b, m = self.tables, self.bounds, self.m
+        brackets = (tables.value[self.near, m] - b.value_max_of_others[self.near]) + self.worst_f
+        if self.far_bracket is not None:
+            brackets = np.concatenate([brackets, self.far_bracket[None]])
+        least = np.minimum((weights * brackets).min(), 0.0)
+        reserve = (tables.value[m, m] + b.direct_min[m, m]) + (b.position_min[m] + price * least)
+        tried = self._worth_trying(outputs, FIRST_TEST) & ~np.isin(outputs, self.near)
+        passed = certainly_positive(reserve - b.rival_value_max[m, outputs[tried]])
+        return self._rest(outputs, tried, passed, FIRST_TEST)
+
+    def _second_test(self, outputs: IntArray, weights: Array, price: Array) -> IntArray:
+        b, m = self.bounds, self.m
+        tried = self._worth_trying(outputs, SECOND_TEST)
+        chosen = outputs[tried]
+        f = (b.direct_min[m, m] + b.position_min[m]) - b.rival_max[m, chosen]
+        lead, brackets = self._leads(chosen)
+        least = self._least(weights[:, None], brackets + f)
+        passed = certainly_positive((lead + f) + price * least)
+        return self._rest(outputs, tried, passed, SECOND_TEST)
+
+    def _third_test(self, outputs: IntArray) -> list[tuple[int, int]]:
+        tables, m = self.tables, self.m
+        margins = tables.direct_low[: m + 1, m, None] - tables.direct_high[: m + 1][:, outputs]
+        positions = (tables.position[:, m, None] - tables.position[:, outputs]).min(axis=0)
+        lead, brackets = self._leads(outputs)
+        found = self._as_query(outputs, margins[m] + positions, lead, brackets)
+        if m == 0:
+            return found
+        smallest = _tree(margins[:m], np.minimum)
+        column = np.arange(len(outputs))
+        node = np.zeros(len(outputs), np.int64)
+        for level in range(len(smallest) - 1, -1, -1):
+            codes = (level << LEVEL_BITS) + node
+            tried = ~self.plan.skips(m, outputs[column], codes)
+            c, nodes = column[tried], node[tried]
+            f = smallest[level][nodes, c] + positions[c]
+            test = self._range_test if level else self._single_test
+            passed = np.zeros(len(column), bool)
+            passed[tried] = test(level, nodes, outputs[c], f, lead[c] + f, brackets[:, c] + f)
+            self.plan.failed(m, outputs[column[tried & ~passed]], codes[tried & ~passed])
+            column, node = column[~passed], node[~passed]
+            if level:
+                children = np.concatenate([2 * node, 2 * node + 1])
+                exists = children < len(smallest[level - 1])
+                column, node = np.concatenate([column, column])[exists], children[exists]
+        return found + [(int(q), int(outputs[c])) for q, c in zip(node, column, strict=True)]
+
+    def _range_test(
+        self, level: int, nodes: IntArray, outputs: IntArray, f: Array, own: Array, brackets: Array
+    ) -> BoolArray:
+        """The first lemma for ranges of queries; arrays over (range, output) pairs, `own` is M."""
+        used, place = np.unique(nodes, return_inverse=True)
+        weights = np.exp(self.ranges[level][used])
+        least = self._least(weights.T[:, place], brackets)
+        return certainly_positive(own + self.price * least)
+
+    def _single_test(
+        self, level: int, queries: IntArray, outputs: IntArray, f: Array, own: Array, brackets: Array
+    ) -> BoolArray:
+        """The first lemma for single queries, whose own token is known."""
+        tables, b, m = self.tables, self.bounds, self.m
+        used, place = np.unique(queries, return_inverse=True)
+        weights = np.exp(self.gaps[used])
+        weight = tables.rho[used, self.n - 1] * np.exp(tables.score_high[used, used] - tables.score_low[used, m])
+        bracket = (tables.value[queries, m] - tables.value[queries, outputs]) + f
+        of_query = np.minimum(weight[place] * bracket, 0.0)
+        price = (self.n - 2.0) * b.rho_max[used]
+        least = self._least(weights.T[:, place], brackets)
+        return certainly_positive((own + price[place] * least) + of_query)
+
+    def _as_query(self, outputs: IntArray, f: Array, lead: Array, brackets: Array) -> list[tuple[int, int]]:
+        """The outputs that the lemma for q = m does not rule out."""
+        tried = self._worth_trying(outputs, QUERY_IS_MAXIMUM)
+        passed = lead[tried] + f[tried]
+        if self.m:
+            least = self._least(np.exp(self.gaps[self.m])[:, None], brackets[:, tried] + f[tried])
+            passed = passed + self.own_price * least
+        rest = self._rest(outputs, tried, certainly_positive(passed), QUERY_IS_MAXIMUM)
+        return [(self.m, int(o)) for o in rest]
+
+    def _leads(self, outputs: IntArray) -> tuple[Array, Array]:
+        """value[x, m] - value[x, o] for x = m, (outputs,), and for the near tokens, (near, outputs)."""
+        value, m = self.tables.value, self.m
+        rows = value[m - len(self.near) : m + 1]
+        difference = rows[:, m, None] - rows[:, outputs]
+        return difference[-1], difference[:-1]
+
+    def _least(self, weights: Array, brackets: Array) -> Array:
+        """N for each column: (near + far, columns) weights, (near, columns) brackets, to (columns,)."""
+        count = len(self.near)
+        least: Array = np.minimum((weights[:count] * brackets).min(axis=0), 0.0)
+        return least if self.far_bracket is None else np.minimum(least, weights[count] * self.far_bracket)
+
+    def _worth_trying(self, outputs: IntArray, code: int) -> BoolArray:
+        return ~self.plan.skips(self.m, outputs, np.full(len(outputs), code))
+
+    def _rest(self, outputs: IntArray, tried: BoolArray, passed: BoolArray, code: int) -> IntArray:
+        """The outputs that did not pass, having told the plan which of them were tried."""
+        failed = outputs[tried][~passed]
+        self.plan.failed(self.m, failed, np.full(len(failed), code))
+        return np.sort(np.concatenate([outputs[~tried], failed]))
+
+
+def _tree(table: Array, join: np.ufunc) -> list[Array]:
+    """Minima or maxima over ranges of rows: level l holds rows 2^l i ... 2^l (i + 1) - 1; the last level is one row."""
+    levels = [table]
+    while len(levels[-1]) > 1:
+        below = levels[-1]
+        joined = join(below[0 : len(below) - 1 : 2], below[1::2])
+        levels.append(np.concatenate([joined, below[-1:]], axis=0) if len(below) % 2 else joined)
+    return levels
+
+
+class TableBounds:
+    """Extremes of the tables that all maxima share."""
+
+    def __init__(self, tables: MarginTables) -> None:
+        direct, position, value = tables.direct_high, tables.position, tables.value
+        #: (v, v): max over queries up to q of direct[., o], plus the largest position[., o]; and that plus value[q, o].
+        self.rival_max = np.maximum.accumulate(direct, axis=0) + position.max(axis=0)
+        self.rival_value_max = value + self.rival_max
+        self.direct_min = np.minimum.accumulate(tables.direct_low, axis=0)
+        self.position_min = position.min(axis=0)
+        self.value_max = value.max(axis=1)
+        count = len(value)
+        others = np.arange(count)[:, None] + np.arange(1, count)
+        #: The largest value[x, o] over o != x.
+        self.value_max_of_others = np.take_along_axis(value, others % count, axis=1).max(axis=1)
+        self.score_running = np.maximum.accumulate(tables.score_high, axis=1)
+        self.rho_max = tables.rho[:, :-1].max(axis=1)
+        self.rho_running = np.maximum.accumulate(self.rho_max)
+        self.last_running = np.maximum.accumulate(tables.rho[:, -1])
+
+
+def table_bounds(work: Workspace, tables: MarginTables) -> TableBounds:
+    """The extremes of these tables, computed once."""
+    return work.once(("table bounds", id(tables)), lambda: TableBounds(tables))
