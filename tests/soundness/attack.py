@@ -19,17 +19,19 @@ from pathlib import Path
 import numpy as np
 
 from compactproofs.model import InvalidModel, Model
+from compactproofs.search import search_hints
 from compactproofs.strategies import STRATEGIES, Strategy, get_strategy
 from compactproofs.workspace import Workspace
 
-from .hints import KINDS, Hint, hints_of
-from .models import NAMES, Weights, constant_weights, float_margins, random_weights, working_weights
+from .hints import KINDS, Hint, Search, hints_of
+from .models import NAMES, Weights, constant_weights, float_margins, random_weights
 from .truth import exact_correct
 
 Bound = Callable[[Model, dict[str, Hint]], int]
 
 _MIN_SHARE = 0.3  # of the inputs, that a model worth attacking has certified
 _NEW_HINTS = 0.3  # how often the hints change with the weights
+_STARTS = 0.5  # the share of the steps that goes into random starts
 _CLOSE = 1e-9  # margins below this share of the largest logit are left to exact arithmetic
 
 
@@ -66,17 +68,25 @@ def attack(
     strategy: Strategy,
     rng: np.random.Generator,
     steps: int,
-    stop_at_violation: bool = True,
+    search: Search = search_hints,
 ) -> Approach:
-    """Climb from one random start; returns the closest approach."""
-    best = _start(bound, strategy, rng)
-    for _ in range(steps):
-        if best.gap > 0 and stop_at_violation:
+    """Climb from the best of some random starts until a violation; returns the closest approach.
+
+    `search` proposes hints.
+    """
+    starts = max(1, int(_STARTS * steps))
+    best = _start(bound, strategy, rng, search)
+    for _ in range(starts - 1):
+        if best.gap > 0:
+            break
+        best = max(best, _start(bound, strategy, rng, search), key=lambda approach: approach.score)
+    for _ in range(steps - starts):
+        if best.gap > 0:
             break
         weights, hints = _mutated(rng, best.weights), best.hints
         if hints and rng.random() < _NEW_HINTS:
             kind = "searched" if rng.random() < 0.5 else str(rng.choice(KINDS))
-            hints = hints_of(strategy, Model(**weights), kind, rng)
+            hints = hints_of(strategy, Model(**weights), kind, rng, search=search)
         candidate = _measure(bound, weights, hints)
         if candidate is not None and candidate.score >= best.score:
             best = candidate
@@ -97,31 +107,28 @@ def _measure(bound: Bound, weights: Weights, hints: dict[str, Hint]) -> Approach
     return Approach(claimed, truth, margins.size, float(right.min()) if right.size else 1.0, weights, hints)
 
 
-def _start(bound: Bound, strategy: Strategy, rng: np.random.Generator) -> Approach:
+def _start(bound: Bound, strategy: Strategy, rng: np.random.Generator, search: Search) -> Approach:
     while True:
-        v, n, h = int(rng.integers(2, 5)), int(rng.integers(1, 5)), int(rng.integers(1, 3))
+        v, n, h = int(rng.integers(2, 6)), int(rng.integers(1, 5)), int(rng.integers(1, 5))
         if v**n > 100:
             continue
-        kind = rng.integers(0, 6)
-        if kind == 0:
+        if rng.random() < 0.1:
             weights = random_weights(rng, v, n, int(rng.integers(1, 5)), h)
-        elif kind == 1:
-            weights = constant_weights(rng, v, n, v - 1, bias=float(rng.uniform(0, 5)), noise=0.05)
         else:
-            weights = working_weights(
+            weights = constant_weights(
                 rng,
                 v,
                 n,
-                h,
-                sharpness=float(rng.uniform(0.3, 8)),
-                gain=float(rng.choice([1.0, 1.0, -1.0])),
+                v - 1,
+                bias=float(rng.choice([0.0, 0.0, 0.0, 1.0, 3.0, 10.0])),
+                h=h,
+                sharpness=float(rng.choice([0.5, 1.5, 4.0, 12.0])),
+                gain=float(rng.choice([1.0, 1.0, 4.0, -1.0])),
                 position=float(rng.choice([0.0, 0.5, 2.0])),
                 position_write=float(rng.choice([0.0, 0.3])),
-                noise=float(rng.choice([0.0, 0.1])),
-                rough=float(rng.choice([0.0, 0.3])),
-                rotate=bool(rng.integers(0, 2)),
+                rough=float(rng.choice([0.0, 0.3, 1.0, 2.0])),
             )
-        hints = hints_of(strategy, Model(**weights), "searched", rng)
+        hints = hints_of(strategy, Model(**weights), "searched", rng, search=search)
         start = _measure(bound, weights, hints)
         if start is not None:
             return start

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from compactproofs.strategies import HintSpec, Strategy
 from compactproofs.workspace import Workspace
 
 Hint = npt.NDArray[Any]
+Search = Callable[[Strategy, Workspace], dict[str, Hint]]
 
 #: How hints can be made; a strategy without hints knows only the first kind.
 KINDS = ("searched", "spoiled", "plausible", "flat", "extreme", "unreal")
@@ -22,8 +24,19 @@ _EXTREME_FLOATS = np.array([0.0, -0.0, 5e-324, 1e-310, 1e-160, 1e160, -1e300, 1.
 _EXTREME_INTS = np.array([0, -1, 2, 2**31, 2**53 + 1, 2**62, -(2**31), 2**63 - 1, -(2**63)], np.int64)
 
 
+@dataclass(frozen=True)
+class _Sized:
+    dtype: type[np.generic]
+    shape: tuple[int, ...]
+
+
 def hints_of(
-    strategy: Strategy, model: Model, kind: str, rng: np.random.Generator, values: Workspace | None = None
+    strategy: Strategy,
+    model: Model,
+    kind: str,
+    rng: np.random.Generator,
+    values: Workspace | None = None,
+    search: Search = search_hints,
 ) -> dict[str, Hint]:
     """Hints of the declared types and shapes.
 
@@ -37,16 +50,19 @@ def hints_of(
     if kind in ("searched", "spoiled") and specs:
         try:
             with np.errstate(all="ignore"):
-                searched = search_hints(strategy, values or Workspace(model, "value"))
+                searched = search(strategy, values or Workspace(model, "value"))
         except np.linalg.LinAlgError:
             return hints_of(strategy, model, "plausible", rng)
         found = {name: np.array(hint) for name, hint in searched.items()}
         if kind == "spoiled":
             for name, hint in found.items():
                 spoil = rng.random(hint.shape) < 1 / 3
-                found[name] = np.where(spoil, _plausible(specs[name], model, rng), hint).astype(hint.dtype)
+                found[name] = np.where(spoil, _plausible(_Sized(hint.dtype.type, hint.shape), model, rng), hint).astype(
+                    hint.dtype
+                )
         return found
-    return {name: _MAKERS[kind](spec, model, rng) for name, spec in specs.items()}
+    common = None if rng.random() < 0.2 else int(rng.integers(0, 3 * model.d_vocab))
+    return {name: _MAKERS[kind](_sized(spec, model, rng, common), model, rng) for name, spec in specs.items()}
 
 
 def kinds_of(strategy: Strategy, model: Model) -> Iterator[str]:
@@ -54,25 +70,31 @@ def kinds_of(strategy: Strategy, model: Model) -> Iterator[str]:
     yield from KINDS if strategy.hints(model) else KINDS[:1]
 
 
-def _is_integer(spec: HintSpec) -> bool:
+def _sized(spec: HintSpec, model: Model, rng: np.random.Generator, common: int | None) -> _Sized:
+    """The spec with a length for every axis of any length: `common`, or each its own."""
+    own = (int(rng.integers(0, 3 * model.d_vocab)) if common is None else common for _ in spec.shape)
+    return _Sized(spec.dtype, tuple(new if size is None else size for size, new in zip(spec.shape, own, strict=True)))
+
+
+def _is_integer(spec: _Sized) -> bool:
     return bool(np.issubdtype(spec.dtype, np.integer))
 
 
-def _plausible(spec: HintSpec, model: Model, rng: np.random.Generator) -> Hint:
+def _plausible(spec: _Sized, model: Model, rng: np.random.Generator) -> Hint:
     if _is_integer(spec):
         return rng.integers(-1, model.d_vocab + 1, spec.shape).astype(spec.dtype)
     return rng.normal(size=spec.shape).astype(spec.dtype)
 
 
-def _flat(spec: HintSpec, model: Model, rng: np.random.Generator) -> Hint:
+def _flat(spec: _Sized, model: Model, rng: np.random.Generator) -> Hint:
     return np.full(spec.shape, rng.choice([0, 1, 1]), spec.dtype)
 
 
-def _extreme(spec: HintSpec, model: Model, rng: np.random.Generator) -> Hint:
+def _extreme(spec: _Sized, model: Model, rng: np.random.Generator) -> Hint:
     return rng.choice(_EXTREME_INTS if _is_integer(spec) else _EXTREME_FLOATS, spec.shape).astype(spec.dtype)
 
 
-def _unreal(spec: HintSpec, model: Model, rng: np.random.Generator) -> Hint:
+def _unreal(spec: _Sized, model: Model, rng: np.random.Generator) -> Hint:
     if _is_integer(spec):
         return _plausible(spec, model, rng)
     pool = np.array([np.nan, np.inf, -np.inf, 1.0])

@@ -15,6 +15,10 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
 from typing import Any
 
+import numpy as np
+
+from .hints import Hint, hints_of
+
 PACKAGE = "compactproofs"
 
 Change = tuple[str, str, str]  # module, old text, new text
@@ -93,6 +97,16 @@ class Planted:
     def module(self, name: str) -> ModuleType:
         """A module of the copy: one that was changed, or `strategies`, `workspace` or `search`."""
         return self._modules[f"{PACKAGE}.{name}"]
+
+    def hints(self, strategy_id: str, model: Any, kind: str, rng: np.random.Generator) -> dict[str, Hint]:
+        """Hostile hints of one of `hints.KINDS`, with the search of the copy, which sees the error too."""
+        strategy = self.module("strategies").STRATEGIES[strategy_id]
+        values = self.module("workspace").Workspace(model, "value")
+        return hints_of(strategy, model, kind, rng, values, self.module("search").search_hints)
+
+    def search(self, strategy_id: str, model: Any) -> dict[str, Hint]:
+        """The hints that the copy's search finds."""
+        return self.hints(strategy_id, model, "searched", np.random.default_rng(0))
 
     def bound(
         self, strategy_id: str, model: Any, reading: str = "check", hints: Mapping[str, Any] | None = None
