@@ -4,14 +4,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt
 
-.PHONY: demo test lint types check-train clean
+.PHONY: demo test lint types check-train check-lens clean
 
 demo: $(VENV)/.core
 	$(BIN)/compactproofs prove max-of-4/123 --all --out $(VENV)/certificates
-	@for certificate in $(VENV)/certificates/*.cert.json; do \
-	  echo "verify $$(basename $$certificate)"; \
-	  $(BIN)/compactproofs verify $$certificate max-of-4/123 || exit 1; \
-	done
+	$(BIN)/compactproofs verify $(VENV)/certificates max-of-4/123
 
 test: lint types
 	$(BIN)/python -m pytest
@@ -27,6 +24,12 @@ types: $(VENV)/.dev
 check-train: $(VENV)/.train
 	$(BIN)/python -m pytest tests/test_training.py
 
+# The tests of the conversion from and to TransformerLens, in an environment of their own.
+check-lens:
+	$(PYTHON) -m venv $(VENV)-lens
+	$(VENV)-lens/bin/python -m pip install --quiet -c .ci/constraints.txt torch -e ".[lens,dev]"
+	$(VENV)-lens/bin/python -m pytest tests/test_lens.py
+
 $(VENV)/.core: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(INSTALL) -e .
@@ -41,4 +44,4 @@ $(VENV)/.train: $(VENV)/.dev
 	touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-lens .mypy_cache .pytest_cache .ruff_cache

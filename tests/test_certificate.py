@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import compactproofs as cp
 from compactproofs import Certificate, MalformedCertificate, Model
-from compactproofs.certificate import CLAIM, FORMAT, MAX_BYTES
+from compactproofs.certificate import CLAIMS, FORMAT, MAX_BYTES
 
 HINTED = "sub-cubic/max_diff_exact/mean_query+diff/max_diff_exact"
 
@@ -114,7 +114,7 @@ def test_format() -> None:
         "format", "version", "task", "model_sha256", "strategy", "theorem", "claim", "certified", "total", "hints",
         "tool",
     ]  # fmt: skip
-    assert (SAMPLE["format"], SAMPLE["version"], SAMPLE["claim"]) == (FORMAT, 1, CLAIM)
+    assert (SAMPLE["format"], SAMPLE["version"], SAMPLE["claim"] in CLAIMS) == (FORMAT, 1, True)
     assert SAMPLE["certified"] == "5"
     assert SAMPLE["total"] == "16777216"
     assert SAMPLE["hints"]["single"] == {

@@ -8,7 +8,7 @@ A certificate is one JSON object (UTF-8, at most 16 MiB), with exactly these key
     model_sha256    the hash of the weights as `Model.sha256` defines it, 64 lower-case hexadecimal digits
     strategy        the id of the strategy
     theorem         the theorem that the claim rests on, as the strategy names it
-    claim           "at least": the model answers at least `certified` of its `total` inputs correctly
+    claim           "at least" or "at most": so many of its `total` inputs, `certified`, the model answers correctly
     certified       N, a decimal integer in a string
     total           v^K, a decimal integer in a string
     hints           {name: {"dtype": "uint8", "uint16", "int64" or "float64", "shape": [...],
@@ -38,7 +38,7 @@ from compactproofs.untrusted import read_limited, shown, strict_json
 
 FORMAT = "compactproofs certificate"
 VERSION = 1
-CLAIM = "at least"
+CLAIMS = ("at least", "at most")
 MAX_BYTES = 2**24
 
 _DTYPES: dict[str, np.dtype[Any]] = {
@@ -65,7 +65,7 @@ class MalformedCertificate(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Certificate:
-    """A claim that a model answers at least `certified` of its `total` inputs correctly, with the hints to check it."""
+    """A claim that a model answers at least (or at most) `certified` of its `total` inputs correctly, with hints."""
 
     task: Mapping[str, Any]
     model_sha256: str
@@ -75,6 +75,10 @@ class Certificate:
     total: int
     hints: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     tool: str = ""
+    claim: str = "at least"
+
+    def __str__(self) -> str:
+        return f"{self.claim} {self.certified} of {self.total} inputs are answered correctly"
 
     def to_bytes(self) -> bytes:
         """The certificate as a file holds it; equal certificates give equal bytes.
@@ -92,7 +96,7 @@ class Certificate:
             "model_sha256": self.model_sha256,
             "strategy": self.strategy,
             "theorem": self.theorem,
-            "claim": CLAIM,
+            "claim": self.claim,
             "certified": str(self.certified),
             "total": str(self.total),
             "hints": {name: _encode(array) for name, array in sorted(self.hints.items())},
@@ -121,8 +125,8 @@ class Certificate:
         if fields.get("version") != VERSION or isinstance(fields.get("version"), bool):
             raise MalformedCertificate(f"version: expected {VERSION}, found {_show(fields.get('version'))}")
         _expect_keys("the certificate", fields, _KEYS)
-        if fields["claim"] != CLAIM:
-            raise MalformedCertificate(f"claim: expected {CLAIM!r}, found {_show(fields['claim'])}")
+        if not isinstance(fields["claim"], str) or fields["claim"] not in CLAIMS:
+            raise MalformedCertificate(f"claim: expected one of {', '.join(CLAIMS)}, found {_show(fields['claim'])}")
         hints = fields["hints"]
         if not isinstance(hints, dict):
             raise MalformedCertificate(f"hints: expected an object, found {_kind(hints)}")
@@ -135,6 +139,7 @@ class Certificate:
             total=int(_matching(fields, "total", _NATURAL, "a decimal integer in a string")),
             hints={_hint_name(name): _decode(f"hints.{name}", hint) for name, hint in hints.items()},
             tool=_text(fields, "tool"),
+            claim=fields["claim"],
         )
         if certificate.certified > certificate.total:
             raise MalformedCertificate(

@@ -38,7 +38,8 @@ class Run(NamedTuple):
 def verify(certificate: Certificate, model: Model, work: Workspace | None = None) -> Verdict:
     """Decide whether `certificate` proves its claim about `model`.
 
-    Recomputes N from the weights and the certificate's hints and accepts if it is at least the claimed number.
+    Recomputes N from the weights and the certificate's hints and accepts if it is at least the claimed number (for
+    claims "at most": at most).
     Raises MalformedCertificate if the strategy is unknown or the hints are not of the declared types and shapes.
 
     `work`: a workspace of this model with the reading "check", to share tables between many certificates.
@@ -67,18 +68,26 @@ def verify(certificate: Certificate, model: Model, work: Workspace | None = None
         return Verdict(
             False, f"theorem: {strategy.id} rests on {strategy.theorem}, not on {certificate.theorem[:80]!a}"
         )
+    if certificate.claim != strategy.claim:
+        return Verdict(False, f"claim: {strategy.id} proves {strategy.claim!r}, not {certificate.claim!r}")
     check_hints(strategy, model, certificate.hints)
     reason = strategy.limit(model)
     if reason is not None:
         return Verdict(False, f"strategy: cannot be checked, since {reason}")
     result = run(strategy, work, certificate.hints)
-    if result.certified < certificate.certified:
-        reason = (
-            f"certified: the certificate claims {certificate.certified} inputs, the check proves {result.certified}"
-        )
-        return Verdict(False, reason, *result)
-    reason = f"at least {certificate.certified} of {certificate.total} inputs are answered correctly"
-    return Verdict(True, reason, *result)
+    holds = (
+        result.certified >= certificate.certified
+        if strategy.claim == "at least"
+        else result.certified <= certificate.certified
+    )
+    if holds:
+        return Verdict(True, str(certificate), *result)
+    return Verdict(
+        False,
+        f"certified: the certificate claims {certificate.claim} {certificate.certified} inputs, "
+        f"the check proves {strategy.claim} {result.certified}",
+        *result,
+    )
 
 
 def run(strategy: Strategy, work: Workspace, hints: Mapping[str, npt.NDArray[Any]]) -> Run:

@@ -13,7 +13,7 @@ import sys
 import traceback
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from rich.box import SIMPLE
@@ -24,7 +24,9 @@ from rich.text import Text
 
 import compactproofs as cp
 from compactproofs import zoo
+from compactproofs.certificate import certificate_name
 from compactproofs.strategies import get_strategy
+from compactproofs.workspace import Workspace
 
 app = typer.Typer(
     add_completion=False,
@@ -79,6 +81,15 @@ def options(
     ] = False,
 ) -> None:
     """Certified bounds on the accuracy of small transformers, and a checker for their certificates."""
+
+
+@app.command("strategies")
+def show_strategies() -> None:
+    """List the strategies: id, complexity, and what each does."""
+    table = Table("strategy", "complexity", "what it does", box=SIMPLE)
+    for strategy in cp.STRATEGIES.values():
+        table.add_row(strategy.id, strategy.complexity, strategy.summary)
+    _print_in_full(table)
 
 
 @app.command("zoo")
@@ -151,7 +162,7 @@ def _targets(path: Path | None, ids: list[str]) -> dict[str, Path]:
             raise ValueError(f"--out: the directory {path.parent} does not exist")
     else:
         path.mkdir(parents=True, exist_ok=True)
-        targets = {i: path / f"{i.replace('/', '--')}.cert.json" for i in ids}
+        targets = {i: path / certificate_name(i) for i in ids}
     directory = next(iter(targets.values())).parent
     if not os.access(directory, os.W_OK):
         raise ValueError(f"--out: cannot write to the directory {directory}")
@@ -172,23 +183,21 @@ def _save(certificate: cp.Certificate, target: Path) -> None:
 
 
 def _bounds_table(rows: list[dict[str, Any]]) -> Table:
-    table = Table(
-        "strategy", "certified", "bound", "normalised", "FLOPs", "unexplained", "search", "verify", box=SIMPLE
-    )
-    for column in table.columns:
-        is_id = column.header == "strategy"
-        column.no_wrap, column.overflow, column.justify = not is_id, "fold", "left" if is_id else "right"
+    table = Table(box=SIMPLE)
+    for header in ("certified", "bound", "normalised", "FLOPs", "unexplained", "search", "verify"):
+        table.add_column(header, justify="right", no_wrap=True)
+    table.add_column("strategy", no_wrap=True)
     for row in rows:
-        normalised = "?" if row["normalised"] is None else f"{row['normalised']:.4f}"
+        certified = row["certified"] if len(row["certified"]) <= 15 else f"{Decimal(row['certified']):.6e}"
         table.add_row(
-            row["strategy"],
-            row["certified"] if len(row["certified"]) <= 15 else f"{Decimal(row['certified']):.6e}",
-            f"{row['bound']:.4f}",
-            normalised,
+            f"{'≤ ' if row['claim'] == 'at most' else ''}{certified}",
+            f"{row['bound']:.6f}",
+            "?" if row["normalised"] is None else f"{row['normalised']:.4f}",
             _power(row["flops"]),
             _power(row["unexplained_dimension"]),
             f"{row['search_seconds']:.2f} s",
             f"{row['verify_seconds']:.2f} s",
+            row["strategy"],
         )
     return table
 
@@ -205,36 +214,62 @@ def _power(number: int) -> str:
 
 @app.command()
 def verify(
-    certificate: Annotated[Path, typer.Argument(metavar="CERTIFICATE", help="A certificate file.")],
+    certificate: Annotated[
+        Path, typer.Argument(metavar="CERTIFICATE", help="A certificate, or a directory of them (*.cert.json).")
+    ],
     model: ModelArgument,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a certificate against a model: exit code 0 accepted, 1 rejected, 2 malformed."""
+    """Check certificates against a model: exit code 0 all accepted, 1 some rejected, 2 some malformed."""
+    files = sorted(certificate.glob("*.cert.json")) if certificate.is_dir() else [certificate]
     try:
-        claim = cp.Certificate.load(certificate)
-        verdict = cp.verify(claim, cp.load_model(model))
+        if not files:
+            raise ValueError(f"{certificate} holds no files named *.cert.json")
+        if certificate.suffix == ".safetensors" or (not certificate.exists() and Path(model).suffix == ".json"):
+            raise ValueError(f"{certificate} is no certificate; the order is: verify CERTIFICATE MODEL")
+        loaded = cp.load_model(model)
     except (ValueError, OSError, MemoryError) as error:
-        _finish("malformed", _message(error), 2, as_json)
-    details = {
+        _print_outcomes([{"outcome": "malformed", "reason": _message(error)}], as_json)
+        raise typer.Exit(2) from None
+    work = Workspace(loaded, "check")
+    outcomes = [_outcome(file, loaded, work) for file in files]
+    if certificate.is_dir():
+        outcomes = [{"certificate": file.name, **outcome} for file, outcome in zip(files, outcomes, strict=True)]
+    _print_outcomes(outcomes, as_json)
+    raise typer.Exit(max(_EXIT_CODES[outcome["outcome"]] for outcome in outcomes))
+
+
+_EXIT_CODES = {"accepted": 0, "rejected": 1, "malformed": 2}
+_COLOURS = {"accepted": "green", "rejected": "red", "malformed": "yellow"}
+
+
+def _outcome(file: Path, model: cp.Model, work: Workspace) -> dict[str, Any]:
+    try:
+        claim = cp.Certificate.load(file)
+        verdict = cp.verify(claim, model, work)
+    except (ValueError, OSError, MemoryError) as error:
+        return {"outcome": "malformed", "reason": _message(error)}
+    return {
+        "outcome": "accepted" if verdict.accepted else "rejected",
+        "reason": verdict.reason,
         "strategy": claim.strategy,
+        "claim": claim.claim,
         "claimed": str(claim.certified),
         "recomputed": None if verdict.certified is None else str(verdict.certified),
         "total": str(claim.total),
         "flops": verdict.cost.flops if verdict.cost else None,
         "verify_seconds": round(verdict.seconds, 6),
     }
-    _finish(
-        *(("accepted", verdict.reason, 0) if verdict.accepted else ("rejected", verdict.reason, 1)), as_json, details
-    )
 
 
-def _finish(outcome: str, reason: str, code: int, as_json: bool, details: dict[str, Any] | None = None) -> NoReturn:
+def _print_outcomes(outcomes: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
-        _print_json({"outcome": outcome, "reason": reason, **(details or {})})
-    else:
-        colour = {0: "green", 1: "red", 2: "yellow"}[code]
-        out.print(Text.assemble((outcome, f"bold {colour}"), f": {reason}"))
-    raise typer.Exit(code)
+        _print_json(outcomes if "certificate" in outcomes[0] else outcomes[0])
+        return
+    for outcome in outcomes:
+        where = f" ({outcome['certificate']})" if "certificate" in outcome else ""
+        name = outcome["outcome"]
+        out.print(Text.assemble((name, f"bold {_COLOURS[name]}"), f": {outcome['reason']}{where}"))
 
 
 @app.command()
@@ -258,8 +293,7 @@ def _show_certificate(certificate: cp.Certificate) -> None:
     task = certificate.task
     _fields(
         {
-            "certificate": "claims (unchecked) that at least "
-            f"{certificate.certified} of {certificate.total} inputs are answered correctly",
+            "certificate": f"claims (unchecked) that {certificate}",
             "task": f"{task['name']} of {task['n_ctx']} tokens from {task['d_vocab']}",
             "model": certificate.model_sha256,
             "strategy": certificate.strategy,
@@ -309,6 +343,22 @@ def train(
     config = training.TrainingConfig(n_ctx=n_ctx, d_vocab=d_vocab, steps=steps)
     report = training.train(config, seeds, out_dir, jobs=jobs, progress=True)
     out.print(Text(f"{len(report.trained)} trained, {len(report.skipped)} already there, in {out_dir}"))
+
+
+@app.command()
+def table1(
+    out_dir: Annotated[Path, typer.Option("--out", help="The directory for results, certificates and figures.")],
+    seeds: Annotated[int | None, typer.Option(help="Use only the first N models; default: all 151.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, instead of processes.")] = None,
+) -> None:
+    """Reproduce the paper's Table 1: all its strategies on its models; an interrupted run resumes."""
+    try:
+        from compactproofs.experiments.command import run_table1
+    except ImportError as error:
+        raise ImportError('the table needs more packages: pip install "compactproofs[report]"') from error
+
+    run_table1(out_dir, seeds, jobs, scheduler, out, err)
 
 
 def _print_json(value: Any) -> None:

@@ -41,7 +41,7 @@ class Proof:
 
     @property
     def bound(self) -> Fraction:
-        """The certified lower bound on the accuracy."""
+        """The certified bound on the accuracy."""
         return Fraction(self.certificate.certified, self.certificate.total)
 
     def as_dict(self, model: str, exact_correct: int | None) -> dict[str, Any]:
@@ -54,6 +54,7 @@ class Proof:
         return {
             "model": model,
             "strategy": certificate.strategy,
+            "claim": certificate.claim,
             "certified": str(certificate.certified),
             "total": str(certificate.total),
             "bound": float(self.bound),
@@ -105,8 +106,9 @@ class Prover:
             total=total_inputs(self.model),
             hints=hints,
             tool=f"compactproofs {__version__}",
+            claim=strategy.claim,
         )
-        verdict = verify(certificate, self.model, self._check)
+        verdict = verify(Certificate.from_bytes(certificate.to_bytes()), self.model, self._check)
         if not verdict.accepted or verdict.cost is None:
             raise ProofFailed(f"{strategy.id}: a fresh certificate was rejected: {verdict.reason}")
         return Proof(

@@ -26,7 +26,8 @@ def search_hints(strategy: Strategy, work: Workspace) -> HintArrays:
 
     Strategies searched on one workspace share everything that they have in common.
     """
-    return work.once(("search", strategy.id), lambda: _search(strategy, work))
+    with np.errstate(all="ignore"):
+        return work.once(("search", strategy.id), lambda: _search(strategy, work))
 
 
 def search_seconds(strategy: Strategy, work: Workspace) -> float:
@@ -35,6 +36,9 @@ def search_seconds(strategy: Strategy, work: Workspace) -> float:
 
 
 def _search(strategy: Strategy, work: Workspace) -> HintArrays:
+    if strategy.limit(work.model) is not None:
+        specs = strategy.hints(work.model)
+        return {name: np.zeros([size or 0 for size in spec.shape], spec.dtype) for name, spec in specs.items()}
     if strategy.id in CHOICES:
         return _subcubic(work, CHOICES[strategy.id], strategy)
     if strategy.id == FAILING_SETS.id:
@@ -72,8 +76,8 @@ def _smallest_gaps(model: Model, classes: Classes) -> npt.NDArray[np.int64]:
 @shared
 def _directions(work: Workspace) -> dict[str, FloatVector]:
     """The leading singular vectors that the residual factors leave out."""
-    left, _, right = np.linalg.svd(circuits.EQKE(work))
-    query, key = left[:, 0], right[0]
+    scores = circuits.EQKE(work)
+    query, key = _top_left(scores), _top_left(scores.T)
     queries, keys = circuits.query_embedding(work), circuits.key_embedding(work)
     return {
         "query": query,
@@ -86,7 +90,11 @@ def _directions(work: Workspace) -> dict[str, FloatVector]:
 
 
 def _top_left(matrix: npt.NDArray[np.float64]) -> FloatVector:
-    vector: FloatVector = np.linalg.svd(matrix)[0][:, 0]
+    """The first left singular vector, or any vector where that cannot be computed."""
+    try:
+        vector: FloatVector = np.linalg.svd(matrix)[0][:, 0]
+    except np.linalg.LinAlgError:
+        vector = np.ones(len(matrix))
     return vector
 
 
@@ -94,7 +102,7 @@ def _top_left(matrix: npt.NDArray[np.float64]) -> FloatVector:
 def _centre(work: Workspace) -> FloatVector:
     """The top right singular vector of E_q, scaled by the mean projection onto it."""
     queries = circuits.query_embedding(work)
-    direction: FloatVector = np.linalg.svd(queries)[2][0]
+    direction = _top_left(queries.T)
     scaled: FloatVector = (queries @ direction).mean() * direction
     return scaled
 

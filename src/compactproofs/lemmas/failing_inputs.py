@@ -128,7 +128,7 @@ class Suspects:
         count = np.ones(1, np.int64)
         for p in order[:-1]:
             count = (count[:, None] * sizes[p]).reshape(-1)
-        return int(np.dot(bad @ sizes[last], count))
+        return int(((bad * sizes[last]).sum(axis=1) * count).sum())
 
 
 def class_size(q: int, m: int, n: int) -> int:

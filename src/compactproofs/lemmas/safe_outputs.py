@@ -82,8 +82,8 @@ class _Maximum:
             gaps.append(b.score_running[: m + 1, far, None] - own_score)
             self.far_bracket = (tables.value[: far + 1, m] - b.value_max[: far + 1]).min() + self.worst_f
         # Upper bounds of log w, (query, near token ..., far tokens).
-        self.gaps: Array = np.concatenate(gaps, axis=1) if gaps else None
         if m:
+            self.gaps: Array = np.concatenate(gaps, axis=1)
             self.ranges = _tree(self.gaps[:m], np.maximum)
             self.price = (n - 2.0) * b.rho_running[m - 1] + b.last_running[m - 1]
         self.own_price = (n - 1.0) * b.rho_max[m] / tables.rho[m, n - 1]

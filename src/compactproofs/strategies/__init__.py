@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+
 from compactproofs.strategies.base import Hints, HintSpec, Strategy
 from compactproofs.strategies.brute_force import BRUTE_FORCE
 from compactproofs.strategies.cubic import CUBIC
@@ -19,7 +21,10 @@ class UnknownStrategy(ValueError):
 
 
 def get_strategy(strategy_id: str) -> Strategy:
-    """The strategy with this id; raises UnknownStrategy with the known ones."""
+    """The strategy with this id; raises UnknownStrategy, which names the known ones or those that are close."""
     if strategy_id not in STRATEGIES:
-        raise UnknownStrategy(f"unknown strategy {strategy_id!r}; known: {', '.join(STRATEGIES)}")
+        short = [known for known in STRATEGIES if "/" not in known]
+        close = difflib.get_close_matches(strategy_id, STRATEGIES, n=3, cutoff=0.8)
+        meant = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(short)} and those of families"
+        raise UnknownStrategy(f"unknown strategy {strategy_id[:200]!a}; {meant}, listed by 'compactproofs strategies'")
     return STRATEGIES[strategy_id]

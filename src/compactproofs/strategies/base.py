@@ -46,11 +46,12 @@ def no_limit(model: Model) -> None:
 
 @dataclass(frozen=True)
 class Strategy:
-    """A map from weights and hints to a number N of inputs that are certainly answered correctly.
+    """A map from weights and hints to a bound N on the number of inputs that are answered correctly.
 
     The contract: for *every* model and *every* hints of the declared types and shapes, `bound` on a workspace with the
-    reading "check" returns an integer N with 0 <= N <= the number of inputs on which the label's logit is strictly
-    the largest, in exact arithmetic.  `theorem` names the statement and proof of this.
+    reading "check" returns an integer N that is at least 0 and at most (with the claim "at most": at least) the number
+    of inputs on which the label's logit is strictly the largest, in exact arithmetic.  `theorem` names the statement
+    and proof of this.
     """
 
     id: str
@@ -62,3 +63,5 @@ class Strategy:
     hints: Callable[[Model], dict[str, HintSpec]] = no_hints
     #: Why the check is infeasible for a model of this size, or None.
     limit: Callable[[Model], str | None] = no_limit
+    #: What N is: "at least" so many inputs are answered correctly, or "at most" so many.
+    claim: str = "at least"

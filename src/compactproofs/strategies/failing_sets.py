@@ -73,6 +73,8 @@ def suspects_by_query(
 
 def _bound(work: Workspace, hints: Hints, tables_of: Callable[[Workspace], MarginTables]) -> int:
     model = work.model
+    if _limit(model) is not None:
+        return 0
     plan = HintedPlan(model.d_vocab, hints["skip"])
     tables = tables_of(work)
     lost = 0

@@ -30,7 +30,9 @@ class UnknownModel(ValueError):
         self.name = name
         self.close = close
         hint = f"did you mean {' or '.join(close)}?" if close else "names look like max-of-4/123."
-        super().__init__(f"the zoo has no model {name!r}: {hint} compactproofs.zoo.names() lists all of them")
+        super().__init__(
+            f"there is no file and no model of the zoo named {name!r}: {hint} 'compactproofs zoo' lists all of them"
+        )
 
 
 @dataclass(frozen=True, slots=True)
