@@ -128,7 +128,8 @@ class Suspects:
         count = np.ones(1, np.int64)
         for p in order[:-1]:
             count = (count[:, None] * sizes[p]).reshape(-1)
-        return int(((bad * sizes[last]).sum(axis=1) * count).sum())
+        wrong: IntArray = (bad * sizes[last]).sum(axis=1) * count
+        return int(wrong.sum())
 
 
 def class_size(q: int, m: int, n: int) -> int:
