@@ -1,0 +1,132 @@
+"""Draw the pictures of docs/strategies from the model max-of-4/123.
+
+python tools/draw_docs.py        # needs the extra report; writes docs/figures/*.svg
+"""
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+
+import compactproofs as cp
+from compactproofs import circuits
+from compactproofs.lemmas.direct_path import direct_path
+from compactproofs.lemmas.margin_tables import exact_tables
+from compactproofs.lemmas.own_output import own_output, worst_position
+from compactproofs.lemmas.safe_outputs import FIRST_TEST, SECOND_TEST, suspects
+from compactproofs.search import search_hints
+from compactproofs.strategies.subcubic import pairs
+from compactproofs.workspace import Workspace
+
+FIGURES = Path(__file__).parent.parent / "docs" / "figures"
+MODEL = "max-of-4/123"
+
+
+def save(figure: Figure, name: str) -> None:
+    """Write the figure as SVG, the same bytes each time."""
+    figure.savefig(FIGURES / f"{name}.svg", metadata={"Date": None})
+
+
+def draw_chords(work: Workspace, m: int = 40) -> None:
+    """The convex function phi_m and the chords that bound it."""
+    attention = np.linspace(0, 1, 400)
+    typical = direct_path(work, "max_diff_exact", None).typical
+    copying = circuits.EVOU(work)[m] - circuits.EVOU(work)[m, m]
+    constants = worst_position(work)[m] + typical - typical[m]
+    others = np.arange(work.model.d_vocab) != m
+    phi = (constants[others, None] + attention * copying[others, None]).max(axis=0)
+    lines = own_output(work, "mean_query+diff", "max_diff_exact", None)
+    single = own_output(work, "drop_average_query_per_output_logit_reasoning", "max_diff_exact", None)
+    figure = Figure(figsize=(6.5, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    for o in np.flatnonzero(others)[::6]:
+        axes.plot(attention, constants[o] + attention * copying[o], color="0.88", linewidth=0.7, zorder=1)
+    axes.plot(attention, phi, color="black", label="worst output, exactly")
+    chords = (lines.intercept[:, m, None] + attention * lines.slope[:, m, None]).max(axis=0)
+    axes.plot(attention, chords, color="tab:blue", linestyle="--", label="mean_query+diff: 4 chords")
+    axes.plot(
+        attention,
+        single.intercept[0, m] + attention * single.slope[0, m],
+        color="tab:orange",
+        linestyle="--",
+        label="drop_average_…: one line",
+    )
+    axes.set_xlabel(f"attention to the maximum, m = {m}")
+    axes.set_ylabel("lead of a wrong output (logits)")
+    axes.legend(frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+    save(figure, "chords")
+
+
+def draw_gaps(work: Workspace) -> None:
+    """The smallest certified gap of each class with one other token."""
+    strategy = cp.STRATEGIES["sub-cubic/max_diff_exact/mean_query+diff/exact_EQKE+max_diff_exact"]
+    gap = search_hints(strategy, work)["gap"]
+    q, m = pairs(work.model.d_vocab)
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    for number, axes in enumerate(figure.subplots(1, 3, sharey=True)):
+        table = np.full((work.model.d_vocab,) * 2, np.nan)
+        table[q, m] = np.where(gap[:, number] > 0, gap[:, number], np.nan)
+        image = axes.imshow(table, origin="lower", cmap="viridis", vmin=1, vmax=8)
+        axes.set_title(f"{number + 1} other token{'s' if number else ''}", fontsize=10)
+        axes.set_xlabel("maximum m")
+        if not number:
+            axes.set_ylabel("query q")
+    figure.colorbar(image, label="smallest gap that is certified", extend="max")
+    save(figure, "gaps")
+
+
+class Recorder:
+    """Tries every test and remembers which failed."""
+
+    def __init__(self, v: int) -> None:
+        self.first, self.second = np.zeros((v, v), bool), np.zeros((v, v), bool)
+
+    def skips(self, m: int, outputs: np.ndarray, codes: np.ndarray) -> np.ndarray:
+        """No test is skipped."""
+        return np.zeros(len(outputs), bool)
+
+    def failed(self, m: int, outputs: np.ndarray, codes: np.ndarray) -> None:
+        """Remember the outputs that failed the two tests of all queries."""
+        self.first[m, outputs[codes == FIRST_TEST]] = True
+        self.second[m, outputs[codes == SECOND_TEST]] = True
+
+
+def draw_outputs(work: Workspace, near: int = 4) -> None:
+    """Which test rules out which output for which maximum."""
+    v = work.model.d_vocab
+    recorder = Recorder(v)
+    left = np.zeros((v, v), int)
+    for m in range(v):
+        for _, o in suspects(work, exact_tables(work), m, near, recorder):
+            left[m, o] += 1
+    stage = np.zeros((v, v))
+    stage[recorder.first] = 1
+    for m in range(v):
+        stage[m, max(0, m - near) : m] = np.maximum(stage[m, max(0, m - near) : m], 1)
+    stage[recorder.second] = 2
+    stage[left > 0] = 3
+    np.fill_diagonal(stage, np.nan)
+    figure = Figure(figsize=(6.6, 4.6), layout="constrained")
+    axes = figure.add_subplot()
+    colours = ListedColormap(["#e8eef7", "#9ebcda", "#4f7fb5", "#d7301f"])
+    image = axes.imshow(stage, origin="lower", cmap=colours, vmin=-0.5, vmax=3.5)
+    bar = figure.colorbar(image, ticks=range(4))
+    bar.ax.set_yticklabels(["first test", "second test", "ranges of queries", "may win: counted"])
+    axes.set_xlabel("wrong output o")
+    axes.set_ylabel("maximum m")
+    save(figure, "ruled-out")
+
+
+def main() -> None:
+    """Draw everything."""
+    FIGURES.mkdir(parents=True, exist_ok=True)
+    work = Workspace(cp.load_model(MODEL), "value")
+    draw_chords(work)
+    draw_gaps(work)
+    draw_outputs(work)
+
+
+if __name__ == "__main__":
+    main()
