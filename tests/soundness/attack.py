@@ -109,7 +109,7 @@ def _measure(bound: Bound, weights: Weights, hints: dict[str, Hint]) -> Approach
 
 def _start(bound: Bound, strategy: Strategy, rng: np.random.Generator, search: Search) -> Approach:
     while True:
-        v, n, h = int(rng.integers(2, 6)), int(rng.integers(1, 5)), int(rng.integers(1, 5))
+        v, n, h = int(rng.choice([2, 3, 4, 5, 8, 10])), int(rng.integers(1, 5)), int(rng.integers(1, 5))
         if v**n > 100:
             continue
         if rng.random() < 0.1:
@@ -128,6 +128,8 @@ def _start(bound: Bound, strategy: Strategy, rng: np.random.Generator, search: S
                 position_write=float(rng.choice([0.0, 0.3])),
                 rough=float(rng.choice([0.0, 0.3, 1.0, 2.0])),
             )
+        if strategy.limit(Model(**weights)) is not None:
+            continue
         hints = hints_of(strategy, Model(**weights), "searched", rng, search=search)
         start = _measure(bound, weights, hints)
         if start is not None:

@@ -57,9 +57,8 @@ def hints_of(
         if kind == "spoiled":
             for name, hint in found.items():
                 spoil = rng.random(hint.shape) < 1 / 3
-                found[name] = np.where(spoil, _plausible(_Sized(hint.dtype.type, hint.shape), model, rng), hint).astype(
-                    hint.dtype
-                )
+                other = _plausible(_Sized(hint.dtype.type, hint.shape), model, rng)
+                found[name] = np.where(spoil, other, hint).astype(hint.dtype)
         return found
     common = None if rng.random() < 0.2 else int(rng.integers(0, 3 * model.d_vocab))
     return {name: _MAKERS[kind](_sized(spec, model, rng, common), model, rng) for name, spec in specs.items()}

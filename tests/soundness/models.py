@@ -306,6 +306,17 @@ def _rough(rng: np.random.Generator) -> Iterator[tuple[str, Weights]]:
                 )
 
 
+def _wide(rng: np.random.Generator) -> Iterator[tuple[str, Weights]]:
+    # Vocabularies large enough that proofs which tell near tokens from far ones have both.
+    for v, n in ((8, 2), (8, 3), (9, 3), (12, 2)):
+        for rough in (0.0, 0.3, 1.0):
+            for sharpness, position in ((0.7, 0.3), (3.0, 0.0), (6.0, 1.0)):
+                yield (
+                    f"rough {rough:g} sharpness {sharpness:g} v={v} K={n}",
+                    working_weights(rng, v, n, 3, sharpness=sharpness, position=position, rough=rough, noise=0.01),
+                )
+
+
 def _contrary(rng: np.random.Generator) -> Iterator[tuple[str, Weights]]:
     # Attention does harm: the head writes against what it attends to, or attends to small tokens.
     for v, n in ((2, 2), (2, 3), (2, 4), (3, 3)):
@@ -399,6 +410,7 @@ FAMILIES: dict[str, Callable[[np.random.Generator], Iterator[tuple[str, Weights]
     "positions": _positions,
     "moderate": _moderate,
     "rough": _rough,
+    "wide": _wide,
     "contrary": _contrary,
     "biased": _biased,
     "ties": _ties,
