@@ -10,10 +10,11 @@ import numpy.typing as npt
 from compactproofs import circuits
 from compactproofs.arrays import BoolArray, IntArray
 from compactproofs.lemmas.failing_inputs import Suspects
-from compactproofs.lemmas.margin_tables import exact_tables
+from compactproofs.lemmas.low_rank_tables import centred_embedding, centred_queries, centred_unembedding
 from compactproofs.model import Model
-from compactproofs.strategies import Strategy
-from compactproofs.strategies.failing_sets import FAILING_SETS, suspects_by_query
+from compactproofs.strategies import Strategy, failing_sets
+from compactproofs.strategies.failing_sets import KINDS as FAILING_SETS
+from compactproofs.strategies.failing_sets import Kind, suspects_by_query
 from compactproofs.strategies.subcubic import CHOICES, Choice, Classes, pairs, possible_gaps
 from compactproofs.workspace import Workspace, shared
 
@@ -41,8 +42,8 @@ def _search(strategy: Strategy, work: Workspace) -> HintArrays:
         return {name: np.zeros([size or 0 for size in spec.shape], spec.dtype) for name, spec in specs.items()}
     if strategy.id in CHOICES:
         return _subcubic(work, CHOICES[strategy.id], strategy)
-    if strategy.id == FAILING_SETS.id:
-        return _failing_sets(work)
+    if strategy.id in FAILING_SETS:
+        return _failing_sets(work, FAILING_SETS[strategy.id])
     if not strategy.hints(work.model):
         return {}
     raise NotImplementedError(f"there is no search for the hints of {strategy.id}")
@@ -121,10 +122,15 @@ class _Learner:
         self.rows.append(rows.astype(np.uint16))
 
 
-def _failing_sets(work: Workspace) -> HintArrays:
+#: The rank of the low-rank parts.
+_RANKS = {failing_sets.QK: 3, failing_sets.EU: 4}
+
+
+def _failing_sets(work: Workspace, kind: Kind) -> HintArrays:
     """Skip every test that fails, and tell apart as few tokens as lose no input."""
     v = work.model.d_vocab
-    tables = exact_tables(work)
+    hints: HintArrays = {name: _dual_bases(work, name, _RANKS[name]) for name in kind.directions}
+    tables = kind.tables_of(work, hints)
     learner = _Learner()
     window = np.zeros((v, v), np.uint16)
     for m in range(v):
@@ -133,7 +139,21 @@ def _failing_sets(work: Workspace) -> HintArrays:
             group = Suspects(work, tables, m, np.unique(np.concatenate(list(found.values()))), [0, m])
             for q, outputs in found.items():
                 window[q, m] = 1 + _narrowest(group, q, outputs)
-    return {"skip": np.concatenate([np.zeros((0, 3), np.uint16), *learner.rows]), "window": window}
+    return {**hints, "skip": np.concatenate([np.zeros((0, 3), np.uint16), *learner.rows]), "window": window}
+
+
+@shared
+def _dual_bases(work: Workspace, name: str, rank: int) -> npt.NDArray[np.float64]:
+    """Directions that span the leading singular vectors of the scores or of the direct path, shape (2, d, rank)."""
+    if name == failing_sets.QK:
+        left, right = circuits.query_side(work), centred_embedding(work)
+    else:
+        left, right = centred_queries(work), centred_unembedding(work)
+    try:
+        leading = np.linalg.svd(left @ right.T)[2][:rank].T
+        return np.stack([right.T @ leading, np.linalg.pinv(right) @ leading])
+    except np.linalg.LinAlgError:
+        return np.zeros((2, work.model.d_model, 0))
 
 
 def _narrowest(group: Suspects, q: int, outputs: IntArray) -> int:

@@ -23,6 +23,7 @@ from __future__ import annotations
 import numpy as np
 
 from compactproofs.arrays import Array, IntArray, lower
+from compactproofs.lemmas.low_rank import Bounds
 from compactproofs.lemmas.margin_tables import MarginTables
 from compactproofs.lemmas.safe_outputs import table_bounds
 from compactproofs.workspace import Workspace
@@ -52,40 +53,42 @@ class Suspects:
         cells = np.array([m - window] * (window < m) + [1] * (window + 1), np.int64)
         if len(outputs) * len(cells) ** (n - 1) > MAX_CHOICES:
             return class_size(q, m, n)
-        direct = tables.direct_low[q, m] - tables.direct_high[q, outputs]
+        directs = tables.best_directs(np.full(1 + len(outputs), q), np.append(outputs, m))
+        direct = directs.low[-1] - directs.high[:-1]
         positions = self._positions[:, columns]
-        contributions = self._contributions(q, direct, positions, columns, window)
-        return self._count_cells(
-            q, contributions, self._of_query(q, outputs, direct, positions, columns, window), cells
-        )
+        # Bounds of the scores of the window, of m and of q.
+        tokens = np.append(np.arange(m - window, m + 1), q)
+        scores = tables.best_scores(np.full(len(tokens), q), tokens)
+        contributions = self._contributions(q, scores, direct, positions, columns, window)
+        of_query = self._of_query(q, scores, outputs, direct, positions, columns)
+        return self._count_cells(q, contributions, of_query, cells)
 
-    def _contributions(self, q: int, direct: Array, positions: Array, columns: IntArray, window: int) -> Array:
+    def _contributions(
+        self, q: int, scores: Bounds, direct: Array, positions: Array, columns: IntArray, window: int
+    ) -> Array:
         """Lower bounds of h_p, shape (n - 1, cells, outputs)."""
         tables, m = self.tables, self.m
         rho = tables.rho[q, :-1]
         brackets = (self._values[len(self._values) - 1 - window :, columns] + direct) + positions[:-1, None, :]
-        exact = tables.score_high is tables.score_low
-        sides = (True,) if exact else (True, False)
-        weights = [(rho[:, None] * self._weights(q, window, high))[:, :, None] for high in sides]
+        weights = [(rho[:, None] * w)[:, :, None] for w in self._weights(scores, slice(0, window), True)]
         h = _least_product(weights, brackets)
         if window == m:
             return h
         bounds = table_bounds(self.work, tables)
-        weight = rho * np.exp(bounds.score_running[q, m - window - 1] - tables.score_low[q, m])
+        weight = rho * np.exp(bounds.score_running[q, m - window - 1] - scores.low[-2])
         far = np.minimum(weight[:, None] * ((self._far[m - window - 1] + direct) + positions[:-1]), 0.0)
         return np.concatenate([far[:, None, :], h], axis=1)
 
-    def _weights(self, q: int, window: int, high: bool) -> Array:
-        """Bounds of w for the window and m, shape (window + 1,)."""
-        tables, m = self.tables, self.m
-        one = self.work.constant([1.0])
-        if window == 0:
-            return one
-        tokens, own = (tables.score_high, tables.score_low) if high else (tables.score_low, tables.score_high)
-        return np.concatenate([np.exp(tokens[q, m - window : m] - own[q, m]), one])
+    def _weights(self, scores: Bounds, tokens: slice, and_m: bool) -> list[Array]:
+        """An upper bound of w for some tokens, then m if wanted, and a lower one unless they are the same."""
+        ends = [(scores.high, scores.low)]
+        if scores.low is not scores.high:
+            ends.append((scores.low, scores.high))
+        one = [self.work.constant([1.0])] if and_m else []
+        return [np.concatenate([np.exp(of[tokens] - own[-2]), *one]) for of, own in ends]
 
     def _of_query(
-        self, q: int, outputs: IntArray, direct: Array, positions: Array, columns: IntArray, window: int
+        self, q: int, scores: Bounds, outputs: IntArray, direct: Array, positions: Array, columns: IntArray
     ) -> Array:
         """Lower bounds of h_n, shape (outputs,)."""
         tables, m = self.tables, self.m
@@ -97,10 +100,7 @@ class Suspects:
         bracket = (value + direct) + positions[-1]
         if q == m:
             return last * bracket
-        weights = [last * np.exp(tables.score_high[q, q] - tables.score_low[q, m])]
-        if tables.score_high is not tables.score_low:
-            weights.append(last * np.exp(tables.score_low[q, q] - tables.score_high[q, m]))
-        return _least_product(weights, bracket)
+        return _least_product([last * w for w in self._weights(scores, slice(-1, None), False)], bracket)
 
     def _count_cells(self, q: int, h: Array, of_query: Array, cells: IntArray) -> int:
         positions = range(h.shape[0])
@@ -134,10 +134,13 @@ class Suspects:
 
 def class_size(q: int, m: int, n: int) -> int:
     """The number of inputs with last token q and maximum m >= q."""
-    return (m + 1) ** (n - 1) - (m ** (n - 1) if q < m else 0)
+    size: int = (m + 1) ** (n - 1) - (m ** (n - 1) if q < m else 0)
+    return size
 
 
 def _least_product(weights: list[Array], brackets: Array) -> Array:
     """The least product of a bracket with a weight between two bounds (one, where it is known exactly)."""
-    products = [weight * brackets for weight in weights]
-    return products[0] if len(products) == 1 else np.minimum(*products)
+    least = weights[0] * brackets
+    for weight in weights[1:]:
+        least = np.minimum(least, weight * brackets)
+    return least

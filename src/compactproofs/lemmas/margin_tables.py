@@ -22,16 +22,20 @@ from typing import NamedTuple
 import numpy as np
 
 from compactproofs import circuits
-from compactproofs.arrays import Array
+from compactproofs.arrays import Array, IntArray
+from compactproofs.lemmas.low_rank import Bounds, Entries
 from compactproofs.workspace import Workspace, shared
 
 
 class MarginTables(NamedTuple):
-    """Enclosed or bounded tables; where a table is known exactly its two bounds are the same array.
+    """Tables, or bounds of them; where a table is known exactly its two bounds are the same array.
 
-    score_high, score_low: at least and at most EQKE up to a constant for each query, (v, v) over (query, token).
-    direct_high, direct_low: at least and at most `direct`, (v, v) over (query, output).
+    score_high, score_low: at least and at most EQKE plus a constant for each query, (v, v) over (query, token).
+    direct_high, direct_low: at least and at most `direct` plus a constant for each query, over (query, output).
     value (v, v) over (token, output); position (n, v) over (position, output); rho (v, n) over (query, position).
+    scores, directs: single entries of the tables that are only bounded (with the same constants), where available.
+
+    The constants do not matter: only differences within a row are ever taken.
     """
 
     score_high: Array
@@ -41,23 +45,74 @@ class MarginTables(NamedTuple):
     value: Array
     position: Array
     rho: Array
+    scores: Entries | None = None
+    directs: Entries | None = None
+
+    @property
+    def has_entries(self) -> bool:
+        """Whether some entries are known better than their bounds."""
+        return self.scores is not None or self.directs is not None
+
+    def best_scores(self, queries: IntArray, tokens: IntArray) -> Bounds:
+        """The best bounds of the scores of these pairs (arrays of one shape), computing entries where possible."""
+        if self.scores is None:
+            return _at(self.score_high, self.score_low, queries, tokens)
+        entries = self.scores.at(queries, tokens)
+        return Bounds(entries, entries)
+
+    def best_directs(self, queries: IntArray, outputs: IntArray) -> Bounds:
+        """The same for the direct path."""
+        if self.directs is None:
+            return _at(self.direct_high, self.direct_low, queries, outputs)
+        entries = self.directs.at(queries, outputs)
+        return Bounds(entries, entries)
+
+
+def _at(high: Array, low: Array, rows: IntArray, columns: IntArray) -> Bounds:
+    entries = high[rows, columns]
+    return Bounds(entries, entries if low is high else low[rows, columns])
 
 
 @shared
 def exact_tables(work: Workspace) -> MarginTables:
     """All tables multiplied out."""
-    EU, PVOU = circuits.EU(work), circuits.PVOU(work)
-    typical, mean_position = EU.mean(axis=0), PVOU.mean(axis=0)
-    direct = EU - typical
     scores = circuits.EQKE(work)
+    return margin_tables(work, Bounds(scores, scores), exact_direct(work), relative_position_weights(work))
+
+
+class Direct(NamedTuple):
+    """The direct path less its mean over queries: the mean, and bounds up to a constant for each query."""
+
+    typical: Array
+    bounds: Bounds
+    entries: Entries | None = None
+
+
+@shared
+def exact_direct(work: Workspace) -> Direct:
+    """The direct path multiplied out.  Cost 2 v^2 d."""
+    EU = circuits.EU(work)
+    typical = EU.mean(axis=0)
+    direct = EU - typical
+    return Direct(typical, Bounds(direct, direct))
+
+
+def margin_tables(
+    work: Workspace, scores: Bounds, direct: Direct, rho: Array, entries: Entries | None = None
+) -> MarginTables:
+    """The tables from bounds of the scores and of the direct path; everything else is multiplied out."""
+    PVOU = circuits.PVOU(work)
+    mean_position = PVOU.mean(axis=0)
     return MarginTables(
-        score_high=scores,
-        score_low=scores,
-        direct_high=direct,
-        direct_low=direct,
-        value=circuits.EVOU(work) + (typical + mean_position),
+        score_high=scores.high,
+        score_low=scores.low,
+        direct_high=direct.bounds.high,
+        direct_low=direct.bounds.low,
+        value=circuits.EVOU(work) + (direct.typical + mean_position),
         position=PVOU - mean_position,
-        rho=relative_position_weights(work),
+        rho=rho,
+        scores=entries,
+        directs=direct.entries,
     )
 
 

@@ -27,7 +27,8 @@ Three tests use this, each cheaper than the next one and weaker:
 2. all q <= m together, near tokens exactly;
 3. with the exact minimum of direct[q, m] - direct[q, o] over a range of queries, for ranges from a binary tree: a range
    that fails is split, down to single queries, for which R is the query's own, and L N is replaced by the contribution
-   of the query's token, at least min(0, rho[q, n] W(q) b(q)).
+   of the query's token, at least min(0, rho[q, n] W(q) b(q));
+4. where single entries of bounded tables can be computed, the test of a single query with these entries.
 
 Hints say which tests are not worth trying; a skipped test counts as failed.
 """
@@ -44,6 +45,7 @@ from compactproofs.workspace import Workspace
 
 #: Codes of the tests for one maximum and output: a node of the tree is (level << LEVEL_BITS) + index.
 LEVEL_BITS = 12
+WITH_ENTRIES = 14 << LEVEL_BITS  # plus the query
 FIRST_TEST, SECOND_TEST, QUERY_IS_MAXIMUM = (15 << LEVEL_BITS) + 2, (15 << LEVEL_BITS) + 1, 15 << LEVEL_BITS
 
 
@@ -131,6 +133,8 @@ class _Maximum:
         column = np.arange(len(outputs))
         node = np.zeros(len(outputs), np.int64)
         for level in range(len(smallest) - 1, -1, -1):
+            if not len(column):
+                return found
             codes = (level << LEVEL_BITS) + node
             tried = ~self.plan.skips(m, outputs[column], codes)
             c, nodes = column[tried], node[tried]
@@ -144,6 +148,15 @@ class _Maximum:
                 children = np.concatenate([2 * node, 2 * node + 1])
                 exists = children < len(smallest[level - 1])
                 column, node = np.concatenate([column, column])[exists], children[exists]
+        if tables.has_entries and len(column):
+            codes = WITH_ENTRIES + node
+            tried = ~self.plan.skips(m, outputs[column], codes)
+            passed = np.zeros(len(column), bool)
+            if tried.any():
+                c = column[tried]
+                passed[tried] = self._test_with_entries(node[tried], outputs[c], positions[c], lead[c], brackets[:, c])
+            self.plan.failed(m, outputs[column[tried & ~passed]], codes[tried & ~passed])
+            column, node = column[~passed], node[~passed]
         return found + [(int(q), int(outputs[c])) for q, c in zip(node, column, strict=True)]
 
     def _range_test(
@@ -159,10 +172,43 @@ class _Maximum:
         self, level: int, queries: IntArray, outputs: IntArray, f: Array, own: Array, brackets: Array
     ) -> BoolArray:
         """The first lemma for single queries, whose own token is known."""
-        tables, b, m = self.tables, self.bounds, self.m
+        tables, m = self.tables, self.m
         used, place = np.unique(queries, return_inverse=True)
-        weights = np.exp(self.gaps[used])
-        weight = tables.rho[used, self.n - 1] * np.exp(tables.score_high[used, used] - tables.score_low[used, m])
+        of_token = tables.score_high[used, used] - tables.score_low[used, m]
+        return self._single(used, place, outputs, self.gaps[used], of_token, f, own, brackets)
+
+    def _test_with_entries(
+        self, queries: IntArray, outputs: IntArray, positions: Array, lead: Array, brackets: Array
+    ) -> BoolArray:
+        """The same with the best scores and direct paths; `lead` and `brackets` without f."""
+        tables, m = self.tables, self.m
+        used, place = np.unique(queries, return_inverse=True)
+        tokens = np.append(self.near, m)
+        high, low = tables.best_scores(*np.broadcast_arrays(used[:, None], tokens))
+        gaps = [high[:, :-1] - low[:, -1:]]
+        if self.far_bracket is not None:
+            gaps.append(self.bounds.score_running[used, m - len(self.near) - 1][:, None] - low[:, -1:])
+        of_token = tables.best_scores(used, used).high - low[:, -1]
+        own_direct = tables.best_directs(used, np.full(len(used), m)).low
+        f = (own_direct[place] - tables.best_directs(queries, outputs).high) + positions
+        return self._single(used, place, outputs, np.concatenate(gaps, axis=1), of_token, f, lead + f, brackets + f)
+
+    def _single(
+        self,
+        used: IntArray,
+        place: IntArray,
+        outputs: IntArray,
+        gaps: Array,
+        of_token: Array,
+        f: Array,
+        own: Array,
+        brackets: Array,
+    ) -> BoolArray:
+        """The test of the pairs (used[place], outputs): `gaps` and `of_token` bound log w for the queries `used`."""
+        tables, b, m = self.tables, self.bounds, self.m
+        queries = used[place]
+        weights = np.exp(gaps)
+        weight = tables.rho[used, self.n - 1] * np.exp(of_token)
         bracket = (tables.value[queries, m] - tables.value[queries, outputs]) + f
         of_query = np.minimum(weight[place] * bracket, 0.0)
         price = (self.n - 2.0) * b.rho_max[used]
@@ -216,6 +262,8 @@ class TableBounds:
     """Extremes of the tables that all maxima share."""
 
     def __init__(self, tables: MarginTables) -> None:
+        #: Kept, so that no other tables can get the identity by which these bounds are found again.
+        self.tables = tables
         direct, position, value = tables.direct_high, tables.position, tables.value
         #: (v, v): max over queries up to q of direct[., o], plus the largest position[., o]; and that plus value[q, o].
         self.rival_max = np.maximum.accumulate(direct, axis=0) + position.max(axis=0)

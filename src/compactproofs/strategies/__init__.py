@@ -13,7 +13,7 @@ from compactproofs.strategies.trivial import TRIVIAL
 
 __all__ = ["STRATEGIES", "HintSpec", "Hints", "Strategy", "UnknownStrategy", "get_strategy"]
 
-STRATEGIES: dict[str, Strategy] = {s.id: s for s in (TRIVIAL, BRUTE_FORCE, CUBIC, *SUBCUBIC, FAILING_SETS)}
+STRATEGIES: dict[str, Strategy] = {s.id: s for s in (TRIVIAL, BRUTE_FORCE, CUBIC, *SUBCUBIC, *FAILING_SETS)}
 
 
 class UnknownStrategy(ValueError):

@@ -12,7 +12,7 @@ wrong only if some output's exact margin on it is not positive.
 
 Hints.  `skip` lists tests that are not worth trying, as rows (m, o, code); a wrong row costs operations or, at worst,
 nothing else.  `window`, for each class, is 1 more than the number of tokens below m that are told apart; a window
-that is too small loses inputs, and 0 means all of them.  Nothing is assumed of either.
+that is too small loses inputs, 0 means all of them, and 65535 gives the class up.  Nothing is assumed of either.
 
 Cost.  The tables, O(v^2 d), and then little: O(v^2) for the tests of whole classes, and the size of the windows for
 each of the few classes with a failing input.  Source: ours; the paper has no strategy of this kind.
@@ -22,14 +22,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from compactproofs import circuits
 from compactproofs.arrays import BoolArray, IntArray
-from compactproofs.lemmas.failing_inputs import Suspects
-from compactproofs.lemmas.margin_tables import MarginTables, exact_tables
+from compactproofs.lemmas.failing_inputs import Suspects, class_size
+from compactproofs.lemmas.low_rank import Bounds
+from compactproofs.lemmas.low_rank_tables import low_rank_direct, low_rank_scores
+from compactproofs.lemmas.margin_tables import (
+    MarginTables,
+    exact_direct,
+    exact_tables,
+    margin_tables,
+    relative_position_weights,
+)
 from compactproofs.lemmas.safe_outputs import Plan, suspects
 from compactproofs.model import Model
 from compactproofs.strategies.base import Hints, HintSpec, Strategy
@@ -37,6 +46,8 @@ from compactproofs.task import total_inputs
 from compactproofs.workspace import Workspace
 
 NEAR = 4
+GIVEN_UP = 2**16 - 1  # the window of a class that counts as lost
+QK, EU = "key_directions", "output_directions"
 
 
 class HintedPlan:
@@ -71,19 +82,21 @@ def suspects_by_query(
     return {q: np.array(sorted(outputs)) for q, outputs in sorted(found.items())}
 
 
-def _bound(work: Workspace, hints: Hints, tables_of: Callable[[Workspace], MarginTables]) -> int:
+def _bound(work: Workspace, hints: Hints, tables_of: Callable[[Workspace, Hints], MarginTables]) -> int:
     model = work.model
     if _limit(model) is not None:
         return 0
     plan = HintedPlan(model.d_vocab, hints["skip"])
-    tables = tables_of(work)
+    tables = tables_of(work, hints)
     lost = 0
     for m in range(model.d_vocab):
         found = suspects_by_query(work, tables, m, plan)
-        if found:
-            windows = [_window(hints["window"][q, m], m) for q in found]
-            group = Suspects(work, tables, m, np.unique(np.concatenate(list(found.values()))), windows)
-            lost += sum(group.count(q, o, w) for (q, o), w in zip(found.items(), windows, strict=True))
+        windows = {q: _window(hints["window"][q, m], m) for q in found if hints["window"][q, m] != GIVEN_UP}
+        lost += sum(class_size(q, m, model.n_ctx) for q in found if q not in windows)
+        if windows:
+            outputs = np.unique(np.concatenate([found[q] for q in windows]))
+            group = Suspects(work, tables, m, outputs, list(windows.values()))
+            lost += sum(group.count(q, found[q], window) for q, window in windows.items())
     return total_inputs(model) - lost
 
 
@@ -91,9 +104,33 @@ def _window(hint: np.integer[Any], m: int) -> int:
     return min(int(hint) - 1, m) if hint > 0 else m
 
 
-def _hints(model: Model) -> dict[str, HintSpec]:
+def _exact(work: Workspace, hints: Hints) -> MarginTables:
+    return exact_tables(work)
+
+
+def _low_rank_QK(work: Workspace, hints: Hints) -> MarginTables:
+    scores, entries = low_rank_scores(work, hints[QK])
+    return margin_tables(work, scores, exact_direct(work), relative_position_weights(work), entries)
+
+
+def _low_rank_EU(work: Workspace, hints: Hints) -> MarginTables:
+    scores = circuits.EQKE(work)
+    direct = low_rank_direct(work, hints[EU])
+    return margin_tables(work, Bounds(scores, scores), direct, relative_position_weights(work))
+
+
+def _low_rank_both(work: Workspace, hints: Hints) -> MarginTables:
+    scores, entries = low_rank_scores(work, hints[QK])
+    return margin_tables(work, scores, low_rank_direct(work, hints[EU]), relative_position_weights(work), entries)
+
+
+def _hints(model: Model, directions: tuple[str, ...] = ()) -> dict[str, HintSpec]:
     v = model.d_vocab
-    return {"skip": HintSpec(np.uint16, (None, 3)), "window": HintSpec(np.uint16, (v, v))}
+    return {
+        "skip": HintSpec(np.uint16, (None, 3)),
+        "window": HintSpec(np.uint16, (v, v)),
+        **{name: HintSpec(np.float64, (2, model.d_model, None)) for name in directions},
+    }
 
 
 def _limit(model: Model) -> str | None:
@@ -111,13 +148,61 @@ def _unexplained_dimension(model: Model) -> int:
     return 3 * v**2 + 2 * n * v
 
 
-FAILING_SETS = Strategy(
-    id="failing-sets",
-    summary="rules out outputs for many queries at once, counts the rest exactly",
-    theorem="compactproofs.strategies.failing_sets",
-    complexity="O(v^2 d)",
-    bound=partial(_bound, tables_of=exact_tables),
-    unexplained_dimension=_unexplained_dimension,
-    hints=_hints,
-    limit=_limit,
-)
+class Kind(NamedTuple):
+    """One strategy of the family: which tables it works on."""
+
+    id: str
+    summary: str
+    complexity: str
+    tables_of: Callable[[Workspace, Hints], MarginTables]
+    directions: tuple[str, ...] = ()
+
+    @property
+    def strategy(self) -> Strategy:
+        """The strategy."""
+        return Strategy(
+            id=self.id,
+            summary=self.summary,
+            theorem="compactproofs.strategies.failing_sets",
+            complexity=self.complexity,
+            bound=partial(_bound, tables_of=self.tables_of),
+            unexplained_dimension=_unexplained_dimension,
+            hints=partial(_hints, directions=self.directions),
+            limit=_limit,
+        )
+
+
+KINDS = {
+    kind.id: kind
+    for kind in (
+        Kind(
+            "failing-sets",
+            "rules out outputs for many queries at once, counts the rest exactly",
+            "O(v^2 d)",
+            _exact,
+        ),
+        Kind(
+            "failing-sets/low-rank-QK",
+            "failing sets with attention scores of low rank, and single scores where they matter",
+            "O(v^2 d)",
+            _low_rank_QK,
+            (QK,),
+        ),
+        Kind(
+            "failing-sets/low-rank-EU",
+            "failing sets with a direct path of low rank, and single entries of it where they matter",
+            "O(v^2 d)",
+            _low_rank_EU,
+            (EU,),
+        ),
+        Kind(
+            "failing-sets/low-rank-QK+EU",
+            "failing sets with scores and direct path of low rank, and single entries where they matter",
+            "O(v^2 d)",
+            _low_rank_both,
+            (QK, EU),
+        ),
+    )
+}
+
+FAILING_SETS = tuple(kind.strategy for kind in KINDS.values())

@@ -1,0 +1,58 @@
+"""Attention scores and the direct path as low-rank parts and norms, with single entries on demand.
+
+Scores.  With A = E_q Q K^T / sqrt(h) and E' = W_E less its mean row, A E'^T is EQKE plus a constant for each query:
+E- = W_E + mean_p P differs from E' by the same row for every token, so EQKE[q, t] = A[q] E'[t] + A[q] (E- - E')[0].
+`lemmas.low_rank` bounds A E'^T; the v x v x d product is never formed.
+
+Direct path.  With the mean e of the rows of E_q, EU - mean_q EU = (E_q - 1 e) U.  With U' = U less its mean column u,
+this is (E_q - 1 e) U' plus the constant (E_q[q] - e) u for each query; `lemmas.low_rank` bounds (E_q - 1 e) U'.
+
+Centring is what makes the norms small: constants of a row drop out of every margin, so they need not be known.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from compactproofs import circuits
+from compactproofs.arrays import Array
+from compactproofs.lemmas.low_rank import Bounds, Entries, hinted_directions, low_rank_product
+from compactproofs.lemmas.margin_tables import Direct
+from compactproofs.workspace import Workspace, shared
+
+Hint = npt.NDArray[np.float64]
+
+
+@shared
+def centred_embedding(work: Workspace) -> Array:
+    """W_E less its mean row, shape (v, d)."""
+    return work.weight("W_E") - work.weight("W_E").mean(axis=0)
+
+
+@shared
+def centred_queries(work: Workspace) -> Array:
+    """E_q less its mean row, shape (v, d)."""
+    return circuits.query_embedding(work) - circuits.query_embedding(work).mean(axis=0)
+
+
+@shared
+def centred_unembedding(work: Workspace) -> Array:
+    """U less its mean column, transposed: shape (v, d)."""
+    return (work.weight("W_U") - work.weight("W_U").mean(axis=1, keepdims=True)).T
+
+
+def low_rank_scores(work: Workspace, hint: Hint) -> tuple[Bounds, Entries]:
+    """Bounds of EQKE up to a constant for each query, for a hint of shape (2, d, any).  Cost O(v d (d + r) + v^2 r)."""
+    left, right = circuits.query_side(work), centred_embedding(work)
+    return low_rank_product(left, right, *hinted_directions(work, hint)), Entries(left, right)
+
+
+def low_rank_direct(work: Workspace, hint: Hint) -> Direct:
+    """Bounds of EU - mean_q EU up to a constant for each query, for a hint of shape (2, d, any).
+
+    Cost O(v d r + v^2 r).
+    """
+    left, right = centred_queries(work), centred_unembedding(work)
+    typical = circuits.query_embedding(work).mean(axis=0) @ work.weight("W_U")
+    return Direct(typical, low_rank_product(left, right, *hinted_directions(work, hint)), Entries(left, right))
