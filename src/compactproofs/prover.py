@@ -11,8 +11,8 @@ from compactproofs.arrays import Cost
 from compactproofs.certificate import Certificate
 from compactproofs.checker import run, verify
 from compactproofs.model import Model
-from compactproofs.search import search_hints, search_seconds
-from compactproofs.strategies import STRATEGIES, get_strategy
+from compactproofs.search import HintArrays, search_hints, search_seconds
+from compactproofs.strategies import STRATEGIES, Strategy, get_strategy
 from compactproofs.strategies.brute_force import BRUTE_FORCE, enumerate_inputs
 from compactproofs.task import task_of, total_inputs
 from compactproofs.version import __version__
@@ -82,7 +82,7 @@ class Prover:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self._search = Workspace(model, "value")
+        self.values = Workspace(model, "value")
         self._claim = Workspace(model, "claim")
         self._check = Workspace(model, "check")
 
@@ -92,10 +92,21 @@ class Prover:
         Raises UnknownStrategy, Infeasible, or ProofFailed.
         """
         strategy = get_strategy(strategy_id)
+        return self.certify(strategy, self.search(strategy), search_seconds(strategy, self.values))
+
+    def search(self, strategy: Strategy) -> HintArrays:
+        """Good hints for the strategy; raises Infeasible."""
         reason = strategy.limit(self.model)
         if reason is not None:
             raise Infeasible(f"{strategy.id}: {reason}")
-        hints = search_hints(strategy, self._search)
+        return search_hints(strategy, self.values)
+
+    def cost(self, strategy: Strategy, hints: HintArrays) -> Cost:
+        """What checking a certificate with these hints costs."""
+        return run(strategy, self._check, hints).cost
+
+    def certify(self, strategy: Strategy, hints: HintArrays, seconds: float = 0.0) -> Proof:
+        """Claim what these hints prove with room to spare, and check the certificate; `seconds`: to find the hints."""
         claim = run(strategy, self._claim, hints)
         certificate = Certificate(
             task=task_of(self.model),
@@ -117,7 +128,7 @@ class Prover:
             unexplained_dimension=strategy.unexplained_dimension(self.model),
             complexity=strategy.complexity,
             hint_bytes=sum(hint.nbytes for hint in hints.values()),
-            search_seconds=search_seconds(strategy, self._search) + claim.seconds,
+            search_seconds=seconds + claim.seconds,
             verify_seconds=verdict.seconds,
         )
 

@@ -1,0 +1,88 @@
+"""The best bound for a given number of operations: untrusted search among all strategies and their cheaper variants.
+
+Failing sets cost little until they count the inputs of single classes, and each class can be given up on its own.  So
+where the whole count is too dear, the classes that gain the most inputs for their operations are counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from compactproofs.lemmas.failing_inputs import Suspects, class_size
+from compactproofs.prover import Infeasible, Proof, Prover, feasible_strategies
+from compactproofs.search import HintArrays
+from compactproofs.strategies import get_strategy
+from compactproofs.strategies.failing_sets import GIVEN_UP, KINDS, HintedPlan, Kind, suspects_by_query
+
+
+def prove_within(prover: Prover, budget: int, done: Callable[[str], None] = lambda strategy_id: None) -> Proof:
+    """The proof of the highest lower bound that this search finds among those of at most `budget` operations.
+
+    Calls `done` with each strategy that was tried.  Raises Infeasible if every strategy costs more.
+    """
+    best: Proof | None = None
+    for strategy_id in feasible_strategies(prover.model):
+        strategy = get_strategy(strategy_id)
+        # Brute force takes at least one operation for each input and output.
+        too_dear = strategy_id == "brute-force" and strategy.unexplained_dimension(prover.model) > budget
+        if strategy.claim == "at least" and not too_dear:
+            for proof in _proofs(prover, strategy_id, budget):
+                if proof.cost.flops <= budget and (best is None or _merit(proof) > _merit(best)):
+                    best = proof
+        done(strategy_id)
+    if best is None:
+        raise Infeasible(f"every strategy needs more than {budget} operations")
+    return best
+
+
+def _merit(proof: Proof) -> tuple[int, int]:
+    return proof.certificate.certified, -proof.cost.flops
+
+
+def _proofs(prover: Prover, strategy_id: str, budget: int) -> Iterator[Proof]:
+    proof = prover.prove(strategy_id)
+    yield proof
+    if strategy_id in KINDS and proof.cost.flops > budget:
+        hints = _trimmed(prover, KINDS[strategy_id], dict(proof.certificate.hints), budget)
+        if hints is not None:
+            yield prover.certify(get_strategy(strategy_id), hints, proof.search_seconds)
+
+
+def _trimmed(prover: Prover, kind: Kind, hints: HintArrays, budget: int) -> HintArrays | None:
+    """The hints with as many classes given up as the budget demands, the least rewarding first; None if even all."""
+    classes = _by_reward(prover, kind, hints)
+
+    def keeping(count: int) -> HintArrays:
+        window = hints["window"].copy()
+        for q, m in classes[count:]:
+            window[q, m] = GIVEN_UP
+        return {**hints, "window": window}
+
+    low, high = -1, len(classes)  # keeping `low` classes is within the budget
+    while high - low > 1:
+        middle = (low + high) // 2
+        within = prover.cost(get_strategy(kind.id), keeping(middle)).flops <= budget
+        low, high = (middle, high) if within else (low, middle)
+    return keeping(low) if low >= 0 else None
+
+
+def _by_reward(prover: Prover, kind: Kind, hints: HintArrays) -> list[tuple[int, int]]:
+    """The classes (q, m) that are counted, by inputs gained for the operations that counting takes, best first."""
+    work = prover.values
+    n, v = prover.model.n_ctx, prover.model.d_vocab
+    tables, plan = kind.tables_of(work, hints), HintedPlan(v, hints["skip"])
+    reward: dict[tuple[int, int], float] = {}
+    with np.errstate(all="ignore"):
+        for m in range(v):
+            found = suspects_by_query(work, tables, m, plan)
+            if found:
+                group = Suspects(work, tables, m, np.unique(np.concatenate(list(found.values()))), [0, m])
+                for q, outputs in found.items():
+                    window = min(max(int(hints["window"][q, m]) - 1, 0), m)
+                    gain = class_size(q, m, n) - group.count(q, outputs, window)
+                    # Brackets, weights, sums and far cells of each position, for each output.
+                    cost = len(outputs) * (window + 2) * (4 * n - 6)
+                    reward[q, m] = gain / cost
+    return sorted(reward, key=lambda pair: -reward[pair])
