@@ -15,10 +15,12 @@ import os
 import shutil
 import signal
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +56,7 @@ class Sweep:
 
     def finished(self) -> set[str]:
         """The models with a result for every strategy."""
-        with contextlib.closing(self._connect()) as connection:
+        with self._database() as connection:
             found = connection.execute("SELECT model, strategy FROM results").fetchall()
         done: dict[str, set[str]] = {}
         for model, strategy in found:
@@ -63,7 +65,7 @@ class Sweep:
 
     def rows(self) -> list[Row]:
         """All results of the sweep's models and strategies, in their order."""
-        with contextlib.closing(self._connect()) as connection:
+        with self._database() as connection:
             connection.row_factory = sqlite3.Row
             found = {(r["model"], r["strategy"]): dict(r) for r in connection.execute("SELECT * FROM results")}
         return [found[m, s] for m in self.models for s in self.strategies if (m, s) in found]
@@ -75,7 +77,7 @@ class Sweep:
         """
         finished = self.finished()
         waiting: dict[Future[list[Row]], str] = {
-            executor.submit(prove_model, model, self.strategies, self.directory): model
+            executor.submit(prove_model, model, self.strategies, self.directory.absolute()): model
             for model in self.models
             if model not in finished
         }
@@ -91,26 +93,29 @@ class Sweep:
                 future.cancel()
 
     def _write(self, model: str, rows: list[Row]) -> None:
-        with contextlib.closing(self._connect()) as connection, connection:
+        with self._database() as connection:
             connection.execute("DELETE FROM results WHERE model = ?", (model,))
             marks = ", ".join("?" * len(COLUMNS))
             connection.executemany(f"INSERT INTO results VALUES ({marks})", [[r[c] for c in COLUMNS] for r in rows])
 
-    def _connect(self) -> sqlite3.Connection:
+    @contextlib.contextmanager
+    def _database(self) -> Iterator[sqlite3.Connection]:
+        """The database in one transaction; a database of anything else is left as it is."""
         self.directory.mkdir(parents=True, exist_ok=True)
         path = self.directory / "results.sqlite"
-        connection = sqlite3.connect(path)
         try:
-            columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
-            connection.execute(f"CREATE TABLE IF NOT EXISTS results ({columns}, PRIMARY KEY (model, strategy))")
-            names = [row[1] for row in connection.execute("PRAGMA table_info(results)")]
-        except sqlite3.DatabaseError as error:
-            connection.close()
-            raise ValueError(f"{path} is not a database of results ({error}); choose another --out") from error
-        if names != list(COLUMNS):
-            connection.close()
-            raise ValueError(f"{path} was written by another version; choose another --out")
-        return connection
+            with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+                tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+                if not tables:
+                    columns = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
+                    connection.execute(f"CREATE TABLE IF NOT EXISTS results ({columns}, PRIMARY KEY (model, strategy))")
+                elif tables != ["results"]:
+                    raise ValueError(f"{path} is not a database of results; choose another --out")
+                if [row[1] for row in connection.execute("PRAGMA table_info(results)")] != list(COLUMNS):
+                    raise ValueError(f"{path} was written by another version; choose another --out")
+                yield connection
+        except sqlite3.Error as error:
+            raise ValueError(f"{path} cannot be used for results ({error}); choose another --out") from error
 
 
 def prove_model(name: str, strategies: Sequence[str], directory: Path) -> list[Row]:
@@ -118,8 +123,9 @@ def prove_model(name: str, strategies: Sequence[str], directory: Path) -> list[R
     model = cp.load_model(name)
     prover = cp.Prover(model)
     target = directory / "certificates" / name.replace("/", "-")
+    for left_behind in target.parent.glob(f".{target.name}.*.tmp"):
+        shutil.rmtree(left_behind, ignore_errors=True)
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     try:
         proofs = []
@@ -139,14 +145,16 @@ def prove_model(name: str, strategies: Sequence[str], directory: Path) -> list[R
 
 @contextlib.contextmanager
 def local_processes(jobs: int) -> Iterator[Executor]:
-    """An executor of `jobs` processes with one thread each, which leave Ctrl-C to the parent."""
+    """An executor of `jobs` processes with one thread each, which leave Ctrl-C to this process and end with it."""
     threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     before = {name: os.environ.get(name) for name in threads}
     os.environ.update(dict.fromkeys(threads, "1"))
     try:
-        executor = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_ignore_interrupts)
+        executor = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_start_process)
         with executor:
             yield executor
+    except BrokenProcessPool as error:
+        raise OSError("a process was killed, perhaps for want of memory; run the same command again") from error
     finally:
         for name, value in before.items():
             if value is None:
@@ -166,5 +174,14 @@ def cluster(address: str) -> Iterator[Executor]:
         yield client.get_executor()
 
 
-def _ignore_interrupts() -> None:
+def _start_process() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed cannot stop its processes, which would wait for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
