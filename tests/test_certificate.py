@@ -3,6 +3,7 @@
 import base64
 import dataclasses
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 import compactproofs as cp
 from compactproofs import Certificate, MalformedCertificate, Model
 from compactproofs.certificate import CLAIMS, FORMAT, MAX_BYTES
+from compactproofs.strategies import STRATEGIES, HintSpec
 
 HINTED = "sub-cubic/max_diff_exact/mean_query+diff/max_diff_exact"
 
@@ -108,13 +110,31 @@ def test_round_trip() -> None:
     assert again.to_bytes() == certificate.to_bytes()
 
 
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_claims(claim: str) -> None:
+    """Both kinds of claim survive, and are put in words."""
+    certificate = sample(claim=claim)
+    again = Certificate.from_bytes(certificate.to_bytes())
+    assert_equal(certificate, again)
+    assert again.claim == fields_of(certificate.to_bytes())["claim"] == claim
+    assert str(again) == f"{claim} 5 of 16777216 inputs are answered correctly"
+    assert (again.to_bytes() == sample().to_bytes()) == (claim == "at least")
+
+
+@pytest.mark.parametrize("claim", ["At least", "at least ", "at  least", "atmost", "exactly", "", "at most\n", ">="])
+def test_other_claims(claim: str) -> None:
+    """There are two kinds of claim, each with one spelling."""
+    refused(SAMPLE | {"claim": claim}, "claim: expected one of at least, at most, found ")
+
+
 def test_format() -> None:
     """The keys and constants of the documented format."""
     assert KEYS == [
         "format", "version", "task", "model_sha256", "strategy", "theorem", "claim", "certified", "total", "hints",
         "tool",
     ]  # fmt: skip
-    assert (SAMPLE["format"], SAMPLE["version"], SAMPLE["claim"] in CLAIMS) == (FORMAT, 1, True)
+    assert (SAMPLE["format"], SAMPLE["version"], SAMPLE["claim"]) == (FORMAT, 1, "at least")
+    assert CLAIMS == ("at least", "at most")
     assert SAMPLE["certified"] == "5"
     assert SAMPLE["total"] == "16777216"
     assert SAMPLE["hints"]["single"] == {
@@ -474,7 +494,7 @@ def test_one_flipped_bit(strategy: str) -> None:
             assert certificate is not None
             assert certificate.certified <= original.certified
             assert certificate.task == original.task
-            for name in ("model_sha256", "strategy", "theorem", "total"):
+            for name in ("model_sha256", "strategy", "theorem", "claim", "total"):
                 assert getattr(certificate, name) == getattr(original, name)
             assert certificate.hints.keys() == original.hints.keys()
     assert seen == {"accepted", "rejected", "malformed"}
@@ -489,7 +509,10 @@ def test_more_than_proved_is_rejected(strategy: str) -> None:
         verdict = cp.verify(dataclasses.replace(PROOFS[strategy], certified=claimed), MODEL)
         assert verdict.accepted == (claimed <= proved)
         assert verdict.certified == proved
-        assert verdict.accepted or f"claims {claimed} inputs, the check proves {proved}" in verdict.reason
+        reason = f"certified: the certificate claims at least {claimed} inputs, the check proves at least {proved}"
+        assert verdict.reason == (
+            f"at least {claimed} of 125 inputs are answered correctly" if verdict.accepted else reason
+        )
 
 
 @pytest.mark.parametrize(
@@ -501,13 +524,58 @@ def test_more_than_proved_is_rejected(strategy: str) -> None:
         ({"total": 126}, "total: the certificate says 126, there are 125 inputs"),
         ({"total": 124}, "total: the certificate says 124, there are 125 inputs"),
         ({"theorem": "trust me"}, "theorem: cubic rests on compactproofs.strategies.cubic, not on 'trust me'"),
+        ({"claim": "at most"}, "claim: cubic proves 'at least', not 'at most'"),
+        ({"claim": "at most", "certified": 125}, "claim: cubic proves 'at least', not 'at most'"),
     ],
 )
 def test_other_subjects_are_rejected(changes: dict[str, Any], reason: str) -> None:
-    """A certificate about another model, task, number of inputs or theorem is rejected with the difference."""
+    """A certificate about another model, task, number of inputs, theorem or claim is rejected with the difference."""
     verdict = cp.verify(dataclasses.replace(PROOFS["cubic"], **changes), MODEL)
     assert not verdict.accepted
+    assert verdict.certified is None
     assert reason in verdict.reason
+
+
+@pytest.fixture
+def ceiling(monkeypatch: pytest.MonkeyPatch) -> Certificate:
+    """A certificate of a strategy that proves "at most": at most 100 of the 125 inputs."""
+    strategy = dataclasses.replace(
+        STRATEGIES["trivial"], id="ceiling", bound=lambda work, hints: 100, claim="at most", theorem="for this test"
+    )
+    monkeypatch.setitem(STRATEGIES, "ceiling", strategy)
+    return cp.prove(MODEL, "ceiling").certificate
+
+
+def test_upper_bounds(ceiling: Certificate) -> None:
+    """Fewer than the proof gives is rejected, more is accepted, and a claim "at least" is another claim."""
+    assert (ceiling.claim, ceiling.certified) == ("at most", 100)
+    assert str(ceiling) == "at most 100 of 125 inputs are answered correctly"
+    for claimed in (0, 1, 99, 100, 101, 124, 125):
+        verdict = cp.verify(dataclasses.replace(ceiling, certified=claimed), MODEL)
+        assert verdict.accepted == (claimed >= 100)
+        assert verdict.certified == 100
+        reason = f"certified: the certificate claims at most {claimed} inputs, the check proves at most 100"
+        assert verdict.reason == (
+            f"at most {claimed} of 125 inputs are answered correctly" if verdict.accepted else reason
+        )
+        other = cp.verify(dataclasses.replace(ceiling, certified=claimed, claim="at least"), MODEL)
+        assert (other.accepted, other.certified) == (False, None)
+        assert other.reason == "claim: ceiling proves 'at most', not 'at least'"
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_no_strategy_proves_another_claim(strategy: str) -> None:
+    """Whatever the number: turning a certificate's claim round is rejected before anything is computed."""
+    known = STRATEGIES[strategy]
+    hints = {
+        name: np.zeros([size or 0 for size in spec.shape], spec.dtype) for name, spec in known.hints(MODEL).items()
+    }
+    (turned,) = set(CLAIMS) - {known.claim}
+    for claimed in (0, 125):
+        changes = {"strategy": strategy, "theorem": known.theorem, "hints": hints, "certified": claimed}
+        verdict = cp.verify(dataclasses.replace(PROOFS["cubic"], **changes, claim=turned), MODEL)
+        assert (verdict.accepted, verdict.certified) == (False, None)
+        assert verdict.reason == f"claim: {strategy} proves {known.claim!r}, not {turned!r}"
 
 
 def test_unknown_strategy() -> None:
@@ -528,6 +596,51 @@ def test_hostile_numbers_in_hints(number: float) -> None:
             )
             assert verdict.certified is not None
             assert verdict.certified <= truth
+
+
+@pytest.mark.parametrize(
+    ("shape", "fitting", "others"),
+    [
+        ((2, 3), [(2, 3)], [(3, 2), (2,), (6,), (2, 3, 1), (2, 0), ()]),
+        ((None, 3), [(0, 3), (1, 3), (7, 3)], [(3,), (3, 0), (7, 4), (1, 7, 3), ()]),
+        ((None, None), [(0, 0), (1, 2)], [(), (1,), (1, 2, 3)]),
+        ((), [()], [(1,), (0,)]),
+        ((0,), [(0,)], [(1,), ()]),
+    ],
+)
+def test_what_fits_a_hint(
+    shape: tuple[int | None, ...], fitting: list[tuple[int, ...]], others: list[tuple[int, ...]]
+) -> None:
+    """Sizes agree, None with any, and there are as many of them; the type is the same, not a similar one."""
+    spec = HintSpec(np.uint16, shape)
+    for size in fitting:
+        assert spec.fits(np.zeros(size, np.uint16))
+        for dtype in (np.uint8, np.int16, np.int64, np.float64, np.bool_):
+            assert not spec.fits(np.zeros(size, dtype))
+    for size in others:
+        assert not spec.fits(np.zeros(size, np.uint16))
+
+
+def test_hints_of_any_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A declared length of None takes every length, also through a file; what does not fit is malformed."""
+    strategy = dataclasses.replace(
+        STRATEGIES["trivial"],
+        id="long",
+        hints=lambda model: {"list": HintSpec(np.uint16, (None, 3))},
+        bound=lambda work, hints: min(len(hints["list"]), 100),
+    )
+    monkeypatch.setitem(STRATEGIES, "long", strategy)
+    base = dataclasses.replace(PROOFS["cubic"], strategy="long", theorem=strategy.theorem, certified=0)
+    for length in (0, 1, 90):
+        given = dataclasses.replace(base, certified=length, hints={"list": np.ones((length, 3), np.uint16)})
+        verdict = cp.verify(Certificate.from_bytes(given.to_bytes()), MODEL)
+        assert (verdict.accepted, verdict.certified) == (True, length)
+    spec = "uint16 of shape (any, 3)"
+    for hint in (np.ones((4, 2), np.uint16), np.ones(3, np.uint16), np.ones((4, 3), np.uint8), np.ones((4, 3))):
+        with pytest.raises(MalformedCertificate, match=re.escape(f"hints.list: expected {spec}, found {hint.dtype}")):
+            cp.verify(dataclasses.replace(base, hints={"list": hint}), MODEL)
+    with pytest.raises(MalformedCertificate, match=re.escape(f"hints.list: missing; long needs {spec}")):
+        cp.verify(dataclasses.replace(base, hints={}), MODEL)
 
 
 # Fuzzing

@@ -1,6 +1,7 @@
 """The command line as somebody types it: what is printed, where it goes, and the exit code."""
 
 import csv
+import dataclasses
 import json
 import os
 import shutil
@@ -99,17 +100,19 @@ def one_error_line(result: Result, *fragments: str) -> None:
 
 # Help
 
+COMMANDS = ("strategies", "zoo", "prove", "verify", "show", "train", "table1")
+
 
 def test_help(run: Run) -> None:
     """Help lists the commands, with and without asking for it."""
     for words, code in (((), 2), (("--help",), 0)):
         result = run(*words)
         assert result.code == code
-        for command in ("zoo", "prove", "verify", "show", "train"):
+        for command in COMMANDS:
             assert command in result.out
 
 
-@pytest.mark.parametrize("command", ["zoo", "prove", "verify", "show", "train"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_commands(run: Run, command: str) -> None:
     """Each command explains itself."""
     result = run(command, "--help")
@@ -131,6 +134,8 @@ def test_version(run: Run) -> None:
         (["zoo", "--bogus"], "No such option"),
         (["train"], "Missing option '--out'"),
         (["train", "--out", "x", "--seed", "abc"], "Invalid value for '--seed'"),
+        (["table1"], "Missing option '--out'"),
+        (["table1", "--out", "x", "--jobs", "0"], "Invalid value for '--jobs'"),
     ],
 )
 def test_usage(run: Run, words: list[str], fragment: str) -> None:
@@ -162,6 +167,29 @@ def test_zoo_json(run: Run) -> None:
         assert set(rows[0]) == set(csv.DictReader(stream).fieldnames or [])
 
 
+# strategies
+
+
+def test_strategies(run: Run) -> None:
+    """One line for each strategy, in their order: id, complexity, what it does."""
+    result = run("strategies")
+    assert (result.code, result.err) == (0, "")
+    lines = [line.strip() for line in result.out.splitlines() if " O(" in line]
+    assert [line.split()[0] for line in lines] == list(cp.STRATEGIES)
+    for line, strategy in zip(lines, cp.STRATEGIES.values(), strict=True):
+        assert line.split("  ", 1)[1].strip().startswith(f"{strategy.complexity} ")
+        assert line.endswith(f"  {strategy.summary}")
+
+
+def test_strategies_in_a_narrow_terminal(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ids and summaries stay whole."""
+    monkeypatch.setattr(cli, "out", cli.Console(width=40, soft_wrap=True, highlight=False))
+    out = run("strategies").out
+    for strategy in cp.STRATEGIES.values():
+        assert f" {strategy.id} " in out
+        assert f" {strategy.summary} " in out
+
+
 # prove
 
 
@@ -170,9 +198,10 @@ def test_prove(run: Run) -> None:
     result = run("prove", NAME, "--strategy", "cubic")
     assert (result.code, result.err) == (0, "")
     assert result.out.startswith(f"{NAME}: max of 4, 64 tokens, 16777216 inputs\n")
-    row = next(line.split() for line in result.out.splitlines() if line.startswith("  cubic"))
-    assert row[1] == str(cp.prove(cp.load_model(NAME), "cubic").certificate.certified)
-    assert 0.9 < float(row[2]) < float(row[3]) < 1.0
+    row = next(line.split() for line in result.out.splitlines() if line.rstrip().endswith(" cubic"))
+    assert len(row) == 10
+    assert row[0] == str(cp.prove(cp.load_model(NAME), "cubic").certificate.certified)
+    assert 0.9 < float(row[1]) < float(row[2]) < 1.0
     assert list(Path().iterdir()) == []
 
 
@@ -180,13 +209,14 @@ def test_prove_in_a_narrow_terminal(run: Run, monkeypatch: pytest.MonkeyPatch) -
     """Ids and numbers stay whole, however narrow the terminal; it wraps the lines itself."""
     monkeypatch.setattr(cli, "out", cli.Console(width=40, soft_wrap=True, highlight=False))
     lines = run("prove", NAME, "--strategy", HINTED).out.splitlines()
-    row = next(line for line in lines if line.startswith(f"  {HINTED} "))
-    assert len(row.split()) == 10  # the id, five numbers, and two times in "s"
+    row = next(line for line in lines if line.rstrip().endswith(f" {HINTED}"))
+    assert len(row.split()) == 10  # five numbers, two times in "s", and the id
 
 
 JSON_TYPES: dict[str, tuple[type, ...]] = {
     "model": (str,),
     "strategy": (str,),
+    "claim": (str,),
     "certified": (str,),
     "total": (str,),
     "bound": (float,),
@@ -212,6 +242,7 @@ def test_prove_json(run: Run) -> None:
         for key, types in JSON_TYPES.items():
             assert type(row[key]) in types, key
         assert row["model"] == NAME
+        assert row["claim"] == "at least"
         assert int(row["total"]) == 64**4
         assert row["bound"] == int(row["certified"]) / 64**4
         correct = zoo.known_correct(cp.load_model(NAME))
@@ -251,34 +282,49 @@ def test_prove_with_many_inputs(run: Run, positions: int) -> None:
 
 
 def test_table_of_large_counts() -> None:
-    """A long count is shortened, also where it is beyond a float."""
+    """A long count is shortened, also where it is beyond a float; an upper bound is marked as one."""
     row: dict[str, Any] = dict.fromkeys(JSON_TYPES, 1.0) | {"strategy": "cubic", "certified": "1" * 400}
-    (column,) = [column for column in cli._bounds_table([row]).columns if column.header == "certified"]
-    assert list(column.cells) == ["1.111111e+399"]
+    for claim, text in (("at least", "1.111111e+399"), ("at most", "≤ 1.111111e+399")):
+        columns = {column.header: list(column.cells) for column in cli._bounds_table([row | {"claim": claim}]).columns}
+        assert columns["certified"] == [text]
+        assert columns["strategy"] == list(columns.values())[-1] == ["cubic"]
 
 
-@pytest.mark.parametrize("factor", [0.0, 1e-300, 1e100, 1e300])
+@pytest.mark.parametrize("factor", [0.0, 1e-300, 1e60, 1e100, 1e300])
 def test_prove_extreme_weights(run: Run, factor: float) -> None:
-    """Weights at the ends of the range are not an error; they only prove little."""
+    """Weights at the ends of the range are not an error for any strategy; they only prove little."""
     tiny(factor=factor).save("extreme.safetensors")
-    for strategy in ("brute-force", "cubic"):
-        result = run("prove", "extreme.safetensors", "--strategy", strategy, "--json", "--out", "c.json")
-        assert (result.code, result.err) == (0, "")
-        assert run("verify", "c.json", "extreme.safetensors").code == 0
+    result = run("prove", "extreme.safetensors", "--all", "--json", "--out", "proofs")
+    assert (result.code, result.err) == (0, "")
+    certified = {row["strategy"]: int(row["certified"]) for row in json.loads(result.out)}
+    assert list(certified) == cp.feasible_strategies(tiny())
+    assert max(certified.values()) == certified["brute-force"]
+    assert run("verify", "proofs", "extreme.safetensors").code == 0
 
 
 @pytest.mark.parametrize(
     ("words", "fragments"),
     [
-        ([NAME], ["choose strategies: --strategy ID (may be repeated), or --all"]),
-        ([NAME, "--all", "--strategy", "cubic"], ["choose strategies"]),
-        ([NAME, "--strategy", "magic"], ["unknown strategy 'magic'", "cubic"]),
+        ([NAME], ["--strategy ID (may be repeated), ", "--all"]),
+        ([NAME, "--all", "--strategy", "cubic"], ["--strategy ID (may be repeated), ", "--all"]),
+        ([NAME, "--strategy", "magic"], ["unknown strategy 'magic'", "known: trivial, ", "'compactproofs strategies'"]),
+        (
+            [NAME, "--strategy", "cubik"],
+            ["unknown strategy 'cubik'; did you mean cubic?", "'compactproofs strategies'"],
+        ),
+        ([NAME, "--strategy", f"{HINTED}s"], [f"unknown strategy '{HINTED}s'; did you mean {HINTED} or "]),
         ([NAME, "--strategy", "cubic", "--strategy", "[red]"], ["unknown strategy '[red]'"]),
         ([NAME, "--strategy", ""], ["unknown strategy ''"]),
         (["max-of-10/123", "--strategy", "brute-force"], ["brute-force: ", "64^10 inputs"]),
-        (["max-of-4/12", "--strategy", "cubic"], ["no model 'max-of-4/12'", "did you mean", "max-of-4/123"]),
-        (["max-of-4", "--strategy", "cubic"], ["no model 'max-of-4'"]),
-        (["nonsense", "--strategy", "cubic"], ["no model 'nonsense'", "max-of-4/123"]),
+        (
+            ["max-of-4/12", "--strategy", "cubic"],
+            ["no file and no model of the zoo named 'max-of-4/12'", "did you mean", "max-of-4/123"],
+        ),
+        (
+            ["max-of-4", "--strategy", "cubic"],
+            ["no file and no model of the zoo named 'max-of-4'", "'compactproofs zoo'"],
+        ),
+        (["nonsense", "--strategy", "cubic"], ["no model of the zoo named 'nonsense'", "names look like max-of-4/123"]),
         (["none.safetensors", "--strategy", "cubic"], ["none.safetensors: No such file or directory"]),
         ([".", "--strategy", "cubic"], [".: Is a directory"]),
         (["/dev/null", "--strategy", "cubic"], ["/dev/null: not a safetensors file"]),
@@ -431,7 +477,8 @@ def test_verify_too_high_a_claim(run: Run, certificate: Path) -> None:
     certificate.write_text(json.dumps(fields | {"certified": str(proved + 1)}))
     result = run("verify", certificate, NAME)
     assert result.code == 1
-    assert result.out == f"rejected: certified: the certificate claims {proved + 1} inputs, the check proves {proved}\n"
+    reason = f"the certificate claims at least {proved + 1} inputs, the check proves at least {proved}"
+    assert result.out == f"rejected: certified: {reason}\n"
 
 
 def test_verify_json(run: Run, certificate: Path) -> None:
@@ -440,9 +487,10 @@ def test_verify_json(run: Run, certificate: Path) -> None:
     verdict = json.loads(result.out)
     assert (result.code, result.err) == (0, "")
     assert list(verdict) == [
-        "outcome", "reason", "strategy", "claimed", "recomputed", "total", "flops", "verify_seconds",
+        "outcome", "reason", "strategy", "claim", "claimed", "recomputed", "total", "flops", "verify_seconds",
     ]  # fmt: skip
     assert (verdict["outcome"], verdict["strategy"], verdict["total"]) == ("accepted", "cubic", str(64**4))
+    assert verdict["claim"] == "at least"
     assert verdict["claimed"] == verdict["recomputed"] == str(cp.Certificate.load(certificate).certified)
     assert verdict["flops"] > 0
 
@@ -483,11 +531,19 @@ def test_verify_unreadable(run: Run, certificate: Path, monkeypatch: pytest.Monk
     """Directories, missing files, models in the place of certificates and the other way round."""
     Path("dir.json").mkdir()
     shutil.copy(zoo.path(NAME), "model.safetensors")
+    swapped = "is no certificate; the order is: verify CERTIFICATE MODEL"
     for words, reason in (
-        (["dir.json", NAME], "dir.json: Is a directory"),
+        (["dir.json", NAME], "dir.json holds no files named *.cert.json"),
+        ([NAME, certificate], f"{NAME} {swapped}"),
+        ([NAME, "none.json"], f"{NAME} {swapped}"),
+        ([NAME, "dir.json"], f"{NAME} {swapped}"),
+        ([NAME, "."], f"{NAME} {swapped}"),
+        (["model.safetensors", certificate], f"model.safetensors {swapped}"),
+        (["none.safetensors", certificate], f"none.safetensors {swapped}"),
+        ([NAME, NAME], f"{NAME}: No such file or directory"),
         (["none.json", NAME], "none.json: No such file or directory"),
         ([f"{certificate}/x", NAME], f"{certificate}/x: Not a directory"),
-        (["model.safetensors", NAME], "model.safetensors: not "),
+        (["model.safetensors", NAME], f"model.safetensors {swapped}"),
         ([certificate, certificate], f"{certificate}: not a whole safetensors file"),
         ([certificate, "max-of-4/12"], "did you mean"),
         ([certificate, "none.safetensors"], "none.safetensors: No such file or directory"),
@@ -502,6 +558,108 @@ def test_verify_unreadable(run: Run, certificate: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(Path, "open", denied)
     assert run("verify", certificate, NAME) == Result(2, f"malformed: {certificate}: Permission denied\n", "")
+
+
+@pytest.fixture
+def proofs(run: Run) -> Path:
+    """A directory of three certificates for the zoo's model, and a file that is none."""
+    words = [word for strategy in ("cubic", "trivial", HINTED) for word in ("--strategy", strategy)]
+    assert run("prove", NAME, *words, "--out", "proofs").code == 0
+    Path("proofs/notes.json").write_text("not a certificate")
+    return Path("proofs")
+
+
+def test_verify_directory(run: Run, proofs: Path) -> None:
+    """One line for each certificate, by name; other files are not looked at."""
+    result = run("verify", proofs, NAME)
+    assert (result.code, result.err) == (0, "")
+    files = sorted(proofs.glob("*.cert.json"))
+    assert result.out.splitlines() == [f"accepted: {cp.Certificate.load(file)} ({file.name})" for file in files]
+    assert len(files) == 3
+
+
+def test_verify_directory_with_mixed_outcomes(run: Run, proofs: Path) -> None:
+    """Each certificate has its own outcome whatever the others are; the exit code is that of the worst."""
+    fields = json.loads((proofs / "cubic.cert.json").read_text())
+    proved = int(fields["certified"])
+    (proofs / "high.cert.json").write_text(json.dumps(fields | {"certified": str(proved + 1)}))
+    rejected = f"certified: the certificate claims at least {proved + 1} inputs, the check proves at least {proved}"
+    result = run("verify", proofs, NAME)
+    assert (result.code, result.err, result.out.count("accepted: "), result.out.count("\n")) == (1, "", 3, 4)
+    assert f"\nrejected: {rejected} (high.cert.json)\n" in result.out
+
+    (proofs / "a.cert.json").write_text("{}")
+    (proofs / "b.cert.json").mkdir()
+    (proofs / "c.cert.json").write_text(json.dumps(fields | {"strategy": "[red]magic"}))
+    result = run("verify", proofs, NAME)
+    assert (result.code, result.err, result.out.count("accepted: "), result.out.count("\n")) == (2, "", 3, 7)
+    for file, reason in (
+        ("a", "proofs/a.cert.json: format: expected 'compactproofs certificate', found None"),
+        ("b", "proofs/b.cert.json: Is a directory"),
+        ("c", "strategy: unknown strategy '[red]magic'; "),
+    ):
+        (line,) = [line for line in result.out.splitlines() if line.endswith(f" ({file}.cert.json)")]
+        assert line.startswith(f"malformed: {reason}")
+
+    result = run("verify", proofs, NAME, "--json")
+    assert (result.code, result.err) == (2, "")
+    outcomes = json.loads(result.out)
+    files = sorted(file.name for file in proofs.glob("*.cert.json"))
+    assert [outcome["certificate"] for outcome in outcomes] == files
+    words = {outcome["certificate"].partition(".")[0]: outcome["outcome"] for outcome in outcomes}
+    assert words.pop("high") == "rejected"
+    assert [words.pop(name) for name in "abc"] == ["malformed"] * 3
+    assert set(words.values()) == {"accepted"}
+    for outcome in outcomes:
+        if outcome["certificate"] == "b.cert.json":  # as an argument, a directory is looked into
+            continue
+        single = run("verify", proofs / outcome.pop("certificate"), NAME, "--json")
+        alone = json.loads(single.out)
+        assert single.code == {"accepted": 0, "rejected": 1, "malformed": 2}[alone["outcome"]]
+        assert {**alone, "verify_seconds": 0} == {**outcome, "verify_seconds": 0}
+
+    result = run("verify", proofs, "max-of-4/50")
+    assert (result.code, result.out.count("rejected: model_sha256: "), result.out.count("accepted")) == (2, 4, 0)
+
+
+def test_verify_directory_that_cannot_be_used(run: Run, proofs: Path) -> None:
+    """An empty directory proves nothing, and an unknown model fails once; as JSON it is a list as well."""
+    Path("empty").mkdir()
+    for words, reason in (
+        (["empty", NAME], "empty holds no files named *.cert.json"),
+        ([proofs, "none"], "there is no file and no model of the zoo named 'none'"),
+    ):
+        result = run("verify", *words)
+        assert (result.code, result.err, result.out.count("\n")) == (2, "", 1)
+        assert result.out.startswith(f"malformed: {reason}")
+        result = run("verify", *words, "--json")
+        (outcome,) = json.loads(result.out)
+        assert (result.code, outcome["outcome"]) == (2, "malformed")
+        assert outcome["reason"].startswith(reason)
+
+
+def test_upper_bounds(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A strategy that proves "at most": its claim is proved, printed, verified, and rejected where it is too low."""
+    strategy = dataclasses.replace(
+        cp.STRATEGIES["trivial"], id="ceiling", bound=lambda work, hints: 123, claim="at most", theorem="for this test"
+    )
+    monkeypatch.setitem(cp.STRATEGIES, "ceiling", strategy)
+    result = run("prove", NAME, "--strategy", "ceiling", "--out", "c.cert.json")
+    assert (result.code, result.err) == (0, "")
+    assert "  ≤ 123 " in result.out
+    (row,) = json.loads(run("prove", NAME, "--strategy", "ceiling", "--json").out)
+    assert (row["claim"], row["certified"]) == ("at most", "123")
+    text = "at most 123 of 16777216 inputs are answered correctly"
+    assert run("verify", "c.cert.json", NAME) == Result(0, f"accepted: {text}\n", "")
+    assert json.loads(run("verify", "c.cert.json", NAME, "--json").out)["claim"] == "at most"
+    assert f"claims (unchecked) that {text}\n" in run("show", "c.cert.json").out
+    fields = json.loads(Path("c.cert.json").read_text())
+    Path("c.cert.json").write_text(json.dumps(fields | {"certified": "122"}))
+    reason = "certified: the certificate claims at most 122 inputs, the check proves at most 123"
+    assert run("verify", "c.cert.json", NAME) == Result(1, f"rejected: {reason}\n", "")
+    Path("c.cert.json").write_text(json.dumps(fields | {"claim": "at least"}))
+    reason = "claim: ceiling proves 'at most', not 'at least'"
+    assert run("verify", "c.cert.json", NAME) == Result(1, f"rejected: {reason}\n", "")
 
 
 def test_verify_hostile_texts(run: Run, certificate: Path) -> None:
@@ -566,7 +724,7 @@ def test_show_errors(run: Run, model_file: Path) -> None:
     """What cannot be shown is named."""
     Path("empty").write_bytes(b"")
     one_error_line(run("show", "."), ".: Is a directory")
-    one_error_line(run("show", "none"), "no model 'none'")
+    one_error_line(run("show", "none"), "there is no file and no model of the zoo named 'none'")
     one_error_line(run("show", "none.safetensors"), "none.safetensors: No such file")
     one_error_line(run("show", "empty"), "empty: not a safetensors file")
 
@@ -671,4 +829,14 @@ def test_interrupt(command: list[str]) -> None:
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert b"Traceback" not in err
+    assert err == b"interrupted\n"
+
+
+def test_interrupt_in_words(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a command says about its interruption is printed."""
+
+    def interrupted(name: str) -> cp.Model:
+        raise KeyboardInterrupt("interrupted: [1] of 2 are done")
+
+    monkeypatch.setattr(cp, "load_model", interrupted)
+    assert run("verify", "c.json", NAME) == Result(130, "", "interrupted: [1] of 2 are done\n")

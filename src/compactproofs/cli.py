@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from rich.text import Text
+from typer.core import TyperGroup
 
 import compactproofs as cp
 from compactproofs import zoo
@@ -28,7 +29,20 @@ from compactproofs.certificate import certificate_name
 from compactproofs.strategies import get_strategy
 from compactproofs.workspace import Workspace
 
+
+class _Commands(TyperGroup):
+    """Typer ends an interrupted command without a word; this says what the command says about it."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            err.print(Text(str(error) or "interrupted"))
+            raise typer.Exit(130) from None
+
+
 app = typer.Typer(
+    cls=_Commands,
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -49,9 +63,6 @@ def main() -> None:
     """
     try:
         app()
-    except KeyboardInterrupt as error:
-        err.print(Text(str(error) or "interrupted"))
-        sys.exit(130)
     except (ValueError, OSError, MemoryError, ImportError) as error:
         err.print(Text.assemble(("error:", "bold red"), f" {_message(error)}"))
         sys.exit(2)
@@ -225,17 +236,18 @@ def verify(
     try:
         if not files:
             raise ValueError(f"{certificate} holds no files named *.cert.json")
-        if certificate.suffix == ".safetensors" or (not certificate.exists() and Path(model).suffix == ".json"):
+        not_a_model = Path(model).suffix == ".json" or Path(model).is_dir()
+        if certificate.suffix == ".safetensors" or (not certificate.exists() and not_a_model):
             raise ValueError(f"{certificate} is no certificate; the order is: verify CERTIFICATE MODEL")
         loaded = cp.load_model(model)
     except (ValueError, OSError, MemoryError) as error:
-        _print_outcomes([{"outcome": "malformed", "reason": _message(error)}], as_json)
+        _print_outcomes([{"outcome": "malformed", "reason": _message(error)}], as_json, certificate.is_dir())
         raise typer.Exit(2) from None
     work = Workspace(loaded, "check")
     outcomes = [_outcome(file, loaded, work) for file in files]
     if certificate.is_dir():
         outcomes = [{"certificate": file.name, **outcome} for file, outcome in zip(files, outcomes, strict=True)]
-    _print_outcomes(outcomes, as_json)
+    _print_outcomes(outcomes, as_json, certificate.is_dir())
     raise typer.Exit(max(_EXIT_CODES[outcome["outcome"]] for outcome in outcomes))
 
 
@@ -262,9 +274,9 @@ def _outcome(file: Path, model: cp.Model, work: Workspace) -> dict[str, Any]:
     }
 
 
-def _print_outcomes(outcomes: list[dict[str, Any]], as_json: bool) -> None:
+def _print_outcomes(outcomes: list[dict[str, Any]], as_json: bool, of_directory: bool) -> None:
     if as_json:
-        _print_json(outcomes if "certificate" in outcomes[0] else outcomes[0])
+        _print_json(outcomes if of_directory else outcomes[0])
         return
     for outcome in outcomes:
         where = f" ({outcome['certificate']})" if "certificate" in outcome else ""
