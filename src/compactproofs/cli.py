@@ -18,13 +18,14 @@ from typing import Annotated, Any
 import typer
 from rich.box import SIMPLE
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress, track
 from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
 import compactproofs as cp
 from compactproofs import zoo
+from compactproofs.budget import prove_within
 from compactproofs.certificate import certificate_name
 from compactproofs.strategies import get_strategy
 from compactproofs.workspace import Workspace
@@ -128,12 +129,19 @@ def prove(
         Path | None,
         typer.Option("--out", help="Where to write certificates: a file for one strategy, a directory for several."),
     ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="Find the best bound for this many operations, such as 2^21 or 1.6e6, by any strategy."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Prove lower bounds on a model's accuracy, check them, and write certificates."""
-    if every == bool(strategy):
-        raise ValueError("choose strategies: --strategy ID (may be repeated), or --all")
+    """Prove bounds on a model's accuracy, check them, and write certificates."""
+    if every + bool(strategy) + (budget is not None) != 1:
+        raise ValueError("choose one: --strategy ID (may be repeated), --all, or --budget FLOPS")
     loaded = cp.load_model(model)
+    if budget is not None:
+        _prove_within(model, loaded, _operations(budget), out_path, as_json)
+        return
     ids = cp.feasible_strategies(loaded) if strategy is None else list(dict.fromkeys(strategy))
     for strategy_id in ids:
         reason = get_strategy(strategy_id).limit(loaded)
@@ -150,15 +158,47 @@ def prove(
     exact = zoo.known_correct(loaded)
     if exact is None and "brute-force" in ids:
         exact = prover.exact_correct()
-    rows = [proof.as_dict(model, exact) for proof in proofs]
+    place = next(iter(targets.values())) if len(targets) == 1 else out_path
+    _print_proofs(model, loaded, proofs, exact, place, as_json)
+
+
+def _prove_within(name: str, model: cp.Model, budget: int, out_path: Path | None, as_json: bool) -> None:
+    """The best bound for a budget, of any strategy."""
+    if out_path is not None and out_path.is_dir():
+        raise ValueError(f"--out: {out_path} is a directory; with --budget name a file")
+    target = _targets(out_path, ["budget"]).get("budget")
+    prover = cp.Prover(model)
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
+        bar = progress.add_task("trying", total=len(cp.feasible_strategies(model)))
+        proof = prove_within(prover, budget, lambda strategy_id: progress.advance(bar))
+    if target is not None:
+        _save(proof.certificate, target)
+    _print_proofs(name, model, [proof], zoo.known_correct(model), target, as_json)
+
+
+def _operations(text: str) -> int:
+    """A number of operations: 2^21, 2097152 or 2.1e6."""
+    base, _, power = text.partition("^")
+    try:
+        number = float(base) ** float(power or 1)
+    except (ValueError, OverflowError):
+        number = math.nan
+    if not 0 <= number < 2**63:
+        raise ValueError(f"--budget: expected a number of operations such as 2^21 or 1.6e6, found {text!r}")
+    return int(number)
+
+
+def _print_proofs(
+    name: str, model: cp.Model, proofs: list[cp.Proof], exact: int | None, place: Path | None, as_json: bool
+) -> None:
+    rows = [proof.as_dict(name, exact) for proof in proofs]
     if as_json:
         _print_json(rows)
         return
-    out.print(Text(f"{model}: max of {loaded.n_ctx}, {loaded.d_vocab} tokens, {rows[0]['total']} inputs"))
+    out.print(Text(f"{name}: max of {model.n_ctx}, {model.d_vocab} tokens, {rows[0]['total']} inputs"))
     _print_in_full(_bounds_table(rows))
-    if targets:
-        place = next(iter(targets.values())) if len(targets) == 1 else out_path
-        out.print(Text(f"{len(targets)} certificate{'s' if len(targets) > 1 else ''} written to {place}"))
+    if place is not None:
+        out.print(Text(f"{len(proofs)} certificate{'s' if len(proofs) > 1 else ''} written to {place}"))
 
 
 def _targets(path: Path | None, ids: list[str]) -> dict[str, Path]:
