@@ -27,6 +27,7 @@ from typing import Any
 import compactproofs as cp
 from compactproofs import zoo
 from compactproofs.certificate import certificate_name
+from compactproofs.interrupts import interrupts_ignored, interrupts_noted
 
 COLUMNS = {
     "model": "TEXT",
@@ -76,21 +77,23 @@ class Sweep:
         On KeyboardInterrupt nothing that was written is lost, and work that has not started is cancelled.
         """
         finished = self.finished()
-        waiting: dict[Future[list[Row]], str] = {
-            executor.submit(prove_model, model, self.strategies, self.directory.absolute()): model
-            for model in self.models
-            if model not in finished
-        }
-        try:
-            while waiting:
-                # A timeout, so that an interrupt is seen at once on every platform.
-                for future in wait(waiting, timeout=1.0, return_when="FIRST_COMPLETED").done:
-                    model = waiting.pop(future)
-                    self._write(model, future.result())
-                    done(model)
-        finally:
-            for future in waiting:
-                future.cancel()
+        with interrupts_noted() as raise_interrupt:
+            with interrupts_ignored():  # until the processes ignore Ctrl-C by themselves
+                waiting: dict[Future[list[Row]], str] = {
+                    executor.submit(prove_model, model, self.strategies, self.directory.absolute()): model
+                    for model in self.models
+                    if model not in finished
+                }
+            try:
+                while waiting:
+                    for future in wait(waiting, timeout=0.5, return_when="FIRST_COMPLETED").done:
+                        model = waiting.pop(future)
+                        self._write(model, future.result())
+                        done(model)
+                    raise_interrupt()
+            finally:
+                for future in waiting:
+                    future.cancel()
 
     def _write(self, model: str, rows: list[Row]) -> None:
         with self._database() as connection:

@@ -4,13 +4,11 @@ A run can be stopped at any time and started again. A seed whose file is there i
 starts over, which costs seconds, so no optimiser state is stored.
 """
 
-import contextlib
 import json
 import multiprocessing
 import os
 import signal
-import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from ctypes import Array, c_int64
 from dataclasses import dataclass
@@ -25,6 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from compactproofs.files import write_atomically
+from compactproofs.interrupts import interrupts_ignored, interrupts_noted
 from compactproofs.training.recipe import RECIPE, TrainedModel, TrainingConfig, derive_seeds, train_one
 
 METADATA_KEY = "compactproofs.training"
@@ -231,29 +230,18 @@ def _train_in_processes(
     stop = context.Event()
     counters = context.RawArray(c_int64, len(seeds))  # the steps done of each seed
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(stop, counters))
-    try:
-        with _interrupts_ignored():  # inherited by the workers, until they ignore Ctrl-C by themselves
-            running = {
-                pool.submit(_train_in_worker, config, seed, directory, index) for index, seed in enumerate(seeds)
-            }
-        while running:
-            done, running = wait(running, timeout=_SECONDS_BETWEEN_UPDATES, return_when=FIRST_COMPLETED)
-            for future in done:
-                future.result()
-            display.update(len(seeds) - len(running), sum(counters))
-    finally:
-        stop.set()
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-@contextlib.contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Ignore Ctrl-C inside the block. Only the main thread may change that; in another thread nothing happens."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with interrupts_noted() as raise_interrupt:
+        try:
+            with interrupts_ignored():  # until the workers ignore Ctrl-C by themselves
+                running = {
+                    pool.submit(_train_in_worker, config, seed, directory, index) for index, seed in enumerate(seeds)
+                }
+            while running:
+                done, running = wait(running, timeout=_SECONDS_BETWEEN_UPDATES, return_when=FIRST_COMPLETED)
+                for future in done:
+                    future.result()
+                display.update(len(seeds) - len(running), sum(counters))
+                raise_interrupt()
+        finally:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
