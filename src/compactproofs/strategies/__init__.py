@@ -25,6 +25,8 @@ def get_strategy(strategy_id: str) -> Strategy:
     if strategy_id not in STRATEGIES:
         short = [known for known in STRATEGIES if "/" not in known]
         close = difflib.get_close_matches(strategy_id, STRATEGIES, n=3, cutoff=0.8)
-        meant = f"did you mean {' or '.join(close)}?" if close else f"known: {', '.join(short)} and those of families"
-        raise UnknownStrategy(f"unknown strategy {strategy_id[:200]!a}; {meant}, listed by 'compactproofs strategies'")
+        meant = f"did you mean {' or '.join(close)}" if close else f"known: {', '.join(short)} and those of families"
+        raise UnknownStrategy(
+            f"unknown strategy {strategy_id[:200]!a}; {meant}; all are listed by 'compactproofs strategies'"
+        )
     return STRATEGIES[strategy_id]
