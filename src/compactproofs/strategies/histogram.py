@@ -1,0 +1,94 @@
+"""Histograms of margins: for inputs too many to enumerate, bounds on the accuracy from both sides.
+
+Theorem.  `histogram` returns at most, and `histogram-upper` at least, the number of inputs whose label has the strictly
+largest logit.
+
+Proof.  The inputs of a class (query q, maximum m >= q) that `lemmas.suspects.class_margins` leaves out are answered
+correctly, by its screening lemma and because a least sum of the integers L above 0 proves a positive margin.  Every
+other class is split by its heaviest token into disjoint parts, and `lemmas.unions` bounds the number of wrong inputs of
+each part from above and from below, counting by `lemmas.sums`.  A class for which no integers can be found counts as
+wrong for the lower bound, and as right for the upper one.  Classes are disjoint; so the sum of all bounds from above,
+taken from v^K, is at most the number of inputs answered correctly, and with those from below at least.
+
+Nothing is hinted.  Why this is fast: margins are sums over positions, so a histogram of the sums takes one convolution
+for each position, whatever K is, and trained attention is so sharp that most tokens fall into one bin.  Why it is
+tight: bins are rounded outwards on one side only; a window around 0 is kept fine; inputs are split by their heaviest
+token, so that each part has one scale; and where several outputs can win, histograms over pairs of margins count what
+the second adds to the first.
+
+Cost: about 5 v^4 / 3 for the screening, 3 n m r for the table of a class with r doubtful outputs, then 2 K (distinct
+steps) (cells) for each count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from compactproofs.lemmas.suspects import MAX_POSITIONS, ClassMargins, class_margins, class_size
+from compactproofs.lemmas.unions import Failing
+from compactproofs.model import Model
+from compactproofs.strategies.base import Hints, Strategy
+from compactproofs.task import total_inputs
+from compactproofs.workspace import Workspace
+
+WORTH = 2e-9  # of all inputs: what a part must be able to gain to be counted more exactly
+MAX_INPUTS = 2**900  # so that counts fit into floats
+MAX_VOCABULARY = 512
+
+
+def bound(work: Workspace, hints: Hints) -> int:
+    """All inputs less those that may be wrong."""
+    return total_inputs(work.model) - _wrong(work, Failing.at_most, class_size)
+
+
+def upper_bound(work: Workspace, hints: Hints) -> int:
+    """All inputs less those that are certainly wrong."""
+    return total_inputs(work.model) - _wrong(work, Failing.at_least, lambda positions, query, m: 0)
+
+
+def _wrong(work: Workspace, count: Callable[[Failing], int], unknown: Callable[[int, int, int], int]) -> int:
+    """The counts of all parts of all classes, and what stands for a class that has no integers."""
+    worth = int(WORTH * total_inputs(work.model))
+    wrong = 0
+    for found in class_margins(work):
+        if isinstance(found, ClassMargins):
+            wrong += sum(count(Failing(work, part, worth)) for part in found.parts())
+        else:
+            wrong += unknown(work.model.n_ctx - 1, *found)
+    return wrong
+
+
+def limit(model: Model) -> str | None:
+    """Refused above 512 tokens or 2^900 inputs, or 1024 positions."""
+    if model.d_vocab > MAX_VOCABULARY:
+        return f"histograms take v^4 operations to begin with; at most v = {MAX_VOCABULARY} is supported"
+    if model.n_ctx > MAX_POSITIONS or total_inputs(model) > MAX_INPUTS:
+        return f"the counts of {model.d_vocab}^{model.n_ctx} inputs do not fit; at most 2^900 inputs are supported"
+    return None
+
+
+def _unexplained_dimension(model: Model) -> int:
+    v, n = model.d_vocab, model.n_ctx
+    return n * v**4
+
+
+HISTOGRAM = Strategy(
+    id="histogram",
+    summary="histograms of margins, rounded so that wrong inputs are overcounted",
+    theorem="compactproofs.strategies.histogram",
+    complexity="O(v^4) + O(K v) histograms per class",
+    bound=bound,
+    unexplained_dimension=_unexplained_dimension,
+    limit=limit,
+)
+
+HISTOGRAM_UPPER = Strategy(
+    id="histogram-upper",
+    summary="histograms of margins, rounded so that wrong inputs are undercounted",
+    theorem="compactproofs.strategies.histogram",
+    complexity="O(v^4) + O(K v) histograms per class",
+    bound=upper_bound,
+    unexplained_dimension=_unexplained_dimension,
+    limit=limit,
+    claim="at most",
+)
