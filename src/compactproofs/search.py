@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from compactproofs import circuits
 from compactproofs.arrays import BoolArray, IntArray
-from compactproofs.lemmas.failing_inputs import Suspects
+from compactproofs.lemmas.failing_inputs import Suspects, class_size
 from compactproofs.lemmas.low_rank_tables import centred_embedding, centred_queries, centred_unembedding
 from compactproofs.model import Model
 from compactproofs.strategies import Strategy, failing_sets
@@ -122,24 +122,75 @@ class _Learner:
         self.rows.append(rows.astype(np.uint16))
 
 
-#: The rank of the low-rank parts.
-_RANKS = {failing_sets.QK: 3, failing_sets.EU: 4}
-
-
 def _failing_sets(work: Workspace, kind: Kind) -> HintArrays:
-    """Skip every test that fails, and tell apart as few tokens as lose no input."""
+    """Give up classes that are not worth their cost, skip every test that fails, and choose the narrowest windows."""
     v = work.model.d_vocab
-    hints: HintArrays = {name: _dual_bases(work, name, _RANKS[name]) for name in kind.directions}
+    hints: HintArrays = {name: _directions_hint(work, name, kind.id) for name in kind.more_hints}
     tables = kind.tables_of(work, hints)
-    learner = _Learner()
     window = np.zeros((v, v), np.uint16)
     for m in range(v):
-        found = suspects_by_query(work, tables, m, learner)
+        found = suspects_by_query(work, tables, m, _Learner())
         if found:
             group = Suspects(work, tables, m, np.unique(np.concatenate(list(found.values()))), [0, m])
             for q, outputs in found.items():
-                window[q, m] = 1 + _narrowest(group, q, outputs)
+                window[q, m] = _window_hint(group, q, outputs, _WORTH.get(kind.id, 0.0))
+    learner = _Learner()
+    for m in range(v):
+        suspects_by_query(work, tables, m, learner, np.flatnonzero(window[: m + 1, m] != failing_sets.GIVEN_UP))
     return {**hints, "skip": np.concatenate([np.zeros((0, 3), np.uint16), *learner.rows]), "window": window}
+
+
+def _window_hint(group: Suspects, q: int, outputs: IntArray, worth: float) -> int:
+    """The narrowest window that loses no input of a class, or that it is given up."""
+    width = _narrowest(group, q, outputs)
+    n = group.work.model.n_ctx
+    gain = class_size(q, group.m, n) - group.count(q, outputs, width)
+    cost = len(outputs) * (40 + (width + 2) * (4 * n + 2))
+    return 1 + width if gain > worth * cost else failing_sets.GIVEN_UP
+
+
+#: How many directions each low-rank part has.
+_RANKS = {
+    "failing-sets/low-rank-QK": {failing_sets.QK: 3},
+    "failing-sets/low-rank-EU": {failing_sets.EU: 4},
+    "failing-sets/low-rank-QK+EU": {failing_sets.QK: 3, failing_sets.EU: 4},
+    "failing-sets/quadratic-QK": {failing_sets.QUADRATIC: 8},
+    "failing-sets/strict-QK": {failing_sets.QUADRATIC: 16},
+    "failing-sets/strict-QK+EU": {failing_sets.QUADRATIC: 12, failing_sets.EU: 4},
+}
+#: Inputs for each operation that a class must gain to be counted.
+_WORTH = {"failing-sets/quadratic-QK": 0.05, "failing-sets/strict-QK": 1.5, "failing-sets/strict-QK+EU": 16.0}
+
+
+def _directions_hint(work: Workspace, name: str, kind_id: str) -> npt.NDArray[np.float64]:
+    """The hint of this name; hints of no use where linear algebra fails."""
+    try:
+        if name == failing_sets.SQUARE:
+            return _square(work, _RANKS[kind_id][failing_sets.QUADRATIC])
+        if name == failing_sets.QUADRATIC:
+            return _score_directions(work, _RANKS[kind_id][name])
+        return _dual_bases(work, name, _RANKS[kind_id][name])
+    except np.linalg.LinAlgError:
+        return np.zeros(1) if name == failing_sets.SQUARE else np.zeros((2, work.model.d_model, 0))
+
+
+@shared
+def _square(work: Workspace, rank: int) -> npt.NDArray[np.float64]:
+    """A little more than the square of the largest singular value of Q K^T without those directions."""
+    U, V = _score_directions(work, rank)
+    inner = circuits.query_to_key(work) - U @ (U.T @ circuits.query_to_key(work))
+    return np.array([(1.01 * np.linalg.norm(inner - (inner @ V) @ V.T, 2)) ** 2])
+
+
+@shared
+def _score_directions(work: Workspace, rank: int) -> npt.NDArray[np.float64]:
+    """Orthonormal directions, shape (2, d, rank): the leading one of Q K^T, then those where embeddings are large."""
+    left, _, right = np.linalg.svd(circuits.query_to_key(work))
+    bases = []
+    for first, matrix in ((left[:, :1], circuits.query_embedding(work)), (right[:1].T, centred_embedding(work))):
+        rest = matrix - (matrix @ first) @ first.T
+        bases.append(np.concatenate([first, np.linalg.svd(rest)[2][: rank - 1].T], axis=1))
+    return np.stack(bases)
 
 
 @shared
@@ -149,11 +200,8 @@ def _dual_bases(work: Workspace, name: str, rank: int) -> npt.NDArray[np.float64
         left, right = circuits.query_side(work), centred_embedding(work)
     else:
         left, right = centred_queries(work), centred_unembedding(work)
-    try:
-        leading = np.linalg.svd(left @ right.T)[2][:rank].T
-        return np.stack([right.T @ leading, np.linalg.pinv(right) @ leading])
-    except np.linalg.LinAlgError:
-        return np.zeros((2, work.model.d_model, 0))
+    leading = np.linalg.svd(left @ right.T)[2][:rank].T
+    return np.stack([right.T @ leading, np.linalg.pinv(right) @ leading])
 
 
 def _narrowest(group: Suspects, q: int, outputs: IntArray) -> int:

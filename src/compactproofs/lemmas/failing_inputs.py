@@ -14,15 +14,17 @@ the list never win (`lemmas.safe_outputs`), it is answered correctly.  So at mos
 
 inputs of the class are answered wrongly.  Proof.  The sum of lower bounds is a lower bound of the margin.
 
-Inputs with q < m are split by the first position that holds m, so that each is counted once.  Where h is a product of
-bounds on w and on the bracket, the least of both products is taken.
+Inputs with q < m are split by the first position that holds m, so that each is counted once.
+
+Where w is only known to lie between l and u, w b is bounded from below by l b if the bracket b is certainly positive,
+and by u min(b, 0) otherwise.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from compactproofs.arrays import Array, IntArray, lower
+from compactproofs.arrays import Array, IntArray, certainly_positive, lower
 from compactproofs.lemmas.low_rank import Bounds
 from compactproofs.lemmas.margin_tables import MarginTables
 from compactproofs.lemmas.safe_outputs import table_bounds
@@ -139,8 +141,9 @@ def class_size(q: int, m: int, n: int) -> int:
 
 
 def _least_product(weights: list[Array], brackets: Array) -> Array:
-    """The least product of a bracket with a weight between two bounds (one, where it is known exactly)."""
-    least = weights[0] * brackets
-    for weight in weights[1:]:
-        least = np.minimum(least, weight * brackets)
-    return least
+    """A lower bound of the products of brackets with weights between two bounds (upper first; one if it is exact)."""
+    if len(weights) == 1:
+        return weights[0] * brackets
+    positive = certainly_positive(brackets)
+    high, low = (np.broadcast_to(weight, brackets.shape) for weight in weights)
+    return np.where(positive, low, high) * np.where(positive, brackets, np.minimum(brackets, 0.0))

@@ -119,5 +119,9 @@ def margin_tables(
 @shared
 def relative_position_weights(work: Workspace) -> Array:
     """rho, shape (v, n) over (query, position); needs n >= 2.  Cost about 3 v n."""
-    scores = circuits.EQKP(work)
+    return relative_weights(circuits.EQKP(work))
+
+
+def relative_weights(scores: Array) -> Array:
+    """rho from EQKP."""
     return np.exp(scores - scores[:, :-1].min(axis=1, keepdims=True))

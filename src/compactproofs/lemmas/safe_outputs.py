@@ -35,6 +35,7 @@ Hints say which tests are not worth trying; a skipped test counts as failed.
 
 from __future__ import annotations
 
+import itertools
 from typing import Protocol
 
 import numpy as np
@@ -59,42 +60,55 @@ class Plan(Protocol):
         """Note that these tests were tried and failed."""
 
 
-def suspects(work: Workspace, tables: MarginTables, m: int, near: int, plan: Plan) -> list[tuple[int, int]]:
-    """The (query, output) pairs for maximum m that no test rules out; for all others m always beats the output."""
-    return _Maximum(work, tables, m, near, plan).suspects()
+def suspects(
+    work: Workspace, tables: MarginTables, m: int, near: int, plan: Plan, queries: IntArray
+) -> list[tuple[int, int]]:
+    """The (query, output) pairs for maximum m that no test rules out.
+
+    For all other outputs and queries among `queries` (sorted, not above m), m always beats the output.
+    """
+    return _Maximum(work, tables, m, near, plan, queries).suspects() if len(queries) else []
 
 
 class _Maximum:
     """The three tests for one maximum."""
 
-    def __init__(self, work: Workspace, tables: MarginTables, m: int, near: int, plan: Plan) -> None:
+    def __init__(self, work: Workspace, tables: MarginTables, m: int, near: int, plan: Plan, queries: IntArray) -> None:
         v, n = work.model.d_vocab, work.model.n_ctx
         self.tables, self.m, self.plan, self.n = tables, m, plan, n
         self.bounds = table_bounds(work, tables)
         self.near = np.arange(max(0, m - near), m)
         self.outputs = np.delete(np.arange(v), m)
+        #: The queries below m in question, and whether m itself is.
+        self.queries, self.m_too = queries[queries < m], bool(queries[-1] == m)
         far = m - near - 1
-        own_score = tables.score_low[: m + 1, m, None]
-        gaps = [tables.score_high[: m + 1, self.near[0] : m] - own_score] if m else []
+        own_score = tables.score_low[queries, m][:, None]
+        gaps = [tables.score_high[queries, self.near[0] : m] - own_score] if m else []
         b = self.bounds
         # A lower bound of f for every output at once.
         self.worst_f = (b.direct_min[m, m] + b.position_min[m]) - b.rival_max[m].max()
         self.far_bracket: Array = None
         if far >= 0:
-            gaps.append(b.score_running[: m + 1, far, None] - own_score)
+            gaps.append(b.score_running[queries, far][:, None] - own_score)
             self.far_bracket = (tables.value[: far + 1, m] - b.value_max[: far + 1]).min() + self.worst_f
-        # Upper bounds of log w, (query, near token ..., far tokens).
+        # Upper bounds of log w, (query, near token ..., far tokens), of the queries and of m, and for all n positions.
         if m:
             self.gaps: Array = np.concatenate(gaps, axis=1)
-            self.ranges = _tree(self.gaps[:m], np.maximum)
+            self.nodes = _nodes(self.queries)
+            self.ranges = _over_nodes(self.nodes, self.gaps[: len(self.queries)], np.maximum)
             self.price = (n - 2.0) * b.rho_running[m - 1] + b.last_running[m - 1]
         self.own_price = (n - 1.0) * b.rho_max[m] / tables.rho[m, n - 1]
 
     def suspects(self) -> list[tuple[int, int]]:
         outputs = self.outputs
         if self.m:
-            weights = np.exp(np.maximum(self.ranges[-1][0], self.gaps[self.m]))
-            price = np.maximum(self.price, self.own_price)
+            if not self.m_too:
+                weights, price = np.exp(self.ranges[-1][0]), self.price
+            elif not len(self.queries):
+                weights, price = np.exp(self.gaps[-1]), self.own_price
+            else:
+                weights = np.exp(np.maximum(self.ranges[-1][0], self.gaps[-1]))
+                price = np.maximum(self.price, self.own_price)
             outputs = self._first_test(outputs, weights, price)
             outputs = self._second_test(outputs, weights, price)
         return self._third_test(outputs) if len(outputs) else []
@@ -123,30 +137,34 @@ class _Maximum:
 
     def _third_test(self, outputs: IntArray) -> list[tuple[int, int]]:
         tables, m = self.tables, self.m
-        margins = tables.direct_low[: m + 1, m, None] - tables.direct_high[: m + 1][:, outputs]
         positions = (tables.position[:, m, None] - tables.position[:, outputs]).min(axis=0)
         lead, brackets = self._leads(outputs)
-        found = self._as_query(outputs, margins[m] + positions, lead, brackets)
-        if m == 0:
+        found = []
+        if self.m_too:
+            own_margins = tables.direct_low[m, m] - tables.direct_high[m, outputs]
+            found = self._as_query(outputs, own_margins + positions, lead, brackets)
+        if not len(self.queries):
             return found
-        smallest = _tree(margins[:m], np.minimum)
+        margins = tables.direct_low[self.queries, m][:, None] - tables.direct_high[self.queries][:, outputs]
+        smallest = _over_nodes(self.nodes, margins, np.minimum)
         column = np.arange(len(outputs))
         node = np.zeros(len(outputs), np.int64)
         for level in range(len(smallest) - 1, -1, -1):
             if not len(column):
                 return found
+            row = np.searchsorted(self.nodes[level], node)
             codes = (level << LEVEL_BITS) + node
             tried = ~self.plan.skips(m, outputs[column], codes)
-            c, nodes = column[tried], node[tried]
-            f = smallest[level][nodes, c] + positions[c]
+            c, rows = column[tried], row[tried]
+            f = smallest[level][rows, c] + positions[c]
             test = self._range_test if level else self._single_test
             passed = np.zeros(len(column), bool)
-            passed[tried] = test(level, nodes, outputs[c], f, lead[c] + f, brackets[:, c] + f)
+            passed[tried] = test(level, rows, outputs[c], f, lead[c] + f, brackets[:, c] + f)
             self.plan.failed(m, outputs[column[tried & ~passed]], codes[tried & ~passed])
             column, node = column[~passed], node[~passed]
             if level:
                 children = np.concatenate([2 * node, 2 * node + 1])
-                exists = children < len(smallest[level - 1])
+                exists = np.isin(children, self.nodes[level - 1])
                 column, node = np.concatenate([column, column])[exists], children[exists]
         if tables.has_entries and len(column):
             codes = WITH_ENTRIES + node
@@ -160,22 +178,23 @@ class _Maximum:
         return found + [(int(q), int(outputs[c])) for q, c in zip(node, column, strict=True)]
 
     def _range_test(
-        self, level: int, nodes: IntArray, outputs: IntArray, f: Array, own: Array, brackets: Array
+        self, level: int, rows: IntArray, outputs: IntArray, f: Array, own: Array, brackets: Array
     ) -> BoolArray:
-        """The first lemma for ranges of queries; arrays over (range, output) pairs, `own` is M."""
-        used, place = np.unique(nodes, return_inverse=True)
+        """The first lemma for ranges of queries; arrays over (row of the level, output) pairs, `own` is M."""
+        used, place = np.unique(rows, return_inverse=True)
         weights = np.exp(self.ranges[level][used])
         least = self._least(weights.T[:, place], brackets)
         return certainly_positive(own + self.price * least)
 
     def _single_test(
-        self, level: int, queries: IntArray, outputs: IntArray, f: Array, own: Array, brackets: Array
+        self, level: int, rows: IntArray, outputs: IntArray, f: Array, own: Array, brackets: Array
     ) -> BoolArray:
         """The first lemma for single queries, whose own token is known."""
         tables, m = self.tables, self.m
-        used, place = np.unique(queries, return_inverse=True)
-        of_token = tables.score_high[used, used] - tables.score_low[used, m]
-        return self._single(used, place, outputs, self.gaps[used], of_token, f, own, brackets)
+        used, place = np.unique(rows, return_inverse=True)
+        queries = self.queries[used]
+        of_token = tables.score_high[queries, queries] - tables.score_low[queries, m]
+        return self._single(queries, place, outputs, self.gaps[used], of_token, f, own, brackets)
 
     def _test_with_entries(
         self, queries: IntArray, outputs: IntArray, positions: Array, lead: Array, brackets: Array
@@ -220,7 +239,7 @@ class _Maximum:
         tried = self._worth_trying(outputs, QUERY_IS_MAXIMUM)
         passed = lead[tried] + f[tried]
         if self.m:
-            least = self._least(np.exp(self.gaps[self.m])[:, None], brackets[:, tried] + f[tried])
+            least = self._least(np.exp(self.gaps[-1])[:, None], brackets[:, tried] + f[tried])
             passed = passed + self.own_price * least
         rest = self._rest(outputs, tried, certainly_positive(passed), QUERY_IS_MAXIMUM)
         return [(self.m, int(o)) for o in rest]
@@ -248,13 +267,26 @@ class _Maximum:
         return np.sort(np.concatenate([outputs[~tried], failed]))
 
 
-def _tree(table: Array, join: np.ufunc) -> list[Array]:
-    """Minima or maxima over ranges of rows: level l holds rows 2^l i ... 2^l (i + 1) - 1; the last level is one row."""
-    levels = [table]
-    while len(levels[-1]) > 1:
-        below = levels[-1]
-        joined = join(below[0 : len(below) - 1 : 2], below[1::2])
-        levels.append(np.concatenate([joined, below[-1:]], axis=0) if len(below) % 2 else joined)
+def _nodes(queries: IntArray) -> list[IntArray]:
+    """The nodes of a binary tree over queries that hold one of these: node i of level l is 2^l i ... 2^l (i + 1) - 1.
+
+    The last level is the node 0 alone; there is no level if there are no queries.
+    """
+    levels = [queries] if len(queries) else []
+    while levels and (len(levels[-1]) > 1 or levels[-1][0] > 0):
+        levels.append(np.unique(levels[-1] // 2))
+    return levels
+
+
+def _over_nodes(nodes: list[IntArray], table: Array, join: np.ufunc) -> list[Array]:
+    """Minima or maxima of the rows of each node, level by level; `table` has one row for each query."""
+    levels = [table] if nodes else []
+    for below, here in itertools.pairwise(nodes):
+        first = np.searchsorted(below, 2 * here)
+        pairs = np.isin(2 * here, below) & np.isin(2 * here + 1, below)
+        joined = join(levels[-1][first[pairs]], levels[-1][first[pairs] + 1])
+        order = np.argsort(np.argsort(~pairs, kind="stable"))
+        levels.append(np.concatenate([joined, levels[-1][first[~pairs]]], axis=0)[order])
     return levels
 
 

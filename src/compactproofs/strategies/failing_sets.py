@@ -1,21 +1,34 @@
-"""The failing-set strategy: rule out almost every wrong output for all queries at once, and count what is left exactly.
+"""The failing-set strategies: rule out almost every wrong output for all queries at once, count what is left exactly.
 
 Theorem.  The number N returned is at most the number of inputs whose label has the strictly largest logit.
 
-Proof.  Inputs are split by query q and maximum m >= q, the label.  For each m, `lemmas.safe_outputs` gives the pairs
-(q, o) for which o might win; for every other pair m certainly has the higher logit on all inputs of the class.  For a
-class (q, m) with such outputs, `lemmas.failing_inputs` gives a number of inputs, at least as many as are wrong.  All
-other classes are right as a whole.  N is v^n minus the sum of these numbers, over disjoint classes.
+Proof.  Inputs are split by query q and maximum m >= q, the label.  Classes that a hint gives up count as wrong as a
+whole.  For each m and its other classes, `lemmas.safe_outputs` gives the pairs (q, o) for which o might win; for every
+other pair m certainly has the higher logit on all inputs of the class.  For a class (q, m) with such outputs,
+`lemmas.failing_inputs` gives a number of inputs, at least as many as are wrong.  All other classes are right as a
+whole.  N is v^n minus the sum of these numbers, over disjoint classes.  Both lemmas need no more than upper and lower
+bounds of the tables, up to a constant for each query, and each strategy proves its own (`lemmas.low_rank_tables`):
 
-If every enclosure decides rightly and the windows are wide enough, N is the exact number: an input is then counted as
-wrong only if some output's exact margin on it is not positive.
+* failing-sets: the tables, multiplied out.  If every enclosure decides rightly and the windows are wide enough, N is
+  the exact number: an input is then counted as wrong only if some output's exact margin on it is not positive.
+* low-rank-QK, low-rank-EU, and both: the attention scores, or the direct path, by a low-rank part and norms of the
+  rest (`lemmas.low_rank`).  Single entries are multiplied out where a class is about to be counted, and so N can
+  still be exact.
+* quadratic-QK: scores from Q K^T, of which directions are taken out exactly and the rest is bounded by its largest
+  singular value, which the check itself proves (`lemmas.bilinear`).
+* strict-QK, strict-QK+EU: scores from W_Q and W_K without their product; the direct path exactly, or by a low-rank
+  part with single entries.
 
 Hints.  `skip` lists tests that are not worth trying, as rows (m, o, code); a wrong row costs operations or, at worst,
 nothing else.  `window`, for each class, is 1 more than the number of tokens below m that are told apart; a window
-that is too small loses inputs, 0 means all of them, and 65535 gives the class up.  Nothing is assumed of either.
+that is too small loses inputs, 0 means all of them, and 65535 gives the class up.  `key_directions`,
+`output_directions` and `score_directions` hold two matrices of directions each, and `square` a guess of the square of a
+singular value.  Nothing is assumed of any of them.
 
 Cost.  The tables, O(v^2 d), and then little: O(v^2) for the tests of whole classes, and the size of the windows for
-each of the few classes with a failing input.  Source: ours; the paper has no strategy of this kind.
+each of the few classes with a failing input.  For r directions, low-rank tables cost O(v^2 r + v d r) (low-rank-QK:
+and O(v d^2) for E_q Q K^T), quadratic ones O(v^2 r + v d r + d^3) and strict ones O(v^2 r + v d r + d^2 r); an entry on
+demand costs 2 d.  Source: ours; the paper has no strategy of this kind.
 """
 
 from __future__ import annotations
@@ -31,13 +44,20 @@ from compactproofs import circuits
 from compactproofs.arrays import BoolArray, IntArray
 from compactproofs.lemmas.failing_inputs import Suspects, class_size
 from compactproofs.lemmas.low_rank import Bounds
-from compactproofs.lemmas.low_rank_tables import low_rank_direct, low_rank_scores
+from compactproofs.lemmas.low_rank_tables import (
+    low_rank_direct,
+    low_rank_scores,
+    position_scores,
+    quadratic_scores,
+    strictly_quadratic_scores,
+)
 from compactproofs.lemmas.margin_tables import (
     MarginTables,
     exact_direct,
     exact_tables,
     margin_tables,
     relative_position_weights,
+    relative_weights,
 )
 from compactproofs.lemmas.safe_outputs import Plan, suspects
 from compactproofs.model import Model
@@ -47,7 +67,7 @@ from compactproofs.workspace import Workspace
 
 NEAR = 4
 GIVEN_UP = 2**16 - 1  # the window of a class that counts as lost
-QK, EU = "key_directions", "output_directions"
+QK, EU, QUADRATIC, SQUARE = "key_directions", "output_directions", "score_directions", "square"
 
 
 class HintedPlan:
@@ -73,11 +93,12 @@ def _key(o: IntArray, code: IntArray) -> IntArray:
 
 
 def suspects_by_query(
-    work: Workspace, tables: MarginTables, m: int, plan: Plan, near: int = NEAR
+    work: Workspace, tables: MarginTables, m: int, plan: Plan, queries: IntArray | None = None
 ) -> dict[int, IntArray]:
-    """For each query below or at m, the outputs that might win against m; queries without any are left out."""
+    """For each of these queries (or all), the outputs that might win against m; queries without any are left out."""
     found: dict[int, list[int]] = {}
-    for q, o in suspects(work, tables, m, near, plan):
+    queries = np.arange(m + 1) if queries is None else queries
+    for q, o in suspects(work, tables, m, NEAR, plan, queries):
         found.setdefault(q, []).append(o)
     return {q: np.array(sorted(outputs)) for q, outputs in sorted(found.items())}
 
@@ -90,13 +111,13 @@ def _bound(work: Workspace, hints: Hints, tables_of: Callable[[Workspace, Hints]
     tables = tables_of(work, hints)
     lost = 0
     for m in range(model.d_vocab):
-        found = suspects_by_query(work, tables, m, plan)
-        windows = {q: _window(hints["window"][q, m], m) for q in found if hints["window"][q, m] != GIVEN_UP}
-        lost += sum(class_size(q, m, model.n_ctx) for q in found if q not in windows)
-        if windows:
-            outputs = np.unique(np.concatenate([found[q] for q in windows]))
-            group = Suspects(work, tables, m, outputs, list(windows.values()))
-            lost += sum(group.count(q, found[q], window) for q, window in windows.items())
+        given_up = hints["window"][: m + 1, m] == GIVEN_UP
+        lost += sum(class_size(int(q), m, model.n_ctx) for q in np.flatnonzero(given_up))
+        found = suspects_by_query(work, tables, m, plan, np.flatnonzero(~given_up))
+        if found:
+            windows = [_window(hints["window"][q, m], m) for q in found]
+            group = Suspects(work, tables, m, np.unique(np.concatenate(list(found.values()))), windows)
+            lost += sum(group.count(q, o, w) for (q, o), w in zip(found.items(), windows, strict=True))
     return total_inputs(model) - lost
 
 
@@ -124,12 +145,28 @@ def _low_rank_both(work: Workspace, hints: Hints) -> MarginTables:
     return margin_tables(work, scores, low_rank_direct(work, hints[EU]), relative_position_weights(work), entries)
 
 
-def _hints(model: Model, directions: tuple[str, ...] = ()) -> dict[str, HintSpec]:
+def _quadratic_QK(work: Workspace, hints: Hints) -> MarginTables:
+    scores = quadratic_scores(work, hints[QUADRATIC], hints[SQUARE])
+    return margin_tables(work, scores, exact_direct(work), relative_weights(position_scores(work)))
+
+
+def _strict_QK(work: Workspace, hints: Hints) -> MarginTables:
+    scores = strictly_quadratic_scores(work, hints[QUADRATIC])
+    return margin_tables(work, scores, exact_direct(work), relative_weights(position_scores(work)))
+
+
+def _strict_QK_low_rank_EU(work: Workspace, hints: Hints) -> MarginTables:
+    scores = strictly_quadratic_scores(work, hints[QUADRATIC])
+    return margin_tables(work, scores, low_rank_direct(work, hints[EU]), relative_weights(position_scores(work)))
+
+
+def _hints(model: Model, names: tuple[str, ...] = ()) -> dict[str, HintSpec]:
     v = model.d_vocab
+    directions = HintSpec(np.float64, (2, model.d_model, None))
     return {
         "skip": HintSpec(np.uint16, (None, 3)),
         "window": HintSpec(np.uint16, (v, v)),
-        **{name: HintSpec(np.float64, (2, model.d_model, None)) for name in directions},
+        **{name: HintSpec(np.float64, (1,)) if name == SQUARE else directions for name in names},
     }
 
 
@@ -155,7 +192,7 @@ class Kind(NamedTuple):
     summary: str
     complexity: str
     tables_of: Callable[[Workspace, Hints], MarginTables]
-    directions: tuple[str, ...] = ()
+    more_hints: tuple[str, ...] = ()
 
     @property
     def strategy(self) -> Strategy:
@@ -167,7 +204,7 @@ class Kind(NamedTuple):
             complexity=self.complexity,
             bound=partial(_bound, tables_of=self.tables_of),
             unexplained_dimension=_unexplained_dimension,
-            hints=partial(_hints, directions=self.directions),
+            hints=partial(_hints, names=self.more_hints),
             limit=_limit,
         )
 
@@ -201,6 +238,27 @@ KINDS = {
             "O(v^2 d)",
             _low_rank_both,
             (QK, EU),
+        ),
+        Kind(
+            "failing-sets/quadratic-QK",
+            "failing sets with scores from directions, norms and the product of W_Q and W_K",
+            "O(v^2 d) for EU and EVOU; O(v^2 + v d + d^3) for QK",
+            _quadratic_QK,
+            (QUADRATIC, SQUARE),
+        ),
+        Kind(
+            "failing-sets/strict-QK",
+            "failing sets with scores from directions and norms, no product of two matrices",
+            "O(v^2 d) for EU and EVOU; O(v^2 + v d + d^2) for QK",
+            _strict_QK,
+            (QUADRATIC,),
+        ),
+        Kind(
+            "failing-sets/strict-QK+EU",
+            "failing sets with scores and direct path from directions and norms, no product of two matrices",
+            "O(v^2 d) for EVOU; O(v^2 + v d + d^2) for QK and EU",
+            _strict_QK_low_rank_EU,
+            (QUADRATIC, EU),
         ),
     )
 }
