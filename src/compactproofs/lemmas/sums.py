@@ -60,6 +60,8 @@ from compactproofs.workspace import Workspace
 
 Floats = npt.NDArray[np.float64]
 
+_DONE, _NUMBERS = slice(0, 1), slice(1, None)  # of an axis of states
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -213,17 +215,21 @@ def _add_position(
     lengths = states.shape[1:]
     result = np.zeros((len(states), *(np.array(lengths) + spans)))
     cost = 0
+    patterns = list(np.ndindex(*(2,) * len(axes)))[1:]  # where a number is, and not DONE
+    everywhere = (0,) * len(axes)
     for bits in np.unique(met).tolist():
         source = _merged(states, bits)
         target = result[_with(len(states), bits)]
-        for shift, times in zip(*_distinct(shifts[met == bits], spans), strict=True):
-            for done in np.ndindex(*(2,) * len(axes)):
-                block = source[(..., *(slice(0, 1) if d == 0 else slice(1, None) for d in done))]
-                to = (
-                    slice(0, 1) if d == 0 else slice(1 + s, n + s) for d, s, n in zip(done, shift, lengths, strict=True)
-                )
-                target[(..., *to)] += block if times == 1 else float(times) * block
-                cost += 2 * block.size
+        chosen = met == bits
+        target[(..., *everywhere)] += float(chosen.sum()) * source[(..., *everywhere)]
+        blocks = [source[(..., *(_NUMBERS if d else _DONE for d in pattern))] for pattern in patterns]
+        different, often = _distinct(shifts[chosen], spans)
+        for shift, times in zip(different.tolist(), often, strict=True):
+            numbers = [slice(1 + s, n + s) for s, n in zip(shift, lengths, strict=True)]
+            for pattern, block in zip(patterns, blocks, strict=True):
+                to = (..., *(of if d else _DONE for d, of in zip(pattern, numbers, strict=True)))
+                target[to] += block if times == 1 else float(times) * block
+        cost += 2 * source.size * len(often)
     lowest[:] = [first + k0 for first, k0 in zip(lowest, smallest, strict=True)]
     return result, cost
 

@@ -37,8 +37,9 @@ from compactproofs.lemmas.sums import Axis, count_at_most_zero
 from compactproofs.lemmas.suspects import ClassMargins
 from compactproofs.workspace import Workspace
 
-_COARSE, _FINE = 256, 8192  # cells for one output
-_SMALL, _MEDIUM, _LARGE = 64, 160, 384  # cells along each axis for two
+_COARSE, _FINE = 256, 4096  # cells for one output
+_SMALL, _MEDIUM, _LARGE = 64, 160, 320  # cells along each axis for two
+_BELOW, _ABOVE = 2.0, 3.0  # how far windows reach
 
 
 @dataclass
@@ -64,13 +65,15 @@ class Failing:
             return min(size, coarse)
         heads, rest = self._heads(outputs, size)
         best = min(size, coarse, self._joint(outputs, _FINE))
-        sizes = [self._single(o, _FINE, True) for o in heads]
-        best = min(best, sum(sizes) + rest)
+        sizes = [self._single(heads[0], _FINE, True)]
         if best - sizes[0] <= self.worth:
             return best
-        total = sizes[0] + rest
-        for j in range(1, len(heads)):
-            total += self._new(heads, j, sizes[j])
+        sizes += [self._single(o, _COARSE, True) for o in heads[1:]]
+        sizes = [
+            self._single(o, _FINE, True) if rough > 5 * self.worth else rough
+            for o, rough in zip(heads, sizes, strict=True)
+        ]
+        total = sizes[0] + rest + sum(self._new(heads, j, sizes[j]) for j in range(1, len(heads)))
         return min(best, total)
 
     def at_least(self) -> int:
@@ -128,11 +131,12 @@ class Failing:
         self.work.meter.charge(flops=3 * low.size)
         heads: list[int] = []
         while True:
-            heads, ranked = heads + ranked[:4], ranked[4:]
+            more = max(4, len(heads))
+            heads, ranked = heads + ranked[:more], ranked[more:]
             counts = {o: self._single(o, _COARSE, True) for o in heads}
             rest = self._joint(ranked, _COARSE) if ranked else 0
             largest = max(counts.values())
-            if rest <= max(self.worth, 0.002 * largest) or size - largest <= self.worth:
+            if rest <= max(5 * self.worth, 0.005 * largest) or size - largest <= self.worth:
                 break
         heads.sort(key=lambda o: (-counts[o], o))
         while len(heads) > 1 and counts[heads[-1]] <= self.worth / 4:
@@ -141,9 +145,9 @@ class Failing:
 
     def _new(self, heads: list[int], j: int, size: int) -> int:
         """A bound on |F_j minus F_parent|, with the parent that seems best."""
-        if size <= self.worth:
+        if size <= 5 * self.worth:
             return size
-        rough = {i: self._difference(heads[j], heads[i], _SMALL, True) for i in range(min(j, 4))}
+        rough = {i: self._difference(heads[j], heads[i], _SMALL, True) for i in {0, min(j - 1, 1), min(j - 1, 2)}}
         parent = min(rough, key=lambda i: rough[i])
         best = min(size, rough[parent])
         if best > 5 * self.worth:
@@ -155,7 +159,7 @@ class Failing:
         if key not in self._counts:
             low = self.margins.low[:, :, outputs].min(axis=2)
             self.work.meter.charge(flops=low.size * (len(outputs) - 1))
-            axis = Axis.choose(low, int(self.margins.low_last[outputs].min()), cells, 2.0, 3.0)
+            axis = Axis.choose(low, int(self.margins.low_last[outputs].min()), cells, _BELOW, _ABOVE)
             self._counts[key] = count_at_most_zero(self.work, [axis], self.margins.required, True)
         return self._counts[key]
 
@@ -171,14 +175,14 @@ class Failing:
         key = ("difference", a, b, cells, over)
         if key not in self._counts:
             ends = (self._lower, self._upper) if over else (self._upper, self._lower)
-            fails = self._axis(a, cells, ends[0], 3.0)
-            holds = self._axis(b, cells, ends[1], 3.0).opposite()
+            fails = self._axis(a, cells, ends[0])
+            holds = self._axis(b, cells, ends[1]).opposite()
             self._counts[key] = count_at_most_zero(self.work, [fails, holds], self.margins.required, over)
         return self._counts[key]
 
-    def _axis(self, output: int, cells: int, end: tuple[IntArray, IntArray], below: float = 2.0) -> Axis:
+    def _axis(self, output: int, cells: int, end: tuple[IntArray, IntArray]) -> Axis:
         entries, last = end
-        return Axis.choose(entries[:, :, output], int(last[output]), cells, below, 3.0)
+        return Axis.choose(entries[:, :, output], int(last[output]), cells, _BELOW, _ABOVE)
 
     @property
     def _lower(self) -> tuple[IntArray, IntArray]:

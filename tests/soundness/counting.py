@@ -1,0 +1,52 @@
+"""Small random problems of counting sums, and their answers by enumeration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Which sequences meet all sets of `required` and have, on every axis, start plus entries at most 0?"""
+
+    entries: IntArray  # (positions, tokens, axes)
+    start: IntArray  # (axes,)
+    required: BoolArray  # (sets, tokens)
+    windows: list[tuple[int, int, int]]  # of each axis: width, low, high
+
+    def answer(self) -> int:
+        """By enumeration."""
+        positions, tokens, _ = self.entries.shape
+        count = 0
+        for sequence in product(range(tokens), repeat=positions):
+            chosen = list(sequence)
+            met = self.required[:, chosen].any(axis=1).all()
+            sums = self.start + self.entries[np.arange(positions), chosen].sum(axis=0)
+            count += bool(met and (sums <= 0).all())
+        return count
+
+
+def problems(seed: int, number: int, axes: int = 3) -> list[Problem]:
+    """Problems with windows of all kinds: too short, on one side of 0, coarse; some with far outlying entries."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(number):
+        positions, tokens, r = (int(rng.integers(a, b)) for a, b in ((0, 5), (1, 5), (1, axes + 1)))
+        reach = int(rng.integers(1, 40))
+        entries = rng.integers(-reach, reach + 2, (positions, tokens, r))
+        if positions and rng.random() < 0.2:
+            entries[rng.integers(positions), rng.integers(tokens)] *= 10**6
+        required = rng.random((int(rng.integers(0, 3)), tokens)) < 0.4
+        windows = []
+        for _ in range(r):
+            low = int(rng.integers(-60, 10))
+            windows.append((int(rng.integers(1, 6)), low, low + int(rng.integers(0, 80))))
+        found.append(Problem(entries, rng.integers(-reach, reach, r), required, windows))
+    return found
