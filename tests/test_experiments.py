@@ -286,14 +286,13 @@ def test_a_finished_model_is_not_computed_again(copied: Sweep, undisturbed: Swee
 
 @pytest.mark.parametrize("lost", ["all rows", "one row"])
 def test_an_unfinished_model_is_computed_again(copied: Sweep, undisturbed: Sweep, lost: str) -> None:
-    """Without all its rows a model counts for nothing, whatever is there of its certificates."""
+    """What has no row is computed, whatever is there of its certificate, and nothing else."""
     with sqlite3.connect(copied.directory / "results.sqlite") as connection:
         which = "" if lost == "all rows" else " AND strategy = 'cubic'"
         connection.execute(f"DELETE FROM results WHERE model = ?{which}", (MODELS[0],))
     connection.close()
     folder = copied.directory / "certificates" / MODELS[0].replace("/", "-")
     (folder / certificate_name("cubic")).write_text("half a cert")
-    (folder / "stray").write_text("")
     kept = {row["search_seconds"] for row in undisturbed.rows() if row["model"] == MODELS[1]}
     assert copied.finished() == {MODELS[1]}
     seen: list[str] = []
@@ -306,7 +305,7 @@ def test_an_unfinished_model_is_computed_again(copied: Sweep, undisturbed: Sweep
 
 
 def test_another_strategy_or_model_is_added(copied: Sweep) -> None:
-    """More models are computed beside those that are there; more strategies need their models again."""
+    """More models and more strategies are computed beside those that are there."""
     more = Sweep((*MODELS, "max-of-4/123"), STRATEGIES[:1], copied.directory)
     executor = Inline()
     more.run(executor)
@@ -316,6 +315,7 @@ def test_another_strategy_or_model_is_added(copied: Sweep) -> None:
     wider = Sweep(MODELS[:1], ("trivial", "cubic"), copied.directory)
     wider.run(executor)
     assert [call[0] for call in executor.calls[1:]] == [MODELS[0]]
+    assert list(executor.calls[1][1]) == ["trivial"]
     assert [row["strategy"] for row in wider.rows()] == ["trivial", "cubic"]
 
 
@@ -415,12 +415,12 @@ def test_places_that_cannot_be_used(tmp_path: Path) -> None:
 
 
 def test_a_failed_write_leaves_no_half_model(copied: Sweep) -> None:
-    """The rows of a model are written in one transaction with the removal of older ones."""
+    """What a task computed is written in one transaction."""
     before = copied.rows()
     changed = [row | {"certified": "0"} for row in before if row["model"] == MODELS[0]]
     changed[-1]["certified"] = object()  # which SQLite cannot store
     with pytest.raises(ValueError, match="cannot be used for results"):
-        copied._write(MODELS[0], changed)
+        copied._write(changed)
     assert copied.rows() == before
 
 
@@ -563,7 +563,7 @@ def test_command_without_the_extra(run: Run, tmp_path: Path, monkeypatch: pytest
                 raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
     monkeypatch.setattr(sys, "meta_path", [Block, *sys.meta_path])
-    error = 'error: the table needs more packages: pip install "compactproofs[report]"\n'
+    error = 'error: this command needs more packages: pip install "compactproofs[report]"\n'
     assert run("--out", tmp_path / "run") == (2, "", error)
     assert directories(tmp_path) == set()
 

@@ -13,6 +13,7 @@ import sys
 import traceback
 from decimal import Decimal
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, Any
 
 import typer
@@ -397,20 +398,34 @@ def train(
     out.print(Text(f"{len(report.trained)} trained, {len(report.skipped)} already there, in {out_dir}"))
 
 
+OutOption = Annotated[Path, typer.Option("--out", help="The directory for results, certificates and figures.")]
+SeedsOption = Annotated[int | None, typer.Option(help="Use only the first N models; default: all 151.")]
+JobsOption = Annotated[int, typer.Option(min=1, help="Processes.")]
+SchedulerOption = Annotated[str | None, typer.Option(help="Address of a Dask scheduler, instead of processes.")]
+
+
 @app.command()
 def table1(
-    out_dir: Annotated[Path, typer.Option("--out", help="The directory for results, certificates and figures.")],
-    seeds: Annotated[int | None, typer.Option(help="Use only the first N models; default: all 151.")] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
-    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler, instead of processes.")] = None,
+    out_dir: OutOption, seeds: SeedsOption = None, jobs: JobsOption = 2, scheduler: SchedulerOption = None
 ) -> None:
     """Reproduce the paper's Table 1: all its strategies on its models; an interrupted run resumes."""
-    try:
-        from compactproofs.experiments.command import run_table1
-    except ImportError as error:
-        raise ImportError('the table needs more packages: pip install "compactproofs[report]"') from error
+    _experiments().run_table1(out_dir, seeds, jobs, scheduler, out, err)
 
-    run_table1(out_dir, seeds, jobs, scheduler, out, err)
+
+@app.command()
+def frontier(
+    out_dir: OutOption, seeds: SeedsOption = None, jobs: JobsOption = 2, scheduler: SchedulerOption = None
+) -> None:
+    """Draw bounds against operations, the paper's strategies and ours; takes up the results of table1 in --out."""
+    _experiments().run_frontier(out_dir, seeds, jobs, scheduler, out, err)
+
+
+def _experiments() -> ModuleType:
+    try:
+        from compactproofs.experiments import command
+    except ImportError as error:
+        raise ImportError('this command needs more packages: pip install "compactproofs[report]"') from error
+    return command
 
 
 def _print_json(value: Any) -> None:

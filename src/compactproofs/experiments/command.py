@@ -1,20 +1,23 @@
-"""What `compactproofs table1` does."""
+"""What `compactproofs table1` and `compactproofs frontier` do."""
 
 from __future__ import annotations
 
 import csv
 import io
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+import compactproofs as cp
 from compactproofs import zoo
 from compactproofs.experiments import table1
 from compactproofs.experiments.rows import TABLE_STRATEGIES
 from compactproofs.experiments.sweep import COLUMNS, Sweep, cluster, local_processes
 from compactproofs.files import write_atomically
+from compactproofs.report import frontier
 from compactproofs.report.frontier import draw_bound_against_flops, draw_unexplained_against_flops
 
 
@@ -22,10 +25,42 @@ def run_table1(
     directory: Path, seeds: int | None, jobs: int, scheduler: str | None, out: Console, err: Console
 ) -> None:
     """Prove everything that is missing, then write and print the table."""
+    sweep = Sweep(_models(seeds), TABLE_STRATEGIES, directory)
+    _run(sweep, jobs, scheduler, err)
+    write_results(sweep, out)
+
+
+def run_frontier(
+    directory: Path, seeds: int | None, jobs: int, scheduler: str | None, out: Console, err: Console
+) -> None:
+    """Prove everything that is missing, then draw the paper's strategies and ours in one picture and print ours."""
+    ours = tuple(
+        s.id for s in cp.STRATEGIES.values() if s.id not in (*TABLE_STRATEGIES, "trivial") and s.claim == "at least"
+    )
+    sweep = Sweep(_models(seeds), (*TABLE_STRATEGIES, *ours), directory)
+    _run(sweep, jobs, scheduler, err)
+    results = sweep.rows()
+    points = frontier.points(results)
+    write_atomically(directory / "frontier.csv", points.write_csv().encode())
+    write_atomically(directory / "frontier.md", frontier.as_markdown(points, ours).encode())
+    write_atomically(directory / "results.csv", _csv(results).encode())
+    frontier.draw(results, directory / "frontier")
+    table = Table(*frontier.HEADERS, title=f"{len(sweep.models)} models", box=None)
+    for cells in frontier.rows(points, ours):
+        table.add_row(*cells)
+    out.print(table)
+    out.print(f"results, certificates, data and figure are in {directory}", highlight=False, markup=False)
+
+
+def _models(seeds: int | None) -> tuple[str, ...]:
     models = tuple(row.name for row in zoo.table() if row.name.startswith("max-of-4/"))
     if seeds is not None and not 1 <= seeds <= len(models):
         raise ValueError(f"--seeds: expected 1 to {len(models)}, found {seeds}")
-    sweep = Sweep(models[:seeds], TABLE_STRATEGIES, directory)
+    return models[:seeds]
+
+
+def _run(sweep: Sweep, jobs: int, scheduler: str | None, err: Console) -> None:
+    """Compute what is missing, with a progress bar; an interrupt says what is done."""
     finished = len(sweep.finished())
     columns = (
         TextColumn("proving"),
@@ -45,22 +80,25 @@ def run_table1(
     except KeyboardInterrupt:
         count = len(sweep.finished())
         raise KeyboardInterrupt(
-            f"interrupted: {count} of {len(sweep.models)} models are finished in {directory}; "
+            f"interrupted: {count} of {len(sweep.models)} models are finished in {sweep.directory}; "
             "run the same command again to do the rest"
         ) from None
-    write_results(sweep, out)
+
+
+def _csv(results: list[dict[str, Any]]) -> str:
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(COLUMNS), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(results)
+    return stream.getvalue()
 
 
 def write_results(sweep: Sweep, out: Console) -> None:
     """Write CSV, Markdown, LaTeX and figures of a sweep, and print the table."""
     results = sweep.rows()
     rows = table1.summarise(results)
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(COLUMNS), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(results)
     for name, text in (
-        ("results.csv", stream.getvalue()),
+        ("results.csv", _csv(results)),
         ("table1.md", table1.as_markdown(rows)),
         ("table1.tex", table1.as_latex(rows)),
     ):

@@ -2,10 +2,10 @@
 
 A run lives in a directory:
 
-    results.sqlite            one row for each model and strategy; all rows of a model are written in one transaction
-    certificates/<model>/     one certificate for each strategy; the directory appears as a whole
+    results.sqlite            one row for each model and strategy; what a task computed is written in one transaction
+    certificates/<model>/     one certificate for each strategy; each file appears as a whole
 
-A model is finished when its rows are in the database; everything else of it is done again.
+A strategy is done for a model when its row is in the database; what is missing is computed, and nothing else.
 """
 
 from __future__ import annotations
@@ -55,14 +55,16 @@ class Sweep:
     strategies: tuple[str, ...]
     directory: Path
 
+    def missing(self) -> dict[str, tuple[str, ...]]:
+        """The models that lack results, with the strategies that they lack."""
+        with self._database() as connection:
+            found = set(connection.execute("SELECT model, strategy FROM results"))
+        lacking = {m: tuple(s for s in self.strategies if (m, s) not in found) for m in self.models}
+        return {model: strategies for model, strategies in lacking.items() if strategies}
+
     def finished(self) -> set[str]:
         """The models with a result for every strategy."""
-        with self._database() as connection:
-            found = connection.execute("SELECT model, strategy FROM results").fetchall()
-        done: dict[str, set[str]] = {}
-        for model, strategy in found:
-            done.setdefault(model, set()).add(strategy)
-        return {m for m in self.models if done.get(m, set()).issuperset(self.strategies)}
+        return set(self.models) - set(self.missing())
 
     def rows(self) -> list[Row]:
         """All results of the sweep's models and strategies, in their order."""
@@ -76,30 +78,29 @@ class Sweep:
 
         On KeyboardInterrupt nothing that was written is lost, and work that has not started is cancelled.
         """
-        finished = self.finished()
         with interrupts_noted() as raise_interrupt:
             with interrupts_ignored():  # until the processes ignore Ctrl-C by themselves
                 waiting: dict[Future[list[Row]], str] = {
-                    executor.submit(prove_model, model, self.strategies, self.directory.absolute()): model
-                    for model in self.models
-                    if model not in finished
+                    executor.submit(prove_model, model, strategies, self.directory.absolute()): model
+                    for model, strategies in self.missing().items()
                 }
             try:
                 while waiting:
                     for future in wait(waiting, timeout=0.5, return_when="FIRST_COMPLETED").done:
                         model = waiting.pop(future)
-                        self._write(model, future.result())
+                        self._write(future.result())
                         done(model)
                     raise_interrupt()
             finally:
                 for future in waiting:
                     future.cancel()
 
-    def _write(self, model: str, rows: list[Row]) -> None:
+    def _write(self, rows: list[Row]) -> None:
         with self._database() as connection:
-            connection.execute("DELETE FROM results WHERE model = ?", (model,))
             marks = ", ".join("?" * len(COLUMNS))
-            connection.executemany(f"INSERT INTO results VALUES ({marks})", [[r[c] for c in COLUMNS] for r in rows])
+            connection.executemany(
+                f"INSERT OR REPLACE INTO results VALUES ({marks})", [[r[c] for c in COLUMNS] for r in rows]
+            )
 
     @contextlib.contextmanager
     def _database(self) -> Iterator[sqlite3.Connection]:
@@ -136,8 +137,9 @@ def prove_model(name: str, strategies: Sequence[str], directory: Path) -> list[R
             proof = prover.prove(strategy)
             (unfinished / certificate_name(strategy)).write_bytes(proof.certificate.to_bytes())
             proofs.append(proof)
-        shutil.rmtree(target, ignore_errors=True)
-        unfinished.rename(target)
+        target.mkdir(exist_ok=True)
+        for certificate in unfinished.iterdir():
+            certificate.replace(target / certificate.name)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     exact = zoo.known_correct(model)
