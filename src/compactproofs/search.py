@@ -142,7 +142,7 @@ def _failing_sets(work: Workspace, kind: Kind) -> HintArrays:
 
 def _window_hint(group: Suspects, q: int, outputs: IntArray, worth: float) -> int:
     """The narrowest window that loses no input of a class, or that it is given up."""
-    width = _narrowest(group, q, outputs)
+    width = _narrowest(group, q, outputs, min(group.m, _WIDEST) if worth else group.m)
     n = group.work.model.n_ctx
     gain = class_size(q, group.m, n) - group.count(q, outputs, width)
     cost = len(outputs) * (40 + (width + 2) * (4 * n + 2))
@@ -158,6 +158,8 @@ _RANKS = {
     "failing-sets/strict-QK": {failing_sets.QUADRATIC: 16},
     "failing-sets/strict-QK+EU": {failing_sets.QUADRATIC: 12, failing_sets.EU: 4},
 }
+#: The widest window that is tried where nothing can be exact.
+_WIDEST = 12
 #: Inputs for each operation that a class must gain to be counted.
 _WORTH = {"failing-sets/quadratic-QK": 0.05, "failing-sets/strict-QK": 1.5, "failing-sets/strict-QK+EU": 16.0}
 
@@ -204,10 +206,10 @@ def _dual_bases(work: Workspace, name: str, rank: int) -> npt.NDArray[np.float64
     return np.stack([right.T @ leading, np.linalg.pinv(right) @ leading])
 
 
-def _narrowest(group: Suspects, q: int, outputs: IntArray) -> int:
-    """The shortest window with which no more inputs of the class are lost than with the longest."""
-    least = group.count(q, outputs, group.m)
-    low, high = 0, group.m
+def _narrowest(group: Suspects, q: int, outputs: IntArray, widest: int) -> int:
+    """The shortest window with which no more inputs of the class are lost than with the widest."""
+    least = group.count(q, outputs, widest)
+    low, high = 0, widest
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if group.count(q, outputs, middle) == least else (middle + 1, high)

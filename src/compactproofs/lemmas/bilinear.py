@@ -81,15 +81,16 @@ def without_product(X: Array, Q: Array, K: Array, Y: Array, U: Array, V: Array) 
 def spectral_norm(matrix: Array, square: Array) -> Array:
     """At least the largest singular value of a matrix M (d x e).
 
-    If s I - M^T M has positive pivots only, for s the given number, it is positive definite (it is L D L^T with L unit
-    triangular and D > 0), so |M x|^2 < s |x|^2 for all x != 0, and the root of s is a bound.  Otherwise the Frobenius
-    norm is one.  Cost O(d e^2).
+    The Frobenius norm is.  If s I - M^T M has positive pivots only, for s the given number, it is positive definite (it
+    is L D L^T with L unit triangular and D > 0), so |M x|^2 < s |x|^2 for all x != 0, and the root of s is too.
+    Cost O(d e^2).
     """
+    frobenius = np.sqrt((matrix * matrix).sum())
     rest = square * np.eye(matrix.shape[1]) - matrix.T @ matrix
     while True:
         pivot = rest[0, 0]
         if not certainly_positive(pivot):
-            return np.sqrt((matrix * matrix).sum())
+            return frobenius
         if len(rest) == 1:
-            return np.sqrt(square)
+            return np.minimum(np.sqrt(square), frobenius)
         rest = rest[1:, 1:] - rest[1:, :1] * (rest[:1, 1:] / pivot)
