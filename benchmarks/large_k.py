@@ -34,7 +34,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("models", nargs="*", default=[f"{family}/{seed}" for family in FAMILIES for seed in SEEDS])
     options = parser.parse_args()
-    print("lower and upper share of right answers; seconds to claim and to check the lower bound, to check the upper one")
+    print(
+        "lower and upper share of right answers; seconds to claim and to check the lower bound, to check the upper one"
+    )
     print(
         f"{'model':<19} {'lower':>12} {'upper':>12} {'width':>8} {'low/up':>10} "
         f"{'claim':>6} {'check':>6} {'upper':>6} {'FLOPs':>8} {'FLOPs':>8}"

@@ -10,7 +10,8 @@ answered wrongly.
 Proof.  Each S_o(x) lies between lo and hi.  (Outputs that `lemmas.suspects` leaves out never win.)
 
 A box that is neither is split at one position into the two children of its node, which are disjoint and together hold
-the same inputs.  A box of single tokens cannot be split: its input is undecided.
+the same inputs.  A box of single tokens cannot be split: its input is decided by enclosures of the S_o themselves,
+where the integers are too coarse, or not at all.
 
 Start.  If the maximum is to be met among the P positions, the class is the disjoint union of the boxes whose first
 maximum is at position p = 1 ... P: smaller tokens before, any after.  So the tree has a node "smaller than m", a leaf
@@ -26,11 +27,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compactproofs.arrays import IntArray
+from compactproofs.arrays import IntArray, certainly_positive
 from compactproofs.lemmas.suspects import ClassMargins
 from compactproofs.workspace import Workspace
 
 _BATCH = 2**14  # boxes handled at once
+_MAX_SINGLES = 2**14  # inputs of a class that are decided one by one; more are given up
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ def decide(work: Workspace, margins: ClassMargins, limit: int) -> Decided:
     tree = _Tree(work, margins)
     todo = [tree.boxes_of_class(positions, seen=len(margins.required) == 0)]
     wrong = undecided = boxes = 0
+    singles = []
     while todo:
         batch = todo.pop()
         if len(batch) > _BATCH:
@@ -70,7 +73,7 @@ def decide(work: Workspace, margins: ClassMargins, limit: int) -> Decided:
         position = spread.argmax(axis=1) if positions else np.zeros(len(batch), np.int64)
         rows = np.arange(len(batch))
         single = spread[rows, position] < 0 if positions else np.ones(len(batch), np.bool_)
-        undecided += int(sizes[left][single].sum())
+        singles.append(batch[single])
         batch, position = batch[~single], position[~single]
         if len(batch):
             halves = np.repeat(batch[None], 2, axis=0)
@@ -78,7 +81,26 @@ def decide(work: Workspace, margins: ClassMargins, limit: int) -> Decided:
             for child in (0, 1):
                 halves[child, rows, position] = tree.children[batch[rows, position], child]
             todo.append(halves.reshape(-1, positions))
-    return Decided(wrong, undecided, boxes)
+    # A node that cannot be split is a leaf, and leaves are numbered like the tokens.
+    inputs = np.concatenate(singles) if singles else np.zeros((0, positions), np.int64)
+    confirmed = _confirm(margins, inputs[:_MAX_SINGLES])
+    return Decided(wrong + confirmed.wrong, undecided + confirmed.undecided + len(inputs[_MAX_SINGLES:]), boxes)
+
+
+def _confirm(margins: ClassMargins, inputs: IntArray) -> Decided:
+    """Decide single inputs, shape (inputs, positions), by the sums of their terms."""
+    if margins.terms is None:
+        return Decided(0, len(inputs), 0)
+    wrong = undecided = 0
+    for start in range(0, len(inputs), 1024):
+        chunk = inputs[start : start + 1024]
+        full = np.concatenate([chunk, np.full((len(chunk), 1), margins.query)], axis=1)
+        sums = margins.terms[np.arange(full.shape[1]), full].sum(axis=1)
+        fails = certainly_positive(-sums).any(axis=1)
+        holds = certainly_positive(sums).all(axis=1)
+        wrong += int(fails.sum())
+        undecided += int((~fails & ~holds).sum())
+    return Decided(wrong, undecided, 0)
 
 
 class _Tree:

@@ -216,12 +216,12 @@ def _add_position(
     result = np.zeros((len(states), *(np.array(lengths) + spans)))
     cost = 0
     patterns = list(np.ndindex(*(2,) * len(axes)))[1:]  # where a number is, and not DONE
-    everywhere = (0,) * len(axes)
+    everywhere = (slice(None),) + (_DONE,) * len(axes)
     for bits in np.unique(met).tolist():
         source = _merged(states, bits)
         target = result[_with(len(states), bits)]
         chosen = met == bits
-        target[(..., *everywhere)] += float(chosen.sum()) * source[(..., *everywhere)]
+        target[everywhere] += float(chosen.sum()) * source[everywhere]
         blocks = [source[(..., *(_NUMBERS if d else _DONE for d in pattern))] for pattern in patterns]
         different, often = _distinct(shifts[chosen], spans)
         for shift, times in zip(different.tolist(), often, strict=True):

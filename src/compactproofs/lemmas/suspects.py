@@ -38,7 +38,6 @@ from compactproofs.workspace import Workspace
 
 MAX_POSITIONS = 2**10
 _CHUNK = 2**15  # entries held at once: queries x tokens x outputs
-_GRID_BITS = 50
 _UNIT_BITS = 36
 _EDGES = 2.0 * 4.0 ** np.arange(12)  # of weights
 
@@ -50,7 +49,8 @@ class ClassMargins:
     The other n - 1 positions hold any of T tokens, the last of which is the maximum, and a token of each set required.
     `low`, `high`: shape (n - 1, T, r) over (position, token, output), and `low_last`, `high_last`, shape (r,), for the
     last position: L and H of this module.  `required`: shape (sets, T).  `weight`: shape (T,), the attention to each
-    token over that to the larger of query and maximum, roughly: for choices only.
+    token over that to the larger of query and maximum, roughly: for choices only.  `terms`: what L and H were made
+    from, shape (n, T, r), and `query`, the last token, where these are at hand.
     """
 
     low: IntArray
@@ -59,6 +59,8 @@ class ClassMargins:
     high_last: IntArray
     required: BoolArray
     weight: FloatArray
+    terms: Array | None = None
+    query: int = 0
 
     @property
     def size(self) -> int:
@@ -165,7 +167,10 @@ def _integers(
     low, high = low[:, :, left], high[:, :, left]
     required = np.zeros((0 if query == m else 1, m + 1), np.bool_)
     required[:, m] = True
-    return ClassMargins(low[:-1], high[:-1], low[-1, query], high[-1, query], required, _weight(work, query, m))
+    weight = _weight(work, query, m)
+    return ClassMargins(
+        low[:-1], high[:-1], low[-1, query], high[-1, query], required, weight, terms[:, :, left], query
+    )
 
 
 def _weight(work: Workspace, query: int, m: int) -> FloatArray:
@@ -186,21 +191,16 @@ def _terms(work: Workspace, query: int, m: int, outputs: IntArray, tokens: Array
 
 
 def _grid(work: Workspace, terms: Array) -> tuple[IntArray, IntArray]:
-    """L and H; OverflowError where a term is not known well enough."""
+    """L and H; OverflowError where a term is not known well enough.
+
+    Terms are scaled so that the maximum's are 2^36, which makes outputs comparable, or less where that would take
+    others beyond 2^49.
+    """
     middle = midpoint(terms)
     with np.errstate(all="ignore"):
-        scale = 1.0 / middle[:, -1].mean(axis=0)
-        largest = np.abs(middle).max(axis=(0, 1)) * scale
-    usable = np.isfinite(scale) & (scale > 0.0) & (largest < 2.0**30)
-    with np.errstate(all="ignore"):
-        fallback = 1.0 / np.abs(middle).max(axis=(0, 1))
-    scale = np.where(usable, scale, np.where(np.isfinite(fallback) & (fallback > 0.0), fallback, 1.0))
+        at_maximum = 1.0 / middle[:, -1].mean(axis=0)
+        at_most = 2.0 ** (49 - _UNIT_BITS) / np.abs(middle).max(axis=(0, 1))
+        scale = np.where(at_maximum > 0.0, np.minimum(at_maximum, at_most), at_most)
     work.meter.charge(flops=2 * terms.size)
-    scaled = terms * work.constant(scale)
-    size = float(np.abs(midpoint(scaled)).max())
-    if not np.isfinite(size):
-        raise OverflowError("a term is not finite")
-    bits = min(_GRID_BITS - int(np.frexp(size)[1]), _UNIT_BITS) if size > 0.0 else 0
-    if bits < -1000:
-        raise OverflowError("a term is too large")
-    return to_grid(scaled, float(np.ldexp(1.0, bits)))
+    scaled = terms * work.constant(np.where(np.isfinite(scale) & (scale > 0.0), scale, 1.0))
+    return to_grid(scaled, 2.0**_UNIT_BITS)

@@ -38,8 +38,8 @@ from compactproofs.lemmas.suspects import ClassMargins
 from compactproofs.workspace import Workspace
 
 _COARSE, _FINE = 256, 4096  # cells for one output
-_SMALL, _MEDIUM, _LARGE = 64, 160, 320  # cells along each axis for two
-_BELOW, _ABOVE = 2.0, 3.0  # how far windows reach
+_SMALL, _MEDIUM, _LARGE, _LARGEST = 64, 160, 320, 576  # cells along each axis for two
+_BELOW, _ABOVE = 3.0, 3.0  # how far windows reach
 
 
 @dataclass
@@ -116,7 +116,8 @@ class Failing:
 
     def _fine(self, a: int, b: int, rough: int, over: bool) -> int:
         """A bound on |F_a minus F_b|, the finer the more it is about."""
-        return self._difference(a, b, _LARGE if rough > 50 * self.worth else _MEDIUM, over)
+        cells = _LARGEST if rough > 150 * self.worth else _LARGE if rough > 25 * self.worth else _MEDIUM
+        return self._difference(a, b, cells, over)
 
     def _all_fail(self) -> bool:
         """Whether some output fails on all inputs of the class: its sum of maxima is not positive."""

@@ -1,0 +1,295 @@
+"""Branch and bound and histograms: on the right side of the truth, tight where that is known, and errors are caught."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compactproofs.model import Model
+from compactproofs.strategies import branch_and_bound, histogram
+from compactproofs.task import total_inputs
+from compactproofs.workspace import Workspace
+from compactproofs.zoo import load_model
+from soundness.counting import Problem, problems
+from soundness.models import Case, all_cases, cases, working_weights
+from soundness.planting import Change, Planted
+from soundness.truth import exact_correct
+
+Bound = Callable[[Workspace, dict[str, Any]], int]
+
+PAIRS: dict[str, tuple[Bound, Bound]] = {
+    "branch-and-bound": (branch_and_bound.bound, branch_and_bound.upper_bound),
+    "histogram": (histogram.bound, histogram.upper_bound),
+}
+KINDS = pytest.mark.parametrize("kind", PAIRS)
+
+
+def brackets(kind: str, model: Model, reading: str = "check") -> tuple[int, int]:
+    """The lower and the upper bound."""
+    work = Workspace(model, reading)
+    lower, upper = PAIRS[kind]
+    return lower(work, {}), upper(work, {})
+
+
+@KINDS
+@pytest.mark.parametrize("part", range(3))
+def test_bounds_bracket_the_truth(kind: str, part: int) -> None:
+    """On hostile models of all kinds, in both readings that certify, and claims leave something to the check."""
+    for case in all_cases()[part::3]:
+        truth = exact_correct(case.model)
+        lower, upper = brackets(kind, case.model)
+        claimed_lower, claimed_upper = brackets(kind, case.model, "claim")
+
+        total = total_inputs(case.model)
+        assert 0 <= claimed_lower <= lower <= truth <= upper <= claimed_upper <= total, case.name
+        assert {type(n) for n in (lower, upper, claimed_lower, claimed_upper)} == {int}, case.name
+
+
+@pytest.mark.slow
+@KINDS
+@pytest.mark.parametrize("seed", range(1, 8))
+def test_bounds_bracket_the_truth_at_length(kind: str, seed: int) -> None:
+    """The same on other collections."""
+    for case in all_cases(seed):
+        lower, upper = brackets(kind, case.model)
+
+        assert lower <= exact_correct(case.model) <= upper, case.name
+
+
+@KINDS
+@pytest.mark.parametrize("family", ["working", "positions", "moderate", "rough", "contrary", "float32"])
+def test_close_on_ordinary_models(kind: str, family: str) -> None:
+    """Where no margin is as small as rounding errors, branch and bound is exact, and histograms are on average near."""
+    widths = []
+    for case in cases(family):
+        lower, upper = brackets(kind, case.model)
+        widths.append((upper - lower) / total_inputs(case.model))
+
+        assert kind == "histogram" or lower == upper == exact_correct(case.model), case.name
+    assert np.mean(widths) < 0.03
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "histograms"), [("max-of-4/123", 16772438, True), ("max-of-4/50", 16729300, False)]
+)
+def test_trained_models_with_four_positions(name: str, right: int, histograms: bool) -> None:
+    """Exact by branch and bound, and within 2e-5 by histograms; the numbers are those of a full enumeration."""
+    model = load_model(name)
+
+    assert brackets("branch-and-bound", model) == (right, right)
+    if histograms:
+        lower, upper = brackets("histogram", model)
+        assert lower <= right <= upper
+        assert upper - lower < 2e-5 * total_inputs(model)
+
+
+def test_trained_model_with_five_positions() -> None:
+    """Every one of 2^30 inputs is decided, and histograms agree."""
+    model = load_model("max-of-5/742")
+    exact, same = brackets("branch-and-bound", model)
+
+    assert exact == same
+    lower, upper = brackets("histogram", model)
+    assert lower <= exact <= upper
+    assert upper - lower < 2e-5 * total_inputs(model)
+
+
+def test_limited_work_loses_inputs_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With fewer boxes than needed, the bounds move apart."""
+    model = cases("rough")[-1].model
+    right = exact_correct(model)
+    widths = []
+    for boxes in (0, 30, 10**6):
+        monkeypatch.setattr(branch_and_bound, "MAX_BOXES", boxes)
+        lower, upper = brackets("branch-and-bound", model)
+
+        assert lower <= right <= upper
+        widths.append(upper - lower)
+    assert widths == sorted(widths, reverse=True)
+    assert widths[0] > widths[-1] == 0
+
+
+def test_sizes_that_are_refused() -> None:
+    """With a reason, and not by trying."""
+    rng = np.random.default_rng(0)
+    long = Model(**working_weights(rng, 2, 1025))
+    wide = Model(**working_weights(rng, 513, 2))
+    many = Model(**working_weights(rng, 64, 8))
+
+    assert "1025" in str(histogram.limit(long))
+    assert "v = 512" in str(histogram.limit(wide))
+    assert "v = 512" in str(branch_and_bound.limit(wide))
+    assert "64^8" in str(branch_and_bound.limit(many))
+    assert histogram.limit(many) is None
+
+
+# --- errors on purpose ---
+
+
+def broken_counts(sums: ModuleType) -> bool:
+    """Whether some count of a copy of `lemmas.sums` is on the wrong side."""
+    work = Workspace(cases("working")[0].model, "check")
+
+    def wrong(problem: Problem) -> bool:
+        entries, start = problem.entries, problem.start
+        axes = [sums.Axis(entries[:, :, j], int(start[j]), *window) for j, window in enumerate(problem.windows)]
+        under = sums.count_at_most_zero(work, axes, problem.required, False)
+        over = sums.count_at_most_zero(work, axes, problem.required, True)
+        return not under <= problem.answer() <= over
+
+    return any(wrong(problem) for problem in problems(0, 500))
+
+
+def broken_bounds(planted: Planted, module: str, models: tuple[Case, ...]) -> bool:
+    """Whether a copy of a strategy is on the wrong side of the truth for some model."""
+    strategy = planted.module(f"strategies.{module}")
+    workspace = planted.module("workspace").Workspace
+
+    def wrong(case: Case) -> bool:
+        work = workspace(case.model, "check")
+        return not strategy.bound(work, {}) <= exact_correct(case.model) <= strategy.upper_bound(work, {})
+
+    return any(wrong(case) for case in models)
+
+
+COUNTING_ERRORS: dict[str, tuple[Change, ...]] = {
+    "bins are rounded the wrong way": (
+        ("lemmas.sums", "k = shifted // axis.width if over else", "k = shifted // axis.width if not over else"),
+    ),
+    "the start is rounded down on both sides": (
+        (
+            "lemmas.sums",
+            "first // axis.width if over else -(-first // axis.width)",
+            "first // axis.width",
+        ),
+    ),
+    "a sum of 0 counts as positive": (
+        ("lemmas.sums", "dropped = below(max(low, 1 - least))", "dropped = below(max(low, -least))"),
+    ),
+    "a sum of 1 is done": (("lemmas.sums", "done = min(below(1 - most), kept)", "done = min(below(2 - most), kept)"),),
+    "what is above the window is dropped": (
+        ("lemmas.sums", "dropped = below(max(low, 1 - least))", "dropped = below(top + 1)"),
+    ),
+    "what is below the window is done": (
+        ("lemmas.sums", "done = min(below(1 - most), kept)", "done = min(below(bottom), kept)"),
+    ),
+    "sets need not be met": (("lemmas.sums", "value = float(states[(-1,)", "value = float(states[(0,)"),),
+    "sets are met by any token": (("lemmas.sums", "met = (required * 2", "met = (np.ones_like(required) * 2"),),
+    "least and most of the steps as they are clipped": (
+        (
+            "lemmas.sums",
+            "    smallest, largest = k.min(axis=1).tolist(), k.max(axis=1).tolist()",
+            "    k = np.clip(k, axis.low - axis.high - 1, axis.high - axis.low + 1)\n"
+            "    smallest, largest = k.min(axis=1).tolist(), k.max(axis=1).tolist()",
+        ),
+    ),
+    "tokens in one bin count once": (("lemmas.sums", "if times == 1 else float(times) * block", "if True else block"),),
+    "the opposite of at most 0 is at least 0": (("lemmas.sums", "1 - self.start", "-self.start"),),
+}
+
+STRATEGY_ERRORS: dict[str, tuple[str, tuple[Change, ...]]] = {
+    "screened by the largest term": (
+        "histogram",
+        (("lemmas.suspects", "low = g.min(axis=1)\n", "low = g.max(axis=1)\n"),),
+    ),
+    "a maximum where it helps most": (
+        "histogram",
+        (("lemmas.suspects", "place[:, : n - 1].min(axis=1)", "place[:, : n - 1].max(axis=1)"),),
+    ),
+    "a maximum at every position": (
+        "branch_and_bound",
+        (("lemmas.suspects", "(low[:-1, m] - least).min(axis=0)", "(low[:-1, m] - least).sum(axis=0)"),),
+    ),
+    "q = m needs another maximum": (
+        "histogram",
+        (("lemmas.suspects", "(0 if query == m else 1, m + 1)", "(1, m + 1)"),),
+    ),
+    "q < m needs no maximum": (
+        "histogram",
+        (("lemmas.suspects", "(0 if query == m else 1, m + 1)", "(0, m + 1)"),),
+    ),
+    "the joint count takes the best output": (
+        "histogram",
+        (
+            (
+                "lemmas.unions",
+                "self.margins.low[:, :, outputs].min(axis=2)",
+                "self.margins.low[:, :, outputs].max(axis=2)",
+            ),
+        ),
+    ),
+    "inputs that fail for two outputs count twice": (
+        "histogram",
+        (("lemmas.unions", "best = max(best, sizes[a] + second)", "best = max(best, sum(sizes))"),),
+    ),
+    "outputs that fail elsewhere do not count": (
+        "histogram",
+        (("lemmas.unions", "total = sizes[0] + rest + sum(", "total = sizes[0] + 0 * sum("),),
+    ),
+    "all fail as soon as one may": (
+        "histogram",
+        (("lemmas.unions", "self.margins.high.max(axis=1)", "self.margins.high.min(axis=1)"),),
+    ),
+    "unknown classes are right": (
+        "histogram",
+        (
+            (
+                "strategies.histogram",
+                "_wrong(work, Failing.at_most, class_size)",
+                "_wrong(work, Failing.at_most, lambda *_: 0)",
+            ),
+        ),
+    ),
+    "boxes may have no maximum": (
+        "branch_and_bound",
+        (("lemmas.boxes", "[self.smaller] * p + [self.maximum]", "[self.smaller] * p + [self.root]"),),
+    ),
+    "a box is right if one output is": (
+        "branch_and_bound",
+        (("lemmas.boxes", "(least <= 0).any(axis=1)", "(least <= 0).all(axis=1)"),),
+    ),
+    "a box is wrong if it may be": (
+        "branch_and_bound",
+        (("lemmas.boxes", "fails = (most <= 0)", "fails = (least <= 0)"),),
+    ),
+}
+
+
+@pytest.mark.parametrize("error", COUNTING_ERRORS)
+def test_planted_error_in_counting_is_caught(error: str) -> None:
+    """Enumeration of small problems finds it."""
+    changes = COUNTING_ERRORS[error]
+    planted = Planted(*changes)
+
+    if error == "the opposite of at most 0 is at least 0":
+        axis = planted.module("lemmas.sums").Axis(np.array([[0, 0]]), 0, 1, -5, 5)
+        work = Workspace(cases("working")[0].model, "check")
+        required = np.zeros((0, 2), np.bool_)
+        assert planted.module("lemmas.sums").count_at_most_zero(work, [axis.opposite()], required, False) > 0
+    else:
+        assert broken_counts(planted.module("lemmas.sums"))
+
+
+def test_unchanged_copy_counts_right() -> None:
+    """It is the errors that are found."""
+    planted = Planted(("lemmas.sums", "patterns = list(", "patterns = list("))
+
+    assert not broken_counts(planted.module("lemmas.sums"))
+
+
+@pytest.mark.parametrize("error", STRATEGY_ERRORS)
+def test_planted_error_in_a_strategy_is_caught(error: str) -> None:
+    """The hostile models find it."""
+    module, changes = STRATEGY_ERRORS[error]
+    planted = Planted(*changes, *_loaded(module))
+
+    assert broken_bounds(planted, module, all_cases())
+
+
+def _loaded(module: str) -> tuple[Change, ...]:
+    """A change that is none, so that the strategy is loaded into the copy."""
+    return ((f"strategies.{module}", "MAX_VOCABULARY = 512", "MAX_VOCABULARY = 512"),)
