@@ -1,0 +1,457 @@
+"""Verification never finds more than the second checker in `tools/exactcheck`, and next to nothing less.
+
+Both read the same files and share no code, so an error of either in the format, in the statement of a strategy or in
+its arithmetic shows as a difference.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compactproofs import zoo
+from compactproofs.certificate import Certificate, MalformedCertificate
+from compactproofs.checker import verify
+from compactproofs.model import InvalidModel, Model
+from compactproofs.search import search_hints
+from compactproofs.strategies import STRATEGIES, Strategy
+from compactproofs.task import task_of, total_inputs
+from compactproofs.workspace import Workspace
+from soundness.hints import KINDS, hints_of, kinds_of
+from soundness.models import NAMES, Case, cases, weights_of
+from soundness.truth import exact_correct
+
+TOOLS = Path(__file__).parent.parent / "tools"
+sys.path.insert(0, str(TOOLS))
+
+from exactcheck import checking, reading  # noqa: E402
+
+KNOWN = {key: strategy for key, strategy in STRATEGIES.items() if checking.is_known(key)}
+#: Models whose numbers are farther than rounding errors from where a bound changes, and the other ones.
+ORDINARY = ("working", "positions", "moderate", "rough", "contrary", "biased", "float32")
+HARD = ("random", "razors", "ties", "extreme", "overflow")
+#: Hints with numbers so large that float64 overflows in what is computed from them.
+OVERFLOWING = "extreme"
+PAIRS = 600  # pairs of a model and hints in the default run, shared among the strategies
+
+
+@cache
+def small_cases(families: tuple[str, ...]) -> tuple[Case, ...]:
+    """The models with at most 6 tokens and 4 positions."""
+    return tuple(
+        case
+        for family in families
+        for case in cases(family)
+        if case.model.d_vocab <= 6 and case.model.n_ctx <= 4 and total_inputs(case.model) <= 700
+    )
+
+
+@cache
+def work_of(case: Case, reading: str) -> Workspace:
+    """One workspace for all strategies."""
+    return Workspace(case.model, reading)
+
+
+@cache
+def weights_read(case: Case, folder: Path) -> reading.Weights:
+    """The model as the second checker reads it from a file."""
+    path = folder / "model.safetensors"
+    case.model.save(path)
+    weights = reading.read_weights(path.read_bytes())
+    assert weights.sha256 == case.model.sha256
+    return weights
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for models."""
+    return tmp_path_factory.mktemp("exactcheck")
+
+
+def certificate_of(strategy: Strategy, model: Model, hints: dict[str, Any], certified: int) -> Certificate:
+    """A certificate that claims this number."""
+    total = total_inputs(model)
+    return Certificate(task_of(model), model.sha256, strategy.id, strategy.theorem, certified, total, hints)
+
+
+def both(strategy: Strategy, case: Case, kind: str, folder: Path) -> tuple[int, checking.Result]:
+    """N of verification, and that of the second checker from the bytes of the certificate."""
+    rng = np.random.default_rng(KINDS.index(kind))
+    hints = hints_of(strategy, case.model, kind, rng, work_of(case, "value"))
+    found = strategy.bound(work_of(case, "check"), hints)
+    certificate = reading.read_certificate(certificate_of(strategy, case.model, hints, found).to_bytes())
+    weights = weights_read(case, folder)
+    checking.check_hints(strategy.id, weights, certificate.hints)
+    return found, checking.derive(strategy.id, weights, certificate.hints)
+
+
+def shortfall(strategy: Strategy, pairs: list[tuple[Case, str]], folder: Path) -> int:
+    """How many inputs verification loses on these models and hints, having asserted that it never finds more."""
+    lost = 0
+    for case, kind in pairs:
+        if strategy.limit(case.model) is not None:
+            continue
+        found, exact = both(strategy, case, kind, folder)
+        where = f"{strategy.id} on '{case.name}' with hints '{kind}': {found}, exactly {exact}"
+        assert found <= exact.certified <= exact_correct(case.model), where
+        lost += exact.certified - found
+    return lost
+
+
+def part(strategy: Strategy, families: tuple[str, ...], number: int, without: str = "") -> list[tuple[Case, str]]:
+    """This strategy's share of all pairs of a model and a kind of hints."""
+    everything = [
+        (case, kind) for case in small_cases(families) for kind in kinds_of(strategy, case.model) if kind != without
+    ]
+    stride = -(-len(everything) * len(KNOWN) // number)
+    return everything[list(KNOWN).index(strategy.id) % stride :: stride]
+
+
+@pytest.mark.parametrize("strategy", KNOWN.values(), ids=KNOWN)
+def test_equal_on_small_models(strategy: Strategy, folder: Path) -> None:
+    """On models away from the limits of rounding, both find the same number to the last input."""
+    assert shortfall(strategy, part(strategy, ORDINARY, PAIRS, OVERFLOWING), folder) == 0
+
+
+@pytest.mark.parametrize("strategy_id", ["trivial", "brute-force", "cubic", "failing-sets"])
+def test_equal_on_more_small_models(strategy_id: str, folder: Path) -> None:
+    """Strategies that are alone in their family get more models."""
+    strategy = KNOWN[strategy_id]
+    assert shortfall(strategy, part(strategy, ORDINARY, 40 * len(KNOWN), OVERFLOWING), folder) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", KNOWN.values(), ids=KNOWN)
+def test_equal_on_small_models_at_length(strategy: Strategy, folder: Path) -> None:
+    """Many more of them, and of those where verification may lose inputs."""
+    assert shortfall(strategy, part(strategy, ORDINARY, 10 * PAIRS, OVERFLOWING), folder) == 0
+    shortfall(strategy, part(strategy, HARD + ORDINARY, 10 * PAIRS), folder)
+
+
+@pytest.mark.parametrize("strategy", KNOWN.values(), ids=KNOWN)
+def test_never_more_on_hard_models(strategy: Strategy, folder: Path) -> None:
+    """With exact ties and at extreme scales verification may lose inputs, and still finds no more."""
+    shortfall(strategy, part(strategy, HARD, PAIRS // 3), folder)
+
+
+TRAINED = (
+    "cubic",
+    "sub-cubic/max_diff_exact/mean_query+diff/exact_EQKE+max_diff_exact",
+    "sub-cubic/mean_query+max_diff/mean_query+diff/mean+max_diff_subproduct",
+    "failing-sets",
+)
+
+
+@pytest.mark.parametrize("strategy_id", TRAINED)
+def test_equal_on_a_trained_model(strategy_id: str) -> None:
+    """Rounding costs not one of the 64^4 inputs."""
+    model, strategy = trained(), STRATEGIES[strategy_id]
+    hints = search_hints(strategy, trained_work("value"))
+    found = strategy.bound(trained_work("check"), hints)
+    weights = reading.read_weights(zoo.path("max-of-4/123").read_bytes())
+    certificate = reading.read_certificate(certificate_of(strategy, model, hints, found).to_bytes())
+    exact = checking.derive(strategy_id, weights, certificate.hints)
+
+    assert exact == checking.Result(found, 0, 256)
+    assert found > total_inputs(model) // 2
+
+
+@cache
+def trained() -> Model:
+    """A trained model."""
+    return zoo.load_model("max-of-4/123")
+
+
+@cache
+def trained_work(kind: str) -> Workspace:
+    """Its workspace of this reading."""
+    return Workspace(trained(), kind)
+
+
+# --- the program ---
+
+
+def program(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run it."""
+    return subprocess.run(
+        [sys.executable, str(TOOLS / "exactcheck"), *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+
+
+def test_exit_codes(tmp_path: Path) -> None:
+    """0 for what is accepted, 1 for one input more, 2 for what is no certificate."""
+    case, strategy = cases("working")[0], STRATEGIES["cubic"]
+    model, path = case.model, tmp_path / "model.safetensors"
+    model.save(path)
+    found = strategy.bound(Workspace(model, "check"), {})
+    for name, certified in (("right", found), ("wrong", found + 1)):
+        certificate_of(strategy, model, {}, certified).save(tmp_path / name)
+    (tmp_path / "malformed").write_text("{}")
+
+    right, wrong = program(tmp_path / "right", path), program(tmp_path / "wrong", path)
+    assert (right.returncode, right.stdout.split(":")[0]) == (0, "accepted")
+    assert (wrong.returncode, wrong.stdout.split(":")[0]) == (1, "REJECTED")
+    assert f"claimed {found + 1}, found {found} of" in wrong.stdout
+    for arguments in (
+        (tmp_path / "malformed", path),
+        (tmp_path / "absent", path),
+        (tmp_path / "right", tmp_path / "right"),
+        (),
+    ):
+        malformed = program(*arguments)
+        assert malformed.returncode == 2
+        assert len(malformed.stderr.splitlines()) == 1
+
+
+def test_it_shares_nothing_with_the_package() -> None:
+    """It imports the standard library, python-flint and itself only."""
+    for file in sorted((TOOLS / "exactcheck").glob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                assert not node.level
+                names.append(node.module or "")
+            for name in names:
+                top = name.partition(".")[0]
+                assert top in {"flint", "exactcheck"} or top in sys.stdlib_module_names, f"{file.name} imports {name}"
+
+
+# --- both read the same language ---
+
+SUBCUBIC = STRATEGIES["sub-cubic/max_diff_exact/mean_query+diff/svd"]
+
+
+def good_fields() -> dict[str, Any]:
+    """A certificate that is accepted, as JSON."""
+    case = cases("working")[0]
+    hints = hints_of(SUBCUBIC, case.model, "searched", np.random.default_rng(0))
+    return dict(json.loads(certificate_of(SUBCUBIC, case.model, hints, 0).to_bytes()))
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    """That certificate with one value replaced, or removed if the value is `...`."""
+    fields = good_fields()
+    *parents, last = path.split(".")
+    inner: Any = fields
+    for name in parents:
+        inner = inner[name]
+    if value is ...:
+        del inner[last]
+    else:
+        inner[last] = value
+    return fields
+
+
+BAD = [
+    *((key, ...) for key in good_fields()),
+    *((key, None) for key in good_fields()),
+    ("more", 1),
+    ("format", "compactproofs"),
+    ("version", 2),
+    ("version", True),
+    ("version", "1"),
+    ("task", []),
+    ("task.name", "min"),
+    ("task.n_ctx", 0),
+    ("task.n_ctx", True),
+    ("task.d_vocab", 2**31),
+    ("task.d_vocab", ...),
+    ("task.more", 1),
+    ("model_sha256", "A" * 64),
+    ("model_sha256", "a" * 63),
+    ("model_sha256", "a" * 64 + "\n"),
+    ("strategy", "no such strategy"),
+    ("strategy", "cubic\n"),
+    ("theorem", "x" * 1001),
+    ("claim", "exactly"),
+    ("claim", ["at least"]),
+    ("certified", 0),
+    ("certified", "00"),
+    ("certified", "-1"),
+    ("certified", "+1"),
+    ("certified", "1 "),
+    ("certified", "1_0"),
+    ("certified", "१"),
+    ("certified", "1" + "0" * 4000),
+    ("total", "0x10"),
+    ("hints", []),
+    ("hints.gap", ...),
+    ("hints.more", {"dtype": "uint8", "shape": [0], "data": ""}),
+    ("hints.", {"dtype": "uint8", "shape": [0], "data": ""}),
+    ("hints.gap", []),
+    ("hints.gap.dtype", "int8"),
+    ("hints.gap.dtype", "uint16"),
+    ("hints.gap.dtype", ["uint8"]),
+    ("hints.gap.more", 1),
+    ("hints.gap.data", ...),
+    ("hints.gap.data", 1),
+    ("hints.gap.data", "AA"),
+    ("hints.gap.data", "é"),
+    ("hints.gap.data", ""),
+    ("hints.gap.shape", [1]),
+    ("hints.gap.shape", "1"),
+    ("hints.gap.shape", [1] * 9),
+    ("hints.gap.shape", [-1]),
+    ("hints.gap.shape", [True]),
+    ("hints.gap.shape", [2**24 + 1]),
+    ("hints.key.dtype", "int64"),
+    ("tool", "a\tb"),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), BAD, ids=[f"{path}={str(value)[:20]!a}" for path, value in BAD])
+def test_both_refuse(path: str, value: Any, folder: Path) -> None:
+    """What one calls malformed, so does the other."""
+    assert both_refuse(json.dumps(changed(path, value)).encode(), folder)
+
+
+def both_refuse(data: bytes, folder: Path) -> bool:
+    """Whether both call it malformed, having asserted that they agree."""
+    case = cases("working")[0]
+    verdicts = []
+    try:
+        verify(Certificate.from_bytes(data), case.model)
+        verdicts.append(False)
+    except MalformedCertificate:
+        verdicts.append(True)
+    try:
+        checking.verdict(reading.read_certificate(data), weights_read(case, folder))
+        verdicts.append(False)
+    except reading.Malformed:
+        verdicts.append(True)
+    assert verdicts[0] == verdicts[1], data[:2000]
+    return verdicts[0]
+
+
+def test_both_refuse_other_bytes(folder: Path) -> None:
+    """JSON that is not strict, and base64 in another spelling of the same bytes."""
+    good = json.dumps(good_fields())
+    assert not both_refuse(good.encode(), folder)
+    assert not both_refuse(json.dumps(good_fields(), indent=3).encode("utf-8"), folder)
+    assert both_refuse(good.encode("utf-16"), folder)
+    assert both_refuse(good.encode("utf-8-sig"), folder)
+    assert both_refuse(b"", folder)
+    assert both_refuse(b"[" * 100_000, folder)
+    assert both_refuse((good + "x").encode(), folder)
+    assert both_refuse(good.replace('"version": 1', '"version": 1.0').encode(), folder)
+    assert both_refuse(good.replace('"version": 1', '"version": NaN').encode(), folder)
+    assert both_refuse(good.replace('"version": 1', '"version": 1, "version": 1').encode(), folder)
+    data = good_fields()["hints"]["gap"]["data"]
+    for other in (data + "\n", data + "====", data.rstrip("=") + "=" * 5, data[:4] + "\n" + data[4:]):
+        assert both_refuse(json.dumps(changed("hints.gap.data", other)).encode(), folder)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("model_sha256", "a" * 64),
+        ("task.n_ctx", 9),
+        ("task.d_vocab", 9),
+        ("total", "1000000"),
+        ("theorem", "compactproofs.strategies.cubic"),
+        ("claim", "at most"),
+    ],
+)
+def test_both_reject(path: str, value: Any, folder: Path) -> None:
+    """Claims about something else are rejected by both."""
+    case, data = cases("working")[0], json.dumps(changed(path, value)).encode()
+
+    assert not verify(Certificate.from_bytes(data), case.model).accepted
+    assert not checking.verdict(reading.read_certificate(data), weights_read(case, folder))[0]
+
+
+def model_bytes(tmp_path: Path, **changes: Any) -> bytes:
+    """A safetensors file made by hand, with some of its parts changed; `None` takes a tensor out."""
+    weights = {name: w.astype(np.float32) for name, w in weights_of(cases("float32")[0].model).items()}
+    header: dict[str, Any] = {}
+    body = b""
+    for name in NAMES:
+        disk, _, has_head = reading.WEIGHTS[name]
+        data = weights[name].tobytes()
+        shape = [1, *weights[name].shape] if has_head else list(weights[name].shape)
+        header[disk] = {"dtype": "F32", "shape": shape, "data_offsets": [len(body), len(body) + len(data)]}
+        body += data
+    for change, value in changes.get("header", {}).items():
+        if value is None:
+            del header[change]
+        elif isinstance(value, dict) and change in header:
+            header[change] |= value
+        else:
+            header[change] = value
+    text = changes.get("text", json.dumps(header)).encode()
+    length = changes.get("length", len(text))
+    return length.to_bytes(8, "little") + text + body + changes.get("tail", b"")
+
+
+def both_read(data: bytes, path: Path) -> tuple[str | None, str | None]:
+    """The hash that either finds, or None."""
+    path.write_bytes(data)
+    try:
+        ours = Model.load(path).sha256
+    except InvalidModel:
+        ours = None
+    try:
+        theirs = reading.read_weights(data).sha256
+    except reading.Malformed:
+        theirs = None
+    return ours, theirs
+
+
+def test_both_read_the_same_models(tmp_path: Path) -> None:
+    """Equal hashes of files that are models, and both refuse what is none."""
+    path = tmp_path / "model.safetensors"
+    plain = both_read(model_bytes(tmp_path), path)
+    size = len(model_bytes(tmp_path, text="")) - 8
+    buffer = {"dtype": "I64", "shape": [1], "data_offsets": [size, size + 8]}
+    bias = {"dtype": "F32", "shape": [2], "data_offsets": [size, size + 8]}
+    q, u = "blocks.0.attn.b_Q", "unembed.W_U"
+    assert plain[0] == plain[1] is not None
+    for same in (
+        {"header": {"__metadata__": {"a": "b"}}},
+        {"header": {"blocks.0.attn.mask": buffer}, "tail": b"12345678"},
+        {"header": {q: bias}, "tail": bytes(8)},
+    ):
+        assert both_read(model_bytes(tmp_path, **same), path) == plain
+    for bad in (
+        {"header": {u: None}},
+        {"header": {q: bias}, "tail": b"12345678"},
+        {"header": {"other": bias}, "tail": bytes(8)},
+        {"header": {q: buffer}, "tail": bytes(8)},
+        {"header": {u: {"dtype": "F16"}}},
+        {"header": {u: {"dtype": "I32"}}},
+        {"header": {u: {"dtype": 1}}},
+        {"header": {u: {"shape": [1]}}},
+        {"header": {u: {"data_offsets": [0, 8]}}},
+        {"header": {u: {"data_offsets": [size, size]}}},
+        {"header": {"embed.W_E": {"data_offsets": [-4, 4]}}},
+        {"header": {u: []}},
+        {"tail": b"1"},
+        {"length": 2**40},
+        {"length": 3},
+        {"text": "[]"},
+        {"text": '{"a": 1.5}'},
+    ):
+        assert both_read(model_bytes(tmp_path, **bad), path) == (None, None), bad
+    assert both_read(b"", path) == (None, None)
+
+
+def test_both_hash_zeros_and_types_alike(tmp_path: Path) -> None:
+    """Negative zeros are zeros, and float64 files of float32 numbers are the same model."""
+    weights = {name: np.where(w > 0, w, -0.0) for name, w in weights_of(cases("float32")[0].model).items()}
+    model = Model(**weights)
+    model.save(tmp_path / "single")
+    disk = {reading.WEIGHTS[name][0]: w[None] if reading.WEIGHTS[name][2] else w for name, w in weights.items()}
+    assert any(np.signbit(w).any() for w in weights.values())
+    save = pytest.importorskip("safetensors.numpy").save
+    (tmp_path / "double").write_bytes(save(disk))
+
+    for name in ("single", "double"):
+        assert reading.read_weights((tmp_path / name).read_bytes()).sha256 == model.sha256

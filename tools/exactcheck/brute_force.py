@@ -1,0 +1,35 @@
+"""brute-force: the number of inputs that the model answers correctly, by a forward pass for each."""
+
+from __future__ import annotations
+
+import itertools
+
+from flint import arb
+
+from exactcheck.balls import Decisions, balls, product, total, transposed
+from exactcheck.reading import Hint, Weights
+
+
+def certified(weights: Weights, hints: dict[str, Hint], decide: Decisions) -> int:
+    """The number of inputs whose label has the strictly largest logit; written from the model's definition alone."""
+    v, n = weights.v, weights.n
+    W = {name: balls(matrix) for name, matrix in weights.matrices.items()}
+    # at[p][t]: the residual stream at position p with token t
+    at = [[[x + y for x, y in zip(token, place, strict=True)] for token in W["W_E"]] for place in W["W_pos"]]
+    root = arb(weights.h).sqrt()
+    scores = [product(at[-1], W["W_Q"], transposed(product(at[p], W["W_K"]))) for p in range(n)]
+    writes = [product(at[p], W["W_V"], W["W_O"], W["W_U"]) for p in range(n)]
+    direct = product(at[-1], W["W_U"])
+    count = 0
+    for x in itertools.product(range(v), repeat=n):
+        q, m = x[-1], max(x)
+        to = [scores[p][q][x[p]] / root for p in range(n)]
+        shift = max((s.mid() for s in to), key=float)  # any number will do
+        a = [(s - shift).exp() for s in to]
+        norm = total(a)
+
+        def logit(o: int, x: tuple[int, ...] = x, q: int = q, a: list[arb] = a, norm: arb = norm) -> arb:
+            return direct[q][o] + total(a[p] * writes[p][x[p]][o] for p in range(n)) / norm
+
+        count += all(decide.positive(logit(m) - logit(o)) for o in range(v) if o != m)
+    return count

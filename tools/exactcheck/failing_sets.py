@@ -1,0 +1,230 @@
+"""failing-sets: tests that rule out wrong outputs, then the inputs of what is left, one choice of cells at a time."""
+
+from __future__ import annotations
+
+import itertools
+from math import prod
+
+from flint import arb
+
+from exactcheck.balls import ZERO, Decisions, largest, least, mean_row, negated, shifted, total
+from exactcheck.paths import Paths
+from exactcheck.reading import Hint, Weights
+
+NEAR = 4
+GIVEN_UP = 2**16 - 1
+MAX_CHOICES = 2**24
+LEVEL = 2**12
+FIRST, SECOND, OF_MAXIMUM = 15 * LEVEL + 2, 15 * LEVEL + 1, 15 * LEVEL
+
+
+def hint_forms(weights: Weights) -> dict[str, tuple[str, tuple[int | None, ...]]]:
+    """The types and shapes of the hints, None for any length."""
+    return {"skip": ("uint16", (None, 3)), "window": ("uint16", (weights.v, weights.v))}
+
+
+def certified(weights: Weights, hints: dict[str, Hint], decide: Decisions) -> int:
+    """N, as `docs/certificate-format.md` defines it for failing-sets."""
+    tables = Tables(Paths(weights))
+    v, n = tables.v, tables.n
+    entries = hints["skip"].entries
+    skipped = {entries[i : i + 3] for i in range(0, len(entries), 3)}
+    lost = 0
+    for m in range(v):
+        windows = [hints["window"].entries[q * v + m] for q in range(m + 1)]
+        lost += sum(class_size(q, m, n) for q in range(m + 1) if windows[q] == GIVEN_UP)
+        queries = [q for q in range(m + 1) if windows[q] != GIVEN_UP]
+        if not queries:
+            continue
+        suspects: dict[int, list[int]] = {}
+        for q, o in Maximum(tables, m, queries, skipped, decide).suspects():
+            suspects.setdefault(q, []).append(o)
+        for q, outputs in suspects.items():
+            window = min(windows[q] - 1, m) if windows[q] else m
+            lost += wrong_inputs(tables, q, m, outputs, window, decide)
+    return v**n - lost
+
+
+def class_size(q: int, m: int, n: int) -> int:
+    """The number of inputs with last token q and maximum m."""
+    return (m + 1) ** (n - 1) - (m ** (n - 1) if q < m else 0)
+
+
+class Tables:
+    """The tables with their common parts moved into `value`, and extremes of them."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.v, self.n = v, n = paths.v, paths.n
+        mean_direct, mean_position = mean_row(paths.EU), mean_row(paths.PVOU)
+        self.score = paths.EQKE
+        self.direct = shifted(paths.EU, negated(mean_direct))
+        self.position = shifted(paths.PVOU, negated(mean_position))
+        self.value = shifted(shifted(paths.EVOU, mean_direct), mean_position)
+        self.rho = []
+        for row in paths.EQKP:
+            lowest = least(row[: n - 1])
+            self.rho.append([(x - lowest).exp() for x in row])
+        # Extremes over positions: of rho among the first n - 1, and of position.
+        self.rho_max = [largest(row[: n - 1]) for row in self.rho]
+        self.position_max = [largest(row[o] for row in self.position) for o in range(v)]
+        self.position_min = [least(row[o] for row in self.position) for o in range(v)]
+        # Over outputs: all, and those other than the token.
+        self.value_max = [largest(row) for row in self.value]
+        self.value_max_other = [largest(row[o] for o in range(v) if o != x) for x, row in enumerate(self.value)]
+
+
+class Maximum:
+    """The tests for one maximum."""
+
+    def __init__(
+        self, tables: Tables, m: int, queries: list[int], skipped: set[tuple[int, ...]], decide: Decisions
+    ) -> None:
+        self.tables, self.m, self.queries, self.skipped, self.decide = tables, m, queries, skipped, decide
+        t, n, up_to_m = tables, tables.n, range(m + 1)
+        self.near = list(range(max(0, m - NEAR), m))
+        self.far = m - NEAR - 1  # the last far token; none if negative
+        self.lowest_own = least(t.direct[q][m] for q in up_to_m) + t.position_min[m]
+        self.rival = [largest(t.direct[q][o] for q in up_to_m) + t.position_max[o] for o in range(t.v)]
+        self.worst_f = self.lowest_own - largest(self.rival)
+        if self.far >= 0:
+            self.far_bracket = least(t.value[x][m] - t.value_max[x] for x in range(self.far + 1)) + self.worst_f
+        if m:
+            self.log_w = {q: self._log_weights(q) for q in queries}
+            self.price = (n - 2) * largest(t.rho_max[q] for q in range(m)) + largest(t.rho[q][n - 1] for q in range(m))
+        self.own_price = (n - 1) * t.rho_max[m] / t.rho[m][n - 1]
+
+    def _log_weights(self, q: int) -> list[arb]:
+        """log w of the near tokens, and the largest one of the far tokens if there are any."""
+        score = self.tables.score[q]
+        found = [score[x] - score[self.m] for x in self.near]
+        if self.far >= 0:
+            found.append(largest(score[x] for x in range(self.far + 1)) - score[self.m])
+        return found
+
+    def _weights(self, queries: list[int]) -> list[arb]:
+        """Upper bounds of w for all these queries: the near tokens, then the far ones."""
+        return [largest(self.log_w[q][i] for q in queries).exp() for i in range(len(self.log_w[queries[0]]))]
+
+    def _least(self, weights: list[arb], brackets: list[arb]) -> arb:
+        """The number N of the lemma for these brackets of the near tokens."""
+        if self.far >= 0:
+            brackets = [*brackets, self.far_bracket]
+        return least([ZERO, *(w * b for w, b in zip(weights, brackets, strict=True))])
+
+    def _lead(self, x: int, o: int) -> arb:
+        return self.tables.value[x][self.m] - self.tables.value[x][o]
+
+    def _try(self, o: int, code: int) -> bool:
+        """Whether this test is not skipped."""
+        return (self.m, o, code) not in self.skipped
+
+    def suspects(self) -> list[tuple[int, int]]:
+        """The pairs (query, output) that no test rules out."""
+        m = self.m
+        outputs = [o for o in range(self.tables.v) if o != m]
+        below, m_too = [q for q in self.queries if q < m], m in self.queries
+        if m:
+            # log w <= the larger of both, price likewise, so that one test serves all queries.
+            weights = self._weights(self.queries)
+            price = largest(([self.price] if below else []) + ([self.own_price] if m_too else []))
+            outputs = [o for o in outputs if not self._first(o, weights, price)]
+            outputs = [o for o in outputs if not self._second(o, weights, price)]
+        found = []
+        for o in outputs:
+            if m_too and not self._of_maximum(o):
+                found.append((m, o))
+            if below:
+                found += [(q, o) for q in self._below(o, below)]
+        return found
+
+    def _first(self, o: int, weights: list[arb], price: arb) -> bool:
+        if o in self.near or not self._try(o, FIRST):
+            return False
+        t, m = self.tables, self.m
+        brackets = [t.value[x][m] - t.value_max_other[x] + self.worst_f for x in self.near]
+        reserve = t.value[m][m] + self.lowest_own + price * self._least(weights, brackets)
+        return self.decide.positive(reserve - (t.value[m][o] + self.rival[o]))
+
+    def _second(self, o: int, weights: list[arb], price: arb) -> bool:
+        if not self._try(o, SECOND):
+            return False
+        f = self.lowest_own - self.rival[o]
+        N = self._least(weights, [self._lead(x, o) + f for x in self.near])
+        return self.decide.positive(self._lead(self.m, o) + f + price * N)
+
+    def _worst_position(self, o: int) -> arb:
+        return least(row[self.m] - row[o] for row in self.tables.position)
+
+    def _of_maximum(self, o: int) -> bool:
+        t, m = self.tables, self.m
+        if not self._try(o, OF_MAXIMUM):
+            return False
+        f = t.direct[m][m] - t.direct[m][o] + self._worst_position(o)
+        left = self._lead(m, o) + f
+        if m:
+            weights = [x.exp() for x in self.log_w[m]]
+            left += self.own_price * self._least(weights, [self._lead(x, o) + f for x in self.near])
+        return self.decide.positive(left)
+
+    def _below(self, o: int, queries: list[int]) -> list[int]:
+        """The queries below m that the tests of ranges and of single queries leave, for one output."""
+        level = 0
+        while any(q >> level for q in queries):
+            level += 1
+        open_nodes = [0]
+        while level > 0:
+            failed = [i for i in open_nodes if not self._range(o, level, i, [q for q in queries if q >> level == i])]
+            level -= 1
+            present = {q >> level for q in queries}
+            open_nodes = [child for i in failed for child in (2 * i, 2 * i + 1) if child in present]
+        return [q for q in open_nodes if not self._single(o, q)]
+
+    def _range(self, o: int, level: int, node: int, queries: list[int]) -> bool:
+        if not self._try(o, level * LEVEL + node):
+            return False
+        t, m = self.tables, self.m
+        f = least(t.direct[q][m] - t.direct[q][o] for q in queries) + self._worst_position(o)
+        N = self._least(self._weights(queries), [self._lead(x, o) + f for x in self.near])
+        return self.decide.positive(self._lead(m, o) + f + self.price * N)
+
+    def _single(self, o: int, q: int) -> bool:
+        if not self._try(o, q):
+            return False
+        t, m, n = self.tables, self.m, self.tables.n
+        f = t.direct[q][m] - t.direct[q][o] + self._worst_position(o)
+        N = self._least([x.exp() for x in self.log_w[q]], [self._lead(x, o) + f for x in self.near])
+        of_query = t.rho[q][n - 1] * (t.score[q][q] - t.score[q][m]).exp() * (self._lead(q, o) + f)
+        return self.decide.positive(self._lead(m, o) + f + (n - 2) * t.rho_max[q] * N + of_query.min(ZERO))
+
+
+def wrong_inputs(t: Tables, q: int, m: int, outputs: list[int], window: int, decide: Decisions) -> int:
+    """The inputs of a class in choices of cells with a sum that is not positive for some output."""
+    n, first = t.n, m - window  # the first token that is a cell of its own
+    cells: list[int | None] = ([None] if first > 0 else []) + list(range(first, m + 1))  # None: all tokens below
+    if len(outputs) * len(cells) ** (n - 1) > MAX_CHOICES:
+        return class_size(q, m, n)
+    size = {cell: first if cell is None else 1 for cell in cells}
+    log_w_far = largest(t.score[q][x] for x in range(first)) - t.score[q][m] if first else None
+
+    def bracket(x: int, o: int, p: int) -> arb:
+        of_token = t.value[x][m] - t.value[x][o]
+        return of_token + (t.direct[q][m] - t.direct[q][o]) + (t.position[p][m] - t.position[p][o])
+
+    def term(p: int, cell: int | None, o: int) -> arb:
+        if cell is not None:
+            return t.rho[q][p] * (t.score[q][cell] - t.score[q][m]).exp() * bracket(cell, o, p)
+        worst = least(t.value[x][m] - t.value_max[x] for x in range(first))
+        worst += (t.direct[q][m] - t.direct[q][o]) + (t.position[p][m] - t.position[p][o])
+        return (t.rho[q][p] * log_w_far.exp() * worst).min(ZERO)
+
+    terms = [{cell: [term(p, cell, o) for o in outputs] for cell in cells} for p in range(n - 1)]
+    of_query = [term(n - 1, q, o) for o in outputs]
+    wrong = 0
+    for choice in itertools.product(cells, repeat=n - 1):
+        if q == m or m in choice:
+            sums = (
+                of_query[i] + total(terms[p][cell][i] for p, cell in enumerate(choice)) for i in range(len(outputs))
+            )
+            if not all(decide.positive(x) for x in sums):
+                wrong += prod(size[cell] for cell in choice)
+    return wrong

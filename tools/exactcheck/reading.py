@@ -1,0 +1,247 @@
+"""Reading certificates and models, strictly, with nothing but the standard library."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import math
+import re
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn
+
+CERTIFICATE_BYTES, MODEL_BYTES, HEADER_BYTES, LONGEST = 2**24, 2**28, 2**20, 2**24
+KEYS = {
+    "format", "version", "task", "model_sha256", "strategy", "theorem", "claim", "certified", "total", "hints", "tool",
+}  # fmt: skip
+HINT_TYPES = {"uint8": "B", "uint16": "H", "int64": "q", "float64": "d"}
+ITEM_BYTES = {
+    **dict.fromkeys(("BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3"), 1),
+    **dict.fromkeys(("U16", "I16", "F16", "BF16"), 2),
+    **dict.fromkeys(("U32", "I32", "F32"), 4),
+    **dict.fromkeys(("U64", "I64", "F64"), 8),
+}
+WEIGHTS = {  # our name: the name in the file, the axes, whether the file has an axis for the one head
+    "W_E": ("embed.W_E", "vd", False),
+    "W_pos": ("pos_embed.W_pos", "nd", False),
+    "W_Q": ("blocks.0.attn.W_Q", "dh", True),
+    "W_K": ("blocks.0.attn.W_K", "dh", True),
+    "W_V": ("blocks.0.attn.W_V", "dh", True),
+    "W_O": ("blocks.0.attn.W_O", "hd", True),
+    "W_U": ("unembed.W_U", "dv", False),
+}
+BIASES = {*(f"blocks.0.attn.b_{letter}" for letter in "QKVO"), "unembed.b_U"}
+IGNORED = {"blocks.0.attn.mask", "blocks.0.attn.IGNORE"}
+
+Matrix = list[list[float]]
+
+
+class Malformed(Exception):
+    """An input is not what its format says."""
+
+
+class Hint(NamedTuple):
+    """A hint's type, shape and entries row by row."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    entries: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """The fields of a certificate."""
+
+    n_ctx: int
+    d_vocab: int
+    model_sha256: str
+    strategy: str
+    theorem: str
+    claim: str
+    certified: int
+    total: int
+    hints: dict[str, Hint]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The seven matrices by our names, as floats, and the model's hash."""
+
+    matrices: dict[str, Matrix]
+    sha256: str
+
+    @property
+    def v(self) -> int:
+        """Tokens."""
+        return len(self.matrices["W_E"])
+
+    @property
+    def n(self) -> int:
+        """Positions."""
+        return len(self.matrices["W_pos"])
+
+    @property
+    def d(self) -> int:
+        """The width of the residual stream."""
+        return len(self.matrices["W_Q"])
+
+    @property
+    def h(self) -> int:
+        """The width of the head."""
+        return len(self.matrices["W_O"])
+
+
+def expect(condition: bool, message: str) -> None:
+    """Malformed, with this message, unless the condition holds."""
+    if not condition:
+        raise Malformed(message)
+
+
+def read_bytes(path: Path, limit: int) -> bytes:
+    """A file of at most `limit` bytes."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(limit + 1)
+    except OSError as error:
+        raise Malformed(f"{path}: {error.strerror}") from error
+    expect(len(data) <= limit, f"{path}: longer than {limit} bytes")
+    return data
+
+
+def parse_json(data: bytes) -> Any:
+    """JSON in UTF-8, all names of an object different, all numbers integers."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        expect(len({name for name, _ in pairs}) == len(pairs), "JSON: a name appears twice in one object")
+        return dict(pairs)
+
+    def refuse(literal: str) -> NoReturn:
+        raise Malformed("JSON: a number that is not an integer")
+
+    try:
+        return json.loads(data.decode("utf-8"), object_pairs_hook=unique, parse_float=refuse, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise Malformed(f"JSON: {error!a}") from error
+
+
+def read_certificate(data: bytes) -> Certificate:
+    """The certificate that these bytes spell."""
+    expect(len(data) <= CERTIFICATE_BYTES, "the certificate is too long")
+    fields = parse_json(data)
+    expect(isinstance(fields, dict), "the certificate is no object")
+    expect(fields.get("format") == "compactproofs certificate", "format")
+    expect(type(fields.get("version")) is int and fields["version"] == 1, "version")
+    expect(set(fields) == KEYS, "the certificate's keys")
+    task = fields["task"]
+    expect(isinstance(task, dict) and set(task) == {"name", "n_ctx", "d_vocab"}, "task")
+    expect(task["name"] == "max", "task.name")
+    for name in ("n_ctx", "d_vocab"):
+        expect(type(task[name]) is int and 1 <= task[name] < 2**31, f"task.{name}")
+    for name in ("strategy", "theorem", "tool"):
+        value = fields[name]
+        expect(isinstance(value, str) and len(value) <= 1000 and value.isprintable(), name)
+    expect(fields["claim"] in ("at least", "at most"), "claim")
+    for name, pattern in (
+        ("model_sha256", "[0-9a-f]{64}"),
+        ("certified", "0|[1-9][0-9]{0,3999}"),
+        ("total", "0|[1-9][0-9]{0,3999}"),
+    ):
+        expect(isinstance(fields[name], str) and re.fullmatch(pattern, fields[name]) is not None, name)
+    certified, total = int(fields["certified"]), int(fields["total"])
+    expect(certified <= total, "certified is more than total")
+    expect(isinstance(fields["hints"], dict), "hints")
+    return Certificate(
+        task["n_ctx"],
+        task["d_vocab"],
+        fields["model_sha256"],
+        fields["strategy"],
+        fields["theorem"],
+        fields["claim"],
+        certified,
+        total,
+        {name: _hint(name, value) for name, value in fields["hints"].items()},
+    )
+
+
+def _hint(name: str, value: Any) -> Hint:
+    expect(1 <= len(name) <= 60 and all(" " <= letter <= "~" for letter in name), f"hints: the name {name!a}")
+    where = f"hints.{name}"
+    expect(isinstance(value, dict) and set(value) == {"dtype", "shape", "data"}, where)
+    dtype, shape, text = value["dtype"], value["shape"], value["data"]
+    expect(isinstance(dtype, str) and dtype in HINT_TYPES, f"{where}.dtype")
+    expect(isinstance(shape, list) and len(shape) <= 8, f"{where}.shape")
+    expect(all(type(size) is int and 0 <= size <= LONGEST for size in shape), f"{where}.shape")
+    expect(isinstance(text, str) and text.isascii(), f"{where}.data")
+    try:
+        data = base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise Malformed(f"{where}.data") from error
+    expect(base64.b64encode(data).decode() == text, f"{where}.data: not the one spelling of these bytes")
+    layout = struct.Struct(f"<{HINT_TYPES[dtype]}")
+    expect(len(data) == math.prod(shape) * layout.size, f"{where}.data: the number of bytes")
+    return Hint(dtype, tuple(shape), tuple(entry for (entry,) in layout.iter_unpack(data)))
+
+
+def read_weights(data: bytes) -> Weights:
+    """The model in a safetensors file."""
+    tensors = _tensors(data)
+    for name in BIASES & set(tensors):
+        expect(all(entry == 0.0 for entry in tensors.pop(name)[1]), f"{name} is not zero")
+    known = {disk for disk, _, _ in WEIGHTS.values()}
+    expect(set(tensors) == known, f"the model has the tensors {sorted(tensors)!a}, not {sorted(known)}")
+    sizes: dict[str, int] = {}
+    matrices: dict[str, Matrix] = {}
+    digest = hashlib.sha256()
+    for name, (disk, axes, has_head) in WEIGHTS.items():
+        shape, entries = tensors[disk]
+        if has_head:
+            expect(len(shape) == 3 and shape[0] == 1, f"{disk}: one head")
+            shape = shape[1:]
+        expect(len(shape) == 2 and min(shape) >= 1, f"{disk}: the shape")
+        for axis, size in zip(axes, shape, strict=True):
+            expect(sizes.setdefault(axis, size) == size, f"{disk}: the size {axis}")
+        expect(all(map(math.isfinite, entries)), f"{disk}: not finite")
+        rows, columns = shape
+        flat = [entry + 0.0 for entry in entries]  # -0.0 becomes 0.0
+        matrices[name] = [flat[i * columns : (i + 1) * columns] for i in range(rows)]
+        digest.update(f"{name} {rows} {columns}\n".encode("ascii") + struct.pack(f"<{len(flat)}d", *flat))
+    expect(sizes["v"] >= 2, "a single token")
+    return Weights(matrices, digest.hexdigest())
+
+
+def _tensors(data: bytes) -> dict[str, tuple[tuple[int, ...], tuple[float, ...]]]:
+    """Shapes and entries of the tensors, without those that are ignored."""
+    expect(8 <= len(data) <= MODEL_BYTES, "the model's size")
+    length = int.from_bytes(data[:8], "little")
+    expect(length <= min(HEADER_BYTES, len(data) - 8), "the model's header is too long")
+    expect(data[8:9] == b"{", "the model's header is no object")
+    header = parse_json(data[8 : 8 + length])
+    expect(isinstance(header, dict), "the model's header is no object")
+    body = data[8 + length :]
+    notes = header.pop("__metadata__", {})
+    expect(isinstance(notes, dict) and all(isinstance(note, str) for note in notes.values()), "__metadata__")
+    found = {}
+    ranges = []
+    for name, entry in header.items():
+        expect(isinstance(entry, dict) and set(entry) == {"dtype", "shape", "data_offsets"}, f"{name!a} in the header")
+        dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
+        expect(isinstance(dtype, str) and dtype in ITEM_BYTES, f"{name!a}: the type")
+        for numbers in (shape, offsets):
+            expect(isinstance(numbers, list) and all(type(x) is int and x >= 0 for x in numbers), f"{name!a}: numbers")
+        expect(len(offsets) == 2 and offsets[1] - offsets[0] == math.prod(shape) * ITEM_BYTES[dtype], f"{name!a}: size")
+        ranges.append(tuple(offsets))
+        if name not in IGNORED:
+            expect(dtype in ("F32", "F64"), f"{name!a}: the type")
+            expect(offsets[1] <= len(body), f"{name!a}: beyond the end")
+            layout = "f" if dtype == "F32" else "d"
+            entries = struct.unpack(f"<{math.prod(shape)}{layout}", body[offsets[0] : offsets[1]])
+            found[name] = (tuple(shape), entries)
+    end = 0
+    for start, stop in sorted(ranges):
+        expect(start == end, "the tensors overlap or leave a gap")
+        end = stop
+    expect(end == len(body), "the tensors do not fill the file")
+    return found
