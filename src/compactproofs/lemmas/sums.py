@@ -47,8 +47,10 @@ Cost: about 2 P (distinct steps) (cells of the window), booked as floating-point
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import product
 from math import ceil, floor
 from typing import NamedTuple
 
@@ -95,9 +97,15 @@ class Axis:
 
 
 class _Steps(NamedTuple):
-    """The bins of one axis: k of shape (P, T), c, and over 0 ... P positions done, what least and most are."""
+    """The bins of one axis.
 
-    k: IntArray
+    For each position, the steps k, clipped, as `moves` beyond the `shortest` of them, up to `spans`; `first` is c; and
+    over 0 ... P positions done, what `least` and `most` are, of the steps as they were before clipping.
+    """
+
+    moves: list[list[int]]
+    shortest: list[int]
+    spans: list[int]
     first: int
     least: list[int]
     most: list[int]
@@ -113,7 +121,7 @@ def count_at_most_zero(work: Workspace, axes: list[Axis], required: BoolArray, o
     positions, tokens = axes[0].entries.shape
     steps = [_bins(axis, over) for axis in axes]
     work.meter.charge(int_ops=3 * len(axes) * positions * tokens)
-    met = (required * 2 ** np.arange(len(required))[:, None]).sum(axis=0, dtype=np.int64)
+    met = (required * 2 ** np.arange(len(required))[:, None]).sum(axis=0, dtype=np.int64).tolist()
     # The leading axis says which sets have been met, as bits.  On each other axis index 0 is DONE, and index 1 is the
     # number `lowest`.
     states: Floats = np.zeros((2 ** len(required),) + (2,) * len(axes))
@@ -127,9 +135,11 @@ def count_at_most_zero(work: Workspace, axes: list[Axis], required: BoolArray, o
                 states, j + 1, lowest[j], axis.low, axis.high, step.least[position], step.most[position], over
             )
         if position < positions:
-            states, cost = _add_position(states, axes, [step.k[position] for step in steps], lowest, met)
+            lowest = [first + step.shortest[position] for first, step in zip(lowest, steps, strict=True)]
+            moves = Counter(zip(met, *(step.moves[position] for step in steps), strict=True))
+            states = _add_position(states, moves, [step.spans[position] for step in steps])
             passed += tokens + len(states) + 8
-            work.meter.charge(flops=cost)
+            work.meter.charge(flops=2 * states.size * len(moves))
     value = float(states[(-1,) + (0,) * len(axes)])
     return _rounded(value, passed, over)
 
@@ -147,8 +157,12 @@ def _bins(axis: Axis, over: bool) -> _Steps:
     shifted, first = axis.entries - offsets[:, None], axis.start + int(offsets.sum())
     k = shifted // axis.width if over else -(-shifted // axis.width)
     smallest, largest = k.min(axis=1).tolist(), k.max(axis=1).tolist()
+    clipped = np.clip(k, axis.low - axis.high - 1, axis.high - axis.low + 1)
+    shortest = clipped.min(axis=1)
     return _Steps(
-        k,
+        (clipped - shortest[:, None]).tolist(),
+        shortest.tolist(),
+        (clipped.max(axis=1) - shortest).tolist(),
         first // axis.width if over else -(-first // axis.width),
         [sum(smallest[done:]) for done in range(len(smallest) + 1)],
         [sum(largest[done:]) for done in range(len(largest) + 1)],
@@ -167,7 +181,7 @@ def _settle(
     states: Floats, axis: int, lowest: int, low: int, high: int, least: int, most: int, over: bool
 ) -> tuple[Floats, int]:
     """Settle the numbers of one axis, of which the first is `lowest`; returns the states and their first number."""
-    states = np.moveaxis(states, axis, 0)
+    states = states.swapaxes(0, axis)
     cells = states[1:]
 
     def below(number: int) -> int:
@@ -183,7 +197,6 @@ def _settle(
         dropped = below(max(low, 1 - least))
         done = min(below(bottom), dropped)
         kept = max(min(below(top + 1), dropped), done)
-        settled[0] += cells[:done].sum(axis=0)
         # Above the window: high, where the window is not empty.
         where = top - first + 1 if bottom <= top else 0
         if kept < dropped:
@@ -193,45 +206,35 @@ def _settle(
         kept = below(top + 1)
         done = min(below(1 - most), kept)
         start = max(min(below(bottom), kept), done)
-        settled[0] += cells[:done].sum(axis=0)
         if done < start and bottom <= top:
             settled[bottom - first + 1] += cells[done:start].sum(axis=0)
+    if done:
+        settled[0] += cells[:done].sum(axis=0)
     if start < kept:
         at = lowest + start - first + 1
         settled[at : at + kept - start] += cells[start:kept]
-    return np.moveaxis(settled, 0, axis), first
+    return settled.swapaxes(0, axis), first
 
 
-def _add_position(
-    states: Floats, axes: list[Axis], steps: list[IntArray], lowest: list[int], met: IntArray
-) -> tuple[Floats, int]:
-    """The states after one more position, not settled yet, with their first numbers put into `lowest`; and the cost."""
-    clipped = [
-        np.clip(k, axis.low - axis.high - 1, axis.high - axis.low + 1) for axis, k in zip(axes, steps, strict=True)
-    ]
-    smallest = [int(k.min()) for k in clipped]
-    shifts = np.stack([k - k0 for k, k0 in zip(clipped, smallest, strict=True)], axis=1)
-    spans = shifts.max(axis=0)
+def _add_position(states: Floats, moves: Counter[tuple[int, ...]], spans: list[int]) -> Floats:
+    """The states after one more position, not settled yet; their first numbers are moved by the shortest steps.
+
+    `moves`: how many tokens meet these sets, and move so far along each axis.
+    """
     lengths = states.shape[1:]
-    result = np.zeros((len(states), *(np.array(lengths) + spans)))
-    cost = 0
-    patterns = list(np.ndindex(*(2,) * len(axes)))[1:]  # where a number is, and not DONE
-    everywhere = (slice(None),) + (_DONE,) * len(axes)
-    for bits in np.unique(met).tolist():
+    result = np.zeros((len(states), *(length + span for length, span in zip(lengths, spans, strict=True))))
+    patterns = list(product((False, True), repeat=len(lengths)))  # on which axes there is a number, and not DONE
+    for bits in {move[0] for move in moves}:
         source = _merged(states, bits)
         target = result[_with(len(states), bits)]
-        chosen = met == bits
-        target[everywhere] += float(chosen.sum()) * source[everywhere]
         blocks = [source[(..., *(_NUMBERS if d else _DONE for d in pattern))] for pattern in patterns]
-        different, often = _distinct(shifts[chosen], spans)
-        for shift, times in zip(different.tolist(), often, strict=True):
-            numbers = [slice(1 + s, n + s) for s, n in zip(shift, lengths, strict=True)]
-            for pattern, block in zip(patterns, blocks, strict=True):
-                to = (..., *(of if d else _DONE for d, of in zip(pattern, numbers, strict=True)))
-                target[to] += block if times == 1 else float(times) * block
-        cost += 2 * source.size * len(often)
-    lowest[:] = [first + k0 for first, k0 in zip(lowest, smallest, strict=True)]
-    return result, cost
+        for (met, *shifts), times in moves.items():
+            if met == bits:
+                numbers = [slice(1 + s, n + s) for s, n in zip(shifts, lengths, strict=True)]
+                for pattern, block in zip(patterns, blocks, strict=True):
+                    to = (..., *(of if d else _DONE for d, of in zip(pattern, numbers, strict=True)))
+                    target[to] += block if times == 1 else float(times) * block
+    return result
 
 
 def _with(count: int, bits: int) -> slice:
@@ -249,12 +252,3 @@ def _merged(states: Floats, bits: int) -> Floats:
     if bits == 0:
         return states
     return np.stack([states[[i for i in range(len(states)) if i | bits == index]].sum(axis=0) for index in indices])
-
-
-def _distinct(shifts: IntArray, spans: IntArray) -> tuple[IntArray, list[int]]:
-    """The different rows, and how often each is there."""
-    key = shifts[:, 0]
-    for j in range(1, shifts.shape[1]):
-        key = key * (spans[j] + 1) + shifts[:, j]
-    _, where, times = np.unique(key, return_index=True, return_counts=True)
-    return shifts[where], times.tolist()
