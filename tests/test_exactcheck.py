@@ -27,7 +27,9 @@ from compactproofs.task import task_of, total_inputs
 from compactproofs.workspace import Workspace
 from soundness.hints import KINDS, hints_of, kinds_of
 from soundness.models import NAMES, Case, cases, weights_of
+from soundness.planting import Planted
 from soundness.truth import exact_correct
+from test_planted_errors import ERRORS, FOR_THE_ATTACK, SUBCUBIC_ERRORS, Error
 
 TOOLS = Path(__file__).parent.parent / "tools"
 sys.path.insert(0, str(TOOLS))
@@ -143,6 +145,32 @@ def test_at_length(strategy: Strategy, folder: Path) -> None:
     shortfall(strategy, part(strategy, ORDINARY + HARD, 10 * PAIRS, searched=False), folder)
 
 
+# --- the comparison can fail ---
+
+PLANTED = [error for error in ERRORS + SUBCUBIC_ERRORS if error not in FOR_THE_ATTACK]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [error if i % 3 == 0 else pytest.param(error, marks=pytest.mark.slow) for i, error in enumerate(PLANTED)],
+    ids=lambda error: error.name,
+)
+def test_planted_errors_are_found(error: Error, folder: Path) -> None:
+    """A copy of the package with an error on purpose finds more than the second checker on some small model."""
+    planted, strategy = Planted(*error.changes), KNOWN[error.strategy]
+    for case in small_cases((*ORDINARY, "ties")):
+        for kind in list(kinds_of(strategy, case.model))[:3]:
+            hints = planted.hints(error.strategy, case.model, kind, np.random.default_rng(0))
+            found = planted.bound(error.strategy, case.model, hints=hints)
+            certificate = reading.read_certificate(certificate_of(strategy, case.model, hints, 0).to_bytes())
+            exact = checking.derive(error.strategy, weights_read(case, folder), certificate.hints)
+            if found > exact.certified:
+                return
+    pytest.fail("the error was not found")
+
+
+# --- a trained model ---
+
 TRAINED = (
     "cubic",
     "sub-cubic/max_diff_exact/mean_query+diff/exact_EQKE+max_diff_exact",
@@ -213,8 +241,10 @@ def test_exit_codes(tmp_path: Path) -> None:
 
 
 def test_it_shares_nothing_with_the_package() -> None:
-    """It imports the standard library, python-flint and itself only."""
-    for file in sorted((TOOLS / "exactcheck").glob("*.py")):
+    """It imports the standard library, python-flint and itself only; `compare.py` is no part of it."""
+    files = set((TOOLS / "exactcheck").glob("*.py")) - {TOOLS / "exactcheck" / "compare.py"}
+    assert len(files) > 5
+    for file in sorted(files):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             if isinstance(node, ast.ImportFrom):
