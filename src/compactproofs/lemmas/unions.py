@@ -66,7 +66,7 @@ class Failing:
         heads, rest = self._heads(outputs, size)
         best = min(size, coarse, self._joint(outputs, _FINE))
         sizes = [self._single(heads[0], _FINE, True)]
-        if best - sizes[0] <= self.worth:
+        if best - sizes[0] <= 3 * self.worth:
             return best
         sizes += [self._single(o, _COARSE, True) for o in heads[1:]]
         sizes = [
@@ -91,19 +91,19 @@ class Failing:
         above = [self._single(o, _FINE, True) for o in heads[:4]]
         a = int(np.argmax([float(x) for x in sizes]))
         best = sizes[a]
-        if len(heads) == 1 or min(size, self._joint(outputs, _FINE)) - best <= self.worth:
+        if len(heads) == 1 or min(size, self._joint(outputs, _FINE)) - best <= 3 * self.worth:
             return best
         # The second is the one that adds most, and the third likewise.
         rough = {b: self._rough(heads, b, [a], above[b]) for b in range(len(sizes)) if b != a}
         b = max(rough, key=lambda i: rough[i])
-        if rough[b] <= self.worth:
+        if rough[b] <= 3 * self.worth:
             return best
         second = self._fine(heads[b], heads[a], rough[b], False)
         best = max(best, sizes[a] + second)
         rough = {c: self._rough(heads, c, [a, b], above[c]) for c in rough if c != b}
         if rough:
             c = max(rough, key=lambda i: rough[i])
-            if rough[c] > self.worth:
+            if rough[c] > 3 * self.worth:
                 parts = [self._fine(heads[c], heads[i], rough[c], False) for i in (a, b)]
                 best = max(best, sizes[a] + second + sum(parts) - above[c])
         return best

@@ -33,7 +33,7 @@ from compactproofs.strategies.base import Hints, Strategy
 from compactproofs.task import total_inputs
 from compactproofs.workspace import Workspace
 
-WORTH = 2e-9  # of all inputs: what a part must be able to gain to be counted more exactly
+WORTH = 5e-9  # of all inputs, at 64 tokens: what there must be to gain for a part to be counted more exactly
 MAX_INPUTS = 2**900  # so that counts fit into floats
 MAX_VOCABULARY = 512
 CLAIM_BITS = 16
@@ -58,7 +58,8 @@ def _to_spare(work: Workspace, wrong: int) -> int:
 
 def _wrong(work: Workspace, count: Callable[[Failing], int], unknown: Callable[[int, int, int], int]) -> int:
     """The counts of all parts of all classes, and what stands for a class that has no integers."""
-    worth = int(WORTH * total_inputs(work.model))
+    # The more classes there are, the less time there is for each.
+    worth = int(WORTH * (work.model.d_vocab / 64) ** 2 * total_inputs(work.model))
     wrong = 0
     for found in class_margins(work):
         if isinstance(found, ClassMargins):
