@@ -38,19 +38,19 @@ from exactcheck import checking, reading  # noqa: E402
 
 KNOWN = {key: strategy for key, strategy in STRATEGIES.items() if checking.is_known(key)}
 #: Models whose numbers are farther than rounding errors from where a bound changes, and the other ones.
-ORDINARY = ("working", "positions", "moderate", "rough", "contrary", "biased", "float32")
+ORDINARY = ("working", "positions", "moderate", "rough", "wide", "contrary", "biased", "float32")
 HARD = ("random", "razors", "ties", "extreme", "overflow")
-PAIRS = 600  # pairs of a model and hints in the default run, shared among the strategies
+PAIRS = 500  # pairs of a model and hints in the default run, shared among the strategies
 
 
 @cache
 def small_cases(families: tuple[str, ...]) -> tuple[Case, ...]:
-    """The models with at most 6 tokens and 4 positions."""
+    """The models with at most 12 tokens, 4 positions and 750 inputs."""
     return tuple(
         case
         for family in families
         for case in cases(family)
-        if case.model.d_vocab <= 6 and case.model.n_ctx <= 4 and total_inputs(case.model) <= 700
+        if case.model.d_vocab <= 12 and case.model.n_ctx <= 4 and total_inputs(case.model) <= 750
     )
 
 

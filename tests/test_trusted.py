@@ -74,6 +74,16 @@ def test_trusted_imports() -> None:
     assert all(file.is_file() for file in modules.values())
 
 
+def test_the_page_lists_the_trusted_modules() -> None:
+    """`docs/trust.md` has one row for each of them, in this order."""
+    page = (Path(__file__).parent.parent / "docs" / "trust.md").read_text(encoding="utf-8")
+    rows = page.partition("| module | lines |")[2].partition("\n\n")[0].splitlines()[2:]
+    listed = [f"{PACKAGE}.{row.split('`')[1]}" for row in rows]
+
+    assert listed == list(trusted_modules(ROOT))
+    assert f"\n{len(listed)} modules" in page
+
+
 @pytest.fixture
 def planted(tmp_path: Path) -> Path:
     """A small package of the same layout with nothing wrong in it."""
