@@ -5,15 +5,19 @@ from __future__ import annotations
 import difflib
 
 from compactproofs.strategies.base import Hints, HintSpec, Strategy
+from compactproofs.strategies.branch_and_bound import BRANCH_AND_BOUND
 from compactproofs.strategies.brute_force import BRUTE_FORCE
 from compactproofs.strategies.cubic import CUBIC
 from compactproofs.strategies.failing_sets import FAILING_SETS
+from compactproofs.strategies.histogram import HISTOGRAM
 from compactproofs.strategies.subcubic import SUBCUBIC
 from compactproofs.strategies.trivial import TRIVIAL
 
 __all__ = ["STRATEGIES", "HintSpec", "Hints", "Strategy", "UnknownStrategy", "get_strategy"]
 
-STRATEGIES: dict[str, Strategy] = {s.id: s for s in (TRIVIAL, BRUTE_FORCE, CUBIC, *SUBCUBIC, *FAILING_SETS)}
+LARGE_K = (BRANCH_AND_BOUND, HISTOGRAM)
+
+STRATEGIES: dict[str, Strategy] = {s.id: s for s in (TRIVIAL, BRUTE_FORCE, CUBIC, *SUBCUBIC, *FAILING_SETS, *LARGE_K)}
 
 
 class UnknownStrategy(ValueError):
