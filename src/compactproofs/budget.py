@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from compactproofs.lemmas.failing_inputs import Suspects, class_size
+from compactproofs.model import Model
 from compactproofs.prover import Infeasible, Proof, Prover, feasible_strategies
 from compactproofs.search import HintArrays
 from compactproofs.strategies import get_strategy
 from compactproofs.strategies.failing_sets import GIVEN_UP, KINDS, HintedPlan, Kind, suspects_by_query
+from compactproofs.task import total_inputs
 
 
 def prove_within(prover: Prover, budget: int, done: Callable[[str], None] = lambda strategy_id: None) -> Proof:
@@ -25,9 +27,7 @@ def prove_within(prover: Prover, budget: int, done: Callable[[str], None] = lamb
     best: Proof | None = None
     for strategy_id in feasible_strategies(prover.model):
         strategy = get_strategy(strategy_id)
-        # Brute force takes at least one operation for each input and output.
-        too_dear = strategy_id == "brute-force" and strategy.unexplained_dimension(prover.model) > budget
-        if strategy.claim == "at least" and not too_dear:
+        if strategy.claim == "at least" and _least_cost(strategy_id, prover.model) <= budget:
             for proof in _proofs(prover, strategy_id, budget):
                 if proof.cost.flops <= budget and (best is None or _merit(proof) > _merit(best)):
                     best = proof
@@ -35,6 +35,13 @@ def prove_within(prover: Prover, budget: int, done: Callable[[str], None] = lamb
     if best is None:
         raise Infeasible(f"every strategy needs more than {budget} operations")
     return best
+
+
+def _least_cost(strategy_id: str, model: Model) -> int:
+    """What the strategies that are far from cheap cost at the least, so that they are not tried in vain."""
+    v = model.d_vocab
+    known = {"brute-force": total_inputs(model) * v, "branch-and-bound": v**4, "histogram": v**4}
+    return known.get(strategy_id, 0)
 
 
 def _merit(proof: Proof) -> tuple[int, int]:

@@ -135,8 +135,8 @@ def test_unions_are_bracketed(worth: int) -> None:
     for _ in range(150):
         margins = random_class(rng)
         certainly, possibly, size = wrong_inputs(margins)
-        below = sum(Failing(work, part, worth).at_least() for part in margins.parts())
-        above = sum(Failing(work, part, worth).at_most() for part in margins.parts())
+        below = sum(Failing(work, part, worth).at_least() for part in margins.parts(some_work()))
+        above = sum(Failing(work, part, worth).at_most() for part in margins.parts(some_work()))
 
         assert size == margins.size
         assert below <= certainly
@@ -152,7 +152,7 @@ def test_parts_are_a_partition() -> None:
         weight = np.where(rng.random(odd.shape) < 0.3, odd, margins.weight)
         margins = ClassMargins(margins.low, margins.high, margins.low_last, margins.high_last, margins.required, weight)
 
-        assert margins.size == sum(part.size for part in margins.parts())
+        assert margins.size == sum(part.size for part in margins.parts(some_work()))
 
 
 @pytest.mark.parametrize("limit", [10**6, 3, 0])

@@ -26,7 +26,7 @@ c_o > 0 and k that may be anything.  So sum L > 0 proves S_o > 0, and sum H <= 0
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise, product
 
 import numpy as np
@@ -72,28 +72,36 @@ class ClassMargins:
             size += (-1) ** sum(missed) * left**positions
         return size
 
-    def parts(self) -> list[ClassMargins]:
+    def parts(self, work: Workspace) -> list[ClassMargins]:
         """The same inputs, split by the weight of their heaviest token; the maximum is taken to weigh nothing.
 
-        Sums of one part are of one order of magnitude, so that one grid suits them.
+        Sums of one part are of one order of magnitude, so that one grid suits them; integers are found anew for each.
         """
         if len(self.required) > 1:
             return [self]
         weight = self.weight.copy()
         weight[-1] = 0.0
         edges = [0.0, *(float(e) for e in _EDGES if (weight > e).any()), np.inf]
+        if len(edges) == 2:
+            return [self]
         parts = []
         for below, above in pairwise(edges):
             kept = ~(weight > above)
             required = self.required[:, kept]
             if below > 0.0:
                 required = np.concatenate([required, (weight > below)[None, kept]])
-            parts.append(
-                ClassMargins(
-                    self.low[:, kept], self.high[:, kept], self.low_last, self.high_last, required, weight[kept]
-                )
+            part = replace(
+                self, low=self.low[:, kept], high=self.high[:, kept], required=required, weight=weight[kept], terms=None
             )
+            parts.append(part if self.terms is None else part._with_terms(work, self.terms, np.flatnonzero(kept)))
         return parts
+
+    def _with_terms(self, work: Workspace, terms: Array, tokens: IntArray) -> ClassMargins:
+        """With integers for these tokens and the query only, which are finer if heavier tokens are missing."""
+        low, high = _grid(work, terms[:, np.append(tokens, self.query)], len(tokens) - 1)
+        return replace(
+            self, low=low[:-1, :-1], high=high[:-1, :-1], low_last=low[-1, -1], high_last=high[-1, -1], terms=None
+        )
 
 
 def class_size(positions: int, query: int, m: int) -> int:
@@ -153,7 +161,7 @@ def _integers(
     """The class with those of the outputs whose least sum of integers is not positive; None if there is none."""
     terms = _terms(work, query, m, outputs, tokens, positions)
     try:
-        low, high = _grid(work, terms)
+        low, high = _grid(work, terms, m)
     except OverflowError:
         return query, m
     least = low[:-1].min(axis=1)
@@ -190,15 +198,15 @@ def _terms(work: Workspace, query: int, m: int, outputs: IntArray, tokens: Array
     return weights[:, :, None] * (of_token + of_position[:, None, :])
 
 
-def _grid(work: Workspace, terms: Array) -> tuple[IntArray, IntArray]:
-    """L and H; OverflowError where a term is not known well enough.
+def _grid(work: Workspace, terms: Array, m: int) -> tuple[IntArray, IntArray]:
+    """L and H, where the maximum is at index m; OverflowError where a term is not known well enough.
 
     Terms are scaled so that the maximum's are 2^36, which makes outputs comparable, or less where that would take
     others beyond 2^49.
     """
     middle = midpoint(terms)
     with np.errstate(all="ignore"):
-        at_maximum = 1.0 / middle[:, -1].mean(axis=0)
+        at_maximum = 1.0 / middle[:, m].mean(axis=0)
         at_most = 2.0 ** (49 - _UNIT_BITS) / np.abs(middle).max(axis=(0, 1))
         scale = np.where(at_maximum > 0.0, np.minimum(at_maximum, at_most), at_most)
     work.meter.charge(flops=2 * terms.size)

@@ -135,6 +135,8 @@ class Failing:
             more = max(4, len(heads))
             heads, ranked = heads + ranked[:more], ranked[more:]
             counts = {o: self._single(o, _COARSE, True) for o in heads}
+            # Where the coarse grid says that nearly all fail, it may only be too coarse.
+            counts |= {o: self._single(o, _FINE, True) for o in heads if counts[o] > size // 2}
             rest = self._joint(ranked, _COARSE) if ranked else 0
             largest = max(counts.values())
             if rest <= max(5 * self.worth, 0.005 * largest) or size - largest <= self.worth:

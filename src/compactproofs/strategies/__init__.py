@@ -5,17 +5,17 @@ from __future__ import annotations
 import difflib
 
 from compactproofs.strategies.base import Hints, HintSpec, Strategy
-from compactproofs.strategies.branch_and_bound import BRANCH_AND_BOUND
+from compactproofs.strategies.branch_and_bound import BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER
 from compactproofs.strategies.brute_force import BRUTE_FORCE
 from compactproofs.strategies.cubic import CUBIC
 from compactproofs.strategies.failing_sets import FAILING_SETS
-from compactproofs.strategies.histogram import HISTOGRAM
+from compactproofs.strategies.histogram import HISTOGRAM, HISTOGRAM_UPPER
 from compactproofs.strategies.subcubic import SUBCUBIC
 from compactproofs.strategies.trivial import TRIVIAL
 
 __all__ = ["STRATEGIES", "HintSpec", "Hints", "Strategy", "UnknownStrategy", "get_strategy"]
 
-LARGE_K = (BRANCH_AND_BOUND, HISTOGRAM)
+LARGE_K = (BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER, HISTOGRAM, HISTOGRAM_UPPER)
 
 STRATEGIES: dict[str, Strategy] = {s.id: s for s in (TRIVIAL, BRUTE_FORCE, CUBIC, *SUBCUBIC, *FAILING_SETS, *LARGE_K)}
 

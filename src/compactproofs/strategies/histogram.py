@@ -63,7 +63,7 @@ def _wrong(work: Workspace, count: Callable[[Failing], int], unknown: Callable[[
     wrong = 0
     for found in class_margins(work):
         if isinstance(found, ClassMargins):
-            wrong += sum(count(Failing(work, part, worth)) for part in found.parts())
+            wrong += sum(count(Failing(work, part, worth)) for part in found.parts(work))
         else:
             wrong += unknown(work.model.n_ctx - 1, *found)
     return wrong
