@@ -212,6 +212,24 @@ STRATEGY_ERRORS: dict[str, tuple[str, tuple[Change, ...]]] = {
         "histogram",
         (("lemmas.suspects", "(0 if query == m else 1, m + 1)", "(0, m + 1)"),),
     ),
+    "heavy tokens may be missing from their part": (
+        "histogram",
+        (("lemmas.suspects", "required = np.concatenate([required, (weight > below)[None, kept]])", "pass"),),
+    ),
+    "a heavy token where it is lightest, everywhere": (
+        "histogram",
+        (
+            (
+                "lemmas.suspects",
+                "smallest + above[members].min(axis=0) <= 0",
+                "smallest + above[members].max(axis=0) <= 0",
+            ),
+        ),
+    ),
+    "the query of a part is its maximum": (
+        "histogram",
+        (("lemmas.suspects", "np.append(tokens, self.query)", "np.append(tokens, tokens[-1])"),),
+    ),
     "the joint count takes the best output": (
         "histogram",
         (

@@ -119,6 +119,8 @@ def count_at_most_zero(work: Workspace, axes: list[Axis], required: BoolArray, o
     if len(required) > 2:
         raise ValueError("at most two sets of tokens can be required")
     positions, tokens = axes[0].entries.shape
+    if any(axis.start + int(axis.entries.min(axis=1).sum()) > 0 for axis in axes):
+        return 0
     steps = [_bins(axis, over) for axis in axes]
     work.meter.charge(int_ops=3 * len(axes) * positions * tokens)
     met = (required * 2 ** np.arange(len(required))[:, None]).sum(axis=0, dtype=np.int64).tolist()

@@ -77,7 +77,7 @@ class ClassMargins:
 
         Sums of one part are of one order of magnitude, so that one grid suits them; integers are found anew for each.
         """
-        if len(self.required) > 1:
+        if len(self.required) > 1 or len(self.low) == 0:
             return [self]
         weight = self.weight.copy()
         weight[-1] = 0.0
@@ -90,18 +90,33 @@ class ClassMargins:
             required = self.required[:, kept]
             if below > 0.0:
                 required = np.concatenate([required, (weight > below)[None, kept]])
-            part = replace(
-                self, low=self.low[:, kept], high=self.high[:, kept], required=required, weight=weight[kept], terms=None
-            )
-            parts.append(part if self.terms is None else part._with_terms(work, self.terms, np.flatnonzero(kept)))
+            part = replace(self, low=self.low[:, kept], high=self.high[:, kept], required=required, weight=weight[kept])
+            parts.append(part._finer(work, np.flatnonzero(kept))._doubtful(work))
         return parts
 
-    def _with_terms(self, work: Workspace, terms: Array, tokens: IntArray) -> ClassMargins:
-        """With integers for these tokens and the query only, which are finer if heavier tokens are missing."""
-        low, high = _grid(work, terms[:, np.append(tokens, self.query)], len(tokens) - 1)
-        return replace(
-            self, low=low[:-1, :-1], high=high[:-1, :-1], low_last=low[-1, -1], high_last=high[-1, -1], terms=None
-        )
+    def _finer(self, work: Workspace, tokens: IntArray) -> ClassMargins:
+        """With integers for these tokens and the query alone, where the terms are at hand."""
+        if self.terms is None:
+            return self
+        try:
+            low, high = _grid(work, self.terms[:, np.append(tokens, self.query)], len(tokens) - 1)
+        except OverflowError:
+            return replace(self, terms=None)
+        low, high, low_last, high_last = low[:-1, :-1], high[:-1, :-1], low[-1, -1], high[-1, -1]
+        return replace(self, low=low, high=high, low_last=low_last, high_last=high_last, terms=None)
+
+    def _doubtful(self, work: Workspace) -> ClassMargins:
+        """With those outputs only whose least sum of integers, with a token of each set somewhere, is not positive."""
+        least = self.low.min(axis=1)
+        smallest = least.sum(axis=0) + self.low_last
+        above = (self.low - least[:, None]).min(axis=0)
+        left = smallest <= 0
+        for members in self.required:
+            if members.any():
+                left &= smallest + above[members].min(axis=0) <= 0
+        work.meter.charge(int_ops=2 * self.low.size)
+        low, high, low_last, high_last = (x[..., left] for x in (self.low, self.high, self.low_last, self.high_last))
+        return replace(self, low=low, high=high, low_last=low_last, high_last=high_last)
 
 
 def class_size(positions: int, query: int, m: int) -> int:

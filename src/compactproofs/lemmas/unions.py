@@ -57,6 +57,8 @@ class Failing:
     def at_most(self) -> int:
         """An upper bound on their number."""
         size = self.margins.size
+        if self.margins.low.shape[2] == 0:
+            return 0
         if size <= self.worth:
             return size
         outputs = list(range(self.margins.low.shape[2]))
@@ -79,7 +81,7 @@ class Failing:
     def at_least(self) -> int:
         """A lower bound on their number."""
         size = self.margins.size
-        if size <= self.worth:
+        if size <= self.worth or self.margins.low.shape[2] == 0:
             return 0
         if self._all_fail():
             return size
