@@ -38,7 +38,7 @@ from compactproofs.lemmas.suspects import ClassMargins
 from compactproofs.workspace import Workspace
 
 _COARSE, _FINE = 256, 4096  # cells for one output
-_SMALL, _MEDIUM, _LARGE, _LARGEST = 64, 160, 320, 576  # cells along each axis for two
+_SMALL, _MEDIUM, _LARGE, _LARGEST = 64, 192, 320, 640  # cells along each axis for two
 _BELOW, _ABOVE = 3.0, 3.0  # how far windows reach
 
 

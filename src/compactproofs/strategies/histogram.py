@@ -33,7 +33,7 @@ from compactproofs.strategies.base import Hints, Strategy
 from compactproofs.task import total_inputs
 from compactproofs.workspace import Workspace
 
-WORTH = 5e-9  # of all inputs, at 64 tokens: what there must be to gain for a part to be counted more exactly
+WORTH = 3e-9  # of all inputs, at 64 tokens: what there must be to gain for a part to be counted more exactly
 MAX_INPUTS = 2**900  # so that counts fit into floats
 MAX_VOCABULARY = 512
 CLAIM_BITS = 16
