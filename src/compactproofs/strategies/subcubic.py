@@ -48,7 +48,8 @@ Counting.  A class contributes C(n - 1, c) (m - g + 1)^c inputs, and 1 for c = 0
 Source: section 4.3 of arXiv 2406.11779.  Different from it, and why: the chord bound replaces an average attention
 whose correction is not an upper bound; the query is its own known token, and the gap limits only the others; the
 direct path and the other tokens are bounded for each m; m - g + 1 tokens are counted instead of m - g.  Tokens and
-queries that pull towards m are counted as 0 instead of as help: this replaces two ends of the attention by one.
+queries that pull towards m are counted as 0 instead of as help: this replaces two ends of the attention by one.  The
+inputs (m, ..., m) are a class like any other instead of being done as in the cubic strategy.
 """
 
 from __future__ import annotations
