@@ -34,7 +34,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compactproofs.files import write_atomically
-from compactproofs.untrusted import read_limited, shown, strict_json
+from compactproofs.untrusted import MAX_DIGITS, read_limited, shown, strict_json
 
 FORMAT = "compactproofs certificate"
 VERSION = 1
@@ -47,7 +47,7 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "int64": np.dtype("<i8"),
     "float64": np.dtype("<f8"),
 }
-_NATURAL = re.compile(r"0|[1-9][0-9]{0,3999}", re.ASCII)
+_NATURAL = re.compile(rf"0|[1-9][0-9]{{0,{MAX_DIGITS - 1}}}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _KEYS = (
     "format", "version", "task", "model_sha256", "strategy", "theorem", "claim", "certified", "total", "hints", "tool",
@@ -85,10 +85,8 @@ class Certificate:
 
         Raises ValueError if it does not fit the format, which has numbers of 4000 digits and files of 16 MiB at most.
         """
-        if max(self.certified, self.total) >= 10**4000:
-            raise ValueError(
-                "a certificate cannot hold numbers of more than 4000 digits: the model has too many inputs"
-            )
+        if max(self.certified, self.total) >= 10**MAX_DIGITS:
+            raise ValueError(f"a certificate cannot hold numbers of more than {MAX_DIGITS} digits")
         fields = {
             "format": FORMAT,
             "version": VERSION,
@@ -143,7 +141,7 @@ class Certificate:
         )
         if certificate.certified > certificate.total:
             raise MalformedCertificate(
-                f"certified: {certificate.certified} is more than the total of {certificate.total} inputs"
+                f"certified: {shown(certificate.certified)} is more than the total of {shown(certificate.total)} inputs"
             )
         return certificate
 

@@ -13,6 +13,7 @@ from compactproofs.certificate import Certificate, MalformedCertificate
 from compactproofs.model import Model
 from compactproofs.strategies import Strategy, UnknownStrategy, get_strategy
 from compactproofs.task import task_of, total_inputs
+from compactproofs.untrusted import shown
 from compactproofs.workspace import Workspace
 
 
@@ -62,7 +63,8 @@ def verify(certificate: Certificate, model: Model, work: Workspace | None = None
         return Verdict(False, f"task: the certificate says {dict(certificate.task)}, the model has {task_of(model)}")
     if certificate.total != total_inputs(model):
         return Verdict(
-            False, f"total: the certificate says {certificate.total}, there are {total_inputs(model)} inputs"
+            False,
+            f"total: the certificate says {shown(certificate.total)}, there are {shown(total_inputs(model))} inputs",
         )
     if certificate.theorem != strategy.theorem:
         return Verdict(

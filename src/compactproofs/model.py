@@ -23,7 +23,7 @@ from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save
 
 from compactproofs.files import write_atomically
-from compactproofs.untrusted import read_limited, shown, strict_json
+from compactproofs.untrusted import MAX_DIGITS, read_limited, shown, strict_json
 
 FloatArray = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
@@ -59,7 +59,7 @@ class Model:
     """Weights as float64 arrays, each holding exactly the number in the file.
 
     Shapes: W_E (v, d), W_pos (n, d), W_Q, W_K, W_V (d, h), W_O (h, d), W_U (d, v).  Arrays are copied and frozen.
-    Raises InvalidModel for wrong shapes or types, for NaN and for infinity.
+    Raises InvalidModel for wrong shapes or types, for NaN and infinity, and for 10^4000 inputs and more.
     """
 
     W_E: FloatArray
@@ -90,6 +90,12 @@ class Model:
             object.__setattr__(self, name, copy)
         if self.d_vocab < 2:
             raise InvalidModel("d_vocab is 1: with a single token there is no wrong answer to rule out")
+        # 2^(4 MAX_DIGITS) > 10^MAX_DIGITS, so no larger power is ever computed.
+        if self.n_ctx > 4 * MAX_DIGITS or self.d_vocab**self.n_ctx >= 10**MAX_DIGITS:
+            raise InvalidModel(
+                f"W_pos is for n_ctx = {self.n_ctx} tokens, and there are {self.d_vocab}^{self.n_ctx} inputs; "
+                f"fewer than 10^{MAX_DIGITS} are supported"
+            )
 
     @property
     def d_vocab(self) -> int:

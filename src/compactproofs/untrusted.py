@@ -6,6 +6,9 @@ import json
 from pathlib import Path
 from typing import Any, NoReturn
 
+MAX_NESTED = 2**16  # lists and objects in one JSON text; a small text full of them would take much memory
+MAX_DIGITS = 4000  # of an integer
+
 
 def read_limited(path: Path, limit: int) -> bytes:
     """The bytes of a file, of which at most `limit` are ever read.
@@ -27,16 +30,20 @@ def shown(value: Any, limit: int = 60) -> str:
 
 
 def strict_json(data: bytes) -> Any:
-    """Parse UTF-8 JSON; refuses duplicate keys, NaN and infinities, numbers that are not integers, and deep nesting.
+    """Parse UTF-8 JSON; refuses duplicate keys, all numbers but integers of at most MAX_DIGITS digits, deep nesting,
+    and more than MAX_NESTED brackets that open something.
 
     Raises ValueError with what is wrong.
     """
+    if data.count(b"[") + data.count(b"{") > MAX_NESTED:
+        raise ValueError(f"more than {MAX_NESTED} opening brackets, the most that are read as JSON")
     try:
         return json.loads(
             data.decode("utf-8"),
             object_pairs_hook=_unique,
             parse_constant=_refuse,
             parse_float=_refuse,
+            parse_int=_integer,
         )
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 text (byte {error.start})") from error
@@ -53,6 +60,15 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
             raise ValueError(f"the key {shown(name)} appears twice")
         result[name] = value
     return result
+
+
+def _integer(literal: str) -> int:
+    digits = len(literal.removeprefix("-"))
+    if digits > MAX_DIGITS:
+        raise ValueError(
+            f"the number {shown(literal, 40)} has {digits} digits, more than the {MAX_DIGITS} that are read"
+        )
+    return int(literal)
 
 
 def _refuse(literal: str) -> NoReturn:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 CERTIFICATE_BYTES, MODEL_BYTES, HEADER_BYTES, LONGEST = 2**24, 2**28, 2**20, 2**24
+BRACKETS, DIGITS = 2**16, 4000
 KEYS = {
     "format", "version", "task", "model_sha256", "strategy", "theorem", "claim", "certified", "total", "hints", "tool",
 }  # fmt: skip
@@ -121,8 +122,14 @@ def parse_json(data: bytes) -> Any:
     def refuse(literal: str) -> NoReturn:
         raise Malformed("JSON: a number that is not an integer")
 
+    def integer(literal: str) -> int:
+        expect(len(literal.strip("-")) <= DIGITS, "JSON: a number of too many digits")
+        return int(literal)
+
+    expect(data.count(b"[") + data.count(b"{") <= BRACKETS, "JSON: too many brackets")
+    readers = {"object_pairs_hook": unique, "parse_float": refuse, "parse_constant": refuse, "parse_int": integer}
     try:
-        return json.loads(data.decode("utf-8"), object_pairs_hook=unique, parse_float=refuse, parse_constant=refuse)
+        return json.loads(data.decode("utf-8"), **readers)
     except (ValueError, RecursionError) as error:
         raise Malformed(f"JSON: {error!a}") from error
 
@@ -209,6 +216,7 @@ def read_weights(data: bytes) -> Weights:
         matrices[name] = [flat[i * columns : (i + 1) * columns] for i in range(rows)]
         digest.update(f"{name} {rows} {columns}\n".encode("ascii") + struct.pack(f"<{len(flat)}d", *flat))
     expect(sizes["v"] >= 2, "a single token")
+    expect(sizes["n"] <= 4 * DIGITS and sizes["v"] ** sizes["n"] < 10**DIGITS, "10^4000 inputs or more")
     return Weights(matrices, digest.hexdigest())
 
 
