@@ -1,0 +1,70 @@
+"""A short run of `tests/fuzz` without a fuzzer: what was found before, and random changes of the seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from compactproofs.certificate import Certificate
+from compactproofs.checker import Verdict
+from fuzz import targets
+from fuzz.seeds import seeds
+from fuzz.targets import CORPUS, TARGETS, Violation
+
+ROUNDS = {"certificate": 4000, "model": 2000, "verify": 300}
+
+
+def changed(rng: np.random.Generator, data: bytes, others: list[bytes]) -> bytes:
+    """The data after one to four random changes, of the kinds that fuzzers make."""
+    for _ in range(rng.integers(1, 5)):
+        start, stop = sorted(rng.integers(0, len(data) + 1, 2).tolist())
+        stop = min(stop, start + int(rng.choice([1, 4, 16, 64, 2**20])))
+        other = others[rng.integers(len(others))]
+        piece = (
+            rng.bytes(stop - start),
+            b"",
+            data[start:stop] * 2,
+            bytes(byte ^ 1 << int(rng.integers(8)) for byte in data[start:stop]),
+            other[start:stop],
+            [b"0", b"9", b'"', b"null", b"-1", b"1e9", b"[", b"{}", b"\xff" * 8, bytes(8)][rng.integers(10)],
+        )[rng.integers(6)]
+        data = data[:start] + piece + data[stop:]
+    return data
+
+
+def replayed(target: str) -> Iterator[bytes]:
+    """The seeds, and changes of them that are the same in every run."""
+    known = seeds(target)
+    yield from known
+    rng = np.random.default_rng(0)
+    for _ in range(ROUNDS[target]):
+        yield changed(rng, known[rng.integers(len(known))], known)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_replay(target: str) -> None:
+    """No seed and no change of one makes the package do what it must not do."""
+    for data in replayed(target):
+        TARGETS[target](data)
+
+
+def test_violations_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The targets can fail: a reader that accepts less or more, and a checker that believes everything."""
+    good = (CORPUS / "accept" / "ladder--cubic--proved.cert.json").read_bytes()
+    high = (CORPUS / "reject" / "ladder--certified--cubic-all-or-nothing.cert.json").read_bytes()
+    for data in (good, high):
+        targets.certificate(data)
+    with monkeypatch.context() as patch:
+        patch.setattr(targets, "check", lambda claim, model: Verdict(True, "trust me", claim.certified))
+        with pytest.raises(Violation, match="N of cubic"):
+            targets.certificate(high)
+    with monkeypatch.context() as patch:
+        patch.setattr(Certificate, "from_bytes", lambda data: Certificate({}, "", "", "", 1, 1))
+        with pytest.raises(Violation, match="refused by the second reader"):
+            targets.certificate(b"{}")
+    with monkeypatch.context() as patch:
+        patch.setattr(targets, "exact_correct", lambda model: 0)
+        with pytest.raises(Violation, match="N of "):
+            list(map(targets.verify, seeds("verify")))
