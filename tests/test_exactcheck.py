@@ -37,6 +37,8 @@ sys.path.insert(0, str(TOOLS))
 from exactcheck import checking, reading  # noqa: E402
 
 KNOWN = {key: strategy for key, strategy in STRATEGIES.items() if checking.is_known(key)}
+#: All strategies but those of which the statement leaves N open.
+EXACT = {key: strategy for key, strategy in KNOWN.items() if not key.startswith("histogram")}
 #: Models whose numbers are farther than rounding errors from where a bound changes, and the other ones.
 ORDINARY = ("working", "positions", "moderate", "rough", "wide", "contrary", "biased", "float32")
 HARD = ("random", "razors", "ties", "extreme", "overflow")
@@ -79,7 +81,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def certificate_of(strategy: Strategy, model: Model, hints: dict[str, Any], certified: int) -> Certificate:
     """A certificate that claims this number."""
     total = total_inputs(model)
-    return Certificate(task_of(model), model.sha256, strategy.id, strategy.theorem, certified, total, hints)
+    theorem, claim = strategy.theorem, strategy.claim
+    return Certificate(task_of(model), model.sha256, strategy.id, theorem, certified, total, hints, claim=claim)
 
 
 def both(strategy: Strategy, case: Case, kind: str, folder: Path) -> tuple[int, checking.Result]:
@@ -94,15 +97,18 @@ def both(strategy: Strategy, case: Case, kind: str, folder: Path) -> tuple[int, 
 
 
 def shortfall(strategy: Strategy, pairs: list[tuple[Case, str]], folder: Path) -> int:
-    """How many inputs verification loses on these models and hints, having asserted that it never finds more."""
+    """How many inputs verification loses on these models and hints, having asserted that it never proves more."""
     lost = 0
     for case, kind in pairs:
         if strategy.limit(case.model) is not None:
             continue
         found, exact = both(strategy, case, kind, folder)
         where = f"{strategy.id} on '{case.name}' with hints '{kind}': {found}, exactly {exact}"
-        assert found <= exact.certified <= exact_correct(case.model), where
-        lost += exact.certified - found
+        if strategy.claim == "at least":
+            assert found <= exact.certified <= exact_correct(case.model), where
+        else:
+            assert found >= exact.certified >= exact_correct(case.model), where
+        lost += abs(exact.certified - found)
     return lost
 
 
@@ -118,7 +124,7 @@ def part(strategy: Strategy, families: tuple[str, ...], number: int, searched: b
     return everything[list(KNOWN).index(strategy.id) % stride :: stride]
 
 
-@pytest.mark.parametrize("strategy", KNOWN.values(), ids=KNOWN)
+@pytest.mark.parametrize("strategy", EXACT.values(), ids=EXACT)
 def test_equal_with_good_hints(strategy: Strategy, folder: Path) -> None:
     """On models away from the limits of rounding, both find the same number to the last input."""
     assert shortfall(strategy, part(strategy, ORDINARY, PAIRS, searched=True), folder) == 0
@@ -130,9 +136,12 @@ def test_never_more(strategy: Strategy, folder: Path) -> None:
     shortfall(strategy, part(strategy, ORDINARY + HARD, PAIRS, searched=False), folder)
 
 
-@pytest.mark.parametrize("strategy_id", ["trivial", "brute-force", "cubic", "failing-sets"])
+MORE = [key for key in EXACT if not key.startswith("sub-cubic")]
+
+
+@pytest.mark.parametrize("strategy_id", MORE)
 def test_equal_on_more_small_models(strategy_id: str, folder: Path) -> None:
-    """Strategies that are alone in their family get more models."""
+    """Outside the largest family each strategy gets more models."""
     strategy = KNOWN[strategy_id]
     assert shortfall(strategy, part(strategy, ORDINARY, 40 * len(KNOWN), searched=True), folder) == 0
 
@@ -141,7 +150,8 @@ def test_equal_on_more_small_models(strategy_id: str, folder: Path) -> None:
 @pytest.mark.parametrize("strategy", KNOWN.values(), ids=KNOWN)
 def test_at_length(strategy: Strategy, folder: Path) -> None:
     """Many more of both."""
-    assert shortfall(strategy, part(strategy, ORDINARY, 5 * PAIRS, searched=True), folder) == 0
+    lost = shortfall(strategy, part(strategy, ORDINARY, 5 * PAIRS, searched=True), folder)
+    assert lost == 0 or strategy.id not in EXACT
     shortfall(strategy, part(strategy, ORDINARY + HARD, 10 * PAIRS, searched=False), folder)
 
 
@@ -396,7 +406,7 @@ def test_both_reject(path: str, value: Any, folder: Path) -> None:
     case, data = cases("working")[0], json.dumps(changed(path, value)).encode()
 
     assert not verify(Certificate.from_bytes(data), case.model).accepted
-    assert not checking.verdict(reading.read_certificate(data), weights_read(case, folder))[0]
+    assert checking.verdict(reading.read_certificate(data), weights_read(case, folder))[0] == checking.REJECTED
 
 
 def model_bytes(tmp_path: Path, **changes: Any) -> bytes:

@@ -1,4 +1,4 @@
-"""Check one certificate: exit code 0 if it is accepted, 1 if it is rejected, 2 if an input is malformed."""
+"""Check one certificate: exit code 0 accepted, 1 rejected, 2 an input is malformed, 3 undecided."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""brute-force: the number of inputs that the model answers correctly, by a forward pass for each."""
+"""brute-force: which inputs the model answers correctly, by a forward pass for each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from exactcheck.reading import Hint, Weights
 
 
 def certified(weights: Weights, hints: dict[str, Hint], decide: Decisions) -> int:
-    """The number of inputs whose label has the strictly largest logit; written from the model's definition alone."""
+    """The number of inputs whose label has the strictly largest logit."""
+    right, possible = right_inputs(weights)
+    decide.undecided += possible - right
+    return right
+
+
+def right_inputs(weights: Weights) -> tuple[int, int]:
+    """The number of inputs that are certainly right, and of those that may be; from the model's definition alone."""
     v, n = weights.v, weights.n
     W = {name: balls(matrix) for name, matrix in weights.matrices.items()}
     # at[p][t]: the residual stream at position p with token t
@@ -20,7 +27,7 @@ def certified(weights: Weights, hints: dict[str, Hint], decide: Decisions) -> in
     scores = [product(at[-1], W["W_Q"], transposed(product(at[p], W["W_K"]))) for p in range(n)]
     writes = [product(at[p], W["W_V"], W["W_O"], W["W_U"]) for p in range(n)]
     direct = product(at[-1], W["W_U"])
-    count = 0
+    right = possible = 0
     for x in itertools.product(range(v), repeat=n):
         q, m = x[-1], max(x)
         to = [scores[p][q][x[p]] / root for p in range(n)]
@@ -31,5 +38,7 @@ def certified(weights: Weights, hints: dict[str, Hint], decide: Decisions) -> in
         def logit(o: int, x: tuple[int, ...] = x, q: int = q, a: list[arb] = a, norm: arb = norm) -> arb:
             return direct[q][o] + total(a[p] * writes[p][x[p]][o] for p in range(n)) / norm
 
-        count += all(decide.positive(logit(m) - logit(o)) for o in range(v) if o != m)
-    return count
+        leads = [logit(m) - logit(o) for o in range(v) if o != m]
+        right += all(lead > 0 for lead in leads)
+        possible += not any(lead <= 0 for lead in leads)
+    return right, possible

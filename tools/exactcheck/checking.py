@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from flint import ctx
 
-from exactcheck import brute_force, cubic, failing_sets, subcubic
+from exactcheck import brute_force, cubic, failing_sets, subcubic, whole_classes
 from exactcheck.balls import Decisions
 from exactcheck.reading import (
     CERTIFICATE_BYTES,
@@ -30,11 +30,22 @@ THEOREMS = {
     "cubic": "compactproofs.strategies.cubic",
     "sub-cubic": "compactproofs.strategies.subcubic",
     "failing-sets": "compactproofs.strategies.failing_sets",
+    "branch-and-bound": "compactproofs.strategies.branch_and_bound",
+    "branch-and-bound-upper": "compactproofs.strategies.branch_and_bound",
+    "histogram": "compactproofs.strategies.histogram",
+    "histogram-upper": "compactproofs.strategies.histogram",
 }
+COUNTED = {key for key in THEOREMS if key.startswith(("branch-and-bound", "histogram"))}  # by means of our own
+FEW_INPUTS = 2**12
+ACCEPTED, REJECTED, UNDECIDED = "accepted", "REJECTED", "UNDECIDED"
+EXIT_CODES = {ACCEPTED: 0, REJECTED: 1, UNDECIDED: 3}
 
 
 class Result(NamedTuple):
-    """N, and how many comparisons stayed undecided at the precision that was used last."""
+    """N, and how much stayed undecided at the precision that was used last.
+
+    Comparisons, or, for strategies where the checker counts right inputs by its own means, inputs.
+    """
 
     certified: int
     undecided: int
@@ -43,14 +54,23 @@ class Result(NamedTuple):
 
 def is_known(strategy: str) -> bool:
     """Whether this checker can check certificates of this strategy."""
-    return subcubic.is_known(strategy) or (strategy in THEOREMS and strategy != "sub-cubic")
+    return (
+        subcubic.is_known(strategy)
+        or strategy in failing_sets.MORE_HINTS
+        or (strategy in THEOREMS and strategy != "sub-cubic")
+    )
+
+
+def claim_of(strategy: str) -> str:
+    """Which kind of claim the strategy proves."""
+    return "at most" if strategy.endswith("-upper") else "at least"
 
 
 def hint_forms(strategy: str, weights: Weights) -> dict[str, tuple[str, tuple[int | None, ...]]]:
     """The types and shapes of a strategy's hints, None for any length."""
     if subcubic.is_known(strategy):
         return dict(subcubic.hint_forms(strategy, weights))
-    return failing_sets.hint_forms(weights) if strategy == "failing-sets" else {}
+    return failing_sets.hint_forms(strategy, weights) if strategy in failing_sets.MORE_HINTS else {}
 
 
 def check_hints(strategy: str, weights: Weights, hints: dict[str, Hint]) -> None:
@@ -71,24 +91,34 @@ def derive(strategy: str, weights: Weights, hints: dict[str, Hint]) -> Result:
         return Result(0, 0, 0)
     before = ctx.prec
     result = Result(0, 0, 0)
+    many_inputs = weights.v**weights.n > FEW_INPUTS
     try:
         for bits in PRECISIONS:
             ctx.prec = bits
             decide = Decisions()
-            if subcubic.is_known(strategy):
-                found = subcubic.certified(strategy, weights, hints, decide)
-            elif strategy == "cubic":
-                found = cubic.certified(weights, hints, decide)
-            elif strategy == "brute-force":
-                found = brute_force.certified(weights, hints, decide)
+            if strategy in COUNTED:
+                count = whole_classes.right_inputs if many_inputs else brute_force.right_inputs
+                right, possible = count(weights)
+                result = Result(right if claim_of(strategy) == "at least" else possible, possible - right, bits)
+                if many_inputs:
+                    break  # what limits that count is not the precision
             else:
-                found = failing_sets.certified(weights, hints, decide)
-            result = Result(found, decide.undecided, bits)
-            if not decide.undecided:
+                result = Result(_certified(strategy, weights, hints, decide), decide.undecided, bits)
+            if not result.undecided:
                 break
     finally:
         ctx.prec = before
     return result
+
+
+def _certified(strategy: str, weights: Weights, hints: dict[str, Hint], decide: Decisions) -> int:
+    if subcubic.is_known(strategy):
+        return subcubic.certified(strategy, weights, hints, decide)
+    if strategy == "cubic":
+        return cubic.certified(weights, hints, decide)
+    if strategy == "brute-force":
+        return brute_force.certified(weights, hints, decide)
+    return failing_sets.certified(weights, hints, decide)
 
 
 def limit(strategy: str, weights: Weights) -> str | None:
@@ -96,12 +126,16 @@ def limit(strategy: str, weights: Weights) -> str | None:
     v, n = weights.v, weights.n
     if strategy == "brute-force" and v**n > 2**31:
         return "more than 2^31 inputs"
-    if strategy == "failing-sets" and (n < 2 or v > 2**12 or v ** (n - 1) > 2**24):
+    if strategy in failing_sets.MORE_HINTS and (n < 2 or v > 2**12 or v ** (n - 1) > 2**24):
         return "failing-sets needs n_ctx >= 2, d_vocab <= 2^12 and d_vocab^(n_ctx - 1) <= 2^24"
+    if strategy.startswith("branch-and-bound") and (v > 2**9 or v**n > 2**42):
+        return "branch-and-bound needs d_vocab <= 2^9 and at most 2^42 inputs"
+    if strategy.startswith("histogram") and (v > 2**9 or n > 2**10 or v**n > 2**900):
+        return "histogram needs d_vocab <= 2^9, n_ctx <= 2^10 and at most 2^900 inputs"
     return None
 
 
-def verdict(certificate: Certificate, weights: Weights) -> tuple[bool, str]:
+def verdict(certificate: Certificate, weights: Weights) -> tuple[str, str]:
     """Whether the certificate is accepted, and why; raises Malformed."""
     strategy = certificate.strategy
     expect(is_known(strategy), f"strategy: {strategy!a} is not one that this checker knows")
@@ -110,17 +144,22 @@ def verdict(certificate: Certificate, weights: Weights) -> tuple[bool, str]:
         ("task", (certificate.n_ctx, certificate.d_vocab), (weights.n, weights.v)),
         ("total", certificate.total, weights.v**weights.n),
         ("theorem", certificate.theorem, THEOREMS[strategy.partition("/")[0]]),
-        ("claim", certificate.claim, "at least"),
+        ("claim", certificate.claim, claim_of(strategy)),
     ):
         if claimed != actual:
-            return False, f"{name}: the certificate says {claimed!a}, expected {actual!a}"
+            return REJECTED, f"{name}: the certificate says {claimed!a}, expected {actual!a}"
     check_hints(strategy, weights, certificate.hints)
     reason = limit(strategy, weights)
     if reason is not None:
-        return False, reason
-    result = derive(strategy, weights, certificate.hints)
-    found = f"{result.certified} of {certificate.total}, {result.undecided} comparisons undecided at {result.bits} bits"
-    return certificate.certified <= result.certified, f"claimed {certificate.certified}, found {found}"
+        return REJECTED, reason
+    claimed, (found, undecided, bits) = certificate.certified, derive(strategy, weights, certificate.hints)
+    kind = "inputs" if strategy in COUNTED else "comparisons"
+    text = f"claimed {claimed}, found {found} of {certificate.total}, {undecided} {kind} undecided at {bits} bits"
+    lacking = claimed - found if certificate.claim == "at least" else found - claimed
+    if lacking <= 0:
+        return ACCEPTED, text
+    # A count of right inputs that leaves some open says nothing against a claim that may be true.
+    return (UNDECIDED if strategy in COUNTED and lacking <= undecided else REJECTED), text
 
 
 def main(arguments: list[str]) -> int:
@@ -130,9 +169,9 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         certificate = read_certificate(read_bytes(Path(arguments[0]), CERTIFICATE_BYTES))
-        accepted, reason = verdict(certificate, read_weights(read_bytes(Path(arguments[1]), MODEL_BYTES)))
+        outcome, reason = verdict(certificate, read_weights(read_bytes(Path(arguments[1]), MODEL_BYTES)))
     except Malformed as error:
         print(f"malformed: {error}", file=sys.stderr)
         return 2
-    print(f"{'accepted' if accepted else 'REJECTED'}: {reason}")
-    return 0 if accepted else 1
+    print(f"{outcome}: {reason}")
+    return EXIT_CODES[outcome]

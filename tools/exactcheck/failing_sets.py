@@ -1,4 +1,7 @@
-"""failing-sets: tests that rule out wrong outputs, then the inputs of what is left, one choice of cells at a time."""
+"""failing-sets and its variants: tests that rule out wrong outputs, then what is left, one choice of cells at a time.
+
+The variants differ in how well they know the scores and the direct path.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from math import prod
 
 from flint import arb
 
-from exactcheck.balls import ZERO, Decisions, largest, least, mean_row, negated, shifted, total
+from exactcheck.balls import ZERO, Decisions, largest, least, mean_row, shifted, total
+from exactcheck.bounds import Bounds, centred, exact, low_rank_direct, low_rank_scores, scores_by_norms
 from exactcheck.paths import Paths
 from exactcheck.reading import Hint, Weights
 
@@ -15,17 +19,48 @@ NEAR = 4
 GIVEN_UP = 2**16 - 1
 MAX_CHOICES = 2**24
 LEVEL = 2**12
+WITH_ENTRIES = 14 * LEVEL  # plus the query
 FIRST, SECOND, OF_MAXIMUM = 15 * LEVEL + 2, 15 * LEVEL + 1, 15 * LEVEL
 
 
-def hint_forms(weights: Weights) -> dict[str, tuple[str, tuple[int | None, ...]]]:
+QK, EU, SCORE, SQUARE = "key_directions", "output_directions", "score_directions", "square"
+MORE_HINTS: dict[str, tuple[str, ...]] = {
+    "failing-sets": (),
+    "failing-sets/low-rank-QK": (QK,),
+    "failing-sets/low-rank-EU": (EU,),
+    "failing-sets/low-rank-QK+EU": (QK, EU),
+    "failing-sets/quadratic-QK": (SCORE, SQUARE),
+    "failing-sets/strict-QK": (SCORE,),
+    "failing-sets/strict-QK+EU": (SCORE, EU),
+}
+
+
+def hint_forms(strategy: str, weights: Weights) -> dict[str, tuple[str, tuple[int | None, ...]]]:
     """The types and shapes of the hints, None for any length."""
-    return {"skip": ("uint16", (None, 3)), "window": ("uint16", (weights.v, weights.v))}
+    forms: dict[str, tuple[str, tuple[int | None, ...]]] = {
+        "skip": ("uint16", (None, 3)),
+        "window": ("uint16", (weights.v, weights.v)),
+    }
+    for name in MORE_HINTS[strategy]:
+        forms[name] = ("float64", (1,) if name == SQUARE else (2, weights.d, None))
+    return forms
+
+
+def tables_of(weights: Weights, hints: dict[str, Hint], decide: Decisions) -> Tables:
+    """The tables of the variant that has these hints."""
+    paths = Paths(weights)
+    if QK in hints:
+        scores = low_rank_scores(paths, hints[QK])
+    elif SCORE in hints:
+        scores = scores_by_norms(paths, hints[SCORE], hints.get(SQUARE), decide)
+    else:
+        scores = exact(paths.EQKE)
+    return Tables(paths, scores, low_rank_direct(paths, hints[EU]) if EU in hints else exact(centred(paths.EU)))
 
 
 def certified(weights: Weights, hints: dict[str, Hint], decide: Decisions) -> int:
-    """N, as `docs/certificate-format.md` defines it for failing-sets."""
-    tables = Tables(Paths(weights))
+    """N, as `docs/certificate-format.md` defines it for failing-sets and the strategies that follow it."""
+    tables = tables_of(weights, hints, decide)
     v, n = tables.v, tables.n
     entries = hints["skip"].entries
     skipped = {entries[i : i + 3] for i in range(0, len(entries), 3)}
@@ -53,12 +88,12 @@ def class_size(q: int, m: int, n: int) -> int:
 class Tables:
     """The tables with their common parts moved into `value`, and extremes of them."""
 
-    def __init__(self, paths: Paths) -> None:
+    def __init__(self, paths: Paths, score: Bounds, direct: Bounds) -> None:
+        self.score, self.direct = score, direct
+        self.has_entries = score.entries is not None or direct.entries is not None
         self.v, self.n = v, n = paths.v, paths.n
         mean_direct, mean_position = mean_row(paths.EU), mean_row(paths.PVOU)
-        self.score = paths.EQKE
-        self.direct = shifted(paths.EU, negated(mean_direct))
-        self.position = shifted(paths.PVOU, negated(mean_position))
+        self.position = centred(paths.PVOU)
         self.value = shifted(shifted(paths.EVOU, mean_direct), mean_position)
         self.rho = []
         for row in paths.EQKP:
@@ -83,23 +118,27 @@ class Maximum:
         t, n, up_to_m = tables, tables.n, range(m + 1)
         self.near = list(range(max(0, m - NEAR), m))
         self.far = m - NEAR - 1  # the last far token; none if negative
-        self.lowest_own = least(t.direct[q][m] for q in up_to_m) + t.position_min[m]
-        self.rival = [largest(t.direct[q][o] for q in up_to_m) + t.position_max[o] for o in range(t.v)]
+        self.lowest_own = least(t.direct.low[q][m] for q in up_to_m) + t.position_min[m]
+        self.rival = [largest(t.direct.high[q][o] for q in up_to_m) + t.position_max[o] for o in range(t.v)]
         self.worst_f = self.lowest_own - largest(self.rival)
         if self.far >= 0:
             self.far_bracket = least(t.value[x][m] - t.value_max[x] for x in range(self.far + 1)) + self.worst_f
         if m:
-            self.log_w = {q: self._log_weights(q) for q in queries}
+            self.log_w = {q: self._log_weights(q, t.score) for q in queries}
             self.price = (n - 2) * largest(t.rho_max[q] for q in range(m)) + largest(t.rho[q][n - 1] for q in range(m))
         self.own_price = (n - 1) * t.rho_max[m] / t.rho[m][n - 1]
 
-    def _log_weights(self, q: int) -> list[arb]:
-        """log w of the near tokens, and the largest one of the far tokens if there are any."""
-        score = self.tables.score[q]
-        found = [score[x] - score[self.m] for x in self.near]
+    def _log_weights(self, q: int, score: Bounds) -> list[arb]:
+        """Upper bounds of log w of the near tokens, and of all far tokens if there are any (never by single entries)."""
+        low, high, high_far = score.low[q], score.high[q], self.tables.score.high[q]
+        found = [high[x] - low[self.m] for x in self.near]
         if self.far >= 0:
-            found.append(largest(score[x] for x in range(self.far + 1)) - score[self.m])
+            found.append(largest(high_far[x] for x in range(self.far + 1)) - low[self.m])
         return found
+
+    def _lead_of_query(self, q: int, o: int, direct: Bounds) -> arb:
+        """A lower bound of what the query alone adds to the lead over o."""
+        return direct.low[q][self.m] - direct.high[q][o]
 
     def _weights(self, queries: list[int]) -> list[arb]:
         """Upper bounds of w for all these queries: the near tokens, then the far ones."""
@@ -159,7 +198,7 @@ class Maximum:
         t, m = self.tables, self.m
         if not self._try(o, OF_MAXIMUM):
             return False
-        f = t.direct[m][m] - t.direct[m][o] + self._worst_position(o)
+        f = self._lead_of_query(m, o, t.direct) + self._worst_position(o)
         left = self._lead(m, o) + f
         if m:
             weights = [x.exp() for x in self.log_w[m]]
@@ -177,23 +216,27 @@ class Maximum:
             level -= 1
             present = {q >> level for q in queries}
             open_nodes = [child for i in failed for child in (2 * i, 2 * i + 1) if child in present]
-        return [q for q in open_nodes if not self._single(o, q)]
+        left = [q for q in open_nodes if not self._single(o, q, q, self.tables.score, self.tables.direct)]
+        if self.tables.has_entries:
+            score, direct = self.tables.score.best, self.tables.direct.best
+            left = [q for q in left if not self._single(o, q, WITH_ENTRIES + q, score, direct)]
+        return left
 
     def _range(self, o: int, level: int, node: int, queries: list[int]) -> bool:
         if not self._try(o, level * LEVEL + node):
             return False
         t, m = self.tables, self.m
-        f = least(t.direct[q][m] - t.direct[q][o] for q in queries) + self._worst_position(o)
+        f = least(self._lead_of_query(q, o, t.direct) for q in queries) + self._worst_position(o)
         N = self._least(self._weights(queries), [self._lead(x, o) + f for x in self.near])
         return self.decide.positive(self._lead(m, o) + f + self.price * N)
 
-    def _single(self, o: int, q: int) -> bool:
-        if not self._try(o, q):
+    def _single(self, o: int, q: int, code: int, score: Bounds, direct: Bounds) -> bool:
+        if not self._try(o, code):
             return False
         t, m, n = self.tables, self.m, self.tables.n
-        f = t.direct[q][m] - t.direct[q][o] + self._worst_position(o)
-        N = self._least([x.exp() for x in self.log_w[q]], [self._lead(x, o) + f for x in self.near])
-        of_query = t.rho[q][n - 1] * (t.score[q][q] - t.score[q][m]).exp() * (self._lead(q, o) + f)
+        f = self._lead_of_query(q, o, direct) + self._worst_position(o)
+        N = self._least([x.exp() for x in self._log_weights(q, score)], [self._lead(x, o) + f for x in self.near])
+        of_query = t.rho[q][n - 1] * (score.high[q][q] - score.low[q][m]).exp() * (self._lead(q, o) + f)
         return self.decide.positive(self._lead(m, o) + f + (n - 2) * t.rho_max[q] * N + of_query.min(ZERO))
 
 
@@ -204,18 +247,19 @@ def wrong_inputs(t: Tables, q: int, m: int, outputs: list[int], window: int, dec
     if len(outputs) * len(cells) ** (n - 1) > MAX_CHOICES:
         return class_size(q, m, n)
     size = {cell: first if cell is None else 1 for cell in cells}
-    log_w_far = largest(t.score[q][x] for x in range(first)) - t.score[q][m] if first else None
-
-    def bracket(x: int, o: int, p: int) -> arb:
-        of_token = t.value[x][m] - t.value[x][o]
-        return of_token + (t.direct[q][m] - t.direct[q][o]) + (t.position[p][m] - t.position[p][o])
+    score, direct = t.score.best, t.direct.best
+    low, high = score.low[q], score.high[q]
+    # Lower and upper bounds of w; w of m is 1, and all far tokens have one upper bound.
+    w = {x: (arb(1), arb(1)) if x == m else ((low[x] - high[m]).exp(), (high[x] - low[m]).exp()) for x in range(m + 1)}
+    w_far = (largest(t.score.high[q][x] for x in range(first)) - low[m]).exp() if first else None
 
     def term(p: int, cell: int | None, o: int) -> arb:
+        of_place = (direct.low[q][m] - direct.high[q][o]) + (t.position[p][m] - t.position[p][o])
         if cell is not None:
-            return t.rho[q][p] * (t.score[q][cell] - t.score[q][m]).exp() * bracket(cell, o, p)
-        worst = least(t.value[x][m] - t.value_max[x] for x in range(first))
-        worst += (t.direct[q][m] - t.direct[q][o]) + (t.position[p][m] - t.position[p][o])
-        return (t.rho[q][p] * log_w_far.exp() * worst).min(ZERO)
+            bracket = t.value[cell][m] - t.value[cell][o] + of_place
+            return least(t.rho[q][p] * x * bracket for x in w[cell])
+        worst = least(t.value[x][m] - t.value_max[x] for x in range(first)) + of_place
+        return (t.rho[q][p] * w_far * worst).min(ZERO)
 
     terms = [{cell: [term(p, cell, o) for o in outputs] for cell in cells} for p in range(n - 1)]
     of_query = [term(n - 1, q, o) for o in outputs]
