@@ -13,10 +13,12 @@ import pytest
 import compactproofs.strategies
 from compactproofs import certificate, checker
 from compactproofs import model as model_module
-from compactproofs.lemmas import direct_path, own_output, remainder
+from compactproofs.lemmas import direct_path, failing_inputs, own_output, remainder, safe_outputs
 from compactproofs.model import Model
-from compactproofs.strategies import STRATEGIES, Strategy
+from compactproofs.search import search_hints
+from compactproofs.strategies import STRATEGIES, Strategy, branch_and_bound, failing_sets, histogram
 from compactproofs.strategies.subcubic import CHOICES
+from compactproofs.workspace import Workspace
 from soundness.models import random_weights
 
 PAGE = (Path(__file__).parent.parent / "docs" / "certificate-format.md").read_text(encoding="utf-8")
@@ -151,6 +153,38 @@ def test_tensors() -> None:
     assert [code(row[0]) for row in table("matrix", "tensor")] == list(model_module._WEIGHTS)
     for name in (*model_module._BUFFERS, model_module._BIASES[0], model_module._BIASES[-1]):
         assert f"`{name}`" in PAGE
+
+
+def test_variants_of_failing_sets() -> None:
+    """Which tables they know exactly, and of which they use single entries."""
+    work = Workspace(model_of(5, 3, 4, 3), "value")
+    rows = table("strategy", "scores")
+    assert [code(row[0]) for row in rows] == list(failing_sets.KINDS)
+    for name, scores, direct, entries in rows:
+        kind = failing_sets.KINDS[code(name)]
+        tables = kind.tables_of(work, search_hints(kind.strategy, work))
+        assert (tables.score_high is tables.score_low) == (scores == "exact")
+        assert (tables.direct_high is tables.direct_low) == (direct == "exact")
+        found = [word for word, known in (("score", tables.scores), ("direct", tables.directs)) if known is not None]
+        assert ", ".join(found) == entries
+
+
+def test_sizes_and_codes_of_strategies() -> None:
+    """Numbers in the statements."""
+    page = " ".join(PAGE.split())
+    assert failing_inputs.MAX_CHOICES == 2**24
+    assert failing_sets.NEAR == 4
+    assert failing_sets.GIVEN_UP == 65535
+    assert safe_outputs.WITH_ENTRIES == 14 * 2**12
+    assert (safe_outputs.FIRST_TEST, safe_outputs.SECOND_TEST) == (15 * 2**12 + 2, 15 * 2**12 + 1)
+    assert safe_outputs.QUERY_IS_MAXIMUM == 15 * 2**12
+    assert (branch_and_bound.MAX_VOCABULARY, branch_and_bound.MAX_INPUTS) == (2**9, 2**42)
+    assert "rejected unless v ≤ 2⁹ and vⁿ ≤ 2⁴²" in page
+    assert (histogram.MAX_VOCABULARY, histogram.MAX_POSITIONS, histogram.MAX_INPUTS) == (2**9, 2**10, 2**900)
+    assert "unless v ≤ 2⁹, n ≤ 2¹⁰ and vⁿ ≤ 2⁹⁰⁰" in page
+    assert (branch_and_bound.MAX_BOXES, histogram.CLAIM_BITS) == (2**22, 16)
+    assert "by less than 2²² boxes" in page
+    assert "A claim leaves 2⁻¹⁶ of the wrong inputs" in page
 
 
 def test_modules_that_the_page_names_exist() -> None:

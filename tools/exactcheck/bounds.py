@@ -121,7 +121,7 @@ def _weighted_sizes(a: Table, weights: list[arb]) -> list[arb]:
 
 
 def _singular_value(R: Table, square: float, decide: Decisions) -> arb:
-    """The Frobenius norm; or the root of `square`, if that is less and certainly at least the largest singular value."""
+    """The Frobenius norm; or the root of `square`, if less and certainly at least the largest singular value."""
     frobenius = _norm([x for row in R for x in row])
     if not math.isfinite(square):
         return frobenius

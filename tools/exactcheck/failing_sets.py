@@ -129,7 +129,7 @@ class Maximum:
         self.own_price = (n - 1) * t.rho_max[m] / t.rho[m][n - 1]
 
     def _log_weights(self, q: int, score: Bounds) -> list[arb]:
-        """Upper bounds of log w of the near tokens, and of all far tokens if there are any (never by single entries)."""
+        """Upper bounds of log w of the near tokens, and if there are any of all far tokens (not by single entries)."""
         low, high, high_far = score.low[q], score.high[q], self.tables.score.high[q]
         found = [high[x] - low[self.m] for x in self.near]
         if self.far >= 0:

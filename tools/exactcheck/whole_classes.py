@@ -12,18 +12,20 @@ followed together.  Rounded down there are at least as many of them as wrong inp
 from __future__ import annotations
 
 from collections import Counter
+from itertools import groupby
+from operator import add
 from typing import NamedTuple
 
 from flint import arb, fmpz
 
-from exactcheck.balls import ZERO, largest
+from exactcheck.balls import largest
 from exactcheck.paths import Paths
 from exactcheck.reading import Weights
 
 FINE_BITS = 64  # integers are first rounded to a unit times 2 to minus this
 RANGE_BITS = 1000  # and the unit is at least the largest term times 2 to minus this
-COARSE_BITS = (None, 10, 7, 5, 4, 3, 2)  # then to these bits, the first that leaves few enough sums; None: not at all
-MAX_SUMS = 2**14
+COARSE_BITS = (None, 20, 14, 10, 7, 5, 3)  # then to these bits, the first that leaves few enough sums; None: not at all
+MAX_SUMS = 2**16
 
 Integers = list[list[list[int]]]  # over (position but the last, token, output)
 
@@ -125,7 +127,10 @@ def coarser(exact: Class, bits: int, up: bool) -> Class:
         middle = [sorted(column)[len(column) // 2] for column in zip(*of_token, strict=True)]
         terms.append(
             [
-                [b + width * (-((b - x) // width) if up else (x - b) // width) for x, b in zip(row, middle, strict=True)]
+                [
+                    b + width * (-((b - x) // width) if up else (x - b) // width)
+                    for x, b in zip(row, middle, strict=True)
+                ]
                 for row in of_token
             ]
         )
@@ -149,29 +154,30 @@ def count(inputs: Class) -> int:
             free = [x + y for x, y in zip(free, any_token, strict=True)]
             ends[p, True, largest_wanted], ends[p, False, largest_wanted] = free, forced
     wrong = 0
-    # How many beginnings lead to the same: whether the maximum was seen, and the sum of each output that may still win.
-    beginnings = Counter({(seen_at_start, tuple(last)): 1})
+    # How many beginnings lead to the same: whether the maximum was seen, the outputs that may still win, their sums.
+    beginnings = Counter({(seen_at_start, tuple(outputs), tuple(last)): 1})
+
+    def by_live(state: tuple[bool, tuple[int, ...], tuple[int, ...]]) -> tuple[int, ...]:
+        return state[1]
+
     for p in range(length + 1):
-        follow: Counter[tuple[bool, tuple[int | None, ...]]] = Counter()
-        for (seen, sums), number in beginnings.items():
+        follow: Counter[tuple[bool, tuple[int, ...], tuple[int, ...]]] = Counter()
+        for (seen, live, sums), number in beginnings.items():
             if not seen and p == length:
                 continue
             least, most = ends[p, seen, False], ends[p, seen, True]
-            left = tuple(None if x is None or x + y > 0 else x for x, y in zip(sums, least, strict=True))
-            if any(x is not None and x + y <= 0 for x, y in zip(left, most, strict=True)):
+            left = [i for i, o in enumerate(live) if sums[i] + least[o] <= 0]
+            if any(sums[i] + most[live[i]] <= 0 for i in left):
                 wrong += number * sequences(m, length - p, seen)
-            elif any(x is not None for x in left):
-                follow[seen, left] += number
+            elif left:
+                follow[seen, tuple(live[i] for i in left), tuple(sums[i] for i in left)] += number
         if len(follow) > MAX_SUMS:
             raise TooMany
         beginnings = Counter()
-        for (seen, sums), number in follow.items():
-            live = [o for o, x in enumerate(sums) if x is not None]
-            for (is_maximum, steps), times in Counter(
-                (t == m, tuple(row[o] for o in live)) for t, row in enumerate(terms[p])
-            ).items():
-                after: list[int | None] = [None] * len(sums)
-                for o, step in zip(live, steps, strict=True):
-                    after[o] = sums[o] + step
-                beginnings[seen or is_maximum, tuple(after)] += number * times
+        for live, group in groupby(sorted(follow, key=by_live), key=by_live):
+            steps = Counter((t == m, tuple(row[o] for o in live)) for t, row in enumerate(terms[p])).items()
+            for seen, _, sums in group:
+                number = follow[seen, live, sums]
+                for (is_maximum, step), times in steps:
+                    beginnings[seen or is_maximum, live, tuple(map(add, sums, step))] += number * times
     return wrong
