@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy.typing as npt
 
 from compactproofs.arrays import Cost
+from compactproofs.arrays.machine import require_ieee_arithmetic
 from compactproofs.certificate import Certificate, MalformedCertificate
 from compactproofs.model import Model
 from compactproofs.strategies import Strategy, UnknownStrategy, get_strategy
@@ -41,7 +42,8 @@ def verify(certificate: Certificate, model: Model, work: Workspace | None = None
 
     Recomputes N from the weights and the certificate's hints and accepts if it is at least the claimed number (for
     claims "at most": at most).
-    Raises MalformedCertificate if the strategy is unknown or the hints are not of the declared types and shapes.
+    Raises MalformedCertificate if the strategy is unknown or the hints are not of the declared types and shapes, and
+    UnsuitableArithmetic if this process does not compute as the proofs assume.
 
     `work`: a workspace of this model with the reading "check", to share tables between many certificates.
     """
@@ -76,6 +78,7 @@ def verify(certificate: Certificate, model: Model, work: Workspace | None = None
     reason = strategy.limit(model)
     if reason is not None:
         return Verdict(False, f"strategy: cannot be checked, since {reason}")
+    require_ieee_arithmetic()
     result = run(strategy, work, certificate.hints)
     holds = (
         result.certified >= certificate.certified

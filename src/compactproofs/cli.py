@@ -26,6 +26,7 @@ from typer.core import TyperGroup
 
 import compactproofs as cp
 from compactproofs import zoo
+from compactproofs.arrays.machine import UnsuitableArithmetic
 from compactproofs.budget import prove_within
 from compactproofs.certificate import certificate_name
 from compactproofs.strategies import get_strategy
@@ -65,7 +66,7 @@ def main() -> None:
     """
     try:
         app()
-    except (ValueError, OSError, MemoryError, ImportError) as error:
+    except (ValueError, OSError, MemoryError, ImportError, UnsuitableArithmetic) as error:
         err.print(Text.assemble(("error:", "bold red"), f" {_message(error)}"))
         sys.exit(2)
     except Exception:
