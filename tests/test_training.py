@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import safetensors
 from safetensors.numpy import load_file
 
 from compactproofs.files import write_atomically
+from killing import JOBS, kill_often
 
 torch = pytest.importorskip("torch", reason="training needs the extra `train`, that is PyTorch")
 
@@ -375,6 +377,13 @@ def test_interrupt_with_processes(tmp_path: Path) -> None:
     assert process.returncode != 0
     for path in files:
         assert runner.read_metadata(path)["seed"] == int(path.stem)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
+def test_killed_at_random_moments(tmp_path: Path, kills: int) -> None:
+    """Killed outright, with no chance to tidy up: no process is left, no file is half, and a rerun does the rest."""
+    assert kill_often(JOBS["train"], tmp_path, kills, random.Random(0)).finished_runs
 
 
 @pytest.mark.parametrize("jobs", [1, 2])

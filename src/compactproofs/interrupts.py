@@ -1,11 +1,14 @@
-"""Ctrl-C at a moment of our choosing."""
+"""Ctrl-C at a moment of our choosing, and processes that end with those that they work for."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing import parent_process
 
 
 @contextmanager
@@ -48,3 +51,26 @@ def interrupts_ignored() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def begin_worker() -> None:
+    """What a worker process does first: it leaves Ctrl-C to the process that started it, and ends with that one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that is killed cannot stop its processes, which would wait for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+@contextmanager
+def killed_workers_explained() -> Iterator[None]:
+    """Inside the block, the death of a worker process is an OSError that says what to do."""
+    try:
+        yield
+    except BrokenProcessPool as error:
+        raise OSError("a process was killed, perhaps for want of memory; run the same command again") from error

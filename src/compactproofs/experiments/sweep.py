@@ -13,21 +13,18 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import signal
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import compactproofs as cp
 from compactproofs import zoo
 from compactproofs.certificate import certificate_name
-from compactproofs.interrupts import interrupts_ignored, interrupts_noted
+from compactproofs.interrupts import begin_worker, interrupts_ignored, interrupts_noted, killed_workers_explained
 
 COLUMNS = {
     "model": "TEXT",
@@ -135,7 +132,7 @@ def prove_model(name: str, strategies: Sequence[str], directory: Path) -> list[R
         proofs = []
         for strategy in strategies:
             proof = prover.prove(strategy)
-            (unfinished / certificate_name(strategy)).write_bytes(proof.certificate.to_bytes())
+            proof.certificate.save(unfinished / certificate_name(strategy))
             proofs.append(proof)
         target.mkdir(exist_ok=True)
         for certificate in unfinished.iterdir():
@@ -155,11 +152,9 @@ def local_processes(jobs: int) -> Iterator[Executor]:
     before = {name: os.environ.get(name) for name in threads}
     os.environ.update(dict.fromkeys(threads, "1"))
     try:
-        executor = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_start_process)
-        with executor:
+        executor = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=begin_worker)
+        with killed_workers_explained(), executor:
             yield executor
-    except BrokenProcessPool as error:
-        raise OSError("a process was killed, perhaps for want of memory; run the same command again") from error
     finally:
         for name, value in before.items():
             if value is None:
@@ -177,16 +172,3 @@ def cluster(address: str) -> Iterator[Executor]:
         raise ImportError('a cluster needs Dask: pip install "compactproofs[cluster]"') from error
     with Client(address) as client:
         yield client.get_executor()
-
-
-def _start_process() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A parent that is killed cannot stop its processes, which would wait for ever."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from compactproofs.experiments.rows import ROWS, published
+from compactproofs.files import write_atomically
 
 # Groups in the order of the table, without the rows that are parts of others.
 _GROUPS = [row for row in ROWS if "without" not in row.name and "only" not in row.name]
@@ -184,4 +186,7 @@ def _finish(figure: Figure, axes: Axes, path: Path) -> None:
     _axis(axes)
     figure.legend(*axes.get_legend_handles_labels(), loc="outside right upper", frameon=False)
     for suffix in (".png", ".svg"):
-        figure.savefig(path.with_suffix(suffix), dpi=150, metadata={"Date": None} if suffix == ".svg" else None)
+        stream = io.BytesIO()
+        metadata = {"Date": None} if suffix == ".svg" else None
+        figure.savefig(stream, format=suffix[1:], dpi=150, metadata=metadata)
+        write_atomically(path.with_suffix(suffix), stream.getvalue())

@@ -7,7 +7,6 @@ starts over, which costs seconds, so no optimiser state is stored.
 import json
 import multiprocessing
 import os
-import signal
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from ctypes import Array, c_int64
@@ -23,7 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from compactproofs.files import write_atomically
-from compactproofs.interrupts import interrupts_ignored, interrupts_noted
+from compactproofs.interrupts import begin_worker, interrupts_ignored, interrupts_noted, killed_workers_explained
 from compactproofs.training.recipe import RECIPE, TrainedModel, TrainingConfig, derive_seeds, train_one
 
 METADATA_KEY = "compactproofs.training"
@@ -205,7 +204,7 @@ _worker_steps: "Array[c_int64] | None" = None
 
 def _start_worker(stop: Event, steps: "Array[c_int64]") -> None:
     global _worker_stop, _worker_steps
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to handle
+    begin_worker()
     _worker_stop, _worker_steps = stop, steps
 
 
@@ -230,7 +229,7 @@ def _train_in_processes(
     stop = context.Event()
     counters = context.RawArray(c_int64, len(seeds))  # the steps done of each seed
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(stop, counters))
-    with interrupts_noted() as raise_interrupt:
+    with killed_workers_explained(), interrupts_noted() as raise_interrupt:
         try:
             with interrupts_ignored():  # until the workers ignore Ctrl-C by themselves
                 running = {
