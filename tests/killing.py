@@ -176,7 +176,7 @@ def _wait(process: subprocess.Popen[str], seconds: float) -> bool:
 
 def _victim(process: subprocess.Popen[str], moments: random.Random) -> str:
     """Kill the main process, the whole group, or one worker; says which."""
-    workers = [pid for pid in _group(process.pid) if pid != process.pid]
+    workers = [pid for pid in _group(process.pid) if "spawn_main" in _words(pid)]
     kind = moments.choice(("main process", "all processes", "one worker"))
     if kind == "all processes":
         os.killpg(process.pid, signal.SIGKILL)
@@ -198,6 +198,14 @@ def _group(leader: int) -> Iterator[int]:
                 continue
             if int(fields[2]) == leader and fields[0] != "Z":
                 yield int(entry.name)
+
+
+def _words(pid: int) -> str:
+    """The command line of a process; empty if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
 
 
 def _wait_for_group(leader: int) -> None:
