@@ -31,6 +31,7 @@ from soundness.hints import KINDS, hints_of, kinds_of
 from soundness.models import NAMES, Case, cases, constant_weights, weights_of, working_weights
 from soundness.planting import Planted
 from soundness.truth import exact_correct
+from test_corpus import CERTIFICATES, NO_MODELS, model_path
 from test_planted_errors import ERRORS, FOR_THE_ATTACK, SUBCUBIC_ERRORS, Error
 from test_planted_low_rank import ERRORS as LOW_RANK_ERRORS
 
@@ -363,6 +364,38 @@ def test_it_shares_nothing_with_the_package() -> None:
             for name in names:
                 top = name.partition(".")[0]
                 assert top in {"flint", "exactcheck"} or top in sys.stdlib_module_names, f"{file.name} imports {name}"
+
+
+# --- the corpus of certificates ---
+
+
+def of_corpus(path: Path) -> str:
+    """What the second checker says of a file of the corpus."""
+    weights = reading.read_weights(model_path(path.name.partition("--")[0]).read_bytes())
+    try:
+        certificate = reading.read_certificate(reading.read_bytes(path, reading.CERTIFICATE_BYTES))
+        return checking.verdict(certificate, weights)[0]
+    except reading.Malformed:
+        return "malformed"
+
+
+OUTCOMES = {"accept": checking.ACCEPTED, "reject": checking.REJECTED, "malformed": "malformed"}
+
+
+@pytest.mark.parametrize("trained", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_same_verdict_on_the_corpus(trained: bool) -> None:
+    """Accepted, rejected and malformed certificates."""
+    paths = [path for path in CERTIFICATES if path.name.startswith("max-of") == trained]
+    assert len(paths) > 5
+    for path in paths:
+        assert of_corpus(path) == OUTCOMES[path.parent.name], path
+
+
+@pytest.mark.parametrize("path", NO_MODELS, ids=lambda path: path.name)
+def test_no_models_of_the_corpus(path: Path) -> None:
+    """Files that are no models."""
+    with pytest.raises(reading.Malformed):
+        reading.read_weights(path.read_bytes())
 
 
 # --- both read the same language ---
