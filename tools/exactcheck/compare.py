@@ -1,12 +1,12 @@
 """Compare verification with the second checker.
 
     python tools/exactcheck/compare.py [--models max-of-4/123 ...] [--strategies cubic ...]
-    python tools/exactcheck/compare.py --hostile 5 [--strategies cubic ...]
+    python tools/exactcheck/compare.py --hostile 5 [--families working ...] [--hints searched] [--strategies cubic ...]
 
-Needs the package; the second form also its tests, and runs on small models made to be hard, from so many seeds, with
-hints of all kinds.  Prints a table: for each strategy (for the sub-cubic ones together) how many pairs of a model and
-hints were compared, how often verification proved more, or less, and how far it was off at most, as a share of all
-inputs.  Fails if verification proved more anywhere.
+Needs the package and its tests.  The second form runs on small models made to be hard, from so many seeds.  Prints a
+table: for each strategy (for the sub-cubic ones together) how many pairs of a model and hints were compared, how often
+verification proved more, or less, how far it was off at most, as a share of all inputs, and how often the second
+checker left something undecided.  Fails if verification proved more anywhere.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ from compactproofs.strategies import STRATEGIES
 from compactproofs.task import task_of, total_inputs
 from compactproofs.workspace import Workspace
 from exactcheck import checking, reading
+from soundness.hints import KINDS, hints_of, kinds_of
+from soundness.models import FAMILIES, cases
 
 MOST_INPUTS = 5000  # of hostile models
 
@@ -58,23 +60,22 @@ def of_zoo(names: list[str], strategies: list[str]) -> Iterator[Pair]:
                 yield Pair(name, model, key, search_hints(STRATEGIES[key], values), check, claim)
 
 
-def hostile(seeds: int, strategies: list[str]) -> Iterator[Pair]:
-    """Small models; for each, all strategies but three of the sub-cubic ones, with hints of a random kind."""
-    from soundness.hints import hints_of, kinds_of
-    from soundness.models import all_cases
+def hostile(seeds: int, families: list[str], wanted: list[str], strategies: list[str]) -> Iterator[Pair]:
+    """Small models; for each, all strategies but only three of the sub-cubic ones, with hints of a random kind."""
 
     others = [key for key in strategies if not key.startswith("sub-cubic")]
     subcubic = [key for key in strategies if key.startswith("sub-cubic")]
     for seed in range(seeds):
         rng = np.random.default_rng(seed)
-        for case in all_cases(seed):
+        for case in (case for family in families for case in cases(family, seed)):
             if total_inputs(case.model) > MOST_INPUTS:
                 continue
             values, check, claim = (Workspace(case.model, kind) for kind in ("value", "check", "claim"))
             for key in [*others, *rng.choice(subcubic, min(3, len(subcubic)), replace=False)]:
                 strategy = STRATEGIES[key]
-                if strategy.limit(case.model) is None:
-                    kind = str(rng.choice(list(kinds_of(strategy, case.model))))
+                kinds = [kind for kind in kinds_of(strategy, case.model) if kind in wanted]
+                if kinds and strategy.limit(case.model) is None:
+                    kind = str(rng.choice(kinds))
                     hints = hints_of(strategy, case.model, kind, rng, values)
                     yield Pair(f"{case.name} (seed {seed}, hints {kind})", case.model, key, hints, check, claim)
 
@@ -97,12 +98,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--models", nargs="+", default=["max-of-4/123"])
     parser.add_argument("--hostile", type=int)
+    parser.add_argument("--families", nargs="+", choices=FAMILIES, default=list(FAMILIES))
+    parser.add_argument("--hints", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--strategies", nargs="+", default=known)
     options = parser.parse_args()
     if options.hostile is None:
         pairs = of_zoo(options.models, [key for key in options.strategies if key != "brute-force"])
     else:
-        pairs = hostile(options.hostile, options.strategies)
+        pairs = hostile(options.hostile, options.families, options.hints, options.strategies)
     rows: dict[str, Row] = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model"
