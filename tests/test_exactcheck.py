@@ -228,7 +228,7 @@ def test_large_models_agree(folder: Path) -> None:
 @pytest.mark.slow
 def test_large_models_at_length(folder: Path) -> None:
     """More and larger ones."""
-    assert check_larger(larger_models(2, 100, 8), folder) > 80
+    assert check_larger(larger_models(2, 20, 6), folder) > 15
 
 
 def test_three_verdicts_on_counts(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
