@@ -6,6 +6,7 @@ Exit codes: 0 done or accepted, 1 rejected, 2 malformed or unusable input, 130 i
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 import math
 import os
@@ -421,12 +422,35 @@ def frontier(
     _experiments().run_frontier(out_dir, seeds, jobs, scheduler, out, err)
 
 
-def _experiments() -> ModuleType:
+@app.command()
+def explain(
+    model: Annotated[
+        str | None, typer.Argument(metavar="[MODEL]", help="A zoo name, or a path to a .safetensors file.")
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="all|N", help="Instead of one model, all 151 of the paper or the first N.")
+    ] = None,
+    target: Annotated[
+        Path | None, typer.Option("--out", help="The page, such as report.html; its figures go beside it.")
+    ] = None,
+    jobs: JobsOption = 2,
+    scheduler: SchedulerOption = None,
+) -> None:
+    """Show the mechanism: an HTML report about a model, or over many; with --seeds an interrupted run resumes."""
+    if (model is None) == (seeds is None):
+        raise ValueError("choose one: a MODEL, or --seeds all")
+    command = _experiments("explain")
+    if model is not None:
+        command.explain_model(model, target, out, err)
+    else:
+        command.explain_models(seeds, target, jobs, scheduler, out, err)
+
+
+def _experiments(module: str = "command") -> ModuleType:
     try:
-        from compactproofs.experiments import command
+        return importlib.import_module(f"compactproofs.experiments.{module}")
     except ImportError as error:
         raise ImportError('this command needs more packages: pip install "compactproofs[report]"') from error
-    return command
 
 
 def _print_json(value: Any) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Callable
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ def run_table1(
     directory: Path, seeds: int | None, jobs: int, scheduler: str | None, out: Console, err: Console
 ) -> None:
     """Prove everything that is missing, then write and print the table."""
-    sweep = Sweep(_models(seeds), TABLE_STRATEGIES, directory)
+    sweep = Sweep(models_of_seeds(seeds), TABLE_STRATEGIES, directory)
     _run(sweep, jobs, scheduler, err)
     write_results(sweep, out)
 
@@ -37,7 +39,7 @@ def run_frontier(
     ours = tuple(
         s.id for s in cp.STRATEGIES.values() if s.id not in (*TABLE_STRATEGIES, "trivial") and s.claim == "at least"
     )
-    sweep = Sweep(_models(seeds), (*TABLE_STRATEGIES, *ours), directory)
+    sweep = Sweep(models_of_seeds(seeds), (*TABLE_STRATEGIES, *ours), directory)
     _run(sweep, jobs, scheduler, err)
     results = sweep.rows()
     points = frontier.points(results)
@@ -52,7 +54,8 @@ def run_frontier(
     out.print(f"results, certificates, data and figure are in {directory}", highlight=False, markup=False)
 
 
-def _models(seeds: int | None) -> tuple[str, ...]:
+def models_of_seeds(seeds: int | None) -> tuple[str, ...]:
+    """The first so many of the paper's models, or all; raises ValueError."""
     models = tuple(row.name for row in zoo.table() if row.name.startswith("max-of-4/"))
     if seeds is not None and not 1 <= seeds <= len(models):
         raise ValueError(f"--seeds: expected 1 to {len(models)}, found {seeds}")
@@ -61,26 +64,44 @@ def _models(seeds: int | None) -> tuple[str, ...]:
 
 def _run(sweep: Sweep, jobs: int, scheduler: str | None, err: Console) -> None:
     """Compute what is missing, with a progress bar; an interrupt says what is done."""
-    finished = len(sweep.finished())
+    with_progress(
+        sweep.run, "proving", len(sweep.models), lambda: len(sweep.finished()), sweep.directory, jobs, scheduler, err
+    )
+
+
+def with_progress(
+    start: Callable[[Executor, Callable[[str], None]], None],
+    doing: str,
+    total: int,
+    count_finished: Callable[[], int],
+    directory: Path,
+    jobs: int,
+    scheduler: str | None,
+    err: Console,
+) -> None:
+    """Start work on models with an executor and a bar; an interrupt says how many are finished in the directory.
+
+    `start` is given the executor and what to call with each model that is finished.
+    """
     columns = (
-        TextColumn("proving"),
+        TextColumn(doing),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("models"),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
+    finished = count_finished()
     try:
         with (
             Progress(*columns, console=err) as progress,
             cluster(scheduler) if scheduler else local_processes(jobs) as executor,
         ):
-            bar = progress.add_task("proving", total=len(sweep.models), completed=finished)
-            sweep.run(executor, lambda model: progress.advance(bar))
+            bar = progress.add_task(doing, total=total, completed=finished)
+            start(executor, lambda model: progress.advance(bar))
     except KeyboardInterrupt:
-        count = len(sweep.finished())
         raise KeyboardInterrupt(
-            f"interrupted: {count} of {len(sweep.models)} models are finished in {sweep.directory}; "
+            f"interrupted: {count_finished()} of {total} models are finished in {directory}; "
             "run the same command again to do the rest"
         ) from None
 

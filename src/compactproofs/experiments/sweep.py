@@ -14,12 +14,12 @@ import contextlib
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import compactproofs as cp
 from compactproofs import zoo
@@ -42,6 +42,7 @@ COLUMNS = {
     "verify_seconds": "REAL",
 }
 Row = dict[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -75,22 +76,14 @@ class Sweep:
 
         On KeyboardInterrupt nothing that was written is lost, and work that has not started is cancelled.
         """
-        with interrupts_noted() as raise_interrupt:
-            with interrupts_ignored():  # until the processes ignore Ctrl-C by themselves
-                waiting: dict[Future[list[Row]], str] = {
-                    executor.submit(prove_model, model, strategies, self.directory.absolute()): model
-                    for model, strategies in self.missing().items()
-                }
-            try:
-                while waiting:
-                    for future in wait(waiting, timeout=0.5, return_when="FIRST_COMPLETED").done:
-                        model = waiting.pop(future)
-                        self._write(future.result())
-                        done(model)
-                    raise_interrupt()
-            finally:
-                for future in waiting:
-                    future.cancel()
+        directory = self.directory.absolute()
+        work = {model: (model, strategies, directory) for model, strategies in self.missing().items()}
+
+        def write(model: str, rows: list[Row]) -> None:
+            self._write(rows)
+            done(model)
+
+        run_each(executor, prove_model, work, write)
 
     def _write(self, rows: list[Row]) -> None:
         with self._database() as connection:
@@ -117,6 +110,29 @@ class Sweep:
                 yield connection
         except sqlite3.Error as error:
             raise ValueError(f"{path} cannot be used for results ({error}); choose another --out") from error
+
+
+def run_each(
+    executor: Executor,
+    function: Callable[..., T],
+    work: Mapping[str, tuple[Any, ...]],
+    finished: Callable[[str, T], None],
+) -> None:
+    """Call `function` with each of these arguments, and `finished` with each name and result, in this process.
+
+    On KeyboardInterrupt work that has not started is cancelled.
+    """
+    with interrupts_noted() as raise_interrupt:
+        with interrupts_ignored():  # until the processes ignore Ctrl-C by themselves
+            waiting: dict[Future[T], str] = {executor.submit(function, *args): name for name, args in work.items()}
+        try:
+            while waiting:
+                for future in wait(waiting, timeout=0.5, return_when="FIRST_COMPLETED").done:
+                    finished(waiting.pop(future), future.result())
+                raise_interrupt()
+        finally:
+            for future in waiting:
+                future.cancel()
 
 
 def prove_model(name: str, strategies: Sequence[str], directory: Path) -> list[Row]:

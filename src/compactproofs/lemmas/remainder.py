@@ -24,6 +24,7 @@ Source: appendix on the QK circuit in arXiv 2406.11779; taking the best cut for 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -78,21 +79,30 @@ def scores(work: Workspace, kind: str, directions: Directions | None) -> Scores:
         return Scores(circuits.EQKE(work), work.constant(np.zeros(work.model.d_vocab)))
     if directions is None or kind not in KINDS:
         raise ValueError(f"unknown remainder {kind!r}, or no directions for it")
-    product, approximation = _peeled(work, directions)
-    mean = kind.startswith("mean+")
+    factors, approximation = residual_factors(work, directions)
+    return Scores(approximation, spread_of_product(factors, kind))
+
+
+def spread_of_product(factors: Sequence[Array], kind: str) -> Array:
+    """`spread` for the remainder F_0 F_1 F_2 F_3, by one of `KINDS` but the exact one; shape (v,).
+
+    `factors`: shapes (v, d), (d, h), (h, d) and (d, v).
+    """
+    first, second, third, last = factors
     if kind == "max_diff_exact":
-        left, right = product[0] @ product[1], product[2] @ product[3]
-        return Scores(approximation, row_spread(left @ right))
+        return row_spread((first @ second) @ (third @ last))
     if kind == "svd":
-        return Scores(approximation, _spread_by_norm(work, product[0] @ product[1] @ product[2], product[3]))
+        return _spread_by_norm(first @ second @ third, last)
+    mean = kind.startswith("mean+")
     if kind in RECURSIVE_KINDS:
         everywhere = kind.startswith("mean_recursive+")
-        return Scores(approximation, spread_without_products(product, mean or everywhere, everywhere))
-    return Scores(approximation, spread_at_best_cut(product, mean))
+        return spread_without_products(factors, mean or everywhere, everywhere)
+    return spread_at_best_cut(factors, mean)
 
 
 @shared
-def _peeled(work: Workspace, directions: Directions) -> tuple[tuple[Array, ...], Array]:
+def residual_factors(work: Workspace, directions: Directions) -> tuple[tuple[Array, ...], Array]:
+    """EQKE without the rank-one parts along these directions, as four factors, and the sum of those parts, (v, v)."""
     root = np.sqrt(work.constant(work.model.d_head))
     product = PeeledProduct(
         [
@@ -112,8 +122,8 @@ def _peeled(work: Workspace, directions: Directions) -> tuple[tuple[Array, ...],
     return tuple(product.factors), product.rank_one_terms()
 
 
-def _spread_by_norm(work: Workspace, left: Array, right: Array) -> Array:
+def _spread_by_norm(left: Array, right: Array) -> Array:
     """sqrt(2) |row - its mean| for each row of left @ right, shapes (v, d) and (d, v)."""
     centred = right - right.mean(axis=1, keepdims=True)
     squares = ((left @ (centred @ centred.T)) * left).sum(axis=1)
-    return np.sqrt(work.constant(2.0) * squares)
+    return np.sqrt(2.0 * squares)

@@ -101,7 +101,7 @@ class Classes:
         centre = HintedVector.of(hints["centre"]) if "centre" in hints else None
         delta = direct_path.direct_path(work, choice.direct, centre).delta
         lines = own_output.own_output(work, choice.attention, choice.direct, centre)
-        self._scores = _score_tables(work, choice.remainder, _directions(hints))
+        self._scores = _score_tables(work, choice.remainder, directions_of(hints))
         self._q, self._m = q, m = pairs(work.model.d_vocab)
         self._others = _others(work)
         self._base = np.broadcast_to(delta, (work.model.d_vocab,) * 2)[q, m][:, None] + lines.intercept.T[m]
@@ -178,7 +178,8 @@ def _others(work: Workspace) -> Array:
     return np.maximum.accumulate(_rival(work), axis=0).T
 
 
-def _directions(hints: Hints) -> Directions | None:
+def directions_of(hints: Hints) -> Directions | None:
+    """The directions among the hints; None where a strategy needs none."""
     names = [name for name in Directions._fields if name in hints]
     return Directions(*(HintedVector.of(hints[name]) for name in names)) if names else None
 

@@ -1,0 +1,76 @@
+"""What a model computes and how well that is understood, as data: the figures of reports are drawn from it.
+
+Everything here is plain float64 arithmetic and certifies nothing; certified bounds come from `compactproofs.prove`.
+
+>>> import compactproofs as cp
+>>> from compactproofs import analysis
+>>> from compactproofs.workspace import Workspace
+>>> work = Workspace(cp.load_model("max-of-4/123"), "value")
+>>> round(float(analysis.spectrum(work).values[0]))
+7443
+>>> analysis.copying(analysis.Tables.of(work)).failing.tolist()
+[0, 1, 2, 3, 4]
+"""
+
+from compactproofs.analysis.ablations import Ablation, ablate, ablate_all
+from compactproofs.analysis.inputs import Inputs, Share
+from compactproofs.analysis.margins import PATHS, Tables, margin_terms
+from compactproofs.analysis.mechanism import (
+    AttentionGaps,
+    Copying,
+    Errors,
+    answers,
+    attention_gaps,
+    certainly_copied,
+    copying,
+    errors,
+)
+from compactproofs.analysis.models import Regression, regress, summarise
+from compactproofs.analysis.remainder import (
+    Budget,
+    Comparison,
+    Replaced,
+    budgets,
+    compare_with_noise,
+    replace_residuals,
+)
+from compactproofs.analysis.spectra import Factor, Fit, Normality, Spectrum, factors, fit, normality, spectrum
+from compactproofs.analysis.waterfall import Step, Waterfalls
+
+__all__ = [
+    "PATHS",
+    "Ablation",
+    "AttentionGaps",
+    "Budget",
+    "Comparison",
+    "Copying",
+    "Errors",
+    "Factor",
+    "Fit",
+    "Inputs",
+    "Normality",
+    "Regression",
+    "Replaced",
+    "Share",
+    "Spectrum",
+    "Step",
+    "Tables",
+    "Waterfalls",
+    "ablate",
+    "ablate_all",
+    "answers",
+    "attention_gaps",
+    "budgets",
+    "certainly_copied",
+    "compare_with_noise",
+    "copying",
+    "errors",
+    "factors",
+    "fit",
+    "margin_terms",
+    "normality",
+    "regress",
+    "replace_residuals",
+    "spectrum",
+    "summarise",
+]

@@ -1,0 +1,141 @@
+"""What is left of the attention scores: its true row spread, what each way of bounding it makes of it, and noise.
+
+The row spread of a remainder R for the query q is max_k R[q, k] - min_k R[q, k]: by how much the scores of two keys can
+differ in ways that the low-rank part does not explain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from compactproofs import circuits
+from compactproofs.analysis.inputs import Inputs, Share
+from compactproofs.analysis.margins import Tables, margin_terms
+from compactproofs.analysis.spectra import searched_directions
+from compactproofs.arrays import FloatArray, midpoint
+from compactproofs.lemmas.remainder import EXACT, KINDS, RECURSIVE_KINDS, residual_factors, scores, spread_of_product
+from compactproofs.lemmas.spread import row_spread
+from compactproofs.workspace import Workspace
+
+BOUNDS = tuple(kind for kind in KINDS if kind != EXACT)
+#: The bounds that know the four residual factors only by what noise can imitate.
+NOISE_BOUNDS = ("svd", "max_diff", "mean+max_diff", *RECURSIVE_KINDS)
+REPLACEMENTS = ("zero", "mean", "resample", "noise")
+
+
+@dataclass(frozen=True)
+class Budget:
+    """One way of bounding the remainder: `true` and `bound` are row spreads, shape (v,) over queries.
+
+    `flops`: what the low-rank part and the spread cost, as the checker counts them.
+    """
+
+    kind: str
+    true: FloatArray
+    bound: FloatArray
+    flops: int
+
+    @property
+    def factor(self) -> float:
+        """The mean bound over the mean true spread."""
+        return float(self.bound.mean() / self.true.mean()) if self.true.mean() > 0 else 1.0
+
+
+def budgets(work: Workspace, check: Workspace) -> list[Budget]:
+    """Every way of bounding the remainder, cheapest last.  `work`: reading "value"; `check`: "check", for the cost."""
+    result = []
+    for kind in BOUNDS:
+        directions = searched_directions(work, more="subproduct" in kind)
+        key = ("analysis of the remainder", kind)
+        bounded = check.once(key, lambda kind=kind, directions=directions: scores(check, kind, directions))  # type: ignore[misc]
+        true = row_spread(circuits.EQKE(work) - scores(work, kind, directions).approximation)
+        result.append(Budget(kind, true, midpoint(bounded.spread), check.cost(key).flops))
+    return sorted(result, key=lambda budget: -budget.flops)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A row spread (mean over queries) of the trained residual factors and of noise in their place.
+
+    `name`: "true spread" or one of `NOISE_BOUNDS`.  `noise` (draws,).
+    """
+
+    name: str
+    trained: float
+    noise: FloatArray
+
+    @property
+    def deviations(self) -> float:
+        """How many standard deviations of the noise the trained value lies above the noise's mean."""
+        std = float(self.noise.std(ddof=1))
+        return (self.trained - float(self.noise.mean())) / std if std > 0 else 0.0
+
+
+def compare_with_noise(work: Workspace, rng: np.random.Generator, draws: int = 1000) -> list[Comparison]:
+    """The remainder's spread and its bounds, against Gaussian factors with the same mean and variance of entries."""
+    trained, _ = residual_factors(work, searched_directions(work, more=True))
+    names = ("true spread", *NOISE_BOUNDS)
+    samples = np.array([_spreads(_noise(trained, rng)) for _ in range(draws)])
+    return [
+        Comparison(name, value, samples[:, i])
+        for i, (name, value) in enumerate(zip(names, _spreads(trained), strict=True))
+    ]
+
+
+def _noise(factors: tuple[FloatArray, ...], rng: np.random.Generator) -> tuple[FloatArray, ...]:
+    return tuple(rng.normal(factor.mean(), factor.std(), factor.shape) for factor in factors)
+
+
+def _spreads(factors: tuple[FloatArray, ...]) -> list[float]:
+    true = spread_of_product(factors, "max_diff_exact")
+    return [float(spread.mean()) for spread in (true, *(spread_of_product(factors, kind) for kind in NOISE_BOUNDS))]
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """The accuracy of the model with its residual factors replaced, one share for each draw."""
+
+    kind: str
+    shares: tuple[Share, ...]
+
+    @property
+    def accuracy(self) -> float:
+        """The mean over the draws."""
+        return float(np.mean([share.value for share in self.shares]))
+
+
+def replace_residuals(
+    work: Workspace, inputs: Inputs, rng: np.random.Generator, draws: int = 5, kinds: tuple[str, ...] = REPLACEMENTS
+) -> list[Replaced]:
+    """Accuracy after replacing what the six directions leave of E_q, Q, K and Ē.
+
+    zero: by nothing, so that only the low-rank part is left.  mean: each row by the factor's mean row.  resample: the
+    rows by a random permutation of them.  noise: by Gaussian entries of the same mean and variance.  Rows are tokens
+    for the embeddings, and directions of the residual stream for Q and K.
+    """
+    factors, approximation = residual_factors(work, searched_directions(work, more=True))
+    tables = Tables.of(work)
+    by_rows = (factors[0], factors[1], factors[2].T, factors[3].T)
+
+    def accuracy(kind: str) -> Share:
+        first, second, third, last = (_replaced(factor, kind, rng) for factor in by_rows)
+        return inputs.count(margin_terms(tables._replace(EQKE=approximation + first @ second @ third.T @ last.T)))
+
+    return [
+        Replaced(kind, tuple(accuracy(kind) for _ in range(draws if kind in ("resample", "noise") else 1)))
+        for kind in kinds
+    ]
+
+
+def _replaced(factor: FloatArray, kind: str, rng: np.random.Generator) -> FloatArray:
+    if kind == "zero":
+        return np.zeros_like(factor)
+    if kind == "mean":
+        return np.broadcast_to(factor.mean(axis=0), factor.shape)
+    if kind == "resample":
+        return rng.permutation(factor, axis=0)
+    if kind == "noise":
+        return rng.normal(factor.mean(), factor.std(), factor.shape)
+    raise ValueError(f"unknown replacement {kind!r}; known: {', '.join(REPLACEMENTS)}")

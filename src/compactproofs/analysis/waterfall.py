@@ -1,0 +1,261 @@
+"""From the exact accuracy down to a strategy's bound, one relaxation at a time.
+
+Each step keeps the relaxations before it and adds one, and counts the inputs for which the relaxed margins are still
+positive; the last step is the strategy's bound.  Every step is implied by the next, so the counts only fall.  What a
+relaxation costs depends on the order in which they are taken; the order here is that of the proofs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from math import comb
+
+import numpy as np
+
+from compactproofs.analysis.inputs import Inputs, Share, Terms
+from compactproofs.analysis.margins import Tables, leads, margin_terms, weights
+from compactproofs.arrays import FloatArray, IntArray
+from compactproofs.lemmas import direct_path, own_output, remainder
+from compactproofs.lemmas.additive import position_weights
+from compactproofs.lemmas.extreme_positions import worst_positions
+from compactproofs.lemmas.hints import HintedVector
+from compactproofs.lemmas.rivals import max_of_others
+from compactproofs.search import HintArrays, search_hints
+from compactproofs.strategies import Strategy, get_strategy
+from compactproofs.strategies.subcubic import CHOICES, Choice, directions_of
+from compactproofs.task import total_inputs
+from compactproofs.workspace import Workspace
+
+#: One strategy for each relaxation that matters, from the tightest to the cheapest.
+WATERFALLS = {
+    "cubic": "cubic",
+    "sub-cubic": "sub-cubic/max_diff_exact/mean_query+diff/exact_EQKE+max_diff_exact",
+    "low-rank QK": "sub-cubic/max_diff_exact/mean_query+diff/svd",
+    "low-rank EU": "sub-cubic/mean_query+max_diff/mean_query+diff/exact_EQKE+max_diff_exact",
+    "low-rank QK&EU": "sub-cubic/mean_query+max_diff/mean_query+diff/svd",
+    "quadratic QK": "sub-cubic/max_diff_exact/mean_query+diff/max_diff_subproduct_recursive",
+    "quadratic QK&EU": "sub-cubic/mean_query+max_diff/mean_query+diff/max_diff_subproduct_recursive",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A relaxation, and the share of inputs that is left with it and all before it."""
+
+    name: str
+    left: Share
+
+
+class Waterfalls:
+    """Waterfalls of one model, which share their common steps.  The workspace's reading must be "value"."""
+
+    def __init__(self, work: Workspace, inputs: Inputs) -> None:
+        self._work = work
+        self._inputs = inputs
+        self._tables = Tables.of(work)
+        self._known: dict[Hashable, Share] = {}
+
+    def of(self, strategy_id: str) -> list[Step]:
+        """The steps for "cubic" or a strategy of the sub-cubic family; raises ValueError for others."""
+        strategy = get_strategy(strategy_id)
+        if strategy_id == "cubic":
+            return self._cubic(strategy)
+        if strategy_id not in CHOICES:
+            raise ValueError(f"no waterfall for {strategy_id}; there is one for cubic and for sub-cubic/...")
+        return self._subcubic(strategy, CHOICES[strategy_id])
+
+    def _count(self, terms: Terms, *key: Hashable) -> Share:
+        if key not in self._known:
+            self._known[key] = self._inputs.count(terms)
+        return self._known[key]
+
+    def exact(self) -> Share:
+        """The model's accuracy."""
+        return self._count(margin_terms(self._tables), "exact")
+
+    def _cubic(self, strategy: Strategy) -> list[Step]:
+        tables = self._tables
+        positions = margin_terms(tables, frozenset({"PVOU"}))
+        own = _own_outputs(tables, jointly=True)
+        apart = _own_outputs(tables, jointly=False)
+        alone = _count_alone(self._work, margin_terms(tables))
+
+        def with_exact_alone(terms: Terms, name: str) -> Share:
+            """Inputs of nothing but the maximum and the query are decided exactly in this strategy."""
+            share = self._count(terms, name)
+            return (
+                Share(share.count + alone - _count_alone(self._work, terms), share.of, True) if share.exact else share
+            )
+
+        return [
+            Step("exact", self.exact()),
+            Step("PVOU at its worst position", with_exact_alone(positions, "cubic positions")),
+            Step("each token against its own worst output", with_exact_alone(own, "own outputs")),
+            Step("EU against its own worst output", with_exact_alone(apart, "apart")),
+            Step("every other token must be harmless alone", self._total(_count_tokens_alone(self._work) + alone)),
+            Step("positions at their extremes", self._total(strategy.bound(self._work, {}))),
+        ]
+
+    def _subcubic(self, strategy: Strategy, choice: Choice) -> list[Step]:
+        hints = search_hints(strategy, self._work)
+        relaxed = _Relaxed(self._work, self._tables, choice, hints)
+        lines = ("lines", choice.direct, choice.attention)
+        steps = [
+            Step("exact", self.exact()),
+            Step(
+                "PVOU at its worst position", self._count(margin_terms(self._tables, frozenset({"PVOU"})), "positions")
+            ),
+            Step("other tokens against their own worst output", self._count(relaxed.others_apart, "others apart")),
+            Step(f"EU by {choice.direct}", self._count(relaxed.direct_apart, "direct apart", choice.direct)),
+            Step(f"attention to the maximum by {choice.attention}", self._count(relaxed.lines, *lines)),
+            Step("other tokens can only harm", self._count(relaxed.no_help, "no help", *lines)),
+        ]
+        if choice.remainder != remainder.EXACT:
+            share = self._count(relaxed.bounded_scores, "scores", choice)
+            steps.append(Step(f"scores by {choice.remainder}", share))
+        return [
+            *steps,
+            Step("every other token must be harmless alone, worst positions", self._total(relaxed.count_alone())),
+            Step("a gap decides which tokens are harmless", self._total(strategy.bound(self._work, hints))),
+        ]
+
+    def _total(self, certified: int) -> Share:
+        return Share(certified, total_inputs(self._work.model), True)
+
+
+def _own_outputs(tables: Tables, jointly: bool) -> Terms:
+    """One rival: each token's worst output, of EU + EVOU + PVOU together or of EU apart from the others."""
+
+    def terms(m: int, queries: IntArray) -> FloatArray:
+        written = leads(tables.EVOU[: m + 1], m) + leads(tables.PVOU, m).min(axis=0)
+        direct = leads(tables.EU, m)[queries]
+        if jointly:
+            worst = (written + direct[:, None]).min(axis=2)
+        else:
+            worst = written.min(axis=1) + direct.min(axis=1, keepdims=True)
+        return _weighted(tables, m, queries, worst)
+
+    return terms
+
+
+def _weighted(tables: Tables, m: int, queries: IntArray, values: FloatArray) -> FloatArray:
+    """values (queries, m + 1), the same at all positions, times attention weights: terms with one rival."""
+    w, e = weights(tables, m, queries)
+    terms: FloatArray = e[:, :, None, None] * (w * values)[:, None, :, None]
+    return terms
+
+
+def _count_alone(work: Workspace, terms: Terms) -> int:
+    """How many inputs that hold only the maximum, but for the query, have positive sums."""
+    n, count = work.model.n_ctx, 0
+    for m in range(work.model.d_vocab):
+        queries = np.arange(m + 1) if n > 1 else np.array([m])
+        row = terms(m, queries)
+        sums = row[:, : n - 1, m].sum(axis=1) + row[np.arange(len(queries)), n - 1, queries]
+        count += int((sums > 0.0).all(axis=1).sum())
+    return count
+
+
+def _count_tokens_alone(work: Workspace) -> int:
+    """Inputs with other tokens, each of which would be harmless if all others were equal to it, positions exact."""
+    tables, n, count = Tables.of(work), work.model.n_ctx, 0
+    for m in range(work.model.d_vocab):
+        queries = np.arange(m + 1)
+        row = _own_outputs(tables, jointly=False)(m, queries)[..., 0]  # (queries, n, m + 1)
+        of_query = row[queries, n - 1, queries]
+        for chosen in range(1, 2 ** (n - 1)):  # which of the first n - 1 positions hold another token
+            other = np.array([chosen >> p & 1 for p in range(n - 1)], bool)
+            c = int(other.sum())
+            own = row[:, : n - 1][:, ~other, m].sum(axis=1) + of_query
+            good = (own[:, None] + row[:, : n - 1][:, other, :m].sum(axis=1) > 0.0).sum(axis=1)
+            exists = slice(None) if c <= n - 2 else slice(m, m + 1)
+            count += sum(number**c for number in good[exists].tolist())
+    return count
+
+
+class _Relaxed:
+    """The relaxed margins of a strategy of the sub-cubic family; notation of `strategies.subcubic`."""
+
+    def __init__(self, work: Workspace, tables: Tables, choice: Choice, hints: HintArrays) -> None:
+        centre = HintedVector.of(hints["centre"]) if "centre" in hints else None
+        self._work = work
+        self._tables = tables
+        self._rival = max_of_others(tables.EVOU) - tables.EVOU
+        self._typical, delta = direct_path.direct_path(work, choice.direct, centre)
+        self._delta = np.broadcast_to(delta, tables.EU.shape)
+        self._lines = own_output.own_output(work, choice.attention, choice.direct, centre)
+        self._approximation, self._spread = remainder.scores(work, choice.remainder, directions_of(hints))
+
+    def others_apart(self, m: int, queries: IntArray) -> FloatArray:
+        """The outputs as rivals, but tokens other than m at their own worst output."""
+        return self._by_output(m, queries, -leads(self._tables.EU, m)[queries])
+
+    def direct_apart(self, m: int, queries: IntArray) -> FloatArray:
+        """The direct path bounded, too."""
+        typical = -leads(self._typical[None], m)
+        return self._by_output(m, queries, self._delta[queries, m, None] + typical)
+
+    def _by_output(self, m: int, queries: IntArray, direct: FloatArray) -> FloatArray:
+        """`direct`: leads of the direct path, shape (queries, outputs other than m)."""
+        base = direct - leads(self._tables.PVOU, m).min(axis=0)
+        lead = base[:, None, :] + self._rival[: m + 1, m, None]
+        lead[:, m] = base - leads(self._tables.EVOU[m : m + 1], m)[0]
+        return self._weighted(m, queries, lead)
+
+    def _weighted(self, m: int, queries: IntArray, lead: FloatArray) -> FloatArray:
+        """Leads of the rivals, shape (queries, m + 1, rivals), as terms with the exact attention weights."""
+        w, e = weights(self._tables, m, queries)
+        terms: FloatArray = e[:, :, None, None] * (-lead * w[:, :, None])[:, None]
+        return terms
+
+    def lines(self, m: int, queries: IntArray) -> FloatArray:
+        """Lines instead of outputs as rivals."""
+        return self._weighted(m, queries, self._lead(m, queries, help_counts=True))
+
+    def no_help(self, m: int, queries: IntArray) -> FloatArray:
+        """Tokens other than m that pull towards it count as 0."""
+        return self._weighted(m, queries, self._lead(m, queries, help_counts=False))
+
+    def bounded_scores(self, m: int, queries: IntArray) -> FloatArray:
+        """Attention weights of the other tokens from the bounded scores."""
+        e = np.exp(self._tables.EQKP[queries])
+        harm = -self._lead(m, queries, help_counts=False) * self._weights(m, queries)[:, :, None]
+        terms: FloatArray = e[:, :, None, None] * harm[:, None]
+        return terms
+
+    def _lead(self, m: int, queries: IntArray, help_counts: bool) -> FloatArray:
+        """F_m and F_k for each line, shape (queries, m + 1, lines)."""
+        base = self._delta[queries, m, None] + self._lines.intercept[:, m]
+        lead: FloatArray = base[:, None, :] + self._rival[: m + 1, m, None]
+        lead = lead if help_counts else np.maximum(lead, 0.0)
+        lead[:, m] = base + self._lines.slope[:, m]
+        return lead
+
+    def _weights(self, m: int, queries: IntArray) -> FloatArray:
+        """Upper bounds of the attention weights relative to that of m, shape (queries, m + 1); 1 for m itself."""
+        scores = self._approximation[queries, : m + 1]
+        w: FloatArray = np.exp(scores - scores[:, m, None] + self._spread[queries, None])
+        w[:, m] = 1.0
+        return w
+
+    def count_alone(self) -> int:
+        """Inputs each of whose other tokens is harmless in place of all of them, positions at their worst."""
+        n, count = self._work.model.n_ctx, 0
+        least, largest = worst_positions(self._work)
+        last = position_weights(self._work)[:, -1]
+        for m in range(self._work.model.d_vocab):
+            queries = np.arange(m + 1)
+            harm = self._lead(m, queries, help_counts=False) * self._weights(m, queries)[:, :, None]
+            own = harm[:, m]
+            of_query = last[queries, None] * harm[queries, queries]
+            for c in range(n):
+                fixed = least[queries, c, None] * own + of_query
+                sums = fixed[:, None] + largest[queries, c, None, None] * harm[:, :m]
+                exists = slice(None) if c <= n - 2 else slice(m, m + 1)
+                if c == 0:
+                    count += int((fixed[exists] < 0.0).all(axis=1).sum())
+                else:
+                    good = (sums[exists] < 0.0).all(axis=2).sum(axis=1)
+                    count += sum(comb(n - 1, c) * number**c for number in good.tolist())
+        return count

@@ -1,0 +1,114 @@
+"""What `compactproofs explain` does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+import compactproofs as cp
+from compactproofs import zoo
+from compactproofs.analysis.models import summarise
+from compactproofs.experiments.command import models_of_seeds, with_progress
+from compactproofs.experiments.sweep import run_each
+from compactproofs.files import write_atomically
+from compactproofs.report.model_page import model_page
+from compactproofs.report.models_page import models_page
+from compactproofs.report.page import check_target, figures_directory, write
+
+#: Draws of structureless noise.
+DRAWS = 1000
+
+
+def explain_model(name: str, target: Path | None, out: Console, err: Console) -> None:
+    """Write the page about one model, to MODEL.html unless a target is named."""
+    path = target or Path(f"{_stem(name)}.html")
+    check_target(path)
+    model = cp.load_model(name)
+    columns = (TextColumn("explaining"), BarColumn(), MofNCompleteColumn(), TextColumn("sections"), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+        bar = progress.add_task("explaining", total=None)
+        page = model_page(
+            Path(name).name if name.endswith(".safetensors") else name,
+            model,
+            draws=DRAWS,
+            done=lambda i, of: progress.update(bar, completed=i, total=of),
+        )
+    write(page, path)
+    _say_where(path, out)
+
+
+def explain_models(
+    seeds: str, target: Path | None, jobs: int, scheduler: str | None, out: Console, err: Console
+) -> None:
+    """Summarise the models that have no summary yet, then write the page over all; an interrupted run resumes.
+
+    `seeds`: "all", or how many of the paper's models.
+    """
+    if seeds != "all" and not seeds.isdecimal():
+        raise ValueError(f"--seeds: expected all or a number of models, found {seeds!r}")
+    path = target or Path("max-of-4.html")
+    check_target(path)
+    summaries = Summaries(
+        models_of_seeds(None if seeds == "all" else int(seeds)), path.with_name(f"{path.stem}-models")
+    )
+    total, finished = len(summaries.models), lambda: len(summaries.finished())
+    with_progress(summaries.run, "explaining", total, finished, summaries.directory, jobs, scheduler, err)
+    found = summaries.finished()
+    write(models_page([found[model] for model in summaries.models]), path)
+    _say_where(path, out)
+    out.print(f"the numbers of each model are in {summaries.directory}", highlight=False, markup=False)
+
+
+@dataclass(frozen=True)
+class Summaries:
+    """Models of the zoo, and the directory with one JSON file for each that is summarised."""
+
+    models: tuple[str, ...]
+    directory: Path
+
+    def finished(self) -> dict[str, dict[str, Any]]:
+        """The summaries that are there, of these weights and by this version, by model."""
+        hashes = {row.name: row.model_sha256 for row in zoo.table()}
+        found = {}
+        for model in self.models:
+            try:
+                summary = json.loads(self._path(model).read_bytes())
+                current = (summary["model_sha256"], summary["version"], summary["draws"])
+            except (OSError, ValueError, KeyError, TypeError):
+                continue
+            if current == (hashes[model], cp.__version__, DRAWS):
+                found[model] = summary
+        return found
+
+    def run(self, executor: Executor, done: Callable[[str], None]) -> None:
+        """Summarise the models that are not finished, calling `done` with each."""
+        try:
+            self.directory.mkdir(exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"--out: cannot make the directory {self.directory}: {error.strerror}") from error
+        finished = self.finished()
+
+        def keep(model: str, summary: dict[str, Any]) -> None:
+            write_atomically(self._path(model), json.dumps(summary).encode())
+            done(model)
+
+        run_each(executor, summarise, {m: (m, DRAWS) for m in self.models if m not in finished}, keep)
+
+    def _path(self, model: str) -> Path:
+        return self.directory / f"{_stem(model)}.json"
+
+
+def _stem(name: str) -> str:
+    """A file name for a model of the zoo, or for a file."""
+    return Path(name).stem if name.endswith(".safetensors") else name.replace("/", "-")
+
+
+def _say_where(path: Path, out: Console) -> None:
+    out.print(f"the report is {path}, its figures are in {figures_directory(path)}", highlight=False, markup=False)

@@ -1,0 +1,422 @@
+"""What the figures of the reports look like: each function takes data and returns what draws it on axes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+from statistics import NormalDist
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from compactproofs.analysis.mechanism import AttentionGaps, Copying, Errors
+from compactproofs.analysis.models import Regression
+from compactproofs.analysis.remainder import Budget, Comparison
+from compactproofs.analysis.spectra import Factor, Fit
+from compactproofs.arrays import FloatArray
+from compactproofs.report.pictures import BLUE, GREEN, GREY, GRID, INK, MUTED, ORANGE, PURPLE, RED, SERIES
+
+Draw = Callable[[Axes], None]
+
+#: From red for 0 to blue for 1, pale enough for black text.
+_PALE = LinearSegmentedColormap.from_list("pale", ["#f2b3a8", "#f8e3b8", "#a8cdf0"])
+
+
+def heat_map(table: FloatArray, y: str, x: str, unit: str) -> Draw:
+    """A table with 0 in the middle of its colours and its largest entry at their end; rows upwards if square."""
+
+    def draw(axes: Axes) -> None:
+        largest = float(np.abs(table).max()) or 1.0
+        image = axes.imshow(
+            table, cmap="RdBu_r", vmin=-largest, vmax=largest, aspect="auto", origin="lower", interpolation="nearest"
+        )
+        axes.set_xlabel(x)
+        axes.set_ylabel(y)
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(MaxNLocator(6, integer=True))
+        bar = axes.figure.colorbar(image, ax=axes, label=unit)
+        bar.outline.set_visible(False)
+
+    return draw
+
+
+def copying_by_token(copied: Copying) -> Draw:
+    """A token's own output and the best other one."""
+
+    def draw(axes: Axes) -> None:
+        tokens = np.arange(len(copied.own))
+        failing = copied.failing
+        axes.plot(tokens, copied.own, color=BLUE, label="its own output")
+        axes.plot(tokens, copied.best_other, color=ORANGE, label="best other output")
+        axes.scatter(failing, copied.own[failing], color=RED, s=22, zorder=3, label="not copied")
+        axes.set_xlabel("attended token")
+        axes.set_ylabel("EVOU (logits)")
+        axes.legend()
+        axes.grid(axis="y")
+
+    return draw
+
+
+def copying_histogram(copied: Copying) -> Draw:
+    """The diagonal of EVOU against all other entries."""
+
+    def draw(axes: Axes) -> None:
+        edges = np.linspace(
+            min(copied.own.min(), copied.others.min()), max(copied.own.max(), copied.others.max()), 45
+        ).tolist()
+        for values, colour, label in (
+            (copied.others, ORANGE, "off the diagonal"),
+            (copied.own, BLUE, "on the diagonal"),
+        ):
+            weights = np.full(len(values), 1 / len(values))
+            axes.hist(values, edges, weights=weights, color=colour, alpha=0.75, label=label)
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.set_xlabel("EVOU (logits)")
+        axes.set_ylabel("share of the entries")
+        axes.legend()
+
+    return draw
+
+
+def attention_gap(gaps: AttentionGaps) -> Draw:
+    """Score lead over smaller tokens."""
+
+    def draw(axes: Axes) -> None:
+        axes.fill_between(gaps.difference, gaps.low, gaps.high, color=BLUE, alpha=0.25, lw=0, label="5% to 95%")
+        axes.plot(gaps.difference, gaps.mean, color=BLUE, label="mean")
+        axes.plot(gaps.difference, gaps.least, color=RED, lw=1, ls="--", label="least")
+        axes.axhline(0, color=MUTED, lw=0.8)
+        axes.set_xlabel("how much smaller the other token is")
+        axes.set_ylabel("lead in attention score")
+        axes.legend(loc="upper left")
+        axes.grid(axis="y")
+
+    return draw
+
+
+def errors_by_maximum(errors: Errors, v: int, inputs_by_maximum: FloatArray) -> Draw:
+    """The share of inputs with this maximum that is answered wrongly."""
+
+    def draw(axes: Axes) -> None:
+        count = np.bincount(errors.maximum, minlength=v)
+        share = np.divide(count, inputs_by_maximum, out=np.zeros(v), where=inputs_by_maximum > 0)
+        axes.bar(np.arange(v), share, color=RED, width=0.85)
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0))
+        axes.set_xlabel("maximum")
+        axes.set_ylabel("wrong among inputs with this maximum")
+
+    return draw
+
+
+def errors_by_gap(errors: Errors) -> Draw:
+    """Where in maximum and gap the wrong inputs are."""
+
+    def draw(axes: Axes) -> None:
+        gap = errors.gap if len(errors.gap) else np.zeros(1, np.int64)
+        count = np.bincount(np.minimum(gap, 12), minlength=8)
+        axes.bar(np.arange(len(count)), count if len(errors.gap) else 0 * count, color=RED, width=0.8)
+        axes.set_xticks(range(len(count)), [f"{i}" if i < 12 else "12+" for i in range(len(count))])
+        axes.set_xlabel("gap between the maximum and the next token")
+        axes.set_ylabel("wrong inputs")
+
+    return draw
+
+
+def singular_values(values: FloatArray) -> Draw:
+    """On a logarithmic scale, without those that are rounding."""
+
+    def draw(axes: Axes) -> None:
+        kept = values[values > max(values[0] * 1e-13, 1e-300)]
+        axes.semilogy(np.arange(1, len(kept) + 1), kept, "o-", color=BLUE, ms=3.5, lw=1)
+        for i in range(min(2, len(kept))):
+            axes.annotate(
+                f"σ{'₁₂'[i]} = {kept[i]:.4g}", (i + 1, kept[i]), xytext=(10, 2), textcoords="offset points", color=INK
+            )
+        axes.set_xlabel("number")
+        axes.set_ylabel("singular value")
+        axes.grid(axis="y")
+
+    return draw
+
+
+def direction(values: FloatArray, fitted: Fit, label: str) -> Draw:
+    """A direction over tokens with its fitted curve."""
+
+    def draw(axes: Axes) -> None:
+        tokens = np.arange(len(values), dtype=np.float64)
+        axes.scatter(tokens, values, s=9, color=BLUE, label=label)
+        axes.plot(tokens, fitted.at(tokens), color=ORANGE, label=f"{formula(fitted)}, R² = {fitted.explained:.4f}")
+        axes.set_ylim(*_with_zero(values))
+        axes.set_xlabel("token")
+        axes.set_ylabel("singular vector · √σ")
+        axes.legend()
+        axes.grid(axis="y")
+
+    return draw
+
+
+def formula(fitted: Fit) -> str:
+    """The polynomial in words of t."""
+    text = f"{fitted.coefficients[0]:.3g}"
+    for power, coefficient in enumerate(fitted.coefficients[1:], 1):
+        text += f" {'+' if coefficient >= 0 else '−'} {abs(coefficient):.3g} t{'' if power == 1 else '²³⁴'[power - 2]}"
+    return text.replace("-", "−")
+
+
+def _with_zero(values: FloatArray) -> tuple[float, float]:
+    low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
+    room = 0.05 * (high - low or 1.0)
+    return low - room, high + 6 * room
+
+
+def two_directions(first: FloatArray, second: FloatArray, labels: tuple[str, str]) -> Draw:
+    """The second singular pair."""
+
+    def draw(axes: Axes) -> None:
+        axes.plot(first, color=PURPLE, label=labels[0], lw=1.1)
+        axes.plot(second, color=GREEN, label=labels[1], lw=1.1)
+        axes.axhline(0, color=MUTED, lw=0.8)
+        axes.set_xlabel("token")
+        axes.set_ylabel("singular vector · √σ")
+        axes.legend()
+
+    return draw
+
+
+def factor_spectrum(factor: Factor) -> Draw:
+    """Singular values of a factor, before and after."""
+
+    def draw(axes: Axes) -> None:
+        for values, colour, label in (
+            (factor.before, ORANGE, "whole"),
+            (factor.after, BLUE, "without principal parts"),
+        ):
+            axes.plot(np.arange(1, len(values) + 1), values, "o-", ms=3, lw=1, color=colour, label=label)
+        axes.set_ylim(0)
+        axes.set_xlabel("number")
+        axes.set_ylabel(f"singular value of {factor.name}")
+        axes.legend()
+        axes.grid(axis="y")
+
+    return draw
+
+
+def normal_quantiles(factors: Sequence[Factor]) -> Draw:
+    """Quantiles of the residual entries against those of a normal distribution."""
+
+    def draw(axes: Axes) -> None:
+        shares = (np.arange(1, 200) - 0.5) / 199
+        expected = np.array([NormalDist().inv_cdf(share) for share in shares])
+        for factor, colour in zip(factors, SERIES, strict=False):
+            entries = factor.residual.ravel() - factor.residual.mean()
+            z = np.quantile(entries / (entries.std() or 1.0), shares)
+            axes.plot(expected, z, color=colour, lw=1.2, label=factor.name)
+        axes.plot(expected, expected, color=MUTED, ls=":", lw=1.2, label="normal")
+        axes.set_xlabel("quantile of a normal distribution")
+        axes.set_ylabel("quantile of the standardised entries")
+        axes.legend()
+        axes.grid()
+
+    return draw
+
+
+def budget(budgets: Sequence[Budget]) -> Draw:
+    """Bound of the remainder's spread against its cost."""
+
+    def draw(axes: Axes) -> None:
+        for one, colour in zip(budgets, SERIES, strict=False):
+            axes.scatter(one.flops, one.bound.mean(), color=colour, s=30, zorder=3, label=one.kind)
+            axes.vlines(one.flops, one.bound.min(), one.bound.max(), color=colour, alpha=0.45, lw=3)
+        flops = [one.flops for one in budgets]
+        axes.plot(flops, [one.true.mean() for one in budgets], "_", color=INK, ms=12, mew=1.6, label="true spread")
+        axes.set_yscale("log")
+        axes.set_xscale("log", base=2)
+        axes.set_xlabel("operations for the scores (FLOPs)")
+        axes.set_ylabel("row spread of the remainder")
+        axes.grid()
+        axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.17), ncols=1, fontsize=7.5)
+
+    return draw
+
+
+def waterfall(steps: Sequence[tuple[str, float]]) -> Draw:
+    """Bars from the first value down to the last, each the loss of one step."""
+
+    def draw(axes: Axes) -> None:
+        values = [value for _, value in steps]
+        losses = [0.0, *(before - after for before, after in pairwise(values))]
+        low = max(0.0, min(values) - max(0.12 * (1 - min(values)), 0.004))
+        for i, ((name, value), loss) in enumerate(zip(steps, losses, strict=True)):
+            if i == 0:
+                axes.barh(i, value - low, 0.42, left=low, color=BLUE)
+            else:
+                axes.barh(i, loss, 0.42, left=value, color=RED)
+                axes.plot([values[i - 1]] * 2, [i - 1, i + 0.21], color=GRID, lw=1.0, zorder=0)
+            number = f"{value:.4f}" if i == 0 else f"−{loss:.4f}" if loss >= 0.00005 else "0"
+            axes.text(low, i - 0.27, f"{name}:  {number}", va="bottom", ha="left", fontsize=8, color=INK)
+        axes.barh(len(steps), values[-1] - low, 0.42, left=low, color=GREEN)
+        axes.text(
+            low,
+            len(steps) - 0.27,
+            f"certified bound:  {values[-1]:.4f}",
+            va="bottom",
+            ha="left",
+            fontsize=8,
+            color=INK,
+        )
+        axes.set_ylim(len(steps) + 0.4, -0.75)
+        axes.set_xlim(low, 1.0)
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.set_xlabel(f"share of all inputs (the axis starts at {low:.3g})")
+
+    return draw
+
+
+def waterfall_size(steps: int) -> tuple[float, float]:
+    """The figure size for so many steps, in inches."""
+    return (4.0, 0.8 + 0.43 * (steps + 1))
+
+
+def noise_histogram(comparison: Comparison) -> Draw:
+    """The trained value among those of noise."""
+
+    def draw(axes: Axes) -> None:
+        axes.hist(comparison.noise, 40, color=GREY, label=f"noise, {len(comparison.noise)} draws")
+        axes.axvline(comparison.trained, color=RED, label="trained")
+        axes.set_xlabel(f"{comparison.name}, mean over queries")
+        axes.set_ylabel("draws")
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+
+    return draw
+
+
+def deviations(comparisons: Mapping[str, Sequence[float]]) -> Draw:
+    """How many standard deviations trained values are above noise, one or many for each name."""
+
+    def draw(axes: Axes) -> None:
+        for i, values in enumerate(comparisons.values()):
+            if len(values) == 1:
+                axes.barh(i, values[0], 0.6, color=RED if values[0] > 0 else BLUE)
+            else:
+                spread = np.linspace(-0.28, 0.28, len(values))
+                axes.scatter(values, i + spread, s=5, color=BLUE, alpha=0.5, linewidth=0, rasterized=True)
+                axes.plot([np.mean(values)] * 2, [i - 0.36, i + 0.36], color=RED, lw=2)
+        axes.axvline(0, color=MUTED, lw=0.8)
+        axes.set_yticks(range(len(comparisons)), list(comparisons), fontsize=7.5)
+        axes.invert_yaxis()
+        axes.set_xlabel("standard deviations above noise")
+        axes.grid(axis="x")
+
+    return draw
+
+
+def grouped_bars(values: Mapping[str, Sequence[float]], groups: Sequence[str], ylabel: str) -> Draw:
+    """A group of bars for each of `groups`, with one bar for each key of `values`."""
+
+    def draw(axes: Axes) -> None:
+        width = 0.8 / len(values)
+        for i, (name, heights) in enumerate(values.items()):
+            places = np.arange(len(groups)) + (i - (len(values) - 1) / 2) * width
+            axes.bar(places, heights, width * 0.92, color=SERIES[i], label=name)
+        axes.set_xticks(range(len(groups)), groups)
+        axes.set_ylim(0, 1.24)
+        axes.set_yticks(np.linspace(0, 1, 6))
+        axes.set_ylabel(ylabel)
+        axes.legend(ncols=4, loc="upper center", columnspacing=0.8, handlelength=0.9, handletextpad=0.4)
+
+    return draw
+
+
+def matrix(values: FloatArray, names: Sequence[str]) -> Draw:
+    """Accuracies as a labelled symmetric table, from red for 0 to blue for 1."""
+
+    def draw(axes: Axes) -> None:
+        axes.imshow(values, cmap=_PALE, vmin=0, vmax=1)
+        for (i, j), value in np.ndenumerate(values):
+            axes.text(j, i, _accuracy(value), ha="center", va="center", fontsize=8.2, color="black")
+        axes.set_xticks(range(len(names)), names)
+        axes.set_yticks(range(len(names)), names)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+
+    return draw
+
+
+def _accuracy(value: float) -> str:
+    return f"{value:.3f}" if value < 0.99 else f"{value:.4f}"
+
+
+def bounds(points: Mapping[str, Sequence[tuple[float, float]]], ylabel: str = "normalised bound") -> Draw:
+    """(operations, bound) of strategies by group."""
+
+    def draw(axes: Axes) -> None:
+        for (name, group), colour in zip(points.items(), SERIES, strict=False):
+            x, y = zip(*group, strict=True)
+            axes.scatter(x, y, s=14, color=colour, alpha=0.85, label=name)
+        axes.set_xscale("log", base=2)
+        axes.set_ylim(-0.02, 1.05)
+        axes.set_xlabel("operations to verify (FLOPs)")
+        axes.set_ylabel(ylabel)
+        axes.grid()
+        axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.17), ncols=2, fontsize=7.5)
+
+    return draw
+
+
+def regression(x: FloatArray, y: FloatArray, line: Regression | None, xlabel: str, ylabel: str, log: bool) -> Draw:
+    """Points, a line and its confidence band; with `log` the line is over log10 x."""
+
+    def draw(axes: Axes) -> None:
+        axes.scatter(x, y, s=9, color=BLUE, alpha=0.7, linewidth=0)
+        if line is not None:
+            at = np.log10(x) if log else x
+            places = np.linspace(at.min(), at.max(), 60)
+            middle, half = line.at(places)
+            shown = 10**places if log else places
+            axes.fill_between(shown, middle - half, middle + half, color=ORANGE, alpha=0.3, lw=0)
+            axes.plot(shown, middle, color=ORANGE)
+        if log:
+            axes.set_xscale("log")
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel(ylabel)
+        axes.grid()
+
+    return draw
+
+
+def labelled_points(
+    groups: Mapping[str, Sequence[tuple[float, float]]], xlabel: str, ylabel: str, base: int = 2, log_y: bool = False
+) -> Draw:
+    """Points by group over a logarithmic axis."""
+
+    def draw(axes: Axes) -> None:
+        for (name, group), colour in zip(groups.items(), SERIES, strict=False):
+            a, b = zip(*group, strict=True)
+            axes.scatter(a, b, s=16, color=colour, alpha=0.85, label=name)
+        axes.set_xscale("log", base=base)
+        if log_y:
+            axes.set_yscale("log", base=base)
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel(ylabel)
+        axes.grid()
+        axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.17), ncols=2, fontsize=7.5)
+
+    return draw
+
+
+def histogram(values: FloatArray, xlabel: str, mark: float | None = None, mark_label: str = "") -> Draw:
+    """How many models have which value."""
+
+    def draw(axes: Axes) -> None:
+        axes.hist(values, 30, color=BLUE)
+        if mark is not None:
+            axes.axvline(mark, color=RED, label=mark_label)
+            axes.legend()
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel("models")
+
+    return draw

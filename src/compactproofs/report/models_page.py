@@ -1,0 +1,655 @@
+"""The page over many models: what they have in common, and whether understanding makes proofs tighter or shorter."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from compactproofs.analysis.ablations import KINDS
+from compactproofs.analysis.margins import PATHS
+from compactproofs.analysis.models import Regression, ranks, regress
+from compactproofs.analysis.remainder import BOUNDS, REPLACEMENTS
+from compactproofs.analysis.waterfall import WATERFALLS
+from compactproofs.arrays import FloatArray
+from compactproofs.experiments.rows import ROWS
+from compactproofs.lemmas import remainder
+from compactproofs.report import charts
+from compactproofs.report.page import Cell, Page, Section, Table, cell, say, theorem_link
+from compactproofs.report.pictures import Picture, picture
+
+Summary = dict[str, Any]
+
+#: The kinds of remainder whose regressions are drawn; the table has all.
+_DRAWN = ("exact_EQKE+max_diff_exact", "svd", "max_diff", "max_diff_subproduct", "max_diff_subproduct_recursive")
+
+
+def models_page(summaries: Sequence[Summary]) -> Page:
+    """The page about these models; `summaries` as `analysis.summarise` makes them.  Raises ValueError for none."""
+    if not summaries:
+        raise ValueError("no models: there is nothing to report")
+    sections: list[Callable[[Sequence[Summary]], Section]] = [
+        _mechanism,
+        _faithfulness,
+        _compression,
+        _waterfalls,
+        _budget,
+        _noise,
+        _ablations,
+        _table,
+    ]
+    accuracy = _column(summaries, "accuracy")
+    lead = [
+        say(
+            "{count} models with the same architecture were trained on the same task with different seeds: read "
+            "four numbers, name the largest. This page looks at all of them with the methods of the report about a "
+            "single model, and asks what the paper claims: does a more faithful understanding give tighter bounds, and "
+            "does a more compressed one give shorter proofs?",
+            count=len(summaries),
+        ),
+        say(
+            "Written out, a model is five tables: EU, what the last token (the query) adds to the logits; EQKE and "
+            "EQKP, the attention scores of a token and of a position for a query; EVOU and PVOU, what attending to "
+            "them adds. A proof that multiplies the tables out is long; one that bounds them from their factors is "
+            "short and certifies less. A normalised bound is the certified share of the inputs over the accuracy."
+        ),
+    ]
+    facts = [
+        ("models", str(len(summaries))),
+        ("accuracy", _mean(accuracy, 5)),
+        ("σ₁ / σ₂ of EQKE", f"{_ratio(summaries).min():.0f} to {_ratio(summaries).max():.0f}"),
+        ("certificates made and checked", f"{sum(len(s['proofs']) for s in summaries):,}"),
+    ]
+    return Page(
+        f"{len(summaries)} models that find the maximum",
+        lead,
+        facts,
+        [make(summaries) for make in sections],
+        tuple(WATERFALLS.values()),
+    )
+
+
+def _column(summaries: Sequence[Summary], name: str) -> FloatArray:
+    return np.array([summary[name] for summary in summaries], np.float64)
+
+
+def _ratio(summaries: Sequence[Summary]) -> FloatArray:
+    return np.array([s["singular_values"][0] / max(s["singular_values"][1], 1e-300) for s in summaries])
+
+
+def _bounds(summaries: Sequence[Summary], strategy: str) -> FloatArray:
+    """Normalised bounds of a strategy."""
+    return np.array([s["proofs"][strategy][0] for s in summaries])
+
+
+def _with_remainder(kind: str) -> str:
+    return f"sub-cubic/max_diff_exact/mean_query+diff/{kind}"
+
+
+def _std(values: FloatArray) -> float:
+    return float(values.std(ddof=1)) if len(values) > 1 else 0.0
+
+
+def _mean(values: FloatArray, digits: int = 4) -> str:
+    return f"{values.mean():.{digits}f} ± {_std(values):.{digits}f}"
+
+
+def _p(p: float) -> str:
+    return "p < 10⁻¹⁰" if p < 1e-10 else f"p = {p:.2g}"
+
+
+def _mechanism(summaries: Sequence[Summary]) -> Section:
+    ratio, straight = _ratio(summaries), _column(summaries, "size_fit")
+    fails = np.array([len(s["not_copied"]) for s in summaries], np.float64)
+    wrong = _column(summaries, "wrong_next")
+    first = np.array([s["singular_values"][0] for s in summaries])
+    text = [
+        say(
+            "All {count} do the same thing. The attention scores EQKE have nearly rank one: σ₁ is {first:.0f} on "
+            "average (without the division by √d_head) and {low:.0f} to {high:.0f} times σ₂. The size direction is "
+            "nearly a straight line in the token: R² is {straight:.4f} on average, {least:.4f} at the least. EVOU "
+            "copies all tokens but {fails:.1f} on average, the smallest ones. The next smaller token gets no less "
+            "attention than the maximum in {wrong:.1f}% of all pairs of query and maximum.",
+            count=len(summaries),
+            first=first.mean(),
+            low=ratio.min(),
+            high=ratio.max(),
+            straight=straight.mean(),
+            least=straight.min(),
+            fails=fails.mean(),
+            wrong=100 * wrong.mean(),
+        )
+    ]
+    pictures = [
+        picture(
+            "accuracy",
+            "Histogram of the accuracies.",
+            f"Accuracy on all inputs: {_mean(_column(summaries, 'accuracy'), 5)}.",
+            charts.histogram(_column(summaries, "accuracy"), "accuracy"),
+        ),
+        picture(
+            "ratio",
+            "Histogram of the ratio of the first two singular values.",
+            f"σ₁ / σ₂: median {np.median(ratio):.0f}.",
+            charts.histogram(ratio, "σ₁ / σ₂ of EQKE"),
+        ),
+        picture(
+            "size-fit",
+            "Histogram of the variance explained by a line through the size direction.",
+            f"How straight the size direction is: R² {_mean(straight)}.",
+            charts.histogram(straight, "R² of a line through the size direction"),
+        ),
+    ]
+    return Section("mechanism", "One mechanism", text, pictures)
+
+
+def _faithfulness(summaries: Sequence[Summary]) -> Section:
+    ratio = _ratio(summaries)
+    exact = _bounds(summaries, _with_remainder(remainder.EXACT))
+    lines: dict[str, tuple[Regression | None, Regression | None]] = {}
+    rows = []
+    for kind in remainder.KINDS:
+        bound = _bounds(summaries, _with_remainder(kind))
+        line = regress(np.log10(ratio), bound)
+        lost = regress(np.log10(ratio), exact - bound)
+        lines[kind] = line, lost
+        by_rank = regress(ranks(ratio), ranks(bound))
+        rows.append(
+            [
+                cell(kind),
+                cell(float(bound.mean()), ".4f"),
+                *_regression_cells(line),
+                cell(by_rank.correlation, "+.3f") if by_rank else Cell("", math.nan),
+                cell(lost.correlation, "+.3f") if lost else Cell("", math.nan),
+            ]
+        )
+    text = [
+        say(
+            "How faithful is it to say that attention looks along one direction? We measure it by σ₁/σ₂ of EQKE. The "
+            "paper claims that a more faithful understanding gives tighter bounds: over the models, the bound of a "
+            "proof that uses the direction should grow with σ₁/σ₂. Each picture has one point for each model, a line "
+            "fitted over the logarithm of σ₁/σ₂, and the 95% confidence band of the line. All proofs know EU exactly "
+            "and differ only in how they bound what the direction does not explain."
+        ),
+        _faithfulness_verdict(lines),
+    ]
+    pictures = [
+        picture(
+            f"faithfulness-{kind}".replace("+", "-").replace("_", "-").lower(),
+            f"Normalised bound with the remainder by {kind} against the ratio of singular values, with a line.",
+            f"{kind}: {_in_words(lines[kind][0])}.",
+            charts.regression(
+                ratio,
+                _bounds(summaries, _with_remainder(kind)),
+                lines[kind][0],
+                "σ₁ / σ₂ of EQKE",
+                "normalised bound",
+                log=True,
+            ),
+        )
+        for kind in _DRAWN
+    ]
+    headers = (
+        "remainder",
+        "mean bound",
+        "slope",
+        "± 95%",
+        "r",
+        "R²",
+        "p",
+        "rank correlation",
+        "r with the loss to exact",
+    )
+    table = Table("Normalised bound against log₁₀ of σ₁/σ₂, for each way of bounding the remainder", headers, rows)
+    return Section("faithfulness", "Does faithfulness give tighter bounds?", text, pictures, [table])
+
+
+def _regression_cells(line: Regression | None) -> list[Cell]:
+    if line is None:
+        return [Cell("", math.nan)] * 5
+    return [
+        cell(line.slope, "+.4f"),
+        cell(line.slope_error, ".4f"),
+        cell(line.correlation, "+.3f"),
+        cell(line.correlation**2, ".3f"),
+        cell(line.p, ".2g"),
+    ]
+
+
+def _in_words(line: Regression | None) -> str:
+    if line is None:
+        return "too little to fit a line"
+    return (
+        f"{line.slope:+.3f} ± {line.slope_error:.3f} for a tenfold ratio, R² = {line.correlation**2:.2f}, {_p(line.p)}"
+    )
+
+
+def _faithfulness_verdict(lines: dict[str, tuple[Regression | None, Regression | None]]) -> str:
+    known = {kind: line for kind, (line, _) in lines.items() if line is not None and kind != remainder.EXACT}
+    if not known:
+        return "These are too few models to say."
+    supported = [k for k, line in known.items() if line.slope > line.slope_error]
+    against = [k for k, line in known.items() if line.slope < -line.slope_error]
+    exact = lines[remainder.EXACT][0]
+    norm, norm_lost = lines["svd"]
+    assert norm is not None
+    return say(
+        "<strong>What we find.</strong> {supported} of {all} ways of bounding the remainder have a slope that is "
+        "positive at 95%{which}; {against} {have} a negative one. The norm bound (svd): {svd}. {loss}{exact}",
+        supported=len(supported),
+        all=len(known),
+        which=f" ({', '.join(supported)})" if supported else "",
+        against=len(against),
+        have="has" if len(against) == 1 else "have",
+        svd=_in_words(norm),
+        loss=say(
+            "What this bound loses to the exact remainder, which is all that the direction can be blamed for, "
+            "correlates with the ratio by r = {r:+.2f} ({p}). ",
+            r=norm_lost.correlation,
+            p=_p(norm_lost.p),
+        )
+        if norm_lost
+        else "",
+        exact=say(
+            "For comparison, the proof that multiplies EQKE out and uses no direction at all has {words}: what moves "
+            "with the ratio in this line has nothing to do with the direction.",
+            words=_in_words(exact),
+        )
+        if exact
+        else "",
+    )
+
+
+def _compression(summaries: Sequence[Summary]) -> Section:
+    strategies = list(summaries[0]["proofs"])
+    bound = np.array([_bounds(summaries, s).mean() for s in strategies])
+    flops = np.array([np.mean([m["proofs"][s][1] for m in summaries]) for s in strategies])
+    unexplained = np.array([summaries[0]["proofs"][s][2] for s in strategies], np.float64)
+    group = {
+        s: row.name for row in ROWS if "without" not in row.name and "only" not in row.name for s in row.strategies
+    }
+
+    def by_group(x: FloatArray, y: FloatArray) -> dict[str, list[tuple[float, float]]]:
+        groups: dict[str, list[tuple[float, float]]] = {}
+        for strategy, a, b in zip(strategies, x.tolist(), y.tolist(), strict=True):
+            groups.setdefault(group[strategy], []).append((a, b))
+        return groups
+
+    shorter = regress(ranks(unexplained), ranks(flops))
+    tighter = regress(ranks(unexplained), ranks(bound))
+    same_size = [k for k in BOUNDS if k.startswith("max_diff_subproduct") or k == "max_diff"]
+    spread = [float(_bounds(summaries, _with_remainder(k)).mean()) for k in same_size]
+    rows = [
+        [
+            cell(kind),
+            cell(int(summaries[0]["proofs"][_with_remainder(kind)][2]), ",d"),
+            cell(float(np.mean([m["proofs"][_with_remainder(kind)][1] for m in summaries])), ",.0f"),
+            cell(float(_bounds(summaries, _with_remainder(kind)).mean()), ".4f"),
+            cell(_std(_bounds(summaries, _with_remainder(kind))), ".4f"),
+        ]
+        for kind in remainder.KINDS
+    ]
+    text = [
+        say(
+            "The <em>unexplained dimension</em> counts the numbers that a proof must look at one by one because it has "
+            "no account of them; understanding compresses them. The paper claims that a more compressed account gives "
+            "a shorter proof. Over the {count} strategies, the rank correlation of unexplained dimension and "
+            "operations is {shorter}.",
+            count=len(strategies),
+            shorter=_correlation(shorter),
+        ),
+        say(
+            "<strong>What we find.</strong> {verdict} And compression is not tightness: unexplained dimension and "
+            "bound have a rank correlation of {tighter}. Proofs with the same account of EQKE, and so the same "
+            "unexplained dimension, certify between {low:.3f} and {high:.3f}, depending on how many operations they "
+            "may spend on it ({kinds}). The bound follows the operations that are spent on the rest, which the "
+            "unexplained dimension does not count.",
+            verdict=_compression_verdict(shorter),
+            tighter=_correlation(tighter),
+            low=min(spread),
+            high=max(spread),
+            kinds=", ".join(same_size),
+        ),
+    ]
+    pictures = [
+        picture(
+            "compression-flops",
+            "Operations against unexplained dimension, one point for each strategy, both scales logarithmic.",
+            f"Operations against unexplained dimension, mean over models: rank correlation {_correlation(shorter)}.",
+            charts.labelled_points(
+                by_group(unexplained, flops), "unexplained dimension", "operations to verify (FLOPs)", log_y=True
+            ),
+            size=(4.0, 4.1),
+        ),
+        picture(
+            "compression-bound",
+            "Normalised bound against unexplained dimension, one point for each strategy.",
+            f"Bound against unexplained dimension, mean over models: rank correlation {_correlation(tighter)}.",
+            charts.labelled_points(by_group(unexplained, bound), "unexplained dimension", "normalised bound"),
+            size=(4.0, 4.1),
+        ),
+        picture(
+            "compression-tightness",
+            "Normalised bound against operations, one point for each strategy.",
+            "Bound against operations, mean over models.",
+            charts.labelled_points(by_group(flops, bound), "operations to verify (FLOPs)", "normalised bound"),
+            size=(4.0, 4.1),
+        ),
+    ]
+    headers = ("remainder", "unexplained dimension", "FLOPs", "normalised bound", "std")
+    table = Table("The proofs that know EU exactly, by how they bound the remainder of EQKE", headers, rows)
+    return Section("compression", "Does compression give shorter proofs?", text, pictures, [table])
+
+
+def _correlation(line: Regression | None) -> str:
+    return "unknown" if line is None else f"{line.correlation:+.2f} ({_p(line.p)})"
+
+
+def _compression_verdict(line: Regression | None) -> str:
+    if line is None:
+        return "There is too little data to say."
+    if line.p > 0.01:
+        return "Our strategies do not support the claim: the two are hardly related."
+    if line.correlation > 0:
+        return "Our strategies support the claim: the less is left unexplained, the shorter the proof."
+    return "Our strategies contradict the claim: the less is left unexplained, the longer the proof."
+
+
+def _waterfalls(summaries: Sequence[Summary]) -> Section:
+    pictures, rows, most = [], [], {}
+    for row, strategy in WATERFALLS.items():
+        names = [name for name, _ in summaries[0]["waterfalls"][row]]
+        left = np.array([[value for _, value in s["waterfalls"][row]] for s in summaries])
+        losses = left[:, :-1] - left[:, 1:]
+        steps = list(zip(names, left.mean(axis=0).tolist(), strict=True))
+        worst = int(losses.mean(axis=0).argmax())
+        most[row] = names[worst + 1], float(losses.mean(axis=0)[worst])
+        pictures.append(_waterfall_picture(row, strategy, steps, most[row]))
+        for i, (_, after) in enumerate(pairwise(names)):
+            rows.append(
+                [
+                    cell(row),
+                    cell(after),
+                    cell(float(losses[:, i].mean()), ".5f"),
+                    cell(_std(losses[:, i]), ".5f"),
+                    cell(float(left[:, i + 1].mean()), ".5f"),
+                ]
+            )
+    text = [
+        say(
+            "From the accuracy to a bound, one relaxation at a time, averaged over the models; every number is "
+            "computed on all inputs. With everything multiplied out, the {cubic} loses most where one token must stand "
+            "for all others. Bounding EU from its factors costs {eu:.3f}, bounding the scores without any product "
+            "{scores:.3f} of all inputs. What a relaxation costs depends on those before it; the order is that of the "
+            "proof.",
+            cubic=theorem_link("cubic", "cubic proof"),
+            eu=_loss(summaries, "low-rank EU", "EU by"),
+            scores=_loss(summaries, "quadratic QK", "scores by"),
+        )
+    ]
+    table = Table("Every step, means over the models", ("row", "relaxation", "loses", "std", "leaves"), rows)
+    return Section("waterfall", "Where accuracy is lost", text, pictures, [table])
+
+
+def _loss(summaries: Sequence[Summary], row: str, beginning: str) -> float:
+    """The mean loss of the step whose name begins so."""
+    losses = []
+    for summary in summaries:
+        steps = summary["waterfalls"][row]
+        i = next(i for i, (name, _) in enumerate(steps) if name.startswith(beginning))
+        losses.append(steps[i - 1][1] - steps[i][1])
+    return float(np.mean(losses))
+
+
+def _waterfall_picture(row: str, strategy: str, steps: list[tuple[str, float]], most: tuple[str, float]) -> Picture:
+    return picture(
+        f"waterfall-{row}".replace("&", "-").replace(" ", "-").lower(),
+        f"Mean waterfall for {row}: " + "; ".join(f"{name} leaves {value:.4f}" for name, value in steps) + ".",
+        f"{row} ({strategy}): most is lost by “{most[0]}”, {most[1]:.4f} of all inputs.",
+        charts.waterfall(steps),
+        size=charts.waterfall_size(len(steps)),
+    )
+
+
+def _budget(summaries: Sequence[Summary]) -> Section:
+    values = {kind: np.array([s["budgets"][kind] for s in summaries]) for kind in BOUNDS}
+    groups = {kind: [tuple(v[[2, 1]]) for v in data] for kind, data in values.items()}
+    factor = {kind: float((data[:, 1] / data[:, 0]).mean()) for kind, data in values.items()}
+    text = [
+        say(
+            "What the first directions leave of EQKE has a row spread of {true:.3f} on average. Multiplied out it is "
+            "known exactly; the norm bound (svd) makes {svd:.2f} times the truth of it, the best cut of the product "
+            "{cut:.2f} times, and the recursive bounds, which multiply no two matrices, {recursive:.0f} times.",
+            true=float(values["max_diff_exact"][:, 0].mean()),
+            svd=factor["svd"],
+            cut=factor["max_diff_subproduct"],
+            recursive=factor["max_diff_subproduct_recursive"],
+        )
+    ]
+    pictures = [
+        picture(
+            "error-against-budget",
+            "Bound of the remainder's row spread against operations, one point for each model and way of bounding.",
+            "The bound grows as the budget shrinks.",
+            charts.labelled_points(
+                groups, "operations for the scores (FLOPs)", "row spread of the remainder", log_y=True
+            ),
+            size=(4.0, 4.4),
+        )
+    ]
+    rows = [
+        [
+            cell(kind),
+            cell(float(data[:, 0].mean()), ".4f"),
+            cell(float(data[:, 1].mean()), ".4f"),
+            cell(_std(data[:, 1]), ".4f"),
+            cell(factor[kind], ".2f"),
+            cell(float(data[:, 2].mean()), ",.0f"),
+        ]
+        for kind, data in values.items()
+    ]
+    headers = ("way of bounding", "true spread", "bound", "std over models", "bound / truth", "FLOPs")
+    table = Table("Bounds of the remainder's row spread, means over queries and models", headers, rows)
+    return Section("budget", "Error against budget", text, pictures, [table])
+
+
+def _noise(summaries: Sequence[Summary]) -> Section:
+    names = list(summaries[0]["noise"])
+    deviations = {name: np.array([s["noise"][name][3] for s in summaries]) for name in names}
+    true, norm = deviations[names[0]], deviations["svd"]
+    recursive = deviations["max_diff_subproduct_recursive"]
+    replaced = {kind: np.array([s["replaced"][kind] for s in summaries]) for kind in REPLACEMENTS}
+    accuracy = _column(summaries, "accuracy")
+    text = [
+        say(
+            "For each model the four residual factors of EQKE are replaced {draws:,} times by Gaussian noise with the "
+            "same mean and variance. The trained remainder's true row spread lies {true} standard deviations above the "
+            "noise's mean (mean ± standard deviation over the models; {share:.0f}% of the models are above 3), the "
+            "norm bound {norm}, the product bound max_diff {diff}, the recursive one {recursive}. The paper reports "
+            "about 4 standard deviations worse than random. <strong>What we find</strong> {agrees}",
+            draws=summaries[0]["draws"],
+            true=_mean(true, 1),
+            share=100 * float((true > 3).mean()),
+            norm=_mean(norm, 1),
+            diff=_mean(deviations["max_diff"], 1),
+            recursive=_mean(recursive, 1),
+            agrees=_noise_verdict(float(true.mean()), float(norm.mean()), float(recursive.mean())),
+        ),
+        say(
+            "Do the models use the rest? With the residual factors removed the accuracy changes by {zero:+.5f} on "
+            "average (by {worst:+.4f} for the model that loses most, {best:+.4f} for the one that gains most); with "
+            "noise in their place by {noise:+.5f}, with their rows shuffled by {resample:+.5f}. {better} of {count} "
+            "models get better without them.",
+            zero=float((replaced["zero"] - accuracy).mean()),
+            worst=float((replaced["zero"] - accuracy).min()),
+            best=float((replaced["zero"] - accuracy).max()),
+            noise=float((replaced["noise"] - accuracy).mean()),
+            resample=float((replaced["resample"] - accuracy).mean()),
+            better=int((replaced["zero"] > accuracy).sum()),
+            count=len(summaries),
+        ),
+    ]
+    pictures = [
+        picture(
+            "noise-deviations",
+            "For each bound, one point for each model: standard deviations above noise; a line marks the mean.",
+            "Points: models. Red: their mean. Right of 0 the trained residuals are worse for a proof than noise.",
+            charts.deviations({name: values.tolist() for name, values in deviations.items()}),
+            size=(4.0, 3.6),
+        ),
+        picture(
+            "noise-true",
+            "Histogram over the models of how many standard deviations the true row spread is above noise.",
+            f"True row spread: {_mean(true, 2)} standard deviations above noise.",
+            charts.histogram(true, "standard deviations above noise", 4.0, "the paper's about 4"),
+        ),
+        picture(
+            "noise-svd",
+            "Histogram over the models of how many standard deviations the norm bound is above noise.",
+            f"Norm bound: {_mean(norm, 2)} standard deviations above noise.",
+            charts.histogram(norm, "standard deviations above noise", 4.0, "the paper's about 4"),
+        ),
+    ]
+    rows = [
+        [
+            cell(name),
+            cell(float(np.mean([s["noise"][name][0] for s in summaries])), ".4f"),
+            cell(float(np.mean([s["noise"][name][1] for s in summaries])), ".4f"),
+            cell(float(values.mean()), "+.2f"),
+            cell(_std(values), ".2f"),
+            cell(float(values.min()), "+.2f"),
+            cell(float(values.max()), "+.2f"),
+        ]
+        for name, values in deviations.items()
+    ]
+    other = [
+        [
+            cell(kind),
+            cell(float(values.mean()), ".6f"),
+            cell(float((values - accuracy).mean()), "+.6f"),
+            cell(float((values - accuracy).min()), "+.6f"),
+            cell(float((values - accuracy).max()), "+.6f"),
+        ]
+        for kind, values in replaced.items()
+    ]
+    return Section(
+        "noise",
+        "Is the rest noise?",
+        text,
+        pictures,
+        [
+            Table(
+                "Row spreads, and deviations from noise over the models",
+                ("quantity", "trained", "noise", "deviations", "std", "least", "largest"),
+                rows,
+            ),
+            Table(
+                "Accuracy with the residual factors replaced, means over the models",
+                ("replaced by", "accuracy", "change", "worst change", "best change"),
+                other,
+            ),
+        ],
+    )
+
+
+def _noise_verdict(true: float, norm: float, recursive: float) -> str:
+    like = "agrees with that" if 3 <= max(true, norm) <= 6 else "differs from that"
+    cheap = (
+        "But the recursive bounds, which are the ones that cheap proofs use, are about as good for trained residuals "
+        "as for noise."
+        if abs(recursive) < 2
+        else "The recursive bounds, which are the ones that cheap proofs use, see a difference as well."
+    )
+    return f"{like} for the true spread ({true:+.1f}) and the norm bound ({norm:+.1f}). {cheap}"
+
+
+def _ablations(summaries: Sequence[Summary]) -> Section:
+    accuracy = _column(summaries, "accuracy")
+    values = {
+        (path, kind): np.array([s["ablations"][f"{path} {kind}"] for s in summaries])
+        for path in PATHS
+        for kind in KINDS
+    }
+    better = {path: int((values[path, "zero"] > accuracy).sum()) for path in PATHS}
+    text = [
+        say(
+            "Accuracy on all inputs after one path is zeroed, set to its mean, made to read another input, or set to "
+            "the worst value that it can take in each margin (pessimal: what a proof does with a path that it does not "
+            "look into). EVOU and EQKE carry the task: without them {EVOU:.3f} and {EQKE:.3f} are left. The other "
+            "three change little: pessimally EU leaves {EU:.4f}, PVOU {PVOU:.4f} and EQKP {EQKP:.4f}. Some models are "
+            "even better without a path: {zero_EU} without EU, {zero_PVOU} without PVOU, {zero_EQKP} without EQKP.",
+            EVOU=float(values["EVOU", "zero"].mean()),
+            EQKE=float(values["EQKE", "zero"].mean()),
+            **{path: float(values[path, "pessimal"].mean()) for path in ("EU", "PVOU", "EQKP")},
+            **{f"zero_{path}": better[path] for path in ("EU", "PVOU", "EQKP")},
+        )
+    ]
+    pictures = [
+        picture(
+            "ablations",
+            "Bars: mean accuracy after ablating each path in four ways.",
+            "Accuracy without one path, mean over the models.",
+            charts.grouped_bars(
+                {kind: [float(values[path, kind].mean()) for path in PATHS] for kind in KINDS}, PATHS, "accuracy"
+            ),
+        )
+    ]
+    rows = [
+        [
+            cell(path),
+            cell(kind),
+            cell(float(v.mean()), ".5f"),
+            cell(_std(v), ".5f"),
+            cell(float(v.min()), ".5f"),
+            cell(float(v.max()), ".5f"),
+        ]
+        for (path, kind), v in values.items()
+    ]
+    headers = ("path", "ablation", "accuracy", "std over models", "lowest", "highest")
+    return Section("ablations", "Ablations", text, pictures, [Table("Ablations, over the models", headers, rows)])
+
+
+def _table(summaries: Sequence[Summary]) -> Section:
+    rows = []
+    for summary in summaries:
+        first, second = summary["singular_values"][:2]
+        rows.append(
+            [
+                cell(summary["model"]),
+                cell(summary["accuracy"], ".6f"),
+                cell(first, ".0f"),
+                cell(second, ".2f"),
+                cell(first / max(second, 1e-300), ".0f"),
+                cell(summary["size_fit"], ".4f"),
+                cell(len(summary["not_copied"])),
+                cell(summary["noise"]["true spread"][3], "+.1f"),
+                cell(summary["proofs"]["cubic"][0], ".4f"),
+                *(cell(summary["proofs"][_with_remainder(kind)][0], ".4f") for kind in _DRAWN),
+            ]
+        )
+    headers = (
+        "model",
+        "accuracy",
+        "σ₁",
+        "σ₂",
+        "σ₁/σ₂",
+        "R² size",
+        "not copied",
+        "noise deviations",
+        "cubic",
+        "exact QK",
+        "svd",
+        "max_diff",
+        "subproduct",
+        "recursive",
+    )
+    text = [
+        say(
+            "The last columns are normalised bounds: of the cubic proof, and of sub-cubic proofs that know EU exactly "
+            "and bound the remainder of EQKE in five ways."
+        )
+    ]
+    return Section("models", "The models", text, (), [Table("All models", headers, rows)])

@@ -1,0 +1,102 @@
+"""Figures for pages: drawn once, written as PNG and SVG, and as SVG inside a page that follows its light or dark theme.
+
+Text stays text, so that it can be read aloud, searched, and drawn in the page's font.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+INK, MUTED, GRID = "#24292f", "#6e7781", "#d8dee4"
+#: Colours that can be told apart on a white and on a dark page, and by most colour-blind readers.
+BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#3b82c4", "#d9822b", "#2f9e77", "#d1495b", "#8a63c9", "#8b949e"
+SERIES = (BLUE, ORANGE, GREEN, RED, PURPLE, GREY, "#b08900", "#c45ab3", "#4aa3a3", "#7a8450")
+
+_STYLE = {
+    "font.size": 9.0,
+    "axes.titlesize": 9.5,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.titlecolor": INK,
+    "axes.facecolor": "none",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.prop_cycle": cycler(color=SERIES),
+    "figure.facecolor": "white",
+    "grid.color": GRID,
+    "legend.frameon": False,
+    "legend.fontsize": 8.0,
+    "legend.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "svg.fonttype": "none",
+}
+_THEMED = {INK: "var(--ink)", MUTED: "var(--muted)", GRID: "var(--grid)"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as files, with the words that go with it.
+
+    `name` is its file's stem; `alt` says what is seen to somebody who does not see it; `caption` what it means.
+    """
+
+    name: str
+    alt: str
+    caption: str
+    svg: bytes
+    png: bytes
+
+    @property
+    def inline(self) -> str:
+        """The SVG element as it stands in a page: as wide as its place, in the page's colours and font."""
+        text = self.svg.decode("utf-8")
+        text = text[text.index("<svg") :]
+        text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
+        text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
+        text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r'\1 aria-hidden="true"', text, count=1)
+        text = re.sub(r"font: ([\d.]+)px [^;\"]*", r"font-size: \1px", text)
+        # Names inside the figure are made the figure's own, for they share one page.
+        text = re.sub(r'(\bid="|url\(#|xlink:href="#)', rf"\g<1>{self.name}-", text)
+        for colour, variable in _THEMED.items():
+            text = text.replace(colour, variable)
+        return text
+
+
+def picture(
+    name: str, alt: str, caption: str, draw: Callable[[Axes], None], size: tuple[float, float] = (4.0, 3.0)
+) -> Picture:
+    """Draw on one pair of axes of this size in inches."""
+    settings: dict[str, Any] = {**_STYLE, "svg.hashsalt": name}
+    with matplotlib.rc_context(settings):
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure.add_subplot())
+        figure.patch.set_alpha(1.0)
+        png = _saved(figure, "png", dpi=160)
+        figure.patch.set_alpha(0.0)
+        svg = _saved(figure, "svg", metadata={"Date": None, "Creator": None})
+    return Picture(name, with_minus(alt), with_minus(caption), svg, png)
+
+
+def with_minus(text: str) -> str:
+    """The text with minus signs in place of hyphens before numbers."""
+    return re.sub(r"(?<![\w^])-(?=[\d.])", "−", text)
+
+
+def _saved(figure: Figure, kind: str, **options: Any) -> bytes:
+    stream = io.BytesIO()
+    figure.savefig(stream, format=kind, **options)
+    return stream.getvalue()
