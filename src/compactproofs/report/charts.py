@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import pairwise
 from statistics import NormalDist
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter, ScalarFormatter
 
 from compactproofs.analysis.mechanism import AttentionGaps, Copying, Errors
 from compactproofs.analysis.models import Regression
@@ -129,7 +128,9 @@ def singular_values(values: FloatArray) -> Draw:
 
     def draw(axes: Axes) -> None:
         kept = values[values > max(values[0] * 1e-13, 1e-300)]
-        axes.semilogy(np.arange(1, len(kept) + 1), kept, "o-", color=BLUE, ms=3.5, lw=1)
+        axes.plot(np.arange(1, len(kept) + 1), kept, "o-", color=BLUE, ms=3.5, lw=1)
+        if len(kept):
+            axes.set_yscale("log")
         for i in range(min(2, len(kept))):
             axes.annotate(
                 f"σ{'₁₂'[i]} = {kept[i]:.4g}", (i + 1, kept[i]), xytext=(10, 2), textcoords="offset points", color=INK
@@ -231,12 +232,13 @@ def budget(budgets: Sequence[Budget]) -> Draw:
             axes.vlines(one.flops, one.bound.min(), one.bound.max(), color=colour, alpha=0.45, lw=3)
         flops = [one.flops for one in budgets]
         axes.plot(flops, [one.true.mean() for one in budgets], "_", color=INK, ms=12, mew=1.6, label="true spread")
-        axes.set_yscale("log")
+        if min(one.bound.max() for one in budgets) > 0.0:
+            axes.set_yscale("log")
         axes.set_xscale("log", base=2)
         axes.set_xlabel("operations for the scores (FLOPs)")
         axes.set_ylabel("row spread of the remainder")
         axes.grid()
-        axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.17), ncols=1, fontsize=7.5)
+        _legend_below(axes)
 
     return draw
 
@@ -246,26 +248,14 @@ def waterfall(steps: Sequence[tuple[str, float]]) -> Draw:
 
     def draw(axes: Axes) -> None:
         values = [value for _, value in steps]
-        losses = [0.0, *(before - after for before, after in pairwise(values))]
         low = max(0.0, min(values) - max(0.12 * (1 - min(values)), 0.004))
-        for i, ((name, value), loss) in enumerate(zip(steps, losses, strict=True)):
-            if i == 0:
-                axes.barh(i, value - low, 0.42, left=low, color=BLUE)
-            else:
-                axes.barh(i, loss, 0.42, left=value, color=RED)
-                axes.plot([values[i - 1]] * 2, [i - 1, i + 0.21], color=GRID, lw=1.0, zorder=0)
-            number = f"{value:.4f}" if i == 0 else f"−{loss:.4f}" if loss >= 0.00005 else "0"
-            axes.text(low, i - 0.27, f"{name}:  {number}", va="bottom", ha="left", fontsize=8, color=INK)
-        axes.barh(len(steps), values[-1] - low, 0.42, left=low, color=GREEN)
-        axes.text(
-            low,
-            len(steps) - 0.27,
-            f"certified bound:  {values[-1]:.4f}",
-            va="bottom",
-            ha="left",
-            fontsize=8,
-            color=INK,
-        )
+        _bar(axes, 0, low, values[0], BLUE, f"{steps[0][0]}:  {values[0]:.4f}", low)
+        for i, (name, value) in enumerate(steps[1:], 1):
+            loss = values[i - 1] - value
+            axes.plot([values[i - 1]] * 2, [i - 1, i + 0.21], color=GRID, lw=1.0, zorder=0)
+            short = name if len(name) <= 58 else f"{name[:57]}…"
+            _bar(axes, i, value, values[i - 1], RED, f"{short}:  {f'−{loss:.4f}' if loss >= 0.00005 else 0}", low)
+        _bar(axes, len(steps), low, values[-1], GREEN, f"certified bound:  {values[-1]:.4f}", low)
         axes.set_ylim(len(steps) + 0.4, -0.75)
         axes.set_xlim(low, 1.0)
         axes.set_yticks([])
@@ -274,6 +264,12 @@ def waterfall(steps: Sequence[tuple[str, float]]) -> Draw:
         axes.set_xlabel(f"share of all inputs (the axis starts at {low:.3g})")
 
     return draw
+
+
+def _bar(axes: Axes, row: int, left: float, right: float, colour: str, label: str, at: float) -> None:
+    """A bar with a label above it, which may be wider than the axes."""
+    axes.barh(row, right - left, 0.42, left=left, color=colour)
+    axes.text(at, row - 0.27, label, va="bottom", ha="left", fontsize=8, color=INK).set_in_layout(False)
 
 
 def waterfall_size(steps: int) -> tuple[float, float]:
@@ -350,6 +346,13 @@ def _accuracy(value: float) -> str:
     return f"{value:.3f}" if value < 0.99 else f"{value:.4f}"
 
 
+def _legend_below(axes: Axes) -> None:
+    """In two columns if the labels are short."""
+    labels = axes.get_legend_handles_labels()[1]
+    columns = 2 if max(map(len, labels), default=0) <= 20 else 1
+    axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.17), ncols=columns, fontsize=7.5)
+
+
 def bounds(points: Mapping[str, Sequence[tuple[float, float]]], ylabel: str = "normalised bound") -> Draw:
     """(operations, bound) of strategies by group."""
 
@@ -362,7 +365,7 @@ def bounds(points: Mapping[str, Sequence[tuple[float, float]]], ylabel: str = "n
         axes.set_xlabel("operations to verify (FLOPs)")
         axes.set_ylabel(ylabel)
         axes.grid()
-        axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.17), ncols=2, fontsize=7.5)
+        _legend_below(axes)
 
     return draw
 
@@ -381,6 +384,9 @@ def regression(x: FloatArray, y: FloatArray, line: Regression | None, xlabel: st
             axes.plot(shown, middle, color=ORANGE)
         if log:
             axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 4, 6)))
+            axes.xaxis.set_major_formatter(ScalarFormatter())
+            axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(xlabel)
         axes.set_ylabel(ylabel)
         axes.grid()
@@ -403,7 +409,7 @@ def labelled_points(
         axes.set_xlabel(xlabel)
         axes.set_ylabel(ylabel)
         axes.grid()
-        axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.17), ncols=2, fontsize=7.5)
+        _legend_below(axes)
 
     return draw
 
@@ -413,6 +419,7 @@ def histogram(values: FloatArray, xlabel: str, mark: float | None = None, mark_l
 
     def draw(axes: Axes) -> None:
         axes.hist(values, 30, color=BLUE)
+        axes.xaxis.set_major_locator(MaxNLocator(5))
         if mark is not None:
             axes.axvline(mark, color=RED, label=mark_label)
             axes.legend()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -18,10 +18,10 @@ from compactproofs.analysis.remainder import Replaced, budgets, compare_with_noi
 from compactproofs.analysis.spectra import factors, fit, normality, spectrum
 from compactproofs.analysis.waterfall import WATERFALLS, Step, Waterfalls
 from compactproofs.arrays import FloatArray, IntArray
-from compactproofs.experiments.rows import ROWS
+from compactproofs.experiments.rows import ROWS, Row
 from compactproofs.report import charts
 from compactproofs.report.page import Cell, Page, Section, Table, cell, say, theorem_link
-from compactproofs.report.pictures import Picture, picture, with_minus
+from compactproofs.report.pictures import Picture, picture
 from compactproofs.strategies import get_strategy
 from compactproofs.task import total_inputs
 from compactproofs.workspace import Workspace
@@ -61,11 +61,14 @@ class Subject:
             self._proofs = {strategy: self.prover.prove(strategy) for strategy in feasible}
         return self._proofs
 
-    def best(self, row: str) -> str | None:
-        """The strategy of a row of the table that certifies most."""
-        members = [s for r in ROWS if r.name == row for s in r.strategies if s in self.proofs()]
+    def best(self, strategies: Sequence[str]) -> str:
+        """The strategy of these that certifies most, the cheapest of several."""
         proofs = self.proofs()
-        return max(members, key=lambda s: (proofs[s].certificate.certified, -proofs[s].cost.flops), default=None)
+        return max(strategies, key=lambda s: (proofs[s].certificate.certified, -proofs[s].cost.flops))
+
+    def best_of_row(self, name: str) -> str:
+        """The best strategy of a row of the paper's table."""
+        return self.best(next(row.strategies for row in ROWS if row.name == name))
 
 
 SECTIONS: list[Callable[[Subject], Section]] = []
@@ -117,8 +120,8 @@ def model_page(
         ("best certified bound here", f"{float(best.bound):.6f}"),
         ("shape", f"d_model {model.d_model}, d_head {model.d_head}"),
     ]
-    strategies = (*(s for s in (subject.best(row) for row in WATERFALLS) if s), _OWN)
-    return Page(f"How {name} finds the maximum", lead, facts, sections, strategies)
+    strategies = [s for s in (*WATERFALLS.values(), _OWN) if s in subject.proofs()]
+    return Page(f"How {name} finds the maximum", lead, facts, sections, tuple(strategies))
 
 
 def _accuracy(share: Share) -> str:
@@ -185,13 +188,13 @@ def _copying(subject: Subject) -> Section:
     text = [
         say(
             "If attention is on token t, the head adds the row EVOU[t]. It copies if the largest entry of that row is "
-            "EVOU[t, t]. It is for {good} of {v} tokens, by {margin:.3g} logits on average{failing}. With all "
+            "EVOU[t, t]. That holds for {good} of {v} tokens, by {margin:.3g} logits on average{failing}. With all "
             "attention on one token, that token wins for certain, whatever the query and the position, for {sure} of "
             "{v} tokens.",
             good=v - len(failing),
             v=v,
             margin=float(copied.margin.mean()),
-            failing=f"; it is not for {_numbers(failing)}" if len(failing) else "",
+            failing=f"; it does not for {_numbers(failing)}" if len(failing) else "",
             sure=sure,
         )
     ]
@@ -298,7 +301,7 @@ def _errors(subject: Subject) -> Section:
         ),
     ]
     top = groups[:200]
-    given = answers(subject.tables, np.array([g[4] for g in top]).reshape(-1, k))
+    given = answers(subject.tables, np.array([g[4] for g in top], np.int64).reshape(-1, k))
     rows = [
         [
             cell(m),
@@ -344,7 +347,7 @@ def _low_rank(subject: Subject) -> Section:
             "position added). Proofs that may not multiply them take the principal parts out of each and bound the "
             "rest. The spectra show how much is left, and the last picture that the rest looks like a sample from a "
             "normal distribution: excess kurtosis {kurtosis}.",
-            kurtosis=with_minus(", ".join(f"{normality(f.residual).excess_kurtosis:+.2f} ({f.name})" for f in parts)),
+            kurtosis=", ".join(f"{normality(f.residual).excess_kurtosis:+.2f} ({f.name})" for f in parts),
         ),
     ]
     pictures = [
@@ -443,39 +446,49 @@ def _budget(subject: Subject) -> Section:
 @_section
 def _bounds(subject: Subject) -> Section:
     proofs = subject.proofs()
-    exact = subject.exact.value
+
+    def point(proof: cp.Proof) -> tuple[float, float]:
+        return proof.cost.flops, float(proof.bound) / max(subject.exact.value, 1e-300)
+
     points: dict[str, list[tuple[float, float]]] = {}
     rows = []
-    for row in ROWS:
-        best = subject.best(row.name)
-        if best is None:
-            continue
-        if "without" not in row.name and "only" not in row.name:
-            points[row.name] = [
-                (proofs[s].cost.flops, float(proofs[s].bound) / exact) for s in row.strategies if s in proofs
-            ]
-        rows.append(_bound_row(row.name, best, proofs[best], exact))
-    points[_OWN] = [(proofs[_OWN].cost.flops, float(proofs[_OWN].bound) / exact)]
-    rows.append(_bound_row("ours", _OWN, proofs[_OWN], exact))
+    for row in (*ROWS, Row("ours", "", (_OWN,))):
+        members = [s for s in row.strategies if s in proofs]
+        if members and "without" not in row.name and "only" not in row.name:
+            points[row.name] = [point(proofs[s]) for s in members]
+        if members:
+            best = subject.best(members)
+            proof, (_, normalised) = proofs[best], point(proofs[best])
+            rows.append(
+                [
+                    cell(row.name),
+                    cell(float(proof.bound), ".6f"),
+                    cell(normalised, ".4f"),
+                    cell(proof.cost.flops, ",d"),
+                    cell(proof.unexplained_dimension, ",d"),
+                    cell(best),
+                ]
+            )
     cheapest = min(proofs.values(), key=lambda p: p.cost.flops)
-    own = proofs[_OWN]
     text = [
         say(
             "A strategy turns weights into a certified number of right answers. {count} strategies were run and their "
-            "certificates checked. The cheapest certifies {low:.4f} of the inputs with 2^{lowflops:.2f} operations. "
-            "Our {failing} certify {own:.6f} with 2^{ownflops:.2f}. The theorems are those of {links}; each is stated "
-            "and proved at the end of this page.",
+            "certificates checked. The cheapest certifies {low:.4f} of the inputs with 2<sup>{flops:.2f}</sup> "
+            "operations. {own}The theorems are those of {cubic} and {sub}; each is stated and proved at the end of "
+            "this page.",
             count=len(proofs),
             low=float(cheapest.bound),
-            lowflops=math.log2(cheapest.cost.flops),
-            failing=theorem_link(_OWN, "failing sets"),
-            own=float(own.bound),
-            ownflops=math.log2(own.cost.flops),
-            links=say(
-                "{cubic} and {sub}",
-                cubic=theorem_link("cubic", "the cubic strategy"),
-                sub=theorem_link(next(s for s in proofs if s.startswith("sub-cubic")), "the sub-cubic family"),
-            ),
+            flops=math.log2(cheapest.cost.flops),
+            own=say(
+                "Our {failing} certify {bound:.6f} with 2<sup>{flops:.2f}</sup>. ",
+                failing=theorem_link(_OWN, "failing sets"),
+                bound=float(proofs[_OWN].bound),
+                flops=math.log2(proofs[_OWN].cost.flops),
+            )
+            if _OWN in proofs
+            else "",
+            cubic=theorem_link("cubic", "the cubic strategy"),
+            sub=theorem_link(WATERFALLS["sub-cubic"], "the sub-cubic family"),
         )
     ]
     pictures = [
@@ -499,21 +512,9 @@ def _bounds(subject: Subject) -> Section:
     return Section("bounds", "What is proved", text, pictures, [table])
 
 
-def _bound_row(row: str, strategy: str, proof: cp.Proof, exact: float) -> list[Cell]:
-    bound = float(proof.bound)
-    return [
-        cell(row),
-        cell(bound, ".6f"),
-        cell(bound / exact if exact else 0.0, ".4f"),
-        cell(proof.cost.flops, ",d"),
-        cell(proof.unexplained_dimension, ",d"),
-        cell(strategy),
-    ]
-
-
 @_section
 def _waterfalls(subject: Subject) -> Section:
-    falls = {row: subject.waterfalls.of(s) for row in WATERFALLS if (s := subject.best(row)) is not None}
+    falls = {row: subject.waterfalls.of(subject.best_of_row(row)) for row in WATERFALLS}
     pictures, rows = [], []
     for row, steps in falls.items():
         name, loss = largest_loss(steps)
@@ -532,16 +533,14 @@ def _waterfalls(subject: Subject) -> Section:
         say(
             "Between the accuracy and a bound lie relaxations: things that the proof does not look into, and so takes "
             "at their worst. Here they are taken one after the other, and after each the inputs are counted whose "
-            "margins are still positive; {how} The cubic proof loses most by “{cubic}”{quadratic}. What a "
-            "relaxation costs depends on those before it; the order is that of the proof.",
+            "margins are still positive; {how} The cubic proof loses most by “{cubic}”, the cheapest sub-cubic one by "
+            "“{quadratic}”. What a relaxation costs depends on those before it; the order is that of the proof.",
             how="nothing is estimated, and the last count is the strategy's bound."
             if subject.exact.exact
             else f"the counts with every input decided apart are estimates from {subject.exact.of:,} random inputs, "
             "the last ones are exact.",
-            cubic=biggest.get("cubic", "nothing"),
-            quadratic=f", the cheapest sub-cubic one by “{biggest['quadratic QK&EU']}”"
-            if "quadratic QK&EU" in biggest
-            else "",
+            cubic=biggest["cubic"],
+            quadratic=biggest["quadratic QK&EU"],
         )
     ]
     table = Table(

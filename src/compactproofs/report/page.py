@@ -75,7 +75,7 @@ class Page:
 
 def say(text: str, /, **values: object) -> Markup:
     """Text with markup of our own, whose {fields} are filled with values that are escaped."""
-    return Markup(text).format(**values)
+    return Markup(with_minus(Markup(text).format(**values)))
 
 
 def theorem_link(strategy_id: str, text: str) -> Markup:

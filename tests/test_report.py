@@ -1,0 +1,553 @@
+"""The pages of `compactproofs explain`: what is written, what is refused, and how a real browser shows it."""
+
+import json
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import compactproofs as cp
+from compactproofs import cli, zoo
+from compactproofs.analysis.models import summarise
+from compactproofs.experiments import command, explain
+from compactproofs.report.model_page import SECTIONS, model_page
+from compactproofs.report.models_page import models_page
+from compactproofs.report.page import Page, Section, Table, cell, render, say, write
+from compactproofs.report.pictures import picture, with_minus
+from test_analysis import random_model
+from test_experiments import Inline
+
+MODELS = ("max-of-4/50", "max-of-4/104", "max-of-4/123")
+DRAWS = 5
+
+
+@pytest.fixture(scope="module")
+def page() -> Page:
+    """The page about a small model."""
+    return model_page("small", random_model(6, 3), draws=20)
+
+
+@pytest.fixture(scope="module")
+def summaries() -> list[dict[str, Any]]:
+    """Made-up summaries: one that is real, and others like it."""
+    first = summarise(MODELS[0], DRAWS)
+    rng = np.random.default_rng(0)
+    result = []
+    for i in range(12):
+        one = json.loads(json.dumps(first))
+        one["model"] = zoo.names()[i]
+        one["singular_values"][1] *= rng.uniform(0.5, 2)
+        for proof in one["proofs"].values():
+            proof[0] *= rng.uniform(0.9, 1)
+        one["noise"]["true spread"][3] += rng.normal()
+        result.append(one)
+    return result
+
+
+class Outline(HTMLParser):
+    """What a page holds."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.labels: list[str] = []
+        self.fetched: list[str] = []
+        self.cells: list[tuple[str, str | None]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Collect ids, links, labels of images, and everything that would be fetched."""
+        found = dict(attrs)
+        if found.get("id"):
+            self.ids.append(str(found["id"]))
+        if tag == "a":
+            self.links.append(str(found["href"]))
+        if found.get("role") == "img":
+            self.labels.append(str(found.get("aria-label")))
+        for name in ("src", "href", "xlink:href"):
+            value = str(found.get(name) or "#")
+            if tag != "a" and not value.startswith(("#", "data:")):
+                self.fetched.append(value)
+
+
+# What is written
+
+
+def test_page(page: Page) -> None:
+    """It stands alone, its links lead somewhere, ids are unique, and every figure has words."""
+    text = render(page)
+    outline = Outline(text)
+    assert len(page.sections) == len(SECTIONS)
+    assert len(outline.ids) == len(set(outline.ids))
+    assert {link[1:] for link in outline.links} <= set(outline.ids)
+    assert outline.fetched == []
+    assert "@import" not in text
+    assert set(re.findall(r"url\(([^)]{3})", text)) <= {"#" + p.name[:2] for p in page.pictures}
+    assert len(outline.labels) == len(page.pictures) == len({p.name for p in page.pictures})
+    assert all(len(label) > 20 for label in outline.labels)
+    assert all(p.caption.endswith(".") for p in page.pictures)
+    assert len(text.encode()) < 5_000_000
+    assert text.count('content="compactproofs') == 1
+    for word in ("nan", "inf", "None", "{", "Markup"):
+        body = text[text.index("<main>") : text.index('<section id="theorems">')]
+        assert word not in re.sub(r"<[^>]*>", " ", re.sub(r"<svg.*?</svg>", "", body, flags=re.DOTALL)).split()
+    assert "Theorem" in text[text.index('<section id="theorems">') :]
+
+
+def test_the_same_page_again(page: Page) -> None:
+    """Nothing depends on the clock or on an unseeded draw; another seed draws other noise."""
+    model = random_model(6, 3)
+    assert render(model_page("small", model, draws=20)) == render(page)
+    assert render(model_page("small", model, draws=20, seed=1)) != render(page)
+
+
+@pytest.mark.parametrize(("v", "n"), [(2, 1), (2, 2), (3, 5), (12, 3)])
+def test_pages_of_small_models(v: int, n: int) -> None:
+    """Whatever the shape."""
+    text = render(model_page("m", random_model(v, n), draws=2))
+    assert text.count("<svg") == text.count("</svg>") > 20
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-150, 1e4])
+def test_pages_of_strange_models(scale: float) -> None:
+    """A model of zeros, one whose scores underflow, and one whose scores overflow: a page all the same."""
+    model = random_model(4, 3)
+    weights = [scale * getattr(model, n) for n in ("W_E", "W_pos", "W_Q", "W_K", "W_V", "W_O", "W_U")]
+    assert "</html>" in render(model_page("m", cp.Model(*weights), draws=3))
+
+
+def test_page_of_a_model_with_too_many_inputs() -> None:
+    """Says that it sampled."""
+    model = random_model(8, 9)
+    text = render(model_page("long", model, draws=2))
+    assert "accuracy, sampled" in text
+    assert "65,536 random inputs, because there are too many to try them all" in text
+
+
+def test_names_are_escaped() -> None:
+    """A file can be called anything."""
+    name = "<script>alert('x')</script>&{q}"
+    text = render(model_page(name, random_model(3, 2), draws=2))
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert" in text
+
+
+def test_progress() -> None:
+    """Called after each section; too few draws are refused."""
+    seen: list[tuple[int, int]] = []
+    model_page("m", random_model(3, 2), draws=2, done=lambda i, of: seen.append((i, of)))
+    assert seen == [(i + 1, len(SECTIONS)) for i in range(len(SECTIONS))]
+    with pytest.raises(ValueError, match="draws: expected at least 2, found 1"):
+        model_page("m", random_model(3, 2), draws=1)
+
+
+def test_page_of_many_models(summaries: list[dict[str, Any]]) -> None:
+    """It stands alone as well, and has a row for each model."""
+    page = models_page(summaries)
+    outline = Outline(render(page))
+    assert len(outline.ids) == len(set(outline.ids))
+    assert {link[1:] for link in outline.links} <= set(outline.ids)
+    assert outline.fetched == []
+    assert [row[0].text for row in page.sections[-1].tables[0].rows] == [s["model"] for s in summaries]
+
+
+def test_page_of_few_models(summaries: list[dict[str, Any]]) -> None:
+    """One model is enough for a page, but not for a line; none is not enough."""
+    assert "too few models to say" in render(models_page(summaries[:1]))
+    with pytest.raises(ValueError, match="no models"):
+        models_page([])
+
+
+def test_words_follow_the_numbers(summaries: list[dict[str, Any]]) -> None:
+    """The verdict on the paper's claim changes when the data do."""
+
+    def verdict(sign: float) -> str:
+        changed = json.loads(json.dumps(summaries))
+        for i, one in enumerate(changed):
+            one["singular_values"] = [1000.0, 1000.0 / (100 + 10 * i), 0.1]
+            for strategy in one["proofs"]:
+                one["proofs"][strategy][0] = 0.5 + sign * 0.01 * i + 0.001 * (i % 3)
+        return str(models_page(changed).sections[1].text[1])
+
+    assert "9 of 9 ways of bounding the remainder have a slope that is positive" in verdict(1)
+    assert "0 of 9 ways of bounding the remainder have a slope that is positive at 95%; 9 have a negative" in verdict(
+        -1
+    )
+
+
+def test_text_helpers() -> None:
+    """Values are escaped, markup is not; minus signs only before numbers."""
+    assert say("<b>{x}</b>", x="<") == "<b>&lt;</b>"
+    assert with_minus("-1.5, max_diff-exact, 3-4, (-2)") == "−1.5, max_diff-exact, 3-4, (−2)"
+    assert cell(-0.5, ".1f").text == "−0.5"
+    assert cell(-0.5, ".1f").number == -0.5
+    assert cell("a-1").number is None
+
+
+def test_picture() -> None:
+    """As a file it has its own colours, in a page the page's; text is text; its names are its own."""
+
+    def draw(axes: Any) -> None:
+        axes.plot([0, 1], [0, 1])
+        axes.set_xlabel("some words")
+
+    found = picture("one", "alt", "caption", draw)
+    assert found.png.startswith(b"\x89PNG")
+    assert b"some words" in found.svg
+    assert "some words" in found.inline
+    assert "var(--ink)" in found.inline
+    assert b"var(--ink)" not in found.svg
+    assert set(re.findall(r'\bid="([^"]{4})', found.inline)) == {"one-"}
+    assert picture("one", "alt", "caption", draw) == found
+
+
+# The command
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """`compactproofs explain` with these words, in an empty directory: exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setattr(explain, "DRAWS", DRAWS)
+
+    def call(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["compactproofs", "explain", *map(str, words)])
+        code: object = 0
+        try:
+            cli.main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        assert isinstance(code, int)
+        out, err = capsys.readouterr()
+        assert "Traceback" not in out + err
+        return code, out, err
+
+    return call
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """The file of a small model."""
+    path = tmp_path / "small.safetensors"
+    random_model(5, 3).save(path)
+    return path
+
+
+def names_in(directory: Path) -> set[str]:
+    """The names of files and directories."""
+    return {path.name for path in directory.iterdir()}
+
+
+def test_command(run: Run, small: Path, tmp_path: Path) -> None:
+    """One page and its figures, beside it and nowhere else; a second time they are replaced."""
+    for words in ((), ("--out", "small.html")):
+        assert run(small, *words) == (0, "the report is small.html, its figures are in small-figures\n", "")
+    assert names_in(tmp_path) == {"small.safetensors", "small.html", "small-figures"}
+    text = (tmp_path / "small.html").read_text(encoding="utf-8")
+    assert "How small.safetensors finds the maximum" in text
+    stems = {name.removeprefix("figure-") for name in Outline(text).ids if name.startswith("figure-")}
+    figures = names_in(tmp_path / "small-figures")
+    assert figures == {f"{stem}.{suffix}" for stem in stems for suffix in ("png", "svg")}
+
+
+def test_command_refuses(run: Run, small: Path, tmp_path: Path) -> None:
+    """One line that says what is wrong, exit code 2, and nothing written."""
+    (tmp_path / "mine.html").write_text("mine")
+    (tmp_path / "dir.html").mkdir()
+    before = names_in(tmp_path)
+    for words, message in {
+        (): "choose one: a MODEL, or --seeds all",
+        (small, "--seeds", "all"): "choose one: a MODEL, or --seeds all",
+        ("max-of-4/124",): "there is no file and no model of the zoo named 'max-of-4/124': did you mean ",
+        ("none.safetensors",): "none.safetensors: No such file or directory",
+        (small, "--out", "page.txt"): "--out: expected a name that ends in .html, found page.txt",
+        (small, "--out", "no/page.html"): "--out: the directory no does not exist",
+        (small, "--out", "mine.html"): "--out: mine.html exists and is not a report; choose another name",
+        (small, "--out", "dir.html"): "--out: dir.html is a directory; name a file",
+        ("--seeds", "many"): "--seeds: expected all or a number of models, found 'many'",
+        ("--seeds", "0"): "--seeds: expected 1 to 151, found 0",
+        ("--seeds", "152"): "--seeds: expected 1 to 151, found 152",
+        ("--seeds", "1", "--out", "page"): "--out: expected a name that ends in .html, found page",
+    }.items():
+        code, out, err = run(*words)
+        assert (code, out) == (2, "")
+        assert err.startswith(f"error: {message}")
+        assert err.count("\n") == 1
+    assert names_in(tmp_path) == before
+    assert (tmp_path / "mine.html").read_text() == "mine"
+
+
+def test_command_where_figures_cannot_be_written(run: Run, small: Path, tmp_path: Path) -> None:
+    """A file in their place is left alone, and the page is not written without them."""
+    (tmp_path / "small-figures").write_text("mine")
+    code, out, err = run(small)
+    assert (code, out) == (2, "")
+    assert err == "error: --out: cannot write small-figures: File exists\n"
+    assert (tmp_path / "small-figures").read_text() == "mine"
+    assert not (tmp_path / "small.html").exists()
+
+
+@pytest.mark.parametrize("missing", ["jinja2", "matplotlib", "polars"])
+def test_command_without_the_extra(run: Run, small: Path, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    """The line that installs it."""
+    for name in list(sys.modules):
+        if name.split(".")[0] == missing or name.startswith(("compactproofs.experiments", "compactproofs.report")):
+            monkeypatch.delitem(sys.modules, name)
+
+    class Block:
+        @staticmethod
+        def find_spec(name: str, path: object = None, target: object = None) -> None:
+            if name.partition(".")[0] == missing:
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.setattr(sys, "meta_path", [Block, *sys.meta_path])
+    error = 'error: this command needs more packages: pip install "compactproofs[report]"\n'
+    assert run(small) == (2, "", error)
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch, summaries: list[dict[str, Any]]) -> list[str]:
+    """Summaries are made at once, in this process, from one that is known; the models asked for are noted."""
+    asked: list[str] = []
+
+    def made_up(name: str, draws: int) -> dict[str, Any]:
+        asked.append(name)
+        row = next(row for row in zoo.table() if row.name == name)
+        return {**summaries[0], "model": name, "model_sha256": row.model_sha256, "draws": draws}
+
+    monkeypatch.setattr(explain, "summarise", made_up)
+    monkeypatch.setattr(command, "local_processes", lambda jobs: Inline())
+    return asked
+
+
+def test_command_for_many(run: Run, quick: list[str], tmp_path: Path) -> None:
+    """The page, the figures and the numbers of each model; what is there is not computed again, what is broken is."""
+    code, out, err = run("--seeds", 3, "--out", "all.html")
+    assert (code, out) == (
+        0,
+        "the report is all.html, its figures are in all-figures\nthe numbers of each model are in all-models\n",
+    )
+    assert "error" not in err
+    assert names_in(tmp_path) == {"all.html", "all-figures", "all-models"}
+    assert names_in(tmp_path / "all-models") == {f"{name.replace('/', '-')}.json" for name in MODELS}
+    assert quick == list(MODELS)
+    text = (tmp_path / "all.html").read_text(encoding="utf-8")
+
+    first, second, third = (tmp_path / "all-models" / f"{name.replace('/', '-')}.json" for name in MODELS)
+    first.write_bytes(first.read_bytes()[:-5])
+    second.write_text(json.dumps({**json.loads(second.read_text()), "model_sha256": "another"}))
+    quick.clear()
+    assert run("--seeds", 3, "--out", "all.html")[0] == 0
+    assert quick == list(MODELS[:2])
+    third.write_text(json.dumps({**json.loads(third.read_text()), "version": "0.0.0"}))
+    quick.clear()
+    assert run("--seeds", 3, "--out", "all.html")[0] == 0
+    assert quick == [MODELS[2]]
+    assert (tmp_path / "all.html").read_text(encoding="utf-8") == text
+
+
+def test_command_for_many_interrupted(
+    run: Run, quick: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message says what is done and how to go on; then the rest is done."""
+    made = explain.summarise
+
+    def interrupted(name: str, draws: int) -> dict[str, Any]:
+        if len(quick) == 1:
+            raise KeyboardInterrupt
+        return made(name, draws)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(explain, "summarise", interrupted)
+        patch.setattr(Inline, "submit", _lazy)
+        code, out, err = run("--seeds", 2, "--out", "all.html")
+    assert (code, out) == (130, "")
+    assert err.endswith(
+        "interrupted: 1 of 2 models are finished in all-models; run the same command again to do the rest\n"
+    )
+    assert names_in(tmp_path) == {"all-models"}
+    quick.clear()
+    assert run("--seeds", 2, "--out", "all.html")[0] == 0
+    assert quick == [MODELS[1]]
+
+
+def _lazy(self: Inline, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    """A future that computes when its result is asked for."""
+    from concurrent.futures import Future
+
+    class Lazy(Future[Any]):
+        def result(self, timeout: float | None = None) -> Any:
+            return fn(*args, **kwargs)
+
+    future = Lazy()
+    future.set_result(None)
+    return future
+
+
+def test_command_for_many_where_a_file_is_in_the_way(run: Run, quick: list[str], tmp_path: Path) -> None:
+    """It is left alone."""
+    (tmp_path / "all-models").write_text("mine")
+    code, out, err = run("--seeds", 1, "--out", "all.html")
+    assert (code, out) == (2, "")
+    assert err.endswith("error: --out: cannot make the directory all-models: File exists\n")
+    assert (tmp_path / "all-models").read_text() == "mine"
+    assert quick == []
+
+
+# The browser
+
+BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+needs_browser = pytest.mark.skipif(not (BROWSER and DRIVER), reason="needs Debian's chromium and chromium-driver")
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory: pytest.TempPathFactory, page: Page, summaries: list[dict[str, Any]]) -> list[Path]:
+    """Both kinds of page, written."""
+    directory = tmp_path_factory.mktemp("pages")
+    paths = [directory / "model.html", directory / "models.html"]
+    write(page, paths[0])
+    write(models_page(summaries), paths[1])
+    return paths
+
+
+@pytest.fixture
+def browser(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
+    """A headless Chromium that can reach nothing but files; its window is as wide as the test asks."""
+    webdriver = pytest.importorskip("selenium.webdriver")
+    options = webdriver.ChromeOptions()
+    options.binary_location = BROWSER
+    for word in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--disable-dev-shm-usage",
+        "--host-resolver-rules=MAP * ~NOTFOUND",
+        f"--user-data-dir={tmp_path / 'profile'}",
+    ):
+        options.add_argument(word)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+def show(browser: Any, path: Path, width: int, scheme: str) -> None:
+    """Load a page in a viewport of this width, in light or dark."""
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600},
+    )
+    browser.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    )
+    browser.get(path.as_uri())
+
+
+@needs_browser
+def test_in_a_browser(browser: Any, pages: list[Path]) -> None:
+    """No console messages and nothing fetched; figures are seen, within the page, on a desk and on a phone."""
+    for path in pages:
+        for width, scheme in ((1280, "light"), (390, "dark")):
+            show(browser, path, width, scheme)
+            assert browser.get_log("browser") == []
+            assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
+            assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+            boxes = browser.execute_script(
+                "return [...document.querySelectorAll('figure svg')].map(f => {"
+                " const r = f.getBoundingClientRect(); return [r.left, r.right, r.width, r.height]; })"
+            )
+            assert len(boxes) > 10
+            assert all(0 <= left < right <= width and w > 200 and h > 120 for left, right, w, h in boxes)
+
+
+@needs_browser
+def test_dark_mode(browser: Any, pages: list[Path]) -> None:
+    """Text stands out from the paper in both schemes, inside the figures as well."""
+    for scheme, dark in (("light", False), ("dark", True)):
+        show(browser, pages[0], 1000, scheme)
+        paper, ink, figure = browser.execute_script(
+            "const c = (e, p) => getComputedStyle(e)[p]; return [c(document.body, 'backgroundColor'),"
+            " c(document.querySelector('p'), 'color'), c(document.querySelector('figure svg text'), 'fill')]"
+        )
+        brightness = [np.mean([float(x) for x in re.findall(r"[\d.]+", colour)[:3]]) for colour in (paper, ink, figure)]
+        assert (brightness[0] < 60) == dark
+        assert all((value > 180) == dark for value in brightness[1:])
+
+
+@needs_browser
+def test_tables_sort(browser: Any, tmp_path: Path) -> None:
+    """By number or by text, one way and then the other, from the mouse or the keyboard."""
+    rows = [[cell(name), cell(number, ".2f")] for name, number in (("b", 2.0), ("a", -10.0), ("c", 1.5))]
+    path = tmp_path / "table.html"
+    write(Page("t", [], [], [Section("s", "s", [], (), [Table("t", ("name", "number"), rows)])]), path)
+    show(browser, path, 800, "light")
+    buttons = browser.find_elements("css selector", "th button")
+
+    def names() -> str:
+        return "".join(e.text for e in browser.find_elements("css selector", "tbody td:first-child"))
+
+    assert names() == "bac"
+    seen = []
+    for button in (0, 0, 1, 1):
+        if button:
+            buttons[button].click()
+        else:
+            buttons[button].send_keys("\n")
+        states = [th.get_attribute("aria-sort") for th in browser.find_elements("css selector", "th")]
+        assert states[1 - button] is None
+        seen.append((names(), states[button]))
+    assert seen == [("abc", "ascending"), ("cba", "descending"), ("bca", "descending"), ("acb", "ascending")]
+    assert browser.get_log("browser") == []
+
+
+@needs_browser
+def test_tables_of_the_reports_sort(browser: Any, pages: list[Path]) -> None:
+    """Every column of every table of both pages."""
+    script = """
+    const bad = [];
+    for (const button of document.querySelectorAll('th button')) {
+      const header = button.parentElement, column = [...header.parentElement.children].indexOf(header);
+      for (const sign of [1, -1]) {
+        button.click();
+        const way = header.getAttribute('aria-sort') === 'ascending' ? 1 : -1;
+        const cells = [...header.closest('table').tBodies[0].rows].map(row => row.cells[column]);
+        for (let i = 1; i < cells.length; i++) {
+          const [a, b] = [cells[i - 1], cells[i]].map(c => Number(c.dataset.sort));
+          if (!isNaN(a) && !isNaN(b) && (a - b) * way > 0) bad.push(button.textContent);
+        }
+      }
+    }
+    return bad;
+    """
+    for path in pages:
+        show(browser, path, 1280, "light")
+        assert browser.execute_script(script) == []
+
+
+@needs_browser
+def test_theorems_open(browser: Any, pages: list[Path]) -> None:
+    """A link to a theorem opens it."""
+    show(browser, pages[0], 1280, "light")
+    link = browser.find_element("css selector", "main a[href^='#theorem-']")
+    target = browser.find_element("id", link.get_attribute("href").partition("#")[2])
+    assert target.get_attribute("open") is None
+    link.click()
+    assert target.get_attribute("open") is not None
+    assert "Proof" in target.text
