@@ -296,7 +296,7 @@ SUBCUBIC_ERRORS = (
     ),
     Error(
         "a quarter of the norm",
-        (("lemmas.remainder", "np.sqrt(work.constant(2.0) * squares)", "np.sqrt(work.constant(0.125) * squares)"),),
+        (("lemmas.remainder", "np.sqrt(2.0 * squares)", "np.sqrt(0.125 * squares)"),),
         "sub-cubic/max_diff_exact/mean_query+diff/svd",
     ),
     Error(
