@@ -145,7 +145,7 @@ def kill_often(
     report = Report()
     while report.kills < kills:
         directory = folder / "killed" / f"run{report.finished_runs}"
-        for _ in range(KILLS_OF_A_RUN):
+        for _ in range(min(KILLS_OF_A_RUN, kills - report.kills)):
             process = start(job, directory)
             ended = _wait(process, moments.uniform(0.0, duration))
             victim = "" if ended else _victim(process, moments)
