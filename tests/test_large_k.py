@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from compactproofs.lemmas.suspects import ClassMargins
 from compactproofs.model import Model
 from compactproofs.strategies import branch_and_bound, histogram
 from compactproofs.task import total_inputs
 from compactproofs.workspace import Workspace
 from compactproofs.zoo import load_model
-from soundness.counting import Problem, problems
+from soundness.counting import Problem, problems, random_class, wrong_inputs
 from soundness.models import Case, all_cases, cases, working_weights
 from soundness.planting import Change, Planted
 from soundness.truth import exact_correct
@@ -144,6 +145,36 @@ def broken_counts(sums: ModuleType) -> bool:
     return any(wrong(problem) for problem in problems(0, 500))
 
 
+def broken_halves(halves: ModuleType) -> bool:
+    """Whether some count of a copy of `lemmas.halves` is on the wrong side."""
+    work = Workspace(cases("working")[0].model, "check")
+    rng = np.random.default_rng(0)
+
+    def wrong(problem: Problem) -> bool:
+        exact = problem.entries.shape[2] == 1 and rng.random() < 0.3
+        clusters, ranks = int(rng.integers(1, 5)), 2**20 if exact else int(rng.integers(1, 40))
+        under, over = (
+            halves.count_in_halves(work, problem.entries, problem.start, problem.required, clusters, ranks, side)
+            for side in (False, True)
+        )
+        return not under <= problem.answer() <= over
+
+    return any(wrong(problem) for problem in problems(1, 300, axes=2) + problems(2, 30, axes=2, most=6))
+
+
+def broken_unions(unions: ModuleType) -> bool:
+    """Whether some bound of a copy of `lemmas.unions` is on the wrong side."""
+    work = Workspace(cases("working")[0].model, "check")
+    rng = np.random.default_rng(0)
+
+    def wrong(margins: ClassMargins) -> bool:
+        certainly, possibly, _ = wrong_inputs(margins)
+        failing = [unions.Failing(work, part, 0) for part in margins.parts(work)]
+        return not sum(f.at_least() for f in failing) <= certainly or not possibly <= sum(f.at_most() for f in failing)
+
+    return any(wrong(random_class(rng, int(rng.choice([2, 20])))) for _ in range(500))
+
+
 def broken_bounds(planted: Planted, module: str, models: tuple[Case, ...]) -> bool:
     """Whether a copy of a strategy is on the wrong side of the truth for some model."""
     strategy = planted.module(f"strategies.{module}")
@@ -188,7 +219,94 @@ COUNTING_ERRORS: dict[str, tuple[Change, ...]] = {
         ),
     ),
     "tokens in one bin count once": (("lemmas.sums", "if times == 1 else float(times) * block", "if True else block"),),
-    "the opposite of at most 0 is at least 0": (("lemmas.sums", "1 - self.start", "-self.start"),),
+}
+
+HALVES_ERRORS: dict[str, Change] = {
+    "clusters take the best of their tokens": (
+        "lemmas.halves",
+        "(np.minimum if over else np.maximum).reduceat",
+        "(np.maximum if over else np.minimum).reduceat",
+    ),
+    "clusters join tokens inside and outside of a set": (
+        "lemmas.halves",
+        "apart = bits[:, None] != bits",
+        "apart = bits[:, None] < 0 * bits",
+    ),
+    "a cluster counts as one token": ("lemmas.halves", "np.diff(first, append=len(order))", "np.ones_like(first)"),
+    "sets need not be met": ("lemmas.halves", "(2 ** len(required) - 1) & ~", "0 & ~"),
+    "sets are to be met in both halves": ("lemmas.halves", "& ~int(outer.met[0] | inner.met[0])", "& ~0"),
+    "the start is forgotten": ("lemmas.halves", "sums=first.sums + start[:, None]", "sums=first.sums"),
+    "a shared rank counts from below": (
+        "lemmas.halves",
+        "else np.maximum(rank - 1, 0)",
+        "else np.minimum(rank, ranks)",
+    ),
+    "a shared rank does not count from above": (
+        "lemmas.halves",
+        "np.minimum(rank, ranks) if over",
+        "np.maximum(rank - 1, 0) if over",
+    ),
+    "a sum of 1 counts as 0 from below": ("lemmas.halves", "(0 if over else 1)", "(0 if over else 2)"),
+    "limits are a bin too low": ("lemmas.halves", "bins += 1", "bins += 0"),
+    "counts are not cumulative on the first axis": (
+        "lemmas.halves",
+        "table[row] += table[row - 1]",
+        "table[row] += 0.0 * table[row - 1]",
+    ),
+    "the second half has one position less": ("lemmas.halves", "single[half:last]", "single[half + 1:last]"),
+}
+
+FEW_INPUTS = ("lemmas.unions", "_TRIED, _SAMPLE, _FEW = 2**15, 4096, 256", "_TRIED, _SAMPLE, _FEW = 6, 3, 1")
+UNIONS_ERRORS: dict[str, tuple[Change, ...]] = {
+    "the joint count takes the best output": (
+        (
+            "lemmas.unions",
+            "low = self.margins.low[:, :, outputs].min(axis=2)\n",
+            "low = self.margins.low[:, :, outputs].max(axis=2)\n",
+        ),
+    ),
+    "the joint count starts at the best output": (
+        (
+            "lemmas.unions",
+            "joint = low, int(self.margins.low_last[outputs].min())",
+            "joint = low, int(self.margins.low_last[outputs].max())",
+        ),
+    ),
+    "inputs that fail for two outputs count twice": (
+        ("lemmas.unions", "sizes = [self._difference(head, i, False)", "sizes = [self._single(head, False)"),
+    ),
+    "inputs that fail for three outputs count twice": (
+        ("lemmas.unions", "((j - 1) * self._single(head, True) if j > 1 else 0)", "0"),
+    ),
+    "outputs that fail elsewhere do not count": (
+        ("lemmas.unions", "heads, others = heads + others[:more]", "heads, others = heads"),
+        FEW_INPUTS,
+    ),
+    "other outputs fail only where they do in the sample": (
+        ("lemmas.unions", "if rest <= missed + 10 * self.worth:", "if True:"),
+        ("lemmas.unions", "total += rest", "total += missed"),
+        FEW_INPUTS,
+    ),
+    "the opposite of at most 0 is at least 0": (
+        ("lemmas.unions", "return -entries, 1 - last", "return -entries, -last"),
+    ),
+    "what fails elsewhere is taken away for nothing": (
+        ("lemmas.unions", "total += self._difference(head, parent, True)", "total += 0"),
+    ),
+    "all fail as soon as one may": (
+        ("lemmas.unions", "self.margins.high.max(axis=1)", "self.margins.high.min(axis=1)"),
+    ),
+    "the guess is taken for a bound": (
+        ("lemmas.unions", "before, best = best, (min if over else max)(best, count())", "before, best = best, guess"),
+        FEW_INPUTS,
+    ),
+    "differences from below take away too little": (
+        (
+            "lemmas.unions",
+            "self._opposite(b, over)], guess, over)",
+            "(self._opposite(b, over)[0], self._opposite(b, over)[1] - 2)], guess, over)",
+        ),
+    ),
 }
 
 STRATEGY_ERRORS: dict[str, tuple[str, tuple[Change, ...]]] = {
@@ -230,28 +348,6 @@ STRATEGY_ERRORS: dict[str, tuple[str, tuple[Change, ...]]] = {
         "histogram",
         (("lemmas.suspects", "np.append(tokens, self.query)", "np.append(tokens, tokens[-1])"),),
     ),
-    "the joint count takes the best output": (
-        "histogram",
-        (
-            (
-                "lemmas.unions",
-                "self.margins.low[:, :, outputs].min(axis=2)",
-                "self.margins.low[:, :, outputs].max(axis=2)",
-            ),
-        ),
-    ),
-    "inputs that fail for two outputs count twice": (
-        "histogram",
-        (("lemmas.unions", "best = max(best, sizes[a] + second)", "best = max(best, sum(sizes))"),),
-    ),
-    "outputs that fail elsewhere do not count": (
-        "histogram",
-        (("lemmas.unions", "total = sizes[0] + rest + sum(", "total = sizes[0] + 0 * sum("),),
-    ),
-    "all fail as soon as one may": (
-        "histogram",
-        (("lemmas.unions", "self.margins.high.max(axis=1)", "self.margins.high.min(axis=1)"),),
-    ),
     "unknown classes are right": (
         "histogram",
         (
@@ -283,20 +379,32 @@ def test_planted_error_in_counting_is_caught(error: str) -> None:
     changes = COUNTING_ERRORS[error]
     planted = Planted(*changes)
 
-    if error == "the opposite of at most 0 is at least 0":
-        axis = planted.module("lemmas.sums").Axis(np.array([[0, 0]]), 0, 1, -5, 5)
-        work = Workspace(cases("working")[0].model, "check")
-        required = np.zeros((0, 2), np.bool_)
-        assert planted.module("lemmas.sums").count_at_most_zero(work, [axis.opposite()], required, False) > 0
-    else:
-        assert broken_counts(planted.module("lemmas.sums"))
+    assert broken_counts(planted.module("lemmas.sums"))
+
+
+@pytest.mark.parametrize("error", UNIONS_ERRORS)
+def test_planted_error_in_unions_is_caught(error: str) -> None:
+    """Enumeration of small classes finds it."""
+    assert broken_unions(Planted(*UNIONS_ERRORS[error]).module("lemmas.unions"))
+
+
+@pytest.mark.parametrize("error", HALVES_ERRORS)
+def test_planted_error_in_halves_is_caught(error: str) -> None:
+    """Enumeration of small problems finds it."""
+    assert broken_halves(Planted(HALVES_ERRORS[error]).module("lemmas.halves"))
 
 
 def test_unchanged_copy_counts_right() -> None:
     """It is the errors that are found."""
-    planted = Planted(("lemmas.sums", "patterns = list(", "patterns = list("))
+    planted = Planted(
+        ("lemmas.sums", "patterns = list(", "patterns = list("),
+        ("lemmas.halves", "_BINS = 2**16", "_BINS = 2**16"),
+        FEW_INPUTS,
+    )
 
     assert not broken_counts(planted.module("lemmas.sums"))
+    assert not broken_halves(planted.module("lemmas.halves"))
+    assert not broken_unions(planted.module("lemmas.unions"))
 
 
 @pytest.mark.parametrize("error", STRATEGY_ERRORS)

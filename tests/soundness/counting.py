@@ -1,4 +1,4 @@
-"""Small random problems of counting sums, and their answers by enumeration."""
+"""Small random problems of counting sums and sizes of unions, and their answers by enumeration."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from itertools import product
 
 import numpy as np
 import numpy.typing as npt
+
+from compactproofs.lemmas.suspects import ClassMargins
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -33,12 +35,15 @@ class Problem:
         return count
 
 
-def problems(seed: int, number: int, axes: int = 3) -> list[Problem]:
-    """Problems with windows of all kinds: too short, on one side of 0, coarse; some with far outlying entries."""
+def problems(seed: int, number: int, axes: int = 3, most: int = 4) -> list[Problem]:
+    """Problems with windows of all kinds: too short, on one side of 0, coarse; some with far outlying entries.
+
+    `axes` and `most`: there are at most so many axes and positions.
+    """
     rng = np.random.default_rng(seed)
     found = []
     for _ in range(number):
-        positions, tokens, r = (int(rng.integers(a, b)) for a, b in ((0, 5), (1, 5), (1, axes + 1)))
+        positions, tokens, r = (int(rng.integers(a, b)) for a, b in ((0, most + 1), (1, 5), (1, axes + 1)))
         reach = int(rng.integers(1, 40))
         entries = rng.integers(-reach, reach + 2, (positions, tokens, r))
         if positions and rng.random() < 0.2:
@@ -50,3 +55,32 @@ def problems(seed: int, number: int, axes: int = 3) -> list[Problem]:
             windows.append((int(rng.integers(1, 6)), low, low + int(rng.integers(0, 80))))
         found.append(Problem(entries, rng.integers(-reach, reach, r), required, windows))
     return found
+
+
+def random_class(rng: np.random.Generator, reach: int = 20) -> ClassMargins:
+    """A class of a few hundred inputs with random integers, some of them far apart."""
+    positions, tokens, outputs = (int(rng.integers(1, top)) for top in (5, 5, 5))
+    low = rng.integers(-reach, reach, (positions, tokens, outputs))
+    low[:, -1] += rng.integers(0, reach)
+    if rng.random() < 0.3:
+        low[:, rng.integers(tokens)] *= 1000
+    high = low + rng.integers(0, 2, low.shape)
+    last = rng.integers(-reach, reach, outputs)
+    required = np.zeros((int(rng.integers(0, 2)) if tokens > 1 else 0, tokens), np.bool_)
+    required[:, -1] = True
+    weight = np.exp(rng.normal(size=tokens) * 2)
+    return ClassMargins(low, high, last, last + rng.integers(0, 2, outputs), required, weight)
+
+
+def wrong_inputs(margins: ClassMargins) -> tuple[int, int, int]:
+    """Certainly and possibly wrong inputs, and all inputs, by enumeration."""
+    positions, tokens, _ = margins.low.shape
+    certainly = possibly = size = 0
+    for sequence in product(range(tokens), repeat=positions):
+        chosen = list(sequence)
+        if margins.required[:, chosen].any(axis=1).all():
+            places = np.arange(positions)
+            certainly += bool((margins.high_last + margins.high[places, chosen].sum(axis=0) <= 0).any())
+            possibly += bool((margins.low_last + margins.low[places, chosen].sum(axis=0) <= 0).any())
+            size += 1
+    return certainly, possibly, size

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from compactproofs.lemmas import boxes, suspects, unions
+from compactproofs.lemmas import boxes, halves, suspects, unions
 from compactproofs.strategies import STRATEGIES, branch_and_bound, histogram
 from compactproofs.workspace import Workspace
 
@@ -20,10 +20,20 @@ CASES = [case for family in FAMILIES if family != "overflow" for case in cases(f
 
 def choose(patch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
     """Random choices, most of them bad."""
-    for name in ("_COARSE", "_FINE", "_SMALL", "_MEDIUM", "_LARGE", "_LARGEST"):
-        patch.setattr(unions, name, int(2 ** rng.uniform(0, 7)))
-    patch.setattr(unions, "_BELOW", float(rng.choice([0.0, 0.1, 1.0, 3.0])))
-    patch.setattr(unions, "_ABOVE", float(rng.choice([0.0, 0.1, 1.0, 3.0])))
+    for name in ("_CELLS_ONE", "_CELLS_TWO"):
+        cells = sorted(int(n) for n in 2 ** rng.uniform(0, 7, 3))
+        patch.setattr(unions, name, tuple((float(rng.choice([0.0, 3.0])), n) for n in cells))
+    halves_two = [
+        (float(rng.choice([0.0, 3.0])), int(10 ** rng.uniform(0, 4)), int(rng.integers(1, 90))) for _ in range(3)
+    ]
+    patch.setattr(unions, "_HALVES_TWO", tuple(halves_two))
+    patch.setattr(unions, "_MOST_HALVES", int(rng.choice([0, 2, 11])))
+    for name, value in zip(("_TRIED", "_SAMPLE", "_FEW"), rng.choice([1, 3, 40, 300], 3), strict=True):
+        patch.setattr(unions, name, int(value))
+    for name in ("_TAIL_ONE", "_TAIL_TWO"):
+        patch.setattr(unions, name, float(rng.choice([0.0, 0.1, 0.5])))
+    patch.setattr(halves, "_BLOCK", int(rng.choice([1, 30, 2**15])))
+    patch.setattr(halves, "_EVEN", float(rng.choice([1e-9, 0.2, 100.0])))
     patch.setattr(histogram, "WORTH", float(rng.choice([0.0, 1e-9, 10.0, 1000.0])))
     patch.setattr(suspects, "_UNIT_BITS", int(rng.choice([2, 5, 12, 36])))
     patch.setattr(suspects, "_EDGES", np.sort(10.0 ** rng.uniform(-3, 3, int(rng.integers(1, 6)))))
@@ -40,7 +50,9 @@ def test_any_choice_is_sound(seed: int, monkeypatch: pytest.MonkeyPatch) -> None
     for case in CASES[seed % 4 :: 4]:
         with monkeypatch.context() as patch:
             choose(patch, rng)
+            unions._random.cache_clear()
             work, truth = Workspace(case.model, str(rng.choice(["check", "claim"]))), exact_correct(case.model)
             for strategy in ("branch-and-bound", "histogram"):
                 assert STRATEGIES[strategy].bound(work, {}) <= truth, (case.name, strategy)
                 assert STRATEGIES[f"{strategy}-upper"].bound(work, {}) >= truth, (case.name, strategy)
+    unions._random.cache_clear()

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from itertools import product
 from math import comb
 
 import numpy as np
 import pytest
 
+from compactproofs.arrays import IntArray
+from compactproofs.lemmas import halves
 from compactproofs.lemmas.boxes import decide
+from compactproofs.lemmas.halves import count_in_halves
 from compactproofs.lemmas.sums import Axis, count_at_most_zero
 from compactproofs.lemmas.suspects import ClassMargins
 from compactproofs.lemmas.unions import Failing
 from compactproofs.workspace import Workspace
 
-from .counting import Problem, problems
+from .counting import Problem, problems, random_class, wrong_inputs
 from .models import cases
 
 
@@ -50,12 +52,62 @@ def test_counts_bracket_the_truth_in_chosen_windows(seed: int) -> None:
     rng = np.random.default_rng(seed)
     for problem in problems(seed + 10, 300):
         axes = [
-            Axis.choose(problem.entries[:, :, j], int(start), int(rng.integers(1, 60)), *rng.uniform(0, 5, 2))
+            Axis.choose(problem.entries[:, :, j], int(start), int(rng.integers(1, 60)), *rng.integers(-99, 99, 2))
             for j, start in enumerate(problem.start)
         ]
         under, over = counts(problem, axes)
 
         assert under <= problem.answer() <= over, (problem, axes)
+
+
+def in_halves(problem: Problem, clusters: int, ranks: int) -> tuple[int, int]:
+    """From below and from above."""
+    under, over = (
+        count_in_halves(some_work(), problem.entries, problem.start, problem.required, clusters, ranks, side)
+        for side in (False, True)
+    )
+    return under, over
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_counts_in_halves_bracket_the_truth(seed: int) -> None:
+    """Whatever the numbers of clusters and ranks."""
+    rng = np.random.default_rng(seed)
+    for problem in problems(seed + 30, 250, axes=2) + problems(seed + 60, 30, axes=2, most=6):
+        under, over = in_halves(problem, int(rng.integers(1, 6)), int(rng.integers(1, 40)))
+
+        assert under <= problem.answer() <= over, problem
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_counts_in_halves_bracket_the_truth_for_any_choice(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clusters and ranks are choices: any that respect the sets, and any that do not decrease, will do."""
+    rng = np.random.default_rng(seed)
+    choose = halves._Ranks.choose
+
+    def any_labels(work: Workspace, entries: IntArray, bits: IntArray, most: int) -> IntArray:
+        return 7 * bits + rng.integers(0, 7, entries.shape[:2])
+
+    def any_ranks(sums: IntArray, limits: IntArray, ranks: int, over: bool) -> halves._Ranks:
+        scale = choose(sums, limits, ranks, over)
+        rank = np.sort(rng.integers(1, ranks + 1, len(scale.sums)))
+        all_ranks = np.concatenate([[0], rank, [ranks + 1]])
+        of_limits = np.minimum(all_ranks, ranks) if over else np.maximum(all_ranks - 1, 0)
+        return halves._Ranks(scale.least, scale.shift, rank, of_limits)
+
+    monkeypatch.setattr(halves, "_clusters", any_labels)
+    monkeypatch.setattr(halves._Ranks, "choose", any_ranks)
+    for problem in problems(seed + 40, 200, axes=2):
+        under, over = in_halves(problem, 3, int(rng.integers(1, 40)))
+
+        assert under <= problem.answer() <= over, problem
+
+
+def test_counts_in_halves_are_exact_without_rounding() -> None:
+    """Where no tokens are joined, and every sum has a rank of its own."""
+    for problem in problems(50, 100, axes=1):
+        if np.abs(problem.entries).max(initial=0) < 100:
+            assert in_halves(problem, 5, 2**20) == (problem.answer(), problem.answer())
 
 
 def test_counts_are_exact_without_rounding() -> None:
@@ -65,18 +117,6 @@ def test_counts_are_exact_without_rounding() -> None:
             axes = [Axis(problem.entries[:, :, 0], int(problem.start[0]), 1, -400, 400)]
 
             assert counts(problem, axes) == (problem.answer(), problem.answer())
-
-
-def test_opposite_counts_the_rest() -> None:
-    """What is not at most 0 is at least 1."""
-    for problem in problems(21, 200, axes=1):
-        axis = Axis(problem.entries[:, :, 0], int(problem.start[0]), *problem.windows[0])
-        everything = [Axis(0 * problem.entries[:, :, 0], 0, 1, -1, 1)]
-        total, same = counts(problem, everything)
-        under, over = counts(problem, [axis.opposite()])
-
-        assert total == same
-        assert under <= total - problem.answer() <= over
 
 
 def test_counts_beyond_exact_floats() -> None:
@@ -97,34 +137,10 @@ def test_counts_beyond_exact_floats() -> None:
     assert under <= truth <= over
     assert over - under < truth * 1e-9
 
-
-def random_class(rng: np.random.Generator, reach: int = 20) -> ClassMargins:
-    """A class of a few hundred inputs with random integers, some of them far apart."""
-    positions, tokens, outputs = (int(rng.integers(1, top)) for top in (5, 5, 5))
-    low = rng.integers(-reach, reach, (positions, tokens, outputs))
-    low[:, -1] += rng.integers(0, reach)
-    if rng.random() < 0.3:
-        low[:, rng.integers(tokens)] *= 1000
-    high = low + rng.integers(0, 2, low.shape)
-    last = rng.integers(-reach, reach, outputs)
-    required = np.zeros((int(rng.integers(0, 2)) if tokens > 1 else 0, tokens), np.bool_)
-    required[:, -1] = True
-    weight = np.exp(rng.normal(size=tokens) * 2)
-    return ClassMargins(low, high, last, last + rng.integers(0, 2, outputs), required, weight)
-
-
-def wrong_inputs(margins: ClassMargins) -> tuple[int, int, int]:
-    """Certainly and possibly wrong inputs, and all inputs, by enumeration."""
-    positions, tokens, _ = margins.low.shape
-    certainly = possibly = size = 0
-    for sequence in product(range(tokens), repeat=positions):
-        chosen = list(sequence)
-        if margins.required[:, chosen].any(axis=1).all():
-            places = np.arange(positions)
-            certainly += bool((margins.high_last + margins.high[places, chosen].sum(axis=0) <= 0).any())
-            possibly += bool((margins.low_last + margins.low[places, chosen].sum(axis=0) <= 0).any())
-            size += 1
-    return certainly, possibly, size
+    under, over = in_halves(Problem(entries[:11, :, None], np.array([-4]), required, []), 3, 4096)
+    truth = sum(comb(11, zeros) * (63 ** (11 - zeros) - 62 ** (11 - zeros)) for zeros in range(5))
+    assert under <= truth <= over
+    assert over - under < truth * 1e-9
 
 
 @pytest.mark.parametrize("worth", [0, 3])

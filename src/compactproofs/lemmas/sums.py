@@ -67,7 +67,7 @@ _DONE, _NUMBERS = slice(0, 1), slice(1, None)  # of an axis of states
 
 @dataclass(frozen=True)
 class Axis:
-    """The integers of one axis, and into which bins and window to put them: all choices are sound.
+    """The integers of one axis, and into which bins and window to put them: any, of widths up to 2^50 / P.
 
     `entries`: a[p, t], shape (P, T), below 2^53; `start`: s; `width`: D; `low`, `high`: the window, in bins.
     """
@@ -79,21 +79,13 @@ class Axis:
     high: int
 
     @classmethod
-    def choose(cls, entries: IntArray, start: int, cells: int, below: float, above: float) -> Axis:
-        """An axis with about `cells` cells, from `below` units under 0 and the start to `above` units over them.
-
-        A unit is the mean of the largest entries.  Where sums reach less far, so does the window.
-        """
+    def choose(cls, entries: IntArray, start: int, cells: int, low: int, high: int) -> Axis:
+        """An axis with about `cells` cells between two numbers, or fewer where sums reach less far; 0 is inside."""
         smallest, largest = int(entries.min(axis=1).sum()), int(entries.max(axis=1).sum())
-        unit = max(1, abs(largest) // max(1, len(entries)))
-        bottom = max(min(start, 0) - int(below * unit), -largest, start + smallest)
-        top = max(min(max(start, 0) + int(above * unit), -smallest, start + largest), bottom)
+        bottom = max(min(low, start, 0), -largest, start + smallest)
+        top = max(min(max(high, start, 0), -smallest, start + largest), bottom)
         width = max(1, (top - bottom) // cells)
         return cls(entries, start, width, bottom // width - 1, top // width + 1)
-
-    def opposite(self) -> Axis:
-        """The axis on which sums are at most 0 exactly where they are positive on this one."""
-        return Axis(-self.entries, 1 - self.start, self.width, -self.high, -self.low)
 
 
 class _Steps(NamedTuple):
@@ -143,10 +135,10 @@ def count_at_most_zero(work: Workspace, axes: list[Axis], required: BoolArray, o
             passed += tokens + len(states) + 8
             work.meter.charge(flops=2 * states.size * len(moves))
     value = float(states[(-1,) + (0,) * len(axes)])
-    return _rounded(value, passed, over)
+    return rounded(value, passed, over)
 
 
-def _rounded(value: float, passed: int, over: bool) -> int:
+def rounded(value: float, passed: int, over: bool) -> int:
     """An integer on the safe side of a count that passed through that many operations."""
     if not (np.isfinite(value) and passed <= 2**50):
         raise OverflowError("a count is too large")

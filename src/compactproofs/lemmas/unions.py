@@ -3,196 +3,270 @@
 Let F_o be the inputs of a class with S_o <= 0, so that the union of the F_o over outputs o is the set of wrong inputs
 (`lemmas.suspects`: outputs that are left out have F_o empty).  Let L <= S <= H be the integers given there.
 
-Lemma 1.  For every set O of outputs, the union of F_o over O has at most as many inputs as have
-sum_p min_{o in O} L_o[p, x_p] <= 0.  With one output, at least as many as have sum_p H_o[p, x_p] <= 0.
+Lemma 1.  Let A_o be the inputs with sum_p L_o[p, x_p] <= 0, and B_o those with sum_p H_o[p, x_p] <= 0.  Then B_o is a
+part of F_o, and F_o a part of A_o.  So the union of the A_o has at least, and that of the B_o at most, as many inputs
+as there are wrong ones.
 
-Proof.  If o in O and S_o(x) <= 0, then sum_p min L[p, x_p] <= sum_p L_o[p, x_p] <= 0.  If sum H_o <= 0, then S_o <= 0.
+Lemma 2.  For every set O of outputs, the union of the A_o over O is a part of the inputs with
+sum_p min_{o in O} L_o[p, x_p] <= 0.
 
-Lemma 2.  F_a minus F_b has at most as many inputs as have sum L_a <= 0 and sum H_b > 0, and at least as many as have
-sum H_a <= 0 and sum L_b > 0.
+Proof.  If o in O and sum_p L_o[p, x_p] <= 0, then sum_p min L[p, x_p] <= sum_p L_o[p, x_p] <= 0.
 
-Lemma 3.  For any order 1, 2, ... of the outputs and any parent(j) < j, the union has at most
-|F_1| + sum_{j > 1} |F_j minus F_parent(j)| inputs; each summand may be replaced by |F_j|, and the summands of a set O
-of the outputs together by the bound of lemma 1.
+Lemma 3.  For any order 1, 2, ... of the outputs and any parent(j) < j, the union of the A_o has at most
+|A_1| + sum_{j > 1} |A_j minus A_parent(j)| inputs; each summand may be replaced by |A_j|, and the summands of a set O
+of outputs at the end of the order together by the size of the set of lemma 2, or of that minus any A_i before them.
 
-Proof.  The union is the disjoint union of the F_j minus (F_1, ..., F_{j-1}), each a part of F_j minus F_parent(j).
+Proof.  The union is the disjoint union of the A_j minus (A_1, ..., A_{j-1}), each a part of A_j minus A_parent(j).  For
+those in O, these make up a part of the union of the A_o over O, and of that minus A_i.
 
-Lemma 4.  The union has at least |F_a| + |F_b minus F_a| inputs, and at least
-|F_a| + |F_b minus F_a| + |F_c minus F_a| + |F_c minus F_b| - |F_c|.
+Lemma 4.  For any order 1, 2, ... of some of the outputs, the union of the B_o has at least
+|B_1| + sum_{j > 1} max(0, sum_{i < j} |B_j minus B_i| - (j - 2) |B_j|) inputs.
 
-Proof.  F_a, F_b minus F_a, and F_c minus (F_a and F_b) are disjoint.  F_c minus F_a and F_c minus F_b are parts of F_c
-whose intersection is the last of the three, so its size is at least the sum of theirs less |F_c|.
+Proof.  The sets B_j minus (B_1, ..., B_{j-1}) are disjoint, and each is an intersection of j - 1 parts B_j minus B_i of
+B_j.  Each of these that an input of B_j misses takes 1 from the sum over i, so inputs outside the intersection are
+counted at most j - 2 times in it, and inputs inside j - 1 times.
 
-Which of these bounds are tried, in what order and on how fine a grid, is a matter of tightness and cost only.
+Which of these bounds are tried, and how finely is counted, is a matter of tightness and cost only.  A fixed sample of
+the inputs of the class tells, roughly, which outputs fail where, and how much a bound has left to gain.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache, partial
+from math import isqrt
 
 import numpy as np
 
-from compactproofs.arrays import IntArray
+from compactproofs.arrays import BoolArray, IntArray
+from compactproofs.lemmas.halves import count_in_halves
 from compactproofs.lemmas.sums import Axis, count_at_most_zero
 from compactproofs.lemmas.suspects import ClassMargins
 from compactproofs.workspace import Workspace
 
-_COARSE, _FINE = 256, 4096  # cells for one output
-_SMALL, _MEDIUM, _LARGE, _LARGEST = 64, 192, 320, 640  # cells along each axis for two
-_BELOW, _ABOVE = 3.0, 3.0  # how far windows reach
+Sums = tuple[IntArray, int]
+"""Entries of shape (P, T), and the start."""
+
+_TRIED, _SAMPLE, _FEW = 2**15, 4096, 256  # inputs of the sample
+_MOST_HALVES = 11  # positions up to which halves are enumerated
+
+# How to count, the finer the more there is to gain, which is given in units of what is worth the trouble: cells of a
+# histogram along each axis, or sequences of clusters in the longer half with the ranks of the table.
+_CELLS_ONE = ((0.0, 512), (0.5, 4096), (5.0, 16384), (20.0, 65536))
+_CELLS_TWO = ((0.0, 64), (3.0, 192), (25.0, 320), (100.0, 640))
+_HALVES_TWO = ((0.0, 10**5, 256), (5.0, 2 * 10**6, 512), (40.0, 7 * 10**6, 512))
+_TAIL_ONE, _TAIL_TWO = 0.0005, 0.005  # what may lie on either side of the windows of histograms
+
+
+@lru_cache(8)
+def _random(positions: int) -> IntArray:
+    """Numbers below 2^32, the same on every machine, shape (inputs, positions)."""
+    raw = np.random.PCG64(0).random_raw((_TRIED, positions)) >> np.uint64(32)
+    return raw.astype(np.int64)
 
 
 @dataclass
 class Failing:
-    """The wrong inputs of one class, and the counts that were made so far.
-
-    `worth`: a number of inputs that is not worth the trouble.
-    """
+    """The wrong inputs of one class.  `worth`: a number of inputs that is not worth the trouble."""
 
     work: Workspace
     margins: ClassMargins
     worth: int
-    _counts: dict[tuple[object, ...], int] = field(default_factory=dict)
 
     def at_most(self) -> int:
-        """An upper bound on their number."""
-        size = self.margins.size
-        if self.margins.low.shape[2] == 0:
-            return 0
-        if size <= self.worth:
-            return size
+        """An upper bound on their number: lemma 3."""
         outputs = list(range(self.margins.low.shape[2]))
-        coarse = self._joint(outputs, _COARSE)
-        if coarse <= self.worth or self._all_fail():
-            return min(size, coarse)
-        heads, rest = self._heads(outputs, size)
-        best = min(size, coarse, self._joint(outputs, _FINE))
-        sizes = [self._single(heads[0], _FINE, True)]
-        if best - sizes[0] <= 3 * self.worth:
-            return best
-        sizes += [self._single(o, _COARSE, True) for o in heads[1:]]
-        sizes = [
-            self._single(o, _FINE, True) if rough > 5 * self.worth else rough
-            for o, rough in zip(heads, sizes, strict=True)
-        ]
-        total = sizes[0] + rest + sum(self._new(heads, j, sizes[j]) for j in range(1, len(heads)))
-        return min(best, total)
+        if not outputs or self._size <= self.worth or self._all_fail():
+            return self._size if outputs else 0
+        best = self._size
+        joint, union = (
+            self._share(self._fails_jointly(outputs)),
+            self._share(np.any(self._fails, axis=1, keepdims=True)),
+        )
+        if joint - union <= 5 * self.worth:
+            best = self._joint(outputs)
+            if best - union <= 5 * self.worth:
+                return best
+        total = 0
+        heads, others = self._heads()
+        while others:
+            parent, missed = self._parent(self._fails_jointly(others), heads)
+            if missed <= 5 * self.worth:
+                rest = self._joint(others, parent)
+                if rest <= missed + 10 * self.worth:
+                    total += rest
+                    break
+            more = max(1, len(heads) // 2)
+            heads, others = heads + others[:more], others[more:]
+        for j, head in enumerate(heads):
+            alone = self._share(self._fails[:, head])
+            parent, missed = self._parent(self._fails[:, head], heads[:j])
+            if parent is not None and alone - missed > 2 * self.worth:
+                total += self._difference(head, parent, True)
+            else:
+                total += self._single(head, True)
+            if total >= best:
+                return best
+        return total
 
     def at_least(self) -> int:
-        """A lower bound on their number."""
-        size = self.margins.size
-        if size <= self.worth or self.margins.low.shape[2] == 0:
+        """A lower bound on their number: lemma 4."""
+        if self._size <= self.worth or self.margins.low.shape[2] == 0:
             return 0
         if self._all_fail():
-            return size
-        outputs = list(range(self.margins.low.shape[2]))
-        if self._joint(outputs, _COARSE) <= self.worth:
+            return self._size
+        heads, _ = self._heads()
+        if not heads:
             return 0
-        heads, _ = self._heads(outputs, size)
-        sizes = [self._single(o, _FINE, False) for o in heads[:4]]
-        above = [self._single(o, _FINE, True) for o in heads[:4]]
-        a = int(np.argmax([float(x) for x in sizes]))
-        best = sizes[a]
-        if len(heads) == 1 or min(size, self._joint(outputs, _FINE)) - best <= 3 * self.worth:
-            return best
-        # The second is the one that adds most, and the third likewise.
-        rough = {b: self._rough(heads, b, [a], above[b]) for b in range(len(sizes)) if b != a}
-        b = max(rough, key=lambda i: rough[i])
-        if rough[b] <= 3 * self.worth:
-            return best
-        second = self._fine(heads[b], heads[a], rough[b], False)
-        best = max(best, sizes[a] + second)
-        rough = {c: self._rough(heads, c, [a, b], above[c]) for c in rough if c != b}
-        if rough:
-            c = max(rough, key=lambda i: rough[i])
-            if rough[c] > 3 * self.worth:
-                parts = [self._fine(heads[c], heads[i], rough[c], False) for i in (a, b)]
-                best = max(best, sizes[a] + second + sum(parts) - above[c])
-        return best
+        total = self._single(heads[0], False)
+        for j, head in enumerate(heads[1:4], 1):
+            fails = self._fails[:, head]
+            missed = [self._share(fails & ~self._fails[:, i]) for i in heads[:j]]
+            if sum(missed) - (j - 1) * self._share(fails) > 2 * self.worth:
+                sizes = [self._difference(head, i, False) for i in heads[:j]]
+                total += max(0, sum(sizes) - ((j - 1) * self._single(head, True) if j > 1 else 0))
+        return total
 
-    def _rough(self, heads: list[int], c: int, others: list[int], above: int) -> int:
-        """About how many inputs fail for one output, but for none of the others."""
-        if above <= self.worth:
-            return 0
-        return min(self._difference(heads[c], heads[i], _SMALL, True) for i in others)
-
-    def _fine(self, a: int, b: int, rough: int, over: bool) -> int:
-        """A bound on |F_a minus F_b|, the finer the more it is about."""
-        cells = _LARGEST if rough > 150 * self.worth else _LARGE if rough > 25 * self.worth else _MEDIUM
-        return self._difference(a, b, cells, over)
+    @cached_property
+    def _size(self) -> int:
+        return self.margins.size
 
     def _all_fail(self) -> bool:
         """Whether some output fails on all inputs of the class: its sum of maxima is not positive."""
         most = self.margins.high.max(axis=1).sum(axis=0) + self.margins.high_last
         return bool((most <= 0).any())
 
-    def _heads(self, outputs: list[int], size: int) -> tuple[list[int], int]:
-        """The outputs that matter, most failing first, and a bound on the union of F_o over all others."""
-        low = self.margins.low
-        unit = np.maximum(low[:, -1].sum(axis=0) / max(1, len(low)), 1.0)
-        ranked = np.argsort(-np.clip(-low / unit, 0.0, 1.5).sum(axis=(0, 1)), kind="stable").tolist()
-        self.work.meter.charge(flops=3 * low.size)
-        heads: list[int] = []
-        while True:
-            more = max(4, len(heads))
-            heads, ranked = heads + ranked[:more], ranked[more:]
-            counts = {o: self._single(o, _COARSE, True) for o in heads}
-            # Where the coarse grid says that nearly all fail, it may only be too coarse.
-            counts |= {o: self._single(o, _FINE, True) for o in heads if counts[o] > size // 2}
-            rest = self._joint(ranked, _COARSE) if ranked else 0
-            largest = max(counts.values())
-            if rest <= max(5 * self.worth, 0.005 * largest) or size - largest <= self.worth:
-                break
-        heads.sort(key=lambda o: (-counts[o], o))
-        while len(heads) > 1 and counts[heads[-1]] <= self.worth / 4:
-            rest += counts[heads.pop()]
-        return heads, rest
+    # --- choices, which may be anything ---
 
-    def _new(self, heads: list[int], j: int, size: int) -> int:
-        """A bound on |F_j minus F_parent|, with the parent that seems best."""
-        if size <= 5 * self.worth:
-            return size
-        rough = {i: self._difference(heads[j], heads[i], _SMALL, True) for i in {0, min(j - 1, 1), min(j - 1, 2)}}
-        parent = min(rough, key=lambda i: rough[i])
-        best = min(size, rough[parent])
-        if best > 5 * self.worth:
-            best = min(best, self._fine(heads[j], heads[parent], best, True))
+    @cached_property
+    def _inputs(self) -> IntArray:
+        """Inputs of the class that look random, shape (inputs, P)."""
+        positions, tokens, _ = self.margins.low.shape
+        inputs: IntArray = _random(positions) * tokens >> 32
+        meets = np.ones(len(inputs), np.bool_)
+        for members in self.margins.required:
+            meets &= members[inputs].any(axis=1)
+        if np.count_nonzero(meets) >= _FEW:
+            return inputs[meets][:_SAMPLE]
+        # The sets are rarely met by chance.
+        inputs = inputs[:_SAMPLE]
+        for members in self.margins.required:
+            if positions and members.any():
+                misses = np.flatnonzero(~members[inputs].any(axis=1))
+                chosen = np.flatnonzero(members)
+                inputs[misses, misses % positions] = chosen[misses % len(chosen)]
+        return inputs
+
+    @cached_property
+    def _fails(self) -> BoolArray:
+        """Shape (inputs, r): where outputs fail in the sample."""
+        low, places = self.margins.low, np.arange(self.margins.low.shape[0])
+        self.work.meter.charge(int_ops=len(self._inputs) * low.shape[0] * low.shape[2])
+        fails: BoolArray = low[places, self._inputs].sum(axis=1) + self.margins.low_last <= 0
+        return fails
+
+    def _fails_jointly(self, outputs: list[int]) -> BoolArray:
+        """Shape (inputs,): the sample's inputs in the set of lemma 2."""
+        low, places = self.margins.low[:, :, outputs].min(axis=2), np.arange(self.margins.low.shape[0])
+        fails: BoolArray = low[places, self._inputs].sum(axis=1) + self.margins.low_last[outputs].min() <= 0
+        return fails
+
+    def _share(self, inputs: BoolArray) -> int:
+        """About how many inputs of the class these of the sample stand for."""
+        return self._size * int(inputs.sum()) // len(inputs)
+
+    def _heads(self) -> tuple[list[int], list[int]]:
+        """Outputs that fail in the sample, those that add most first, and the others, by how often they fail there."""
+        heads: list[int] = []
+        fails = self._fails.copy()
+        while True:
+            adds = fails.sum(axis=0)
+            head = int(adds.argmax())
+            if 4 * int(adds[head]) * self._size <= self.worth * len(fails) or adds[head] == 0:
+                break
+            heads.append(head)
+            fails &= ~fails[:, head, None]
+        left = [o for o in range(fails.shape[1]) if o not in heads]
+        low = self.margins.low
+        closest = low.min(axis=1).sum(axis=0) / np.maximum(low[:, -1].sum(axis=0), 1.0)
+        return heads, sorted(left, key=lambda o: (-int(self._fails[:, o].sum()), float(closest[o])))
+
+    def _parent(self, fails: BoolArray, heads: list[int]) -> tuple[int | None, int]:
+        """The output that takes most of these inputs away, and about how many are left."""
+        left = [(self._share(fails & ~self._fails[:, i]), i) for i in heads]
+        missed, parent = min(left, default=(self._share(fails), None))
+        return parent, missed
+
+    # --- counts ---
+
+    def _joint(self, outputs: list[int], parent: int | None = None) -> int:
+        """A bound on the union of these A_o, less A_parent: lemma 2."""
+        low = self.margins.low[:, :, outputs].min(axis=2)
+        self.work.meter.charge(flops=low.size * (len(outputs) - 1))
+        fails = self._fails_jointly(outputs)
+        joint = low, int(self.margins.low_last[outputs].min())
+        if parent is None:
+            return self._count([joint], self._share(fails), True)
+        left = self._share(fails & ~self._fails[:, parent])
+        return self._count([joint, self._opposite(parent, True)], left, True)
+
+    def _single(self, output: int, over: bool) -> int:
+        """A bound on |A_o| from above, and so on |B_o|; or on |B_o| from below."""
+        return self._count([self._sums(output, over)], self._share(self._fails[:, output]), over)
+
+    def _difference(self, a: int, b: int, over: bool) -> int:
+        """A bound on |A_a minus A_b| from above, or on |B_a minus B_b| from below."""
+        guess = self._share(self._fails[:, a] & ~self._fails[:, b])
+        return self._count([self._sums(a, over), self._opposite(b, over)], guess, over)
+
+    def _sums(self, output: int, lower: bool) -> Sums:
+        """L, or H, of an output."""
+        m = self.margins
+        entries, last = (m.low, m.low_last) if lower else (m.high, m.high_last)
+        return entries[:, :, output], int(last[output])
+
+    def _opposite(self, output: int, lower: bool) -> Sums:
+        """Sums that are at most 0 exactly where those of L, or H, are positive."""
+        entries, last = self._sums(output, lower)
+        return -entries, 1 - last
+
+    def _count(self, sums: list[Sums], guess: int, over: bool) -> int:
+        """A bound on the number of inputs for which all of these sums are at most 0."""
+        best, left = (self._size if over else 0), self._size
+        error = (isqrt(guess * (self._size - guess)) + self._size // 64) // 64  # of the guess, roughly
+        for number, (gain, count) in enumerate(self._ways(sums, over)):
+            if left <= gain * self.worth:
+                break
+            before, best = best, (min if over else max)(best, count())
+            # The distance to the guess, give or take its error; later, what the last step gained.
+            left = abs(best - guess) + error if number == 0 else abs(best - before)
         return best
 
-    def _joint(self, outputs: list[int], cells: int) -> int:
-        key = ("joint", tuple(outputs), cells)
-        if key not in self._counts:
-            low = self.margins.low[:, :, outputs].min(axis=2)
-            self.work.meter.charge(flops=low.size * (len(outputs) - 1))
-            axis = Axis.choose(low, int(self.margins.low_last[outputs].min()), cells, _BELOW, _ABOVE)
-            self._counts[key] = count_at_most_zero(self.work, [axis], self.margins.required, True)
-        return self._counts[key]
+    def _ways(self, sums: list[Sums], over: bool) -> Iterator[tuple[float, Callable[[], int]]]:
+        """Counts that are finer and finer, and how much there must be to gain for each."""
+        required = self.margins.required
+        positions, tokens = sums[0][0].shape
+        if len(sums) == 2 and positions <= _MOST_HALVES:
+            entries, start = np.stack([e for e, _ in sums], axis=2), np.array([s for _, s in sums])
+            for gain, sequences, ranks in _HALVES_TWO:
+                clusters = max(2, int(sequences ** (1 / max(1, positions - positions // 2)) + 1e-9))
+                yield gain, partial(count_in_halves, self.work, entries, start, required, clusters, ranks, over)
+                if clusters >= tokens:
+                    return
+        else:
+            tail = _TAIL_ONE if len(sums) == 1 else _TAIL_TWO
+            windows = [self._window(*one, tail) for one in sums]
+            for gain, cells in _CELLS_ONE if len(sums) == 1 else _CELLS_TWO:
+                axes = [Axis.choose(*one, cells, *window) for one, window in zip(sums, windows, strict=True)]
+                yield gain, partial(count_at_most_zero, self.work, axes, required, over)
 
-    def _single(self, output: int, cells: int, over: bool) -> int:
-        key = ("single", output, cells, over)
-        if key not in self._counts:
-            axis = self._axis(output, cells, self._lower if over else self._upper)
-            self._counts[key] = count_at_most_zero(self.work, [axis], self.margins.required, over)
-        return self._counts[key]
-
-    def _difference(self, a: int, b: int, cells: int, over: bool) -> int:
-        """A bound on |F_a minus F_b|."""
-        key = ("difference", a, b, cells, over)
-        if key not in self._counts:
-            ends = (self._lower, self._upper) if over else (self._upper, self._lower)
-            fails = self._axis(a, cells, ends[0])
-            holds = self._axis(b, cells, ends[1]).opposite()
-            self._counts[key] = count_at_most_zero(self.work, [fails, holds], self.margins.required, over)
-        return self._counts[key]
-
-    def _axis(self, output: int, cells: int, end: tuple[IntArray, IntArray]) -> Axis:
-        entries, last = end
-        return Axis.choose(entries[:, :, output], int(last[output]), cells, _BELOW, _ABOVE)
-
-    @property
-    def _lower(self) -> tuple[IntArray, IntArray]:
-        return self.margins.low, self.margins.low_last
-
-    @property
-    def _upper(self) -> tuple[IntArray, IntArray]:
-        return self.margins.high, self.margins.high_last
+    def _window(self, entries: IntArray, start: int, tail: float) -> tuple[int, int]:
+        """Where most partial sums of the sample lie, and some multiples of the largest entries."""
+        partial_sums = np.cumsum(entries[np.arange(len(entries)), self._inputs[:1024]], axis=1) + start
+        self.work.meter.charge(int_ops=partial_sums.size)
+        if partial_sums.size == 0:
+            return start, start
+        low, high = np.quantile(partial_sums, [tail, 1.0 - tail])
+        reach = 3.0 * abs(float(entries.max(axis=1).mean()))
+        return int(min(low, -reach)), int(max(high, reach))
