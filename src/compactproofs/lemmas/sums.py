@@ -82,8 +82,9 @@ class Axis:
     def choose(cls, entries: IntArray, start: int, cells: int, low: int, high: int) -> Axis:
         """An axis with about `cells` cells between two numbers, or fewer where sums reach less far; 0 is inside."""
         smallest, largest = int(entries.min(axis=1).sum()), int(entries.max(axis=1).sum())
-        bottom = max(min(low, start, 0), -largest, start + smallest)
-        top = max(min(max(high, start, 0), -smallest, start + largest), bottom)
+        # Beyond -largest and -smallest sums are decided; but what is still to come may also be nothing.
+        bottom = max(min(low, start, 0), min(-largest, 0), start + min(smallest, 0))
+        top = max(min(max(high, start, 0), max(-smallest, 0), start + max(largest, 0)), bottom)
         width = max(1, (top - bottom) // cells)
         return cls(entries, start, width, bottom // width - 1, top // width + 1)
 
