@@ -294,16 +294,19 @@ def deviations(comparisons: Mapping[str, Sequence[float]]) -> Draw:
     """How many standard deviations trained values are above noise, one or many for each name."""
 
     def draw(axes: Axes) -> None:
-        for i, values in enumerate(comparisons.values()):
+        for i, (name, values) in enumerate(comparisons.items()):
             if len(values) == 1:
-                axes.barh(i, values[0], 0.6, color=RED if values[0] > 0 else BLUE)
+                axes.barh(i, values[0], 0.4, color=RED if values[0] > 0 else BLUE)
             else:
-                spread = np.linspace(-0.28, 0.28, len(values))
+                spread = np.linspace(-0.2, 0.2, len(values))
                 axes.scatter(values, i + spread, s=5, color=BLUE, alpha=0.5, linewidth=0, rasterized=True)
-                axes.plot([np.mean(values)] * 2, [i - 0.36, i + 0.36], color=RED, lw=2)
-        axes.axvline(0, color=MUTED, lw=0.8)
-        axes.set_yticks(range(len(comparisons)), list(comparisons), fontsize=7.5)
-        axes.invert_yaxis()
+                axes.plot([np.mean(values)] * 2, [i - 0.24, i + 0.24], color=RED, lw=2)
+            text = axes.text(0, i - 0.27, name, va="bottom", fontsize=8, transform=axes.get_yaxis_transform())
+            text.set_in_layout(False)
+        axes.axvline(0, color=MUTED, lw=0.8, zorder=0)
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        axes.set_ylim(len(comparisons) - 0.5, -0.8)
         axes.set_xlabel("standard deviations above noise")
         axes.grid(axis="x")
 

@@ -188,9 +188,9 @@ def _copying(subject: Subject) -> Section:
     text = [
         say(
             "If attention is on token t, the head adds the row EVOU[t]. It copies if the largest entry of that row is "
-            "EVOU[t, t]. That holds for {good} of {v} tokens, by {margin:.3g} logits on average{failing}. With all "
-            "attention on one token, that token wins for certain, whatever the query and the position, for {sure} of "
-            "{v} tokens.",
+            "EVOU[t, t]. That holds for {good} of {v} tokens, with a lead of {margin:.3g} logits on average over all "
+            "tokens{failing}. With all attention on one token, that token wins for certain, whatever the query and the "
+            "position, for {sure} of {v} tokens.",
             good=v - len(failing),
             v=v,
             margin=float(copied.margin.mean()),
@@ -224,6 +224,10 @@ def _copying(subject: Subject) -> Section:
     ]
     table = Table("Copying by token, in logits", ("token", "own output", "best other output", "lead"), rows)
     return Section("copying", "Copying: EVOU", text, pictures, [table])
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _numbers(values: IntArray, most: int = 12) -> str:
@@ -326,11 +330,12 @@ def _low_rank(subject: Subject) -> Section:
     share = float(found.values[0] ** 2 / (found.values**2).sum()) if found.values[0] > 0 else 0.0
     text = [
         say(
-            "Almost all of EQKE is a product of two vectors. Without the division by √d_head its first singular value "
+            "{almost} EQKE is a product of two vectors. Without the division by √d_head its first singular value "
             "is σ₁ = {first:.5g} and its second σ₂ = {second:.4g}, a ratio of {ratio:.4g}; the first pair carries "
             "{share} of the squared entries. The right vector is the <em>size direction</em>: the larger a token, the "
             "larger its entry, on a straight line with R² = {r2:.4f}. The left one is the <em>query direction</em>, "
             "and says how sharply each query looks: its entries lie between {low:.3g} and {high:.3g}, {sign}.",
+            almost="Almost all of" if share > 0.99 else "Only part of",
             first=float(found.values[0]),
             second=float(found.values[1]),
             ratio=found.ratio,
@@ -345,8 +350,8 @@ def _low_rank(subject: Subject) -> Section:
         say(
             "The scores are a product of four matrices: E_q, Q, Kᵀ and Ē (embeddings with the last and with the mean "
             "position added). Proofs that may not multiply them take the principal parts out of each and bound the "
-            "rest. The spectra show how much is left, and the last picture that the rest looks like a sample from a "
-            "normal distribution: excess kurtosis {kurtosis}.",
+            "rest. The spectra show how much is left, and the last picture how like a "
+            "sample from a normal distribution it is: excess kurtosis {kurtosis}, where 0 is normal.",
             kurtosis=", ".join(f"{normality(f.residual).excess_kurtosis:+.2f} ({f.name})" for f in parts),
         ),
     ]
@@ -392,7 +397,12 @@ def _low_rank(subject: Subject) -> Section:
             charts.normal_quantiles(parts),
         ),
     ]
-    return Section("low-rank", "One direction does the work: EQKE has nearly rank one", text, pictures)
+    return Section(
+        "low-rank",
+        "One direction does the work: EQKE has nearly rank one" if share > 0.99 else "The rank of EQKE",
+        text,
+        pictures,
+    )
 
 
 @_section
@@ -403,7 +413,7 @@ def _budget(subject: Subject) -> Section:
     subproduct, recursive = by_kind["max_diff_subproduct"], by_kind["max_diff_subproduct_recursive"]
     text = [
         say(
-            "What the first directions leave of EQKE is small: for the average query its entries differ by at most "
+            "Look at what the first directions leave of EQKE: for the average query its entries differ by at most "
             "{true:.3g}, where EQKE's differ by {whole:.3g}. A proof must bound this row spread, and pays for knowing "
             "it. Multiplied out it is exact. From the factors at the best cut of their product the bound is "
             "{sub:.3g} times the truth; when no two matrices may be multiplied, {rec:.3g} times. That last step is "
@@ -607,6 +617,7 @@ def _noise(subject: Subject) -> Section:
             "Bars: how many standard deviations of the noise the trained value is above its mean.",
             "Above 0 the trained residuals are worse for a proof than noise, below 0 better.",
             charts.deviations({c.name: [c.deviations] for c in compared}),
+            size=(4.0, 3.5),
         ),
     ]
     rows = [
@@ -693,14 +704,14 @@ def _ablations(subject: Subject) -> Section:
             inputs=_of_inputs(subject),
         ),
         say(
-            "{needed}{spare}{improved} Pessimal ablation is never kinder than zero or mean would suggest: {pessimal}.",
-            needed=f"The model needs {' and '.join(needed)}: shuffled, less than half of the accuracy is left. "
+            "{needed}{spare}{improved}The pessimal ablations leave {pessimal}.",
+            needed=f"The model needs {_listed(needed)}: shuffled, less than half of the accuracy is left. "
             if needed
             else "",
-            spare=f"It hardly needs {' and '.join(spare)}: without them one by one it loses less than 0.01. "
+            spare=f"It hardly needs {_listed(spare)}: without them one by one it loses less than 0.01. "
             if spare
             else "",
-            improved=f"Without {' or '.join(improved)} it is even better." if improved else "",
+            improved=f"Without {' or '.join(improved)} it is even better. " if improved else "",
             pessimal=", ".join(f"{p} {single['pessimal'][p].accuracy:.4f}" for p in PATHS),
         ),
     ]
