@@ -21,6 +21,7 @@ import numpy as np
 from compactproofs.model import InvalidModel, Model
 from compactproofs.search import search_hints
 from compactproofs.strategies import STRATEGIES, Strategy, get_strategy
+from compactproofs.task import total_inputs
 from compactproofs.workspace import Workspace
 
 from .hints import KINDS, Hint, Search, hints_of
@@ -37,7 +38,10 @@ _CLOSE = 1e-9  # margins below this share of the largest logit are left to exact
 
 @dataclass(frozen=True)
 class Approach:
-    """The closest that an attack came: `claimed` inputs, of which `truth` are answered correctly."""
+    """The closest that an attack came: `claimed` inputs, where `truth` are answered correctly, or as many wrongly.
+
+    Wrongly answered inputs count where a strategy bounds the right ones from above.
+    """
 
     claimed: int
     truth: int
@@ -59,8 +63,13 @@ class Approach:
 
 
 def check_bound(strategy: Strategy) -> Bound:
-    """N as verification computes it."""
-    return lambda model, hints: strategy.bound(Workspace(model, "check"), hints)
+    """How many inputs verification finds to be right, or wrong where a strategy bounds the right ones from above."""
+
+    def bound(model: Model, hints: dict[str, Hint]) -> int:
+        found = strategy.bound(Workspace(model, "check"), hints)
+        return total_inputs(model) - found if strategy.claim == "at most" else found
+
+    return bound
 
 
 def attack(
@@ -75,6 +84,7 @@ def attack(
     `search` proposes hints.
     """
     starts = max(1, int(_STARTS * steps))
+    wrong = strategy.claim == "at most"
     best = _start(bound, strategy, rng, search)
     for _ in range(starts - 1):
         if best.gap > 0:
@@ -87,22 +97,26 @@ def attack(
         if hints and rng.random() < _NEW_HINTS:
             kind = "searched" if rng.random() < 0.5 else str(rng.choice(KINDS))
             hints = hints_of(strategy, Model(**weights), kind, rng, search=search)
-        candidate = _measure(bound, weights, hints)
+        candidate = _measure(bound, weights, hints, wrong)
         if candidate is not None and candidate.score >= best.score:
             best = candidate
     return best
 
 
-def _measure(bound: Bound, weights: Weights, hints: dict[str, Hint]) -> Approach | None:
+def _measure(bound: Bound, weights: Weights, hints: dict[str, Hint], wrong: bool) -> Approach | None:
+    """`wrong`: whether wrong inputs are bounded, and not right ones."""
     try:
         model = Model(**weights)
     except InvalidModel:
         return None
     claimed = bound(model, hints)
     margins = float_margins(weights)
+    if wrong:
+        margins = -margins
     truth = int((margins > 0).sum())
     if claimed > truth or (claimed == truth and np.abs(margins).min() < _CLOSE):
         truth = exact_correct(model)
+        truth = margins.size - truth if wrong else truth
     right = margins[margins > 0]
     return Approach(claimed, truth, margins.size, float(right.min()) if right.size else 1.0, weights, hints)
 
@@ -131,7 +145,7 @@ def _start(bound: Bound, strategy: Strategy, rng: np.random.Generator, search: S
         if strategy.limit(Model(**weights)) is not None:
             continue
         hints = hints_of(strategy, Model(**weights), "searched", rng, search=search)
-        start = _measure(bound, weights, hints)
+        start = _measure(bound, weights, hints, strategy.claim == "at most")
         if start is not None:
             return start
 
@@ -175,6 +189,8 @@ def main() -> None:
             break
         starts += 1
         for strategy in chosen:
+            if time.monotonic() > end:
+                break
             found = attack(check_bound(strategy), strategy, np.random.default_rng(seed), options.steps)
             if strategy.id not in closest or found.score > closest[strategy.id].score:
                 closest[strategy.id] = found
