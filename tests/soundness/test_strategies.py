@@ -87,7 +87,7 @@ def test_never_more_than_the_truth_at_length(strategy: Strategy, seed: int) -> N
         assert_sound(strategy, case, kind, seed)
 
 
-@pytest.mark.parametrize("strategy", LOWER.values(), ids=LOWER)
+@pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=STRATEGIES)
 def test_attack_finds_nothing(strategy: Strategy) -> None:
     """A short hill climb over weights and hints; `soundness.attack` is the long one."""
     steps = ATTACK_STEPS // len(STRATEGIES)
