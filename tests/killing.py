@@ -151,7 +151,8 @@ def kill_often(
             victim = "" if ended else _victim(process, moments)
             _wait_for_group(process.pid)
             _, err = process.communicate(timeout=PATIENCE)
-            assert "Traceback" not in err, err
+            # If its parent is gone, a process that was just being started may complain.
+            assert process.returncode < 0 or "Traceback" not in err, err
             if ended:
                 break
             found = content(directory)
