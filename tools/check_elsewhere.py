@@ -9,12 +9,15 @@ for each number of threads: true claims must be accepted and false ones rejected
 
 A Python needs NumPy and safetensors, nothing else: this package is taken from the source beside this file.  `--make`
 makes virtual environments for the versions in the table below, as far as the Pythons are found (on the PATH or with
-pyenv) and pip can get the packages, and says which it could not make.  NumPy's own wheels bring OpenBLAS.  For another
-BLAS, build NumPy on the system's (Debian: libblas-dev, and any of libblis4, libatlas3-base, libopenblas0-pthread)
+pyenv) and pip can get the packages, and says which it could not make.  NumPy's own wheels bring OpenBLAS.
 
-    pip install --no-binary numpy numpy -Csetup-args=-Dblas=blas -Csetup-args=-Dlapack=lapack
+For another BLAS take Debian's NumPy, which uses the system's libraries, and choose one by its directory:
 
-and run this program with LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu/blas (or blis-openmp, atlas, openblas-pthread).
+    apt-get install python3-numpy python3-venv libblas3 libblis4-openmp libatlas3-base libopenblas0-pthread
+    /usr/bin/python3 -m venv --system-site-packages debian && debian/bin/pip install --no-deps safetensors
+    LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu/blas python tools/check_elsewhere.py --python debian/bin/python
+
+and the same with blis-openmp, atlas or openblas-pthread in the place of blas.
 """
 
 from __future__ import annotations
