@@ -6,7 +6,7 @@ where the whole count is too dear, the classes that gain the most inputs for the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from compactproofs.strategies import get_strategy
 from compactproofs.strategies.failing_sets import GIVEN_UP, KINDS, HintedPlan, Kind, suspects_by_query
 from compactproofs.task import total_inputs
 
+_TRIMMED = 2  # kinds of failing sets, those that exceed the budget least, of which classes are given up
+
 
 def prove_within(prover: Prover, budget: int, done: Callable[[str], None] = lambda strategy_id: None) -> Proof:
     """The proof of the highest lower bound that this search finds among those of at most `budget` operations.
@@ -25,13 +27,26 @@ def prove_within(prover: Prover, budget: int, done: Callable[[str], None] = lamb
     Calls `done` with each strategy that was tried.  Raises Infeasible if every strategy costs more.
     """
     best: Proof | None = None
+    too_dear: list[Proof] = []
+
+    def consider(proof: Proof) -> None:
+        nonlocal best
+        if proof.cost.flops <= budget and (best is None or _merit(proof) > _merit(best)):
+            best = proof
+
     for strategy_id in feasible_strategies(prover.model):
         strategy = get_strategy(strategy_id)
         if strategy.claim == "at least" and _least_cost(strategy_id, prover.model) <= budget:
-            for proof in _proofs(prover, strategy_id, budget):
-                if proof.cost.flops <= budget and (best is None or _merit(proof) > _merit(best)):
-                    best = proof
+            proof = prover.prove(strategy_id)
+            consider(proof)
+            if strategy_id in KINDS and proof.cost.flops > budget:
+                too_dear.append(proof)
         done(strategy_id)
+    for proof in sorted(too_dear, key=lambda proof: proof.cost.flops)[:_TRIMMED]:
+        kind = KINDS[proof.certificate.strategy]
+        hints = _trimmed(prover, kind, dict(proof.certificate.hints), budget)
+        if hints is not None:
+            consider(prover.certify(get_strategy(kind.id), hints, proof.search_seconds))
     if best is None:
         raise Infeasible(f"every strategy needs more than {budget} operations")
     return best
@@ -46,15 +61,6 @@ def _least_cost(strategy_id: str, model: Model) -> int:
 
 def _merit(proof: Proof) -> tuple[int, int]:
     return proof.certificate.certified, -proof.cost.flops
-
-
-def _proofs(prover: Prover, strategy_id: str, budget: int) -> Iterator[Proof]:
-    proof = prover.prove(strategy_id)
-    yield proof
-    if strategy_id in KINDS and proof.cost.flops > budget:
-        hints = _trimmed(prover, KINDS[strategy_id], dict(proof.certificate.hints), budget)
-        if hints is not None:
-            yield prover.certify(get_strategy(strategy_id), hints, proof.search_seconds)
 
 
 def _trimmed(prover: Prover, kind: Kind, hints: HintArrays, budget: int) -> HintArrays | None:

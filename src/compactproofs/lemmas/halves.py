@@ -89,7 +89,7 @@ def count_in_halves(
     limits = -(first.sums[:, some, None] + second.sums[:, None]).reshape(axes, -1)
     scales = [_Ranks.choose(w.sums[j], limits[j], ranks, over) for j in range(axes)]
     tables: dict[int, FloatArray] = {}
-    total = 0.0
+    total, sequences = 0.0, 0
     for outer in [first.meeting(met) for met in np.unique(first.met)]:
         for inner in [second.meeting(met) for met in np.unique(second.met)]:
             needed = (2 ** len(required) - 1) & ~int(outer.met[0] | inner.met[0])
@@ -97,14 +97,17 @@ def count_in_halves(
                 tables[needed] = _table(w, needed, scales, ranks)
                 work.meter.charge(flops=axes * tables[needed].size)
             table = tables[needed]
+            # Some have no w below their limits, whatever follows.
+            far = -outer.sums - inner.sums.min(axis=1)[:, None] < np.array([[scale.least] for scale in scales])
+            near = np.flatnonzero(~far.any(axis=0))
             step = max(1, _BLOCK // len(inner.number))
-            for block in range(0, len(outer.number), step):
+            for block in np.split(near, range(step, len(near), step)):
                 cell = np.zeros((1, 1), np.int64)
                 for j, scale in enumerate(scales):
-                    limit = -outer.sums[j, block : block + step, None] - inner.sums[j]
+                    limit = -outer.sums[j, block, None] - inner.sums[j]
                     cell = cell * (ranks + 1) + scale.of_limits(limit)
-                total += float(outer.number[block : block + step] @ (np.take(table, cell) @ inner.number))
-    sequences = len(first.number) * len(second.number)
+                total += float(outer.number[block] @ (np.take(table, cell) @ inner.number))
+            sequences += len(near) * len(inner.number)
     work.meter.charge(flops=2 * sequences, int_ops=6 * axes * (sequences + len(w.number)))
     passed = len(first.number) + len(second.number) + len(w.number) + axes * (ranks + 1) + 2 * positions + 32
     return rounded(total, passed, over)
