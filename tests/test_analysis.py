@@ -10,6 +10,7 @@ import pytest
 
 import compactproofs as cp
 from compactproofs import analysis, zoo
+from compactproofs.analysis import waterfall
 from compactproofs.analysis.ablations import KINDS
 from compactproofs.analysis.inputs import Inputs
 from compactproofs.analysis.margins import PATHS, Tables, margin_terms
@@ -257,6 +258,15 @@ def test_waterfall_of_a_sample() -> None:
     for strategy in WATERFALLS.values():
         steps = Waterfalls(Workspace(model, "value"), inputs).of(strategy)
         assert [step.left.exact for step in steps] == [False] * (len(steps) - 2) + [True] * 2
+
+
+def test_waterfall_of_a_long_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sets of positions are gone through up to a length only; the other steps stay as they are."""
+    model = random_model(5, 4)
+    whole = Waterfalls(Workspace(model, "value"), every(model)).of("cubic")
+    monkeypatch.setattr(waterfall, "_MOST_POSITIONS", 3)
+    short = Waterfalls(Workspace(model, "value"), every(model)).of("cubic")
+    assert short == whole[:-2] + whole[-1:]
 
 
 def test_waterfall_of_another_strategy() -> None:

@@ -39,6 +39,10 @@ WATERFALLS = {
 }
 
 
+#: Up to this length, sets of positions are gone through one by one: 2^(n - 1) of them for each maximum.
+_MOST_POSITIONS = 8
+
+
 @dataclass(frozen=True)
 class Step:
     """A relaxation, and the share of inputs that is left with it and all before it."""
@@ -80,6 +84,10 @@ class Waterfalls:
         own = _own_outputs(tables, jointly=True)
         apart = _own_outputs(tables, jointly=False)
         alone = _count_alone(self._work, margin_terms(tables))
+        harmless = []
+        if self._work.model.n_ctx <= _MOST_POSITIONS:  # beyond, this step is part of the next
+            count = _count_tokens_alone(self._work) + alone
+            harmless = [Step("every other token must be harmless alone", self._total(count))]
 
         def with_exact_alone(terms: Terms, name: str) -> Share:
             """Inputs of nothing but the maximum and the query are decided exactly in this strategy."""
@@ -93,7 +101,7 @@ class Waterfalls:
             Step("PVOU at its worst position", with_exact_alone(positions, "cubic positions")),
             Step("each token against its own worst output", with_exact_alone(own, "own outputs")),
             Step("EU against its own worst output", with_exact_alone(apart, "apart")),
-            Step("every other token must be harmless alone", self._total(_count_tokens_alone(self._work) + alone)),
+            *harmless,
             Step("positions at their extremes", self._total(strategy.bound(self._work, {}))),
         ]
 
