@@ -57,7 +57,6 @@ _CELLS_ONE = ((0.0, 512), (0.5, 4096), (5.0, 16384), (20.0, 65536))
 _CELLS_TWO = ((0.0, 64), (3.0, 192), (25.0, 320), (100.0, 640))
 _HALVES_TWO = ((0.0, 10**5, 256), (5.0, 2 * 10**6, 512), (40.0, 7 * 10**6, 512))
 _TAIL_ONE, _TAIL_TWO = 0.0005, 0.005  # what may lie on either side of the windows of histograms
-_RARE = 100  # less than this share of the inputs, that is 1 / 100, is rare
 
 
 @lru_cache(8)
@@ -236,7 +235,7 @@ class Failing:
         """A bound on the number of inputs for which all of these sums are at most 0."""
         best, left = (self._size if over else 0), self._size
         error = (isqrt(guess * (self._size - guess)) + self._size // 64) // 64  # of the guess, roughly
-        for number, (gain, count) in enumerate(self._ways(sums, guess, over)):
+        for number, (gain, count) in enumerate(self._ways(sums, over)):
             if left <= gain * self.worth:
                 break
             before, best = best, (min if over else max)(best, count())
@@ -244,7 +243,7 @@ class Failing:
             left = abs(best - guess) + error if number == 0 else abs(best - before)
         return best
 
-    def _ways(self, sums: list[Sums], guess: int, over: bool) -> Iterator[tuple[float, Callable[[], int]]]:
+    def _ways(self, sums: list[Sums], over: bool) -> Iterator[tuple[float, Callable[[], int]]]:
         """Counts that are finer and finer, and how much there must be to gain for each."""
         required = self.margins.required
         positions, tokens = sums[0][0].shape
@@ -257,18 +256,17 @@ class Failing:
                     return
         else:
             tail = _TAIL_ONE if len(sums) == 1 else _TAIL_TWO
-            rare = _RARE * guess < self._size
-            windows = [self._window(*one, tail, rare) for one in sums]
+            windows = [self._window(*one, tail) for one in sums]
             for gain, cells in _CELLS_ONE if len(sums) == 1 else _CELLS_TWO:
                 axes = [Axis.choose(*one, cells, *window) for one, window in zip(sums, windows, strict=True)]
                 yield gain, partial(count_at_most_zero, self.work, axes, required, over)
 
-    def _window(self, entries: IntArray, start: int, tail: float, rare: bool) -> tuple[int, int]:
-        """Where most partial sums of the sample lie; and some of the largest entries, if what counts is rare."""
+    def _window(self, entries: IntArray, start: int, tail: float) -> tuple[int, int]:
+        """Where most partial sums of the sample lie, and some multiples of the largest entries."""
         partial_sums = np.cumsum(entries[np.arange(len(entries)), self._inputs[:1024]], axis=1) + start
         self.work.meter.charge(int_ops=partial_sums.size)
         if partial_sums.size == 0:
             return start, start
         low, high = np.quantile(partial_sums, [tail, 1.0 - tail])
-        reach = 3.0 * abs(float(entries.max(axis=1).mean())) if rare else 0.0
+        reach = 3.0 * abs(float(entries.max(axis=1).mean()))
         return int(min(low, -reach)), int(max(high, reach))
