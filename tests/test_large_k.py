@@ -253,6 +253,12 @@ HALVES_ERRORS: dict[str, Change] = {
         "table[row] += table[row - 1]",
         "table[row] += 0.0 * table[row - 1]",
     ),
+    "what some limit is out of reach for is left out": (
+        "lemmas.halves",
+        "inner.sums.min(axis=1)",
+        "inner.sums.max(axis=1)",
+    ),
+    "a sum at the limit is out of reach": ("lemmas.halves", "[:, None] < np.array(", "[:, None] <= np.array("),
     "the second half has one position less": ("lemmas.halves", "single[half:last]", "single[half + 1:last]"),
 }
 

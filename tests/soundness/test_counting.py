@@ -103,6 +103,14 @@ def test_counts_in_halves_bracket_the_truth_for_any_choice(seed: int, monkeypatc
         assert under <= problem.answer() <= over, problem
 
 
+@pytest.mark.parametrize(("shape", "sets"), [((3, 4, 3), 0), ((3, 4, 1), 3), ((65, 1, 1), 0)])
+def test_counts_in_halves_refuse_what_they_do_not_cover(shape: tuple[int, ...], sets: int) -> None:
+    """Three sums have no table, and more sets or positions were not thought of."""
+    required = np.ones((sets, shape[1]), np.bool_)
+    with pytest.raises(ValueError, match="at most two sums"):
+        count_in_halves(some_work(), np.zeros(shape, np.int64), np.zeros(shape[2], np.int64), required, 2, 4, True)
+
+
 def test_counts_in_halves_are_exact_without_rounding() -> None:
     """Where no tokens are joined, and every sum has a rank of its own."""
     for problem in problems(50, 100, axes=1):
@@ -117,6 +125,16 @@ def test_counts_are_exact_without_rounding() -> None:
             axes = [Axis(problem.entries[:, :, 0], int(problem.start[0]), 1, -400, 400)]
 
             assert counts(problem, axes) == (problem.answer(), problem.answer())
+
+
+def test_offsets_may_add_up_beyond_64_bits() -> None:
+    """Bins of the largest width, at many positions; the only sum is 0."""
+    for entry in (1, -1):
+        entries = np.full((600, 1), entry)
+        assert counts(
+            Problem(entries, entries[:1], np.zeros((0, 1), np.bool_), []),
+            [Axis(entries, -600 * entry, 2**62, -700, 700)],
+        ) == (1, 1)
 
 
 def test_counts_beyond_exact_floats() -> None:

@@ -17,8 +17,9 @@ with <= rho(1 - u[j]) - 1: a table lookup after cumulative sums.  Only those w c
 Ranks come from 2^16 equal bins between the least and the largest w, several of which may share one, with 0 below and
 N + 1 above.  Bins that hold many u and w get ranks of their own.
 
-Floating point: as in `lemmas.sums`, all terms are non-negative, and each passes through at most as many additions as
-there are sequences of clusters in both halves and ranks in the table, and some 2 P products.
+Floating point: as in `lemmas.sums`, all terms are non-negative.  The sequences of the second half are put together from
+two parts, and looked up in blocks.  So each term passes through at most as many additions as there are w, sequences of
+each part, ranks on all axes, and blocks, and some 2 P products.
 
 Cost: for c clusters, about 6 r c^(P - h) for lookups, 2 r N^r for the table, 9 r P T^2 for choosing clusters.
 """
@@ -70,9 +71,12 @@ def count_in_halves(
 ) -> int:
     """A bound on the number of sequences with all sums at most 0: from above if `over`, else from below.
 
-    `entries`: a, shape (P, T, r), below 2^53; `start`: s, shape (r,); `required`: shape (sets, T).
+    `entries`: a, shape (P, T, r), with P at most 64 and r at most 2; `start`: s, shape (r,); all below 2^53.
+    `required`: shape (sets, T).
     """
     positions, _, axes = entries.shape
+    if axes > 2 or len(required) > 2 or positions > 64:
+        raise ValueError("at most two sums, two sets of tokens and 64 positions are supported")
     if any(int(start[j]) + int(entries[:, :, j].min(axis=1).sum()) > 0 for j in range(axes)):
         return 0
     bits = (required * 2 ** np.arange(len(required))[:, None]).sum(axis=0, dtype=np.int64)
@@ -89,7 +93,7 @@ def count_in_halves(
     limits = -(first.sums[:, some, None] + second.sums[:, None]).reshape(axes, -1)
     scales = [_Ranks.choose(w.sums[j], limits[j], ranks, over) for j in range(axes)]
     tables: dict[int, FloatArray] = {}
-    total, sequences = 0.0, 0
+    total, sequences, blocks = 0.0, 0, 0
     for outer in [first.meeting(met) for met in np.unique(first.met)]:
         for inner in [second.meeting(met) for met in np.unique(second.met)]:
             needed = (2 ** len(required) - 1) & ~int(outer.met[0] | inner.met[0])
@@ -107,10 +111,11 @@ def count_in_halves(
                     limit = -outer.sums[j, block, None] - inner.sums[j]
                     cell = cell * (ranks + 1) + scale.of_limits(limit)
                 total += float(outer.number[block] @ (np.take(table, cell) @ inner.number))
+                blocks += 1
             sequences += len(near) * len(inner.number)
     work.meter.charge(flops=2 * sequences, int_ops=6 * axes * (sequences + len(w.number)))
-    passed = len(first.number) + len(second.number) + len(w.number) + axes * (ranks + 1) + 2 * positions + 32
-    return rounded(total, passed, over)
+    passed = len(w.number) + len(first.number) + len(second.number) + axes * (ranks + 1) + blocks
+    return rounded(total, passed + 2 * positions + 32, over)
 
 
 def _table(w: _Sequences, needed: int, scales: list[_Ranks], ranks: int) -> FloatArray:

@@ -67,7 +67,7 @@ _DONE, _NUMBERS = slice(0, 1), slice(1, None)  # of an axis of states
 
 @dataclass(frozen=True)
 class Axis:
-    """The integers of one axis, and into which bins and window to put them: any, of widths up to 2^50 / P.
+    """The integers of one axis, and into which bins and window to put them: any, of widths up to 2^62.
 
     `entries`: a[p, t], shape (P, T), below 2^53; `start`: s; `width`: D; `low`, `high`: the window, in bins.
     """
@@ -149,7 +149,7 @@ def rounded(value: float, passed: int, over: bool) -> int:
 
 def _bins(axis: Axis, over: bool) -> _Steps:
     offsets = _offsets(axis.entries, axis.width) if over else -_offsets(-axis.entries, axis.width)
-    shifted, first = axis.entries - offsets[:, None], axis.start + int(offsets.sum())
+    shifted, first = axis.entries - offsets[:, None], axis.start + sum(offsets.tolist())
     k = shifted // axis.width if over else -(-shifted // axis.width)
     smallest, largest = k.min(axis=1).tolist(), k.max(axis=1).tolist()
     clipped = np.clip(k, axis.low - axis.high - 1, axis.high - axis.low + 1)

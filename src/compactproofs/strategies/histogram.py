@@ -6,9 +6,10 @@ largest logit.
 Proof.  The inputs of a class (query q, maximum m >= q) that `lemmas.suspects.class_margins` leaves out are answered
 correctly, by its screening lemma and because a least sum of the integers L above 0 proves a positive margin.  Every
 other class is split by its heaviest token into disjoint parts, and `lemmas.unions` bounds the number of wrong inputs of
-each part from above and from below, counting by `lemmas.sums`.  A class for which no integers can be found counts as
-wrong for the lower bound, and as right for the upper one.  Classes are disjoint; so the sum of all bounds from above,
-taken from v^K, is at most the number of inputs answered correctly, and with those from below at least.
+each part from above and from below, counting by `lemmas.sums` and `lemmas.halves`.  A class for which no integers can
+be found counts as wrong for the lower bound, and as right for the upper one.  Classes are disjoint; so the sum of all
+bounds from above, taken from v^K, is at most the number of inputs answered correctly, and with those from below at
+least.
 
 Nothing is hinted.  A claim is weaker than what its own run proves by a share of 2^-16 of the wrong inputs, because
 another machine's rounding may lead to other bins, and so to slightly other counts.
