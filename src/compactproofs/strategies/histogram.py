@@ -16,11 +16,11 @@ another machine's rounding may lead to other bins, and so to slightly other coun
 
 Why this is fast: margins are sums over positions, so a histogram of the sums takes one convolution for each position,
 whatever K is, and trained attention is so sharp that most tokens fall into one bin.  Why it is tight: bins are rounded
-to one side only; a window around 0 is kept fine; inputs are split by their heaviest token, so that each part has one
-scale; and where several outputs can win, histograms of pairs of margins count what the second adds to the first.
+to one side only; inputs are split by their heaviest token, so that each part has one scale; and where several outputs
+can win, pairs of margins are counted, up to 11 positions by meeting in the middle.
 
 Cost: about 5 v^4 / 3 for the screening, 3 n m r for the table of a class with r doubtful outputs, then 2 K (distinct
-steps) (cells) for each count.
+steps) (cells) for each histogram, and some 10^6 operations for each pair of outputs.
 """
 
 from __future__ import annotations
