@@ -19,7 +19,7 @@ from compactproofs.zoo import load_model
 
 from .attack import attack, check_bound
 from .hints import KINDS, hints_of, kinds_of
-from .models import FAMILIES, Case, all_cases, cases, ordinary_cases, razor, weights_of
+from .models import BEYOND, FAMILIES, Case, all_cases, cases, ordinary_cases, razor, weights_of
 from .reference import cubic_classes
 from .truth import all_inputs, exact_correct, exact_correct_set
 
@@ -75,6 +75,27 @@ def test_overflow_only_loses_inputs(strategy: Strategy) -> None:
     for offset, case in enumerate(cases("overflow")):
         kinds = list(kinds_of(strategy, case.model))
         assert_sound(strategy, case, kinds[(first + offset) % len(kinds)])
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=STRATEGIES)
+def test_sound_at_the_brink(strategy: Strategy) -> None:
+    """Softmax weights over 300 orders of magnitude, exact ties, overflow in exp and in margins: a third for each."""
+    first = list(STRATEGIES).index(strategy.id)
+    for offset, case in enumerate(cases("brink")):
+        if (first + offset) % 3 == 0:
+            kinds = list(kinds_of(strategy, case.model))
+            assert_sound(strategy, case, kinds[(first + offset // 3) % len(kinds)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", BEYOND)
+@pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=STRATEGIES)
+def test_sound_beyond_float64_at_length(strategy: Strategy, family: str) -> None:
+    """All such models with all kinds of hints, for each strategy."""
+    for seed in range(2):
+        for case in cases(family, seed):
+            for kind in kinds_of(strategy, case.model):
+                assert_sound(strategy, case, kind, seed)
 
 
 @pytest.mark.slow
@@ -200,6 +221,6 @@ def test_hints_have_the_declared_form() -> None:
 
 
 def test_every_family_is_used() -> None:
-    """No family is empty, and only overflow is kept apart."""
+    """No family is empty, and only two are kept apart."""
     assert all(cases(family) for family in FAMILIES)
-    assert len(all_cases()) == len(ordinary_cases()) + len(cases("overflow"))
+    assert len(all_cases()) == len(ordinary_cases()) + sum(len(cases(family)) for family in BEYOND)
