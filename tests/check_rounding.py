@@ -573,8 +573,12 @@ def find_planted(seed: int) -> bool:
     import test_planted_arithmetic as planted
 
     missed = 0
-    errors = [(name, f"{old} -> {new}", (old, new)) for name, old, new, _ in dict.fromkeys(planted.ERRORS)]
-    for name, what, change in [*errors, *((name, f"= {value}", value) for name, value, _ in planted.CONSTANTS)]:
+    errors = [(name, f"{old} -> {new}", (old, new)) for name, old, new, _ in planted.ERRORS]
+    constants = [
+        (name, "= something smaller" if callable(value) else f"= {value}", value)
+        for name, value, _ in planted.CONSTANTS
+    ]
+    for name, what, change in dict.fromkeys(errors + constants):
         with pytest.MonkeyPatch.context() as patch:
             if isinstance(change, tuple):
                 planted.plant(patch, name, *change)
