@@ -16,6 +16,10 @@ import arb
 import test_enclosure
 from compactproofs import arrays
 from compactproofs.arrays import Enclosure, enclosure
+from compactproofs.strategies import STRATEGIES
+from compactproofs.workspace import Workspace
+from soundness.models import BEYOND, cases
+from soundness.truth import exact_correct
 
 BY_NAME = {operation.name: operation for operation in arb.operations()}
 
@@ -201,7 +205,33 @@ def test_planted_lower_end_is_caught() -> None:
         arrays.lower.register(Enclosure, original)
 
 
+def false_bounds() -> set[str]:
+    """Names of the models at the ends of what float64 holds on which a bound is false, without their sizes."""
+    found = set()
+    for case in (case for family in BEYOND for case in cases(family)):
+        for strategy in ("brute-force", "cubic", "branch-and-bound"):
+            with np.errstate(all="ignore"):
+                bound = STRATEGIES[strategy].bound(Workspace(case.model, "check"), {})
+            if bound > exact_correct(case.model):
+                found.add(case.name.partition(", v=")[0])
+    return found
+
+
+def test_models_at_the_ends_of_float64_show_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most errors in one radius make no bound false, as others are large enough; here some do."""
+    with monkeypatch.context() as patch:
+        plant(patch, "_exp", "np.where(a.rad <= 1.0, rad, np.inf)", "np.where(a.rad <= 1.0, rad, TINY)")
+        assert "brink: equal scores" in false_bounds()
+    with monkeypatch.context() as patch:
+        patch.setattr(enclosure, "TINY", 0.0)
+        assert "brink: ties through the softmax, times 8e-320" in false_bounds()
+    for name, value in (("U", 0.0), ("EXP_ULPS", 0.0), ("gamma", lambda n: 0.0)):
+        monkeypatch.setattr(enclosure, name, value)
+    assert "brink: ties through the softmax, times 1e+00" in false_bounds()
+
+
 def test_nothing_is_caught_without_an_error() -> None:
     """All checks pass on the code as it is."""
     checks = {id(check): check for *_, check in (*ERRORS, *CONSTANTS)}.values()
     assert not any(caught(check) for check in (*checks, test_enclosure.check_grid))
+    assert not false_bounds()

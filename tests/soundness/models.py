@@ -166,7 +166,7 @@ def tabulated_weights(
     position_scores: FloatArray,
     position_writes: FloatArray | None = None,
 ) -> Weights:
-    """A model whose circuits are these tables, exactly if d_head is a power of 4: EQKE, EVOU, EU, EQKP, PVOU.
+    """A model whose circuits are these tables: EQKE, EVOU, EU, EQKP, PVOU; d_head is a power of 4, with an exact root.
 
     `scores` is of (query, token), `writes` of (token, output), `direct` of (query, output), the others of (query,
     position) and (position, output).  What positions score on average moves from EQKP to EQKE.
@@ -446,13 +446,16 @@ def _brink(rng: np.random.Generator) -> Iterator[tuple[str, Weights]]:
         coins = rng.integers(0, 3, (v, v)) + 2.0 * np.eye(v)
         yield f"ties of sums, v={v} K={n}", tabulated_weights(none, coins, rng.integers(0, 2, (v, v)) - 1.0, level)
         # Scores that are equal, but only as exact numbers: the rest of the residual stream is mixed into them.
-        equal = tabulated_weights(np.full((v, v), 2.0**60), coins, none, level)
-        yield f"equal scores, v={v} K={n}", rotated(rng, equal)
+        for even in (np.eye(v), coins):
+            equal = tabulated_weights(np.full((v, v), 2.0**60), even, none, level)
+            yield f"equal scores, v={v} K={n}", rotated(rng, equal)
 
         top = 1.7e308
         apart = np.where(np.eye(v) > 0, top, -top)
         yield f"margins overflow, v={v} K={n}", tabulated_weights(steep, apart, none, level)
         yield f"margins overflow and cancel, v={v} K={n}", tabulated_weights(steep, apart, -apart, level)
+        against = tabulated_weights(none, apart / 1.7, -0.75 * apart / 1.7, level)
+        yield f"margins overflow to the wrong side, v={v} K={n}", against
         few = tabulated_weights(steep / 100.0, copying, none, level)
         few["W_V"][0] *= 1e200
         few["W_O"][0] *= 1e200
