@@ -550,19 +550,9 @@ def test_command_where_the_directory_cannot_be_used(run: Run, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("missing", ["polars", "matplotlib"])
-def test_command_without_the_extra(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+def test_command_without_the_extra(run: Run, tmp_path: Path, without: Callable[[str], None], missing: str) -> None:
     """The line that installs it."""
-    for name in list(sys.modules):
-        if name.split(".")[0] == missing or name.startswith(("compactproofs.experiments", "compactproofs.report")):
-            monkeypatch.delitem(sys.modules, name)
-
-    class Block:
-        @staticmethod
-        def find_spec(name: str, path: object = None, target: object = None) -> None:
-            if name.partition(".")[0] == missing:
-                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-    monkeypatch.setattr(sys, "meta_path", [Block, *sys.meta_path])
+    without(missing)
     error = 'error: this command needs more packages: pip install "compactproofs[report]"\n'
     assert run("--out", tmp_path / "run") == (2, "", error)
     assert directories(tmp_path) == set()

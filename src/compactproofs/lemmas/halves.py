@@ -37,7 +37,7 @@ from compactproofs.workspace import Workspace
 
 _BINS = 2**16
 _BLOCK = 2**15  # sequences looked up at once
-_EVEN = 0.5  # of the ranks, about: spread evenly
+_EVEN = 0.5  # so many ranks are spread evenly for one that goes where many sequences are
 
 
 @dataclass(frozen=True)

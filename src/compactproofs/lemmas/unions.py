@@ -80,10 +80,8 @@ class Failing:
         if not outputs or self._size <= self.worth or self._all_fail():
             return self._size if outputs else 0
         best = self._size
-        joint, union = (
-            self._share(self._fails_jointly(outputs)),
-            self._share(np.any(self._fails, axis=1, keepdims=True)),
-        )
+        some_fails: BoolArray = np.logical_or.reduce(self._fails, axis=1)
+        joint, union = self._share(self._fails_jointly(outputs)), self._share(some_fails)
         if joint - union <= 5 * self.worth:
             best = self._joint(outputs)
             if best - union <= 5 * self.worth:
