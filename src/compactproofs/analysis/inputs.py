@@ -17,14 +17,16 @@ from compactproofs.lemmas.enumeration import Box, boxes_with_maximum
 from compactproofs.model import Model
 from compactproofs.task import total_inputs
 
-#: Terms of margins: for a maximum m and queries q <= m, shape (len(q), n, m + 1, rivals) over (query, position,
-#: token, rival).  An input counts if for every rival the sum of its terms over positions is positive.
-Terms = Callable[[int, IntArray], FloatArray]
+#: Terms of margins: for a maximum m, queries (N,) and tokens (N or 1, n or 1, T), none above m, shape (N, n, T, rivals)
+#: over (query, position, token there, rival).  An input counts if for every rival the sum of its terms over positions
+#: is positive.
+Terms = Callable[[int, IntArray, IntArray], FloatArray]
 
 #: Some inputs: what gives the tokens of those at given places of an array, and that array: whether each fails.
 _Group = tuple[Callable[[IntArray], IntArray], BoolArray]
 
 _BLOCK_ENTRIES = 2**19
+_SAMPLE_ENTRIES = 2**17  # terms of a sample are formed in several steps, and should stay in the cache
 
 
 @dataclass(frozen=True)
@@ -85,27 +87,30 @@ class Inputs:
     def _all(self, terms: Terms) -> Iterator[_Group]:
         for m in range(self.v):
             queries = np.arange(m + 1) if self.n > 1 else np.array([m])
-            table = terms(m, queries)
+            table = terms(m, queries, every_token(m))
             own = table[np.arange(len(queries)), -1, queries]
             for some, box_query in ((slice(0, -1), 0), (slice(-1, None), m)):  # queries below m, then m itself
                 for box in boxes_with_maximum(self.n, m, box_query) if len(queries[some]) else []:
                     yield from _in_box(table[some], own[some], queries[some], box)
 
     def _sampled(self, terms: Terms) -> Iterator[_Group]:
-        for m, q, group in self._groups:
-            row = terms(m, np.array([q]))[0]
-            sums = row[np.arange(self.n), group].sum(axis=1)
-            yield partial(_rows, group), sums.min(axis=1) <= 0.0
+        for m, group in self._groups:
+            step = max(1, _SAMPLE_ENTRIES // (self.n * self.v))
+            for block in (group[start : start + step] for start in range(0, len(group), step)):
+                sums = terms(m, block[:, -1], block[:, :, None])[:, :, 0].sum(axis=1)
+                yield partial(_rows, block), sums.min(axis=1) <= 0.0
 
     @cached_property
-    def _groups(self) -> list[tuple[int, int, IntArray]]:
-        """The sample by (maximum, query)."""
+    def _groups(self) -> list[tuple[int, IntArray]]:
+        """The sample by maximum."""
         assert self.sample is not None
-        key = self.sample.max(axis=1) * self.v + self.sample[:, -1]
-        order = np.argsort(key, kind="stable")
-        keys, starts = np.unique(key[order], return_index=True)
-        groups = np.split(self.sample[order], starts[1:])
-        return [(int(k) // self.v, int(k) % self.v, group) for k, group in zip(keys, groups, strict=True)]
+        largest = self.sample.max(axis=1)
+        return [(m, self.sample[largest == m]) for m in np.unique(largest).tolist()]
+
+
+def every_token(m: int) -> IntArray:
+    """All tokens up to m as an argument of `Terms`, shape (1, 1, m + 1)."""
+    return np.arange(m + 1)[None, None]
 
 
 def _in_box(table: FloatArray, own: FloatArray, queries: IntArray, box: Box) -> Iterator[_Group]:

@@ -42,10 +42,16 @@ def leads(table: FloatArray, m: int) -> FloatArray:
     return table[:, m, None] - np.delete(table, m, axis=1)
 
 
-def weights(tables: Tables, m: int, queries: IntArray) -> tuple[FloatArray, FloatArray]:
-    """(w, e): exp(EQKE - the row's maximum), shape (queries, m + 1), and exp(EQKP), shape (queries, n)."""
-    scores = tables.EQKE[queries, : m + 1]
-    return np.exp(scores - scores.max(axis=1, keepdims=True)), np.exp(tables.EQKP[queries])
+def weights(tables: Tables, m: int) -> tuple[FloatArray, FloatArray]:
+    """(w, e) for queries up to m: exp(EQKE - the row's maximum), shape (m + 1, m + 1), and exp(EQKP), (m + 1, n)."""
+    scores = tables.EQKE[: m + 1, : m + 1]
+    return np.exp(scores - scores.max(axis=1, keepdims=True)), np.exp(tables.EQKP[: m + 1])
+
+
+def weigh(w: FloatArray, e: FloatArray, queries: IntArray, tokens: IntArray, values: FloatArray) -> FloatArray:
+    """Values (N, n or 1, T, rivals) of `tokens` times attention weights (`weights`), as `Terms` give them."""
+    terms: FloatArray = (e[queries][:, :, None] * w[queries[:, None, None], tokens])[..., None] * values
+    return terms
 
 
 def margin_terms(tables: Tables, pessimal: frozenset[str] = frozenset()) -> Terms:
@@ -57,22 +63,19 @@ def margin_terms(tables: Tables, pessimal: frozenset[str] = frozenset()) -> Term
     """
 
     def worst(name: str, table: FloatArray) -> FloatArray:
-        return table.min(axis=0, keepdims=True) if name in pessimal else table
+        least = table.min(axis=0, keepdims=True) if name in pessimal else table
+        return np.broadcast_to(least, table.shape)
 
-    def terms(m: int, queries: IntArray) -> FloatArray:
-        direct = worst("EU", leads(tables.EU[: m + 1], m))
-        direct = direct if "EU" in pessimal else direct[queries]
-        tokens = np.broadcast_to(worst("EVOU", leads(tables.EVOU[: m + 1], m)), (m + 1, tables.EVOU.shape[1] - 1))
-        written = tokens + worst("PVOU", leads(tables.PVOU, m))[:, None]
-        written = np.broadcast_to(written, (len(tables.PVOU), *tokens.shape))
-        values = written + direct[:, None, None, :]
-        w, e = weights(tables, m, queries)
-        low, high = _range(w, "EQKE" in pessimal), _range(e, "EQKP" in pessimal)
-        least = low[0][:, None, :, None] * high[0][:, :, None, None]
-        if not pessimal & {"EQKE", "EQKP"}:
-            return least * values
-        most = low[1][:, None, :, None] * high[1][:, :, None, None]
-        return np.where(values > 0.0, least, most) * values
+    def terms(m: int, queries: IntArray, tokens: IntArray) -> FloatArray:
+        direct = worst("EU", leads(tables.EU[: m + 1], m))[queries]
+        written = worst("EVOU", leads(tables.EVOU[: m + 1], m))[tokens]
+        values = written + worst("PVOU", leads(tables.PVOU, m))[:, None] + direct[:, None, None]
+        w, e = weights(tables, m)
+        (least_w, most_w), (least_e, most_e) = _range(w, "EQKE" in pessimal), _range(e, "EQKP" in pessimal)
+        terms = weigh(least_w, least_e, queries, tokens, values)
+        if pessimal & {"EQKE", "EQKP"}:
+            np.copyto(terms, weigh(most_w, most_e, queries, tokens, values), where=values <= 0.0)
+        return terms
 
     return terms
 

@@ -13,8 +13,8 @@ from math import comb
 
 import numpy as np
 
-from compactproofs.analysis.inputs import Inputs, Share, Terms
-from compactproofs.analysis.margins import Tables, leads, margin_terms, weights
+from compactproofs.analysis.inputs import Inputs, Share, Terms, every_token
+from compactproofs.analysis.margins import Tables, leads, margin_terms, weigh, weights
 from compactproofs.arrays import FloatArray, IntArray
 from compactproofs.lemmas import direct_path, own_output, remainder
 from compactproofs.lemmas.additive import position_weights
@@ -135,22 +135,16 @@ class Waterfalls:
 def _own_outputs(tables: Tables, jointly: bool) -> Terms:
     """One rival: each token's worst output, of EU + EVOU + PVOU together or of EU apart from the others."""
 
-    def terms(m: int, queries: IntArray) -> FloatArray:
+    def terms(m: int, queries: IntArray, tokens: IntArray) -> FloatArray:
         written = leads(tables.EVOU[: m + 1], m) + leads(tables.PVOU, m).min(axis=0)
-        direct = leads(tables.EU, m)[queries]
+        direct = leads(tables.EU[: m + 1], m)
         if jointly:
             worst = (written + direct[:, None]).min(axis=2)
         else:
             worst = written.min(axis=1) + direct.min(axis=1, keepdims=True)
-        return _weighted(tables, m, queries, worst)
+        w, e = weights(tables, m)
+        return weigh(w * worst, e, queries, tokens, np.ones(1))
 
-    return terms
-
-
-def _weighted(tables: Tables, m: int, queries: IntArray, values: FloatArray) -> FloatArray:
-    """values (queries, m + 1), the same at all positions, times attention weights: terms with one rival."""
-    w, e = weights(tables, m, queries)
-    terms: FloatArray = e[:, :, None, None] * (w * values)[:, None, :, None]
     return terms
 
 
@@ -159,8 +153,9 @@ def _count_alone(work: Workspace, terms: Terms) -> int:
     n, count = work.model.n_ctx, 0
     for m in range(work.model.d_vocab):
         queries = np.arange(m + 1) if n > 1 else np.array([m])
-        row = terms(m, queries)
-        sums = row[:, : n - 1, m].sum(axis=1) + row[np.arange(len(queries)), n - 1, queries]
+        tokens = np.full((len(queries), n, 1), m)
+        tokens[:, -1, 0] = queries
+        sums = terms(m, queries, tokens)[:, :, 0].sum(axis=1)
         count += int((sums > 0.0).all(axis=1).sum())
     return count
 
@@ -170,7 +165,7 @@ def _count_tokens_alone(work: Workspace) -> int:
     tables, n, count = Tables.of(work), work.model.n_ctx, 0
     for m in range(work.model.d_vocab):
         queries = np.arange(m + 1)
-        row = _own_outputs(tables, jointly=False)(m, queries)[..., 0]  # (queries, n, m + 1)
+        row = _own_outputs(tables, jointly=False)(m, queries, every_token(m))[..., 0]  # (queries, n, m + 1)
         of_query = row[queries, n - 1, queries]
         for chosen in range(1, 2 ** (n - 1)):  # which of the first n - 1 positions hold another token
             other = np.array([chosen >> p & 1 for p in range(n - 1)], bool)
@@ -195,55 +190,56 @@ class _Relaxed:
         self._lines = own_output.own_output(work, choice.attention, choice.direct, centre)
         self._approximation, self._spread = remainder.scores(work, choice.remainder, directions_of(hints))
 
-    def others_apart(self, m: int, queries: IntArray) -> FloatArray:
+    def others_apart(self, m: int, queries: IntArray, tokens: IntArray) -> FloatArray:
         """The outputs as rivals, but tokens other than m at their own worst output."""
-        return self._by_output(m, queries, -leads(self._tables.EU, m)[queries])
+        return self._by_output(m, queries, tokens, -leads(self._tables.EU, m)[queries])
 
-    def direct_apart(self, m: int, queries: IntArray) -> FloatArray:
+    def direct_apart(self, m: int, queries: IntArray, tokens: IntArray) -> FloatArray:
         """The direct path bounded, too."""
         typical = -leads(self._typical[None], m)
-        return self._by_output(m, queries, self._delta[queries, m, None] + typical)
+        return self._by_output(m, queries, tokens, self._delta[queries, m, None] + typical)
 
-    def _by_output(self, m: int, queries: IntArray, direct: FloatArray) -> FloatArray:
+    def _by_output(self, m: int, queries: IntArray, tokens: IntArray, direct: FloatArray) -> FloatArray:
         """`direct`: leads of the direct path, shape (queries, outputs other than m)."""
         base = direct - leads(self._tables.PVOU, m).min(axis=0)
-        lead = base[:, None, :] + self._rival[: m + 1, m, None]
-        lead[:, m] = base - leads(self._tables.EVOU[m : m + 1], m)[0]
-        return self._weighted(m, queries, lead)
+        own = -leads(self._tables.EVOU[m : m + 1], m)
+        return self._weighted(m, queries, tokens, self._lead(m, tokens, base, own))
 
-    def _weighted(self, m: int, queries: IntArray, lead: FloatArray) -> FloatArray:
-        """Leads of the rivals, shape (queries, m + 1, rivals), as terms with the exact attention weights."""
-        w, e = weights(self._tables, m, queries)
-        terms: FloatArray = e[:, :, None, None] * (-lead * w[:, :, None])[:, None]
-        return terms
+    def _weighted(self, m: int, queries: IntArray, tokens: IntArray, lead: FloatArray) -> FloatArray:
+        """Leads of the rivals, shape (N, n or 1, T, rivals), as terms with the exact attention weights."""
+        return weigh(*weights(self._tables, m), queries, tokens, -lead)
 
-    def lines(self, m: int, queries: IntArray) -> FloatArray:
+    def lines(self, m: int, queries: IntArray, tokens: IntArray) -> FloatArray:
         """Lines instead of outputs as rivals."""
-        return self._weighted(m, queries, self._lead(m, queries, help_counts=True))
+        return self._weighted(m, queries, tokens, self._lead_of_lines(m, queries, tokens, help_counts=True))
 
-    def no_help(self, m: int, queries: IntArray) -> FloatArray:
+    def no_help(self, m: int, queries: IntArray, tokens: IntArray) -> FloatArray:
         """Tokens other than m that pull towards it count as 0."""
-        return self._weighted(m, queries, self._lead(m, queries, help_counts=False))
+        return self._weighted(m, queries, tokens, self._lead_of_lines(m, queries, tokens))
 
-    def bounded_scores(self, m: int, queries: IntArray) -> FloatArray:
+    def bounded_scores(self, m: int, queries: IntArray, tokens: IntArray) -> FloatArray:
         """Attention weights of the other tokens from the bounded scores."""
-        e = np.exp(self._tables.EQKP[queries])
-        harm = -self._lead(m, queries, help_counts=False) * self._weights(m, queries)[:, :, None]
-        terms: FloatArray = e[:, :, None, None] * harm[:, None]
-        return terms
+        e = np.exp(self._tables.EQKP[: m + 1])
+        return weigh(self._weights(m), e, queries, tokens, -self._lead_of_lines(m, queries, tokens))
 
-    def _lead(self, m: int, queries: IntArray, help_counts: bool) -> FloatArray:
-        """F_m and F_k for each line, shape (queries, m + 1, lines)."""
+    def _lead_of_lines(self, m: int, queries: IntArray, tokens: IntArray, help_counts: bool = False) -> FloatArray:
+        """F_m and F_k for each line, shape (N, n or 1, T, lines)."""
         base = self._delta[queries, m, None] + self._lines.intercept[:, m]
-        lead: FloatArray = base[:, None, :] + self._rival[: m + 1, m, None]
-        lead = lead if help_counts else np.maximum(lead, 0.0)
-        lead[:, m] = base + self._lines.slope[:, m]
-        return lead
+        return self._lead(m, tokens, base, self._lines.slope[None, :, m], help_counts)
 
-    def _weights(self, m: int, queries: IntArray) -> FloatArray:
-        """Upper bounds of the attention weights relative to that of m, shape (queries, m + 1); 1 for m itself."""
-        scores = self._approximation[queries, : m + 1]
-        w: FloatArray = np.exp(scores - scores[:, m, None] + self._spread[queries, None])
+    def _lead(
+        self, m: int, tokens: IntArray, base: FloatArray, own: FloatArray, help_counts: bool = True
+    ) -> FloatArray:
+        """Leads of rivals: `base` (N, rivals), and of the token itself, `own` (1, rivals) if it is m."""
+        rival = np.broadcast_to(self._rival[: m + 1, m, None], (m + 1, own.shape[1]))
+        written = np.concatenate([rival[:m], own])[tokens]
+        lead: FloatArray = base[:, None, None] + written
+        return lead if help_counts else np.where((tokens == m)[..., None], lead, np.maximum(lead, 0.0))
+
+    def _weights(self, m: int) -> FloatArray:
+        """Upper bounds of the attention weights relative to that of m, shape (m + 1, m + 1); 1 for m itself."""
+        scores = self._approximation[: m + 1, : m + 1]
+        w: FloatArray = np.exp(scores - scores[:, m, None] + self._spread[: m + 1, None])
         w[:, m] = 1.0
         return w
 
@@ -254,7 +250,7 @@ class _Relaxed:
         last = position_weights(self._work)[:, -1]
         for m in range(self._work.model.d_vocab):
             queries = np.arange(m + 1)
-            harm = self._lead(m, queries, help_counts=False) * self._weights(m, queries)[:, :, None]
+            harm = self._lead_of_lines(m, queries, every_token(m))[:, 0] * self._weights(m)[:, :, None]
             own = harm[:, m]
             of_query = last[queries, None] * harm[queries, queries]
             for c in range(n):
