@@ -11,6 +11,7 @@ import pytest
 
 from compactproofs.lemmas.suspects import ClassMargins
 from compactproofs.model import Model
+from compactproofs.prover import prove
 from compactproofs.strategies import branch_and_bound, histogram
 from compactproofs.task import total_inputs
 from compactproofs.workspace import Workspace
@@ -94,6 +95,7 @@ def test_trained_model_with_five_positions() -> None:
     exact, same = brackets("branch-and-bound", model)
 
     assert exact == same
+    assert exact - 1e-3 * total_inputs(model) < prove(model, "failing-sets").certificate.certified <= exact
     lower, upper = brackets("histogram", model)
     assert lower <= exact <= upper
     assert upper - lower < 2e-5 * total_inputs(model)

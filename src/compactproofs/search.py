@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from compactproofs import circuits
 from compactproofs.arrays import BoolArray, IntArray
-from compactproofs.lemmas.failing_inputs import Suspects, class_size
+from compactproofs.lemmas.failing_inputs import MAX_CHOICES, Suspects, class_size
 from compactproofs.lemmas.low_rank_tables import centred_embedding, centred_queries, centred_unembedding
 from compactproofs.model import Model
 from compactproofs.strategies import Strategy, failing_sets
@@ -142,8 +142,9 @@ def _failing_sets(work: Workspace, kind: Kind) -> HintArrays:
 
 def _window_hint(group: Suspects, q: int, outputs: IntArray, worth: float) -> int:
     """The narrowest window that loses no input of a class, or that it is given up."""
-    width = _narrowest(group, q, outputs, min(group.m, _WIDEST) if worth else group.m)
     n = group.work.model.n_ctx
+    widest = _widest(group.m, int((MAX_CHOICES / len(outputs)) ** (1 / (n - 1))))
+    width = _narrowest(group, q, outputs, min(widest, _WIDEST) if worth else widest)
     gain = class_size(q, group.m, n) - group.count(q, outputs, width)
     cost = len(outputs) * (40 + (width + 2) * (4 * n + 2))
     return 1 + width if gain > worth * cost else failing_sets.GIVEN_UP
@@ -204,6 +205,11 @@ def _dual_bases(work: Workspace, name: str, rank: int) -> npt.NDArray[np.float64
         left, right = centred_queries(work), centred_unembedding(work)
     leading = np.linalg.svd(left @ right.T)[2][:rank].T
     return np.stack([right.T @ leading, np.linalg.pinv(right) @ leading])
+
+
+def _widest(m: int, cells: int) -> int:
+    """The widest window below m that makes no more than so many cells: its tokens, m, and one for what is below."""
+    return m if m < cells else max(cells - 2, 0)
 
 
 def _narrowest(group: Suspects, q: int, outputs: IntArray, widest: int) -> int:
