@@ -19,8 +19,10 @@ from compactproofs.analysis.remainder import BOUNDS, NOISE_BOUNDS, REPLACEMENTS
 from compactproofs.analysis.waterfall import WATERFALLS, Waterfalls
 from compactproofs.arrays import FloatArray, IntArray
 from compactproofs.checker import run
+from compactproofs.lemmas.low_rank import Bounds
 from compactproofs.search import search_hints
 from compactproofs.strategies.brute_force import enumerate_inputs
+from compactproofs.strategies.failing_sets import FAILING_SETS
 from compactproofs.strategies.subcubic import CHOICES
 from compactproofs.workspace import Workspace
 from soundness.models import inputs_of
@@ -234,11 +236,13 @@ def test_unknown_ablations(paths: list[str], kind: str) -> None:
 SUBCUBIC = sorted(CHOICES)[::9]
 
 
-@pytest.mark.parametrize("strategy_id", ["cubic", *SUBCUBIC])
+@pytest.mark.parametrize("strategy_id", ["cubic", *SUBCUBIC, *(s.id for s in FAILING_SETS)])
 def test_waterfalls(strategy_id: str) -> None:
     """From the exact accuracy, never upwards, to the strategy's own bound."""
     strategy = cp.STRATEGIES[strategy_id]
     for model in (*models(), cp.load_model("max-of-4/50")):
+        if strategy.limit(model) is not None:
+            continue
         work = Workspace(model, "value")
         steps = Waterfalls(work, every(model)).of(strategy_id)
         counts = [step.left.count for step in steps]
@@ -272,8 +276,38 @@ def test_waterfall_of_a_long_model(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_waterfall_of_another_strategy() -> None:
     """There is none."""
     model = random_model(3, 2)
-    with pytest.raises(ValueError, match="no waterfall for failing-sets; there is one for cubic and for sub-cubic"):
-        Waterfalls(Workspace(model, "value"), every(model)).of("failing-sets")
+    with pytest.raises(ValueError, match="no waterfall for histogram; there is one for cubic, for sub-cubic"):
+        Waterfalls(Workspace(model, "value"), every(model)).of("histogram")
+
+
+def test_margins_with_bounded_scores() -> None:
+    """Weights take their worst values within bounds of the scores: compared with loops; tight bounds change nothing."""
+    for model in models():
+        tables, tokens = tables_of(model), inputs_of(model.d_vocab, model.n_ctx)
+        rng = np.random.default_rng(1)
+        shift = rng.normal(size=(model.d_vocab, 1))  # a constant for each query does not matter
+        bounds = Bounds(tables.EQKE + shift + rng.random(tables.EQKE.shape), tables.EQKE + shift)
+        good = sum(all(least_margin(tables, bounds, x, o) > 0 for o in others(tables, x)) for x in tokens.tolist())
+        assert every(model).count(margin_terms(tables, scores=bounds)).count == good
+        exact = Bounds(tables.EQKE + shift, tables.EQKE + shift)
+        assert every(model).count(margin_terms(tables, scores=exact)) == every(model).count(margin_terms(tables))
+
+
+def others(tables: Tables, x: list[int]) -> list[int]:
+    """The wrong outputs of an input."""
+    return [o for o in range(len(tables.EU)) if o != max(x)]
+
+
+def least_margin(tables: Tables, scores: Bounds, x: list[int], o: int) -> float:
+    """The least margin over o, over the weight of the maximum, with every weight anywhere within its bounds."""
+    m, q = max(x), x[-1]
+    total = 0.0
+    for p, t in enumerate(x):
+        value = sum(float(table[i, m] - table[i, o]) for table, i in zip(tables[:3], (q, t, p), strict=True))
+        gaps = [float(scores.low[q, t] - scores.high[q, m]), float(scores.high[q, t] - scores.low[q, m])]
+        weights = [math.exp(gap) for gap in gaps] if t != m else [1.0]
+        total += math.exp(float(tables.EQKP[q, p])) * min(weight * value for weight in weights)
+    return total
 
 
 def test_certified_bound_is_the_waterfalls_end() -> None:
@@ -370,6 +404,14 @@ def test_fits() -> None:
     assert found.at(np.array([10.0])) == pytest.approx([31])
     assert analysis.fit(np.ones(5), 1).explained == pytest.approx(1)
     assert analysis.fit(np.ones(1), 3).coefficients == pytest.approx((1.0,))
+
+
+def test_simplest_fit() -> None:
+    """The lowest degree that explains enough, the highest if none does."""
+    t = np.arange(30.0)
+    assert len(analysis.simplest_fit(3 * t + 1).coefficients) == 2
+    assert len(analysis.simplest_fit((t - 15) ** 2).coefficients) == 3
+    assert len(analysis.simplest_fit(np.sin(3 * t)).coefficients) == 5
 
 
 def test_factors() -> None:
@@ -506,6 +548,8 @@ def test_summary() -> None:
     assert correct is not None
     assert summary["accuracy"] == correct / 64**4
     for row, steps in summary["waterfalls"].items():
-        certified = summary["proofs"][WATERFALLS[row]][0] * summary["accuracy"]
-        assert steps[-1][1] == pytest.approx(certified, abs=1e-12)
+        if WATERFALLS[row] in summary["proofs"]:
+            certified = summary["proofs"][WATERFALLS[row]][0] * summary["accuracy"]
+            assert steps[-1][1] == pytest.approx(certified, abs=1e-12)
+    assert summary["waterfalls"]["failing sets"][-1][1] == summary["accuracy"]
     assert set(summary["ablations"]) == {f"{path} {kind}" for path in PATHS for kind in KINDS}

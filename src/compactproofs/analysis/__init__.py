@@ -34,7 +34,17 @@ from compactproofs.analysis.remainder import (
     compare_with_noise,
     replace_residuals,
 )
-from compactproofs.analysis.spectra import Factor, Fit, Normality, Spectrum, factors, fit, normality, spectrum
+from compactproofs.analysis.spectra import (
+    Factor,
+    Fit,
+    Normality,
+    Spectrum,
+    factors,
+    fit,
+    normality,
+    simplest_fit,
+    spectrum,
+)
 from compactproofs.analysis.waterfall import Step, Waterfalls
 
 __all__ = [
@@ -71,6 +81,7 @@ __all__ = [
     "normality",
     "regress",
     "replace_residuals",
+    "simplest_fit",
     "spectrum",
     "summarise",
 ]

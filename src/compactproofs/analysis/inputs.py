@@ -98,7 +98,7 @@ class Inputs:
             step = max(1, _SAMPLE_ENTRIES // (self.n * self.v))
             for block in (group[start : start + step] for start in range(0, len(group), step)):
                 sums = terms(m, block[:, -1], block[:, :, None])[:, :, 0].sum(axis=1)
-                yield partial(_rows, block), sums.min(axis=1) <= 0.0
+                yield partial(_rows, block), ~(sums.min(axis=1) > 0.0)  # also where it is not a number
 
     @cached_property
     def _groups(self) -> list[tuple[int, IntArray]]:
@@ -122,7 +122,7 @@ def _in_box(table: FloatArray, own: FloatArray, queries: IntArray, box: Box) -> 
         return
     parts = [table[:, p, tokens.start : tokens.stop] for p, tokens in enumerate(box)]
     all_fail = (own + sum(part.max(axis=1) for part in parts) <= 0.0).any(axis=1)
-    may_fail = own + sum(part.min(axis=1) for part in parts) <= 0.0
+    may_fail = ~(own + sum(part.min(axis=1) for part in parts) > 0.0)  # also where it is not a number
     for i in np.flatnonzero(may_fail.any(axis=1)).tolist():
         q = int(queries[i])
         if all_fail[i]:
@@ -139,7 +139,7 @@ def _enumerate(parts: list[FloatArray], own: FloatArray, query: int, box: Box) -
     for start in range(0, sizes[axis] if parts else 1, step):
         block = [part[start : start + step] if p == axis else part for p, part in enumerate(parts)]
         inside = [tokens[start : start + step] if p == axis else tokens for p, tokens in enumerate(box)]
-        yield partial(_tokens, inside, query), _least_sum([part.T for part in block], own) <= 0.0
+        yield partial(_tokens, inside, query), ~(_least_sum([part.T for part in block], own) > 0.0)
 
 
 def _least_sum(parts: list[FloatArray], own: FloatArray) -> FloatArray:

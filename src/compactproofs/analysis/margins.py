@@ -13,6 +13,7 @@ import numpy as np
 from compactproofs import circuits
 from compactproofs.analysis.inputs import Terms
 from compactproofs.arrays import FloatArray, IntArray
+from compactproofs.lemmas.low_rank import Bounds
 from compactproofs.workspace import Workspace
 
 PATHS = ("EU", "EVOU", "PVOU", "EQKE", "EQKP")
@@ -54,12 +55,13 @@ def weigh(w: FloatArray, e: FloatArray, queries: IntArray, tokens: IntArray, val
     return terms
 
 
-def margin_terms(tables: Tables, pessimal: frozenset[str] = frozenset()) -> Terms:
+def margin_terms(tables: Tables, pessimal: frozenset[str] = frozenset(), scores: Bounds | None = None) -> Terms:
     """The terms of all margins, one rival for each output o != m.
 
     A path in `pessimal` takes, in each margin, the worst value that it has anywhere: EU for any query up to m, EVOU
     for any token up to m, PVOU at any position, the attention weights of EQKE and EQKP for any token up to m and any
-    position, apart for each position.
+    position, apart for each position.  With bounds of EQKE (up to a constant for each query) as `scores`, its
+    weights relative to that of m take the worst values within them.
     """
 
     def worst(name: str, table: FloatArray) -> FloatArray:
@@ -71,9 +73,10 @@ def margin_terms(tables: Tables, pessimal: frozenset[str] = frozenset()) -> Term
         written = worst("EVOU", leads(tables.EVOU[: m + 1], m))[tokens]
         values = written + worst("PVOU", leads(tables.PVOU, m))[:, None] + direct[:, None, None]
         w, e = weights(tables, m)
-        (least_w, most_w), (least_e, most_e) = _range(w, "EQKE" in pessimal), _range(e, "EQKP" in pessimal)
+        least_w, most_w = _range(w, "EQKE" in pessimal) if scores is None else _relative_weights(scores, m)
+        least_e, most_e = _range(e, "EQKP" in pessimal)
         terms = weigh(least_w, least_e, queries, tokens, values)
-        if pessimal & {"EQKE", "EQKP"}:
+        if scores is not None or pessimal & {"EQKE", "EQKP"}:
             np.copyto(terms, weigh(most_w, most_e, queries, tokens, values), where=values <= 0.0)
         return terms
 
@@ -86,3 +89,11 @@ def _range(weight: FloatArray, pessimal: bool) -> tuple[FloatArray, FloatArray]:
         return weight, weight
     low, high = weight.min(axis=1, keepdims=True), weight.max(axis=1, keepdims=True)
     return np.broadcast_to(low, weight.shape), np.broadcast_to(high, weight.shape)
+
+
+def _relative_weights(scores: Bounds, m: int) -> tuple[FloatArray, FloatArray]:
+    """The least and largest weights, over that of m, for scores within these bounds; shape (m + 1, m + 1)."""
+    high, low = (table[: m + 1, : m + 1] for table in scores)
+    least, most = np.exp(low - high[:, m, None]), np.exp(high - low[:, m, None])
+    least[:, m] = most[:, m] = 1.0
+    return least, most

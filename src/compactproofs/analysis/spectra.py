@@ -37,6 +37,12 @@ def fit(values: FloatArray, degree: int) -> Fit:
     return Fit(tuple(map(float, coefficients)), 1.0 - float((rest**2).sum()) / variance if variance > 0 else 1.0)
 
 
+def simplest_fit(values: FloatArray, wanted: float = 0.98, most: int = 4) -> Fit:
+    """The polynomial of the lowest degree, from 1 to `most`, that explains so much; that of degree `most` if none."""
+    fits = [fit(values, degree) for degree in range(1, most + 1)]
+    return next((one for one in fits if one.explained >= wanted), fits[-1])
+
+
 @dataclass(frozen=True)
 class Spectrum:
     """EQKE without the division by sqrt(h), decomposed.

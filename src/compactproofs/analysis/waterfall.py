@@ -20,14 +20,16 @@ from compactproofs.lemmas import direct_path, own_output, remainder
 from compactproofs.lemmas.additive import position_weights
 from compactproofs.lemmas.extreme_positions import worst_positions
 from compactproofs.lemmas.hints import HintedVector
+from compactproofs.lemmas.low_rank import Bounds
 from compactproofs.lemmas.rivals import max_of_others
 from compactproofs.search import HintArrays, search_hints
 from compactproofs.strategies import Strategy, get_strategy
+from compactproofs.strategies.failing_sets import GIVEN_UP, KINDS, Kind
 from compactproofs.strategies.subcubic import CHOICES, Choice, directions_of
 from compactproofs.task import total_inputs
 from compactproofs.workspace import Workspace
 
-#: One strategy for each relaxation that matters, from the tightest to the cheapest.
+#: One strategy for each relaxation that matters: of the paper's rows, from the tightest to the cheapest, and our own.
 WATERFALLS = {
     "cubic": "cubic",
     "sub-cubic": "sub-cubic/max_diff_exact/mean_query+diff/exact_EQKE+max_diff_exact",
@@ -36,11 +38,16 @@ WATERFALLS = {
     "low-rank QK&EU": "sub-cubic/mean_query+max_diff/mean_query+diff/svd",
     "quadratic QK": "sub-cubic/max_diff_exact/mean_query+diff/max_diff_subproduct_recursive",
     "quadratic QK&EU": "sub-cubic/mean_query+max_diff/mean_query+diff/max_diff_subproduct_recursive",
+    "failing sets": "failing-sets",
+    "failing sets, quadratic QK": "failing-sets/quadratic-QK",
+    "failing sets, strict QK": "failing-sets/strict-QK",
+    "failing sets, strict QK&EU": "failing-sets/strict-QK+EU",
 }
-
 
 #: Up to this length, sets of positions are gone through one by one: 2^(n - 1) of them for each maximum.
 _MOST_POSITIONS = 8
+#: So many tokens are told apart in the classes that a failing-set strategy gives up, to see what that loses.
+_NARROW = 12
 
 
 @dataclass(frozen=True)
@@ -61,13 +68,18 @@ class Waterfalls:
         self._known: dict[Hashable, Share] = {}
 
     def of(self, strategy_id: str) -> list[Step]:
-        """The steps for "cubic" or a strategy of the sub-cubic family; raises ValueError for others."""
+        """The steps for cubic, or a sub-cubic or failing-set strategy; raises ValueError for others."""
         strategy = get_strategy(strategy_id)
         if strategy_id == "cubic":
             return self._cubic(strategy)
-        if strategy_id not in CHOICES:
-            raise ValueError(f"no waterfall for {strategy_id}; there is one for cubic and for sub-cubic/...")
-        return self._subcubic(strategy, CHOICES[strategy_id])
+        if strategy_id in CHOICES:
+            return self._subcubic(strategy, CHOICES[strategy_id])
+        if strategy_id in KINDS:
+            return self._failing_sets(strategy, KINDS[strategy_id])
+        raise ValueError(
+            f"no waterfall for {strategy_id}; there is one for cubic, for sub-cubic/..., and for failing-sets and "
+            "failing-sets/..."
+        )
 
     def _count(self, terms: Terms, *key: Hashable) -> Share:
         if key not in self._known:
@@ -126,6 +138,22 @@ class Waterfalls:
             *steps,
             Step("every other token must be harmless alone, worst positions", self._total(relaxed.count_alone())),
             Step("a gap decides which tokens are harmless", self._total(strategy.bound(self._work, hints))),
+        ]
+
+    def _failing_sets(self, strategy: Strategy, kind: Kind) -> list[Step]:
+        hints = search_hints(strategy, self._work)
+        tables = kind.tables_of(self._work, hints)
+        steps = [Step("exact", self.exact())]
+        if tables.scores is None and tables.score_high is not tables.score_low:  # single scores are not multiplied out
+            relaxed = margin_terms(self._tables, scores=Bounds(tables.score_high, tables.score_low))
+            steps.append(Step("scores by directions and norms", self._count(relaxed, "scores", kind.id)))
+        window = hints["window"]
+        narrow = np.minimum(np.arange(len(window)), _NARROW) + 1
+        all_counted = {**hints, "window": np.where(window == GIVEN_UP, narrow, window).astype(window.dtype)}
+        return [
+            *steps,
+            Step("small tokens taken together", self._total(strategy.bound(self._work, all_counted))),
+            Step("classes of inputs given up", self._total(strategy.bound(self._work, hints))),
         ]
 
     def _total(self, certified: int) -> Share:

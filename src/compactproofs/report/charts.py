@@ -423,6 +423,7 @@ def histogram(values: FloatArray, xlabel: str, mark: float | None = None, mark_l
     def draw(axes: Axes) -> None:
         axes.hist(values, 30, color=BLUE)
         axes.xaxis.set_major_locator(MaxNLocator(5))
+        axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
         if mark is not None:
             axes.axvline(mark, color=RED, label=mark_label)
             axes.legend()

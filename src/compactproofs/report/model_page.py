@@ -15,7 +15,7 @@ from compactproofs.analysis.inputs import Inputs, Share
 from compactproofs.analysis.margins import PATHS, Tables
 from compactproofs.analysis.mechanism import answers, attention_gaps, certainly_copied, copying, errors
 from compactproofs.analysis.remainder import Replaced, budgets, compare_with_noise, replace_residuals
-from compactproofs.analysis.spectra import factors, fit, normality, spectrum
+from compactproofs.analysis.spectra import factors, fit, normality, simplest_fit, spectrum
 from compactproofs.analysis.waterfall import WATERFALLS, Step, Waterfalls
 from compactproofs.arrays import FloatArray, IntArray
 from compactproofs.experiments.rows import ROWS, Row
@@ -26,8 +26,9 @@ from compactproofs.strategies import get_strategy
 from compactproofs.task import total_inputs
 from compactproofs.workspace import Workspace
 
-#: Our own strategy, beside those of the paper's table.
-_OWN = "failing-sets"
+#: Our own strategies, beside those of the paper's table.
+_OWN = {row: strategy for row, strategy in WATERFALLS.items() if row not in {paper.name for paper in ROWS}}
+_FAILING_SETS = "failing-sets"
 _STEMS = {"E_q": "queries", "Q": "Q", "K": "K", "Ē": "keys"}
 
 
@@ -54,9 +55,9 @@ class Subject:
         return self.model.d_vocab
 
     def proofs(self) -> dict[str, cp.Proof]:
-        """A certificate for each strategy of the paper's table but brute force, and for failing sets."""
+        """A certificate for each strategy of the paper's table but brute force, and for our own."""
         if not hasattr(self, "_proofs"):
-            ids = [s for row in ROWS for s in row.strategies if s != "brute-force"] + [_OWN]
+            ids = [s for row in ROWS for s in row.strategies if s != "brute-force"] + [*_OWN.values()]
             feasible = [s for s in dict.fromkeys(ids) if get_strategy(s).limit(self.model) is None]
             self._proofs = {strategy: self.prover.prove(strategy) for strategy in feasible}
         return self._proofs
@@ -66,9 +67,11 @@ class Subject:
         proofs = self.proofs()
         return max(strategies, key=lambda s: (proofs[s].certificate.certified, -proofs[s].cost.flops))
 
-    def best_of_row(self, name: str) -> str:
-        """The best strategy of a row of the paper's table."""
-        return self.best(next(row.strategies for row in ROWS if row.name == name))
+    def best_of_rows(self) -> dict[str, str]:
+        """The best strategy of each row that waterfalls are drawn for, if it can be used for this model."""
+        rows = {row.name: row.strategies for row in ROWS}
+        members = {name: rows.get(name, (strategy,)) for name, strategy in WATERFALLS.items()}
+        return {name: self.best(m) for name, m in members.items() if m[0] in self.proofs()}
 
 
 SECTIONS: list[Callable[[Subject], Section]] = []
@@ -115,13 +118,21 @@ def model_page(
     best = max(subject.proofs().values(), key=lambda proof: proof.certificate.certified)
     facts = [
         ("model", name),
-        ("inputs", f"{total_inputs(model):,}" if total_inputs(model) < 10**12 else f"{total_inputs(model):.3e}"),
+        ("inputs", _large(total_inputs(model))),
         ("accuracy" if subject.exact.exact else "accuracy, sampled", _accuracy(subject.exact)),
         ("best certified bound here", f"{float(best.bound):.6f}"),
         ("shape", f"d_model {model.d_model}, d_head {model.d_head}"),
     ]
-    strategies = [s for s in (*WATERFALLS.values(), _OWN) if s in subject.proofs()]
+    strategies = [s for s in WATERFALLS.values() if s in subject.proofs()]
     return Page(f"How {name} finds the maximum", lead, facts, sections, tuple(strategies))
+
+
+def _large(number: int) -> str:
+    """All its digits, or three of them and a power of ten."""
+    if number < 10**12:
+        return f"{number:,}"
+    digits, power = f"{number:.2e}".split("e+")
+    return f"{digits} · 10{''.join('⁰¹²³⁴⁵⁶⁷⁸⁹'[int(digit)] for digit in power)}"
 
 
 def _accuracy(share: Share) -> str:
@@ -278,7 +289,7 @@ def _errors(subject: Subject) -> Section:
             inputs=_of_inputs(subject),
             wrong=wrong,
             close=say(
-                "In {share} of them the next token is the maximum minus 1 or the maximum itself. ",
+                "In {share} of them the largest other token is the maximum minus 1, or there is no other. ",
                 share=_percent(close),
             )
             if wrong
@@ -325,22 +336,26 @@ def _errors(subject: Subject) -> Section:
 @_section
 def _low_rank(subject: Subject) -> Section:
     found = spectrum(subject.work)
-    line, curve = fit(found.size, 1), fit(found.query, 2)
+    line, size, curve = fit(found.size, 1), simplest_fit(found.size), fit(found.query, 2)
+    straight = size == line
     parts = factors(subject.work)
     share = float(found.values[0] ** 2 / (found.values**2).sum()) if found.values[0] > 0 else 0.0
     text = [
         say(
             "{almost} EQKE is a product of two vectors. Without the division by √d_head its first singular value "
             "is σ₁ = {first:.5g} and its second σ₂ = {second:.4g}, a ratio of {ratio:.4g}; the first pair carries "
-            "{share} of the squared entries. The right vector is the <em>size direction</em>: the larger a token, the "
-            "larger its entry, on a straight line with R² = {r2:.4f}. The left one is the <em>query direction</em>, "
+            "{share} of the squared entries. The right vector is the <em>size direction</em>: by and large, the "
+            "larger a token, the larger its entry, {shape}. The left one is the <em>query direction</em>, "
             "and says how sharply each query looks: its entries lie between {low:.3g} and {high:.3g}, {sign}.",
             almost="Almost all of" if share > 0.99 else "Only part of",
             first=float(found.values[0]),
             second=float(found.values[1]),
             ratio=found.ratio,
             share=f"{100 * share:.4f}%",
-            r2=line.explained,
+            shape=f"close to a straight line (R² = {line.explained:.4f})"
+            if straight
+            else f"but not on a straight line (R² = {line.explained:.4f}; degree {len(size.coefficients) - 1}: "
+            f"{size.explained:.4f})",
             low=float(found.query.min()),
             high=float(found.query.max()),
             sign="all of one sign, so every query looks for large tokens"
@@ -364,9 +379,9 @@ def _low_rank(subject: Subject) -> Section:
         ),
         picture(
             "size-direction",
-            "First right singular vector times the root of the first singular value, over tokens, with a line.",
-            f"The size direction is close to linear in the token: {charts.formula(line)}.",
-            charts.direction(found.size, line, "size direction (keys)"),
+            "First right singular vector times the root of the first singular value, over tokens, with a fitted curve.",
+            f"The size direction, {'close to' if straight else 'not'} linear in the token: {charts.formula(size)}.",
+            charts.direction(found.size, size, "size direction (keys)"),
         ),
         picture(
             "query-direction",
@@ -431,7 +446,8 @@ def _budget(subject: Subject) -> Section:
         picture(
             "error-against-budget",
             "Bounds of the remainder's row spread against the operations they take; dashes: the true spread.",
-            "The bound grows as the budget shrinks. Points: mean over queries; bars: all queries; dashes: the truth.",
+            f"The cheapest bound is {cheap.factor:.3g} times the truth. Points: mean over queries; bars: all queries; "
+            "dashes: the truth.",
             charts.budget(found),
             size=(4.0, 4.9),
         )
@@ -462,10 +478,10 @@ def _bounds(subject: Subject) -> Section:
 
     points: dict[str, list[tuple[float, float]]] = {}
     rows = []
-    for row in (*ROWS, Row("ours", "", (_OWN,))):
+    for row in (*ROWS, *(Row(name, "", (strategy,)) for name, strategy in _OWN.items())):
         members = [s for s in row.strategies if s in proofs]
         if members and "without" not in row.name and "only" not in row.name:
-            points[row.name] = [point(proofs[s]) for s in members]
+            points.setdefault("ours" if row.name in _OWN else row.name, []).extend(point(proofs[s]) for s in members)
         if members:
             best = subject.best(members)
             proof, (_, normalised) = proofs[best], point(proofs[best])
@@ -491,12 +507,13 @@ def _bounds(subject: Subject) -> Section:
             flops=math.log2(cheapest.cost.flops),
             own=say(
                 "Our {failing} certify {bound:.6f} with 2<sup>{flops:.2f}</sup>. ",
-                failing=theorem_link(_OWN, "failing sets"),
-                bound=float(proofs[_OWN].bound),
-                flops=math.log2(proofs[_OWN].cost.flops),
+                failing=theorem_link(_FAILING_SETS, "failing sets"),
+                bound=float(proofs[_FAILING_SETS].bound),
+                flops=math.log2(proofs[_FAILING_SETS].cost.flops),
             )
-            if _OWN in proofs
-            else "",
+            if _FAILING_SETS in proofs
+            else "Inputs of this length are too many for our own failing sets; the strategies <code>histogram</code> "
+            "and <code>branch-and-bound</code>, which may take minutes and were not run, certify more. ",
             cubic=theorem_link("cubic", "the cubic strategy"),
             sub=theorem_link(WATERFALLS["sub-cubic"], "the sub-cubic family"),
         )
@@ -511,24 +528,23 @@ def _bounds(subject: Subject) -> Section:
         )
     ]
     headers = (
-        "row of the paper's table",
+        "row",
         "certified share",
-        "normalised",
+        "normalised" if subject.exact.exact else "over sampled accuracy",
         "FLOPs",
         "unexplained dimension",
         "strategy",
     )
-    table = Table("The best strategy of each row for this model", headers, rows)
+    table = Table("The best strategy of each row of the paper's table for this model, and our own", headers, rows)
     return Section("bounds", "What is proved", text, pictures, [table])
 
 
 @_section
 def _waterfalls(subject: Subject) -> Section:
-    falls = {row: subject.waterfalls.of(subject.best_of_row(row)) for row in WATERFALLS}
+    falls = {row: subject.waterfalls.of(strategy) for row, strategy in subject.best_of_rows().items()}
     pictures, rows = [], []
     for row, steps in falls.items():
-        name, loss = largest_loss(steps)
-        pictures.append(waterfall_picture(row, steps, f"{row}: most is lost by “{name}”, {loss:.4f} of all inputs."))
+        pictures.append(waterfall_picture(row, steps, f"{row}: {largest_loss(steps)}"))
         for before, after in pairwise(steps):
             rows.append(
                 [
@@ -538,19 +554,22 @@ def _waterfalls(subject: Subject) -> Section:
                     cell(after.left.value, ".6f"),
                 ]
             )
-    biggest = {row: largest_loss(steps)[0] for row, steps in falls.items()}
+    biggest = {row: max(pairwise(steps), key=_loss)[1].name for row, steps in falls.items()}
     text = [
         say(
             "Between the accuracy and a bound lie relaxations: things that the proof does not look into, and so takes "
             "at their worst. Here they are taken one after the other, and after each the inputs are counted whose "
             "margins are still positive; {how} The cubic proof loses most by “{cubic}”, the cheapest sub-cubic one by "
-            "“{quadratic}”. What a relaxation costs depends on those before it; the order is that of the proof.",
+            "“{quadratic}”. {own}What a relaxation costs depends on those before it; the order is that of the proof.",
             how="nothing is estimated, and the last count is the strategy's bound."
             if subject.exact.exact
             else f"the counts with every input decided apart are estimates from {subject.exact.of:,} random inputs, "
             "the last ones are exact.",
             cubic=biggest["cubic"],
             quadratic=biggest["quadratic QK&EU"],
+            own="Failing-set proofs give up whole classes of inputs where counting one costs more than it is worth. "
+            if _FAILING_SETS in subject.proofs()
+            else "",
         )
     ]
     table = Table(
@@ -559,17 +578,22 @@ def _waterfalls(subject: Subject) -> Section:
     return Section("waterfall", "Where accuracy is lost", text, pictures, [table])
 
 
-def largest_loss(steps: list[Step]) -> tuple[str, float]:
-    """The relaxation that loses most, and how much."""
-    losses = [(before.left.value - after.left.value, after.name) for before, after in pairwise(steps)]
-    loss, name = max(losses)
-    return name, loss
+def largest_loss(steps: Sequence[Step]) -> str:
+    """A sentence on the relaxation that loses most."""
+    worst = max(pairwise(steps), key=_loss)
+    lost = _loss(worst)
+    return f"most is lost by “{worst[1].name}”, {lost:.4f} of all inputs." if lost > 0 else "nothing is lost."
+
+
+def _loss(step: tuple[Step, Step]) -> float:
+    """What is lost between one step and the next."""
+    return step[0].left.value - step[1].left.value
 
 
 def waterfall_picture(row: str, steps: list[Step], caption: str) -> Picture:
     """The waterfall of one row."""
     return picture(
-        f"waterfall-{row}".replace("&", "-").replace(" ", "-").lower(),
+        f"waterfall-{row}".replace(",", "").replace("&", "-").replace(" ", "-").lower(),
         f"Waterfall for {row}: " + "; ".join(f"{s.name} leaves {s.left.value:.4f}" for s in steps) + ".",
         caption,
         charts.waterfall([(s.name, s.left.value) for s in steps]),
@@ -664,7 +688,7 @@ def _noise_verdict(true: float, recursive: float) -> str:
     )
     cheap = (
         "; but the cheapest bound does not see it: it takes absolute values everywhere, and noise is as bad for it."
-        if abs(recursive) <= 3
+        if abs(true) > 3 >= abs(recursive)
         else "."
     )
     return structure + cheap
