@@ -13,13 +13,15 @@ import numpy as np
 import pytest
 
 import compactproofs as cp
-from compactproofs import cli, zoo
+from compactproofs import analysis, cli, zoo
+from compactproofs.analysis.inputs import Inputs
 from compactproofs.analysis.models import summarise
 from compactproofs.experiments import command, explain
-from compactproofs.report.model_page import SECTIONS, model_page
+from compactproofs.report.model_page import SECTIONS, Subject, model_page
 from compactproofs.report.models_page import models_page
 from compactproofs.report.page import Page, Section, Table, cell, render, say, write
 from compactproofs.report.pictures import picture, with_minus
+from compactproofs.workspace import Workspace
 from test_analysis import random_model
 from test_experiments import Inline
 
@@ -129,6 +131,29 @@ def test_page_of_a_model_with_too_many_inputs() -> None:
     assert "65,536 random inputs, because there are too many to try them all" in text
 
 
+def test_words_about_a_model_that_fails() -> None:
+    """With its attention turned round a model looks for small tokens, and the page does not praise it."""
+    model = cp.load_model("max-of-4/123")
+    weights = {n: getattr(model, n) for n in ("W_E", "W_pos", "W_Q", "W_K", "W_V", "W_O", "W_U")}
+    text = render(model_page("turned", cp.Model(**{**weights, "W_Q": -weights["W_Q"]}), draws=2))
+    assert "What turned computes" in text
+    assert "all negative, so by this pair every query looks for small tokens" in text
+    assert "what it needs for these says little" in text
+    for praise in ("finds the maximum", "hardly needs", "does the work. ", "looks for large tokens"):
+        assert praise not in text
+
+
+def test_a_certified_bound_above_an_estimate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The accuracy is then the bound, so that no normalised bound exceeds 1."""
+    model = random_model(6, 4)
+    certified = float(cp.prove(model, "failing-sets").bound)
+    rng = np.random.default_rng(0)
+    wrong = Inputs.of(model, rng).failing(analysis.margin_terms(analysis.Tables.of(Workspace(model, "value"))))
+    monkeypatch.setattr(Inputs, "of", staticmethod(lambda model, rng: Inputs(4, 6, wrong)))  # a sample with no luck
+    subject = Subject("m", model, rng, 2)
+    assert (subject.exact.value, subject.accuracy) == (0.0, certified)
+
+
 def test_names_are_escaped() -> None:
     """A file can be called anything."""
     name = "<script>alert('x')</script>&{q}"
@@ -172,7 +197,7 @@ def test_words_follow_the_numbers(summaries: list[dict[str, Any]]) -> None:
             one["singular_values"] = [1000.0, 1000.0 / (100 + 10 * i), 0.1]
             for strategy in one["proofs"]:
                 one["proofs"][strategy][0] = 0.5 + sign * 0.01 * i + 0.001 * (i % 3)
-        return str(models_page(changed).sections[1].text[1])
+        return str(next(s for s in models_page(changed).sections if s.id == "faithfulness").text[1])
 
     assert "9 of 9 ways of bounding the remainder have a slope that is positive" in verdict(1)
     assert "0 of 9 ways of bounding the remainder have a slope that is positive at 95%; 9 have a negative" in verdict(

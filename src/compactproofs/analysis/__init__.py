@@ -25,7 +25,7 @@ from compactproofs.analysis.mechanism import (
     copying,
     errors,
 )
-from compactproofs.analysis.models import Regression, regress, summarise
+from compactproofs.analysis.models import Regression, explained, regress, summarise
 from compactproofs.analysis.remainder import (
     Budget,
     Comparison,
@@ -75,6 +75,7 @@ __all__ = [
     "compare_with_noise",
     "copying",
     "errors",
+    "explained",
     "factors",
     "fit",
     "margin_terms",

@@ -6,7 +6,8 @@ attended position; EQKE: query and key token; EQKP: query and key position):
 zero       the path adds nothing.
 mean       the path adds its mean over all that it reads.  An attention score that is the same for all keys changes no
            attention, so for EQKE and EQKP this is the same as zero.
-resample   the path reads something else: a random permutation of tokens or positions stands between.
+resample   the path reads something else: one random permutation of tokens or positions, the same for all inputs,
+           stands between (for attention scores two, one of queries and one of keys).
 pessimal   in every margin the path takes the worst value that it can take (`margins.margin_terms`).  This is what a
            proof does with a path that it does not look into: the accuracy left is what it could still certify.
 """

@@ -45,7 +45,8 @@ class AttentionGaps:
     """How much higher the score of a token is than that of a smaller one, by how much smaller it is.
 
     All of shape (v - 1,), for the differences 1 ... v - 1: mean, 5th and 95th percentile, and least value of
-    EQKE[q, m] - EQKE[q, m - difference] over all queries q and tokens m, and the share of them that is not positive.
+    EQKE[q, m] - EQKE[q, m - difference] over all tokens m and queries q <= m (m can be the maximum for no others), and
+    the share of them that is not positive.
     """
 
     difference: IntArray
@@ -59,7 +60,8 @@ class AttentionGaps:
 def attention_gaps(tables: Tables) -> AttentionGaps:
     """The attention that a token wins over smaller ones."""
     v = len(tables.EQKE)
-    gaps = [tables.EQKE[:, d:] - tables.EQKE[:, :-d] for d in range(1, v)]
+    below = np.tri(v, dtype=bool).T  # query at most m
+    gaps = [(tables.EQKE[:, d:] - tables.EQKE[:, :-d])[below[:, d:]] for d in range(1, v)]
     return AttentionGaps(
         difference=np.arange(1, v),
         mean=np.array([gap.mean() for gap in gaps]),

@@ -18,11 +18,12 @@ from compactproofs.analysis.remainder import budgets, compare_with_noise, replac
 from compactproofs.analysis.spectra import fit, spectrum
 from compactproofs.analysis.waterfall import WATERFALLS, Waterfalls
 from compactproofs.arrays import FloatArray
+from compactproofs.strategies.failing_sets import KINDS
 from compactproofs.strategies.subcubic import CHOICES
 from compactproofs.workspace import Workspace
 
 #: The strategies whose certificates are made for each model.
-STRATEGIES = ("cubic", *CHOICES)
+STRATEGIES = ("cubic", *CHOICES, *(strategy for strategy in WATERFALLS.values() if strategy in KINDS))
 
 
 def summarise(name: str, draws: int = 1000) -> dict[str, Any]:
@@ -95,8 +96,8 @@ class Regression:
 
 
 def regress(x: FloatArray, y: FloatArray) -> Regression | None:
-    """The regression of y on x, both (N,); None for fewer than 4 points or where x or y does not vary."""
-    if len(x) < 4 or x.std() == 0.0 or y.std() == 0.0:
+    """The regression of y on x, both (N,); None for fewer than 6 points or where x or y does not vary."""
+    if len(x) < 6 or x.std() == 0.0 or y.std() == 0.0:
         return None
     squares = float(((x - x.mean()) ** 2).sum())
     slope = float(((x - x.mean()) * (y - y.mean())).sum()) / squares
@@ -106,6 +107,14 @@ def regress(x: FloatArray, y: FloatArray) -> Regression | None:
     p = 2 * NormalDist().cdf(-abs(math.atanh(correlation)) * math.sqrt(len(x) - 3))
     error = student(len(x) - 2) * scatter / math.sqrt(squares)
     return Regression(slope, error, intercept, correlation, p, float(x.mean()), scatter, squares, len(x))
+
+
+def explained(predictors: FloatArray, y: FloatArray) -> float:
+    """The share of the variance of y (N,) that a linear function of the predictors (N, k) explains; 0 to 1."""
+    centred, target = predictors - predictors.mean(axis=0), y - y.mean()
+    rest = target - centred @ np.linalg.lstsq(centred, target, rcond=None)[0]
+    variance = float((target**2).sum())
+    return max(0.0, 1.0 - float((rest**2).sum()) / variance) if variance > 0.0 else 1.0
 
 
 def student(freedom: int) -> float:

@@ -1,8 +1,9 @@
 """From the exact accuracy down to a strategy's bound, one relaxation at a time.
 
 Each step keeps the relaxations before it and adds one, and counts the inputs for which the relaxed margins are still
-positive; the last step is the strategy's bound.  Every step is implied by the next, so the counts only fall.  What a
-relaxation costs depends on the order in which they are taken; the order here is that of the proofs.
+positive; the last step is the strategy's bound.  Every step is implied by the next, so the counts only fall (but an
+estimate from a sample may lie below an exact count after it).  What a relaxation costs depends on the order in which
+they are taken; the order here is that of the proofs.
 """
 
 from __future__ import annotations
@@ -46,8 +47,6 @@ WATERFALLS = {
 
 #: Up to this length, sets of positions are gone through one by one: 2^(n - 1) of them for each maximum.
 _MOST_POSITIONS = 8
-#: So many tokens are told apart in the classes that a failing-set strategy gives up, to see what that loses.
-_NARROW = 12
 
 
 @dataclass(frozen=True)
@@ -96,10 +95,12 @@ class Waterfalls:
         own = _own_outputs(tables, jointly=True)
         apart = _own_outputs(tables, jointly=False)
         alone = _count_alone(self._work, margin_terms(tables))
-        harmless = []
-        if self._work.model.n_ctx <= _MOST_POSITIONS:  # beyond, this step is part of the next
+        bound = self._total(strategy.bound(self._work, {}))
+        last = [Step("other tokens harmless alone, and positions at their extremes", bound)]
+        if self._work.model.n_ctx <= _MOST_POSITIONS:
             count = _count_tokens_alone(self._work) + alone
-            harmless = [Step("every other token must be harmless alone", self._total(count))]
+            harmless = Step("every other token must be harmless alone", self._total(count))
+            last = [harmless, Step("positions at their extremes", bound)]
 
         def with_exact_alone(terms: Terms, name: str) -> Share:
             """Inputs of nothing but the maximum and the query are decided exactly in this strategy."""
@@ -113,8 +114,7 @@ class Waterfalls:
             Step("PVOU at its worst position", with_exact_alone(positions, "cubic positions")),
             Step("each token against its own worst output", with_exact_alone(own, "own outputs")),
             Step("EU against its own worst output", with_exact_alone(apart, "apart")),
-            *harmless,
-            Step("positions at their extremes", self._total(strategy.bound(self._work, {}))),
+            *last,
         ]
 
     def _subcubic(self, strategy: Strategy, choice: Choice) -> list[Step]:
@@ -144,16 +144,19 @@ class Waterfalls:
         hints = search_hints(strategy, self._work)
         tables = kind.tables_of(self._work, hints)
         steps = [Step("exact", self.exact())]
+        relaxed = margin_terms(self._tables)
         if tables.scores is None and tables.score_high is not tables.score_low:  # single scores are not multiplied out
             relaxed = margin_terms(self._tables, scores=Bounds(tables.score_high, tables.score_low))
             steps.append(Step("scores by directions and norms", self._count(relaxed, "scores", kind.id)))
-        window = hints["window"]
-        narrow = np.minimum(np.arange(len(window)), _NARROW) + 1
-        all_counted = {**hints, "window": np.where(window == GIVEN_UP, narrow, window).astype(window.dtype)}
+        given_up = hints["window"] == GIVEN_UP
+
+        def counted(m: int, queries: IntArray, tokens: IntArray) -> FloatArray:
+            return np.where(given_up[queries, m, None, None, None], -1.0, relaxed(m, queries, tokens))
+
         return [
             *steps,
-            Step("small tokens taken together", self._total(strategy.bound(self._work, all_counted))),
-            Step("classes of inputs given up", self._total(strategy.bound(self._work, hints))),
+            Step("classes of inputs given up", self._count(counted, "given up", kind.id)),
+            Step("small tokens taken together", self._total(strategy.bound(self._work, hints))),
         ]
 
     def _total(self, certified: int) -> Share:

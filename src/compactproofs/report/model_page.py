@@ -22,6 +22,7 @@ from compactproofs.experiments.rows import ROWS, Row
 from compactproofs.report import charts
 from compactproofs.report.page import Cell, Page, Section, Table, cell, say, theorem_link
 from compactproofs.report.pictures import Picture, picture
+from compactproofs.report.words import words
 from compactproofs.strategies import get_strategy
 from compactproofs.task import total_inputs
 from compactproofs.workspace import Workspace
@@ -48,6 +49,10 @@ class Subject:
         self.inputs = Inputs.of(self.model, self.rng)
         self.waterfalls = Waterfalls(self.work, self.inputs)
         self.exact: Share = self.waterfalls.exact()
+        #: The accuracy, as well as it is known: a certified bound may be above an estimate.
+        self.accuracy = max(self.exact.value, *(float(proof.bound) for proof in self.proofs().values()))
+        #: Whether what it does can be called the task.
+        self.works = self.accuracy > 0.5
 
     @property
     def v(self) -> int:
@@ -103,28 +108,31 @@ def model_page(
         say(
             "This model reads {k} tokens, numbers from 0 to {last}, and should name the largest. It is a transformer "
             "of one layer with one attention head and nothing else: no MLP, no LayerNorm, no biases. The page shows "
-            "how it finds the maximum, how much of that is understood, and what the understanding is worth: <em>a "
-            "shorter proof that the model is accurate</em>.",
+            "{what}, how much of that is understood, and what the understanding is worth: <em>a proof that the model "
+            "is accurate, shorter than trying all inputs</em>.",
+            what="how it finds the maximum" if subject.works else "what it computes",
             k=k,
             last=v - 1,
         ),
         say(
             "Written out, the model is five tables. The last token is the query q. Its embedding adds the row EU[q] to "
-            "the logits. The head attends to each position p with token t by the score EQKE[q, t] + EQKP[q, p], and "
-            "attending adds the rows EVOU[t] and PVOU[p]. Where a proof below multiplies these tables out it is long; "
-            "where it bounds them from their factors it is short, and certifies less."
+            "the logits. Each position p with its token t has the score EQKE[q, t] + EQKP[q, p]; the softmax of these "
+            "gives it a weight, and the head adds EVOU[t] + PVOU[p] times that weight. A proof may multiply these "
+            "tables out, or bound them from their factors. The second certifies less, and takes fewer operations only "
+            'if nearly no product is formed; <a href="#bounds">both are below</a>.'
         ),
     ]
     best = max(subject.proofs().values(), key=lambda proof: proof.certificate.certified)
     facts = [
         ("model", name),
         ("inputs", _large(total_inputs(model))),
-        ("accuracy" if subject.exact.exact else "accuracy, sampled", _accuracy(subject.exact)),
+        ("accuracy" if subject.exact.exact else "accuracy, sampled (± 1 standard error)", _accuracy(subject.exact)),
         ("best certified bound here", f"{float(best.bound):.6f}"),
         ("shape", f"d_model {model.d_model}, d_head {model.d_head}"),
     ]
     strategies = [s for s in WATERFALLS.values() if s in subject.proofs()]
-    return Page(f"How {name} finds the maximum", lead, facts, sections, tuple(strategies))
+    title = f"How {name} finds the maximum" if subject.works else f"What {name} computes"
+    return Page(title, lead, facts, sections, tuple(strategies))
 
 
 def _large(number: int) -> str:
@@ -175,15 +183,16 @@ def _circuits(subject: Subject) -> Section:
     small = [name for name in ("EU", "PVOU") if spans[name] < 0.25 * spans["EVOU"]]
     text = [
         say(
-            "Every table has its own colour scale, with white for 0 and the full colour for its largest entry. What "
-            "matters in a row is how far apart its entries are, because adding the same number to all of them changes "
-            "no answer. A row of EVOU spans {EVOU:.3g} logits on average, one of EU {EU:.3g} and one of PVOU {PVOU:.3g}"
-            "{small}. A row of EQKE spans {EQKE:.3g}, one of EQKP {EQKP:.3g}: attention "
-            "{by}.",
+            "Every table has its own colour scale, with white for 0 and the full colour for its largest absolute "
+            "entry. What matters in a row is how far apart its entries are, because adding the same number to all of "
+            "them changes no answer. A row of EVOU spans {EVOU:.3g} logits on average, one of EU {EU:.3g} and one of "
+            "PVOU {PVOU:.3g}{small}. A row of EQKE spans {EQKE:.3g}, one of EQKP {EQKP:.3g}{by}.",
             small=f": {' and '.join(small)} {'are' if len(small) > 1 else 'is'} small beside it" if small else "",
-            by="looks at tokens far more than at positions"
+            by=""
+            if subject.model.n_ctx == 1
+            else ": attention looks at tokens far more than at positions"
             if spans["EQKE"] > 4 * spans["EQKP"]
-            else "depends on positions as well as on tokens",
+            else ": attention depends on positions as well as on tokens",
             **spans,
         )
     ]
@@ -254,11 +263,10 @@ def _attention(subject: Subject) -> Section:
     text = [
         say(
             "The head must look at the maximum. For a query q, the score of token m leads that of a smaller token k by "
-            "EQKE[q, m] − EQKE[q, k]; e to the power of that is how many times more attention it gets. The next "
-            "smaller token is beaten by {next:.3g} on average, that is {times:.3g} times the attention, but not at all "
-            "in {wrong} of all (q, m). {always}",
+            "EQKE[q, m] − EQKE[q, k]; at equal positions, e to the power of that is how many times the attention it "
+            "gets. Over all m and q ≤ m, the lead over the next smaller token is {next:.3g} on average, and not "
+            "positive in {wrong} of these pairs. {always}",
             next=float(gaps.mean[0]),
-            times=math.exp(min(float(gaps.mean[0]), 50.0)),
             wrong=_percent(float(gaps.wrong[0])),
             always="There is no difference from which on the larger token always wins."
             if reliable >= subject.v
@@ -269,7 +277,8 @@ def _attention(subject: Subject) -> Section:
         picture(
             "attention-gap",
             "Lead in attention score against the difference of the tokens: mean, middle 90% and least value.",
-            f"The lead grows by {gaps.mean[-1] / gaps.difference[-1]:.3g} for each step between the tokens.",
+            f"Lead over a token by its distance: {gaps.mean[0]:.3g} on average over the next one, {gaps.mean[-1]:.3g} "
+            "of the largest token over the smallest.",
             charts.attention_gap(gaps),
         )
     ]
@@ -284,10 +293,12 @@ def _errors(subject: Subject) -> Section:
     close = float((found.gap <= 1).mean()) if wrong else 0.0
     text = [
         say(
-            "Of {inputs}, {wrong:,} are answered wrongly. {close}The table lists them by maximum, gap to the largest "
-            "other token, and query, most frequent first, with an example and the model's answer to it.",
+            "Of {inputs}, {wrong:,} {are} answered wrongly; a tie counts as wrong. {close}The table lists them by "
+            "maximum, gap to the largest other token, and query, most frequent first, with an example and the model's "
+            "answer to it.",
             inputs=_of_inputs(subject),
             wrong=wrong,
+            are="is" if wrong == 1 else "are",
             close=say(
                 "In {share} of them the largest other token is the maximum minus 1, or there is no other. ",
                 share=_percent(close),
@@ -324,7 +335,7 @@ def _errors(subject: Subject) -> Section:
             cell(q),
             cell(count, ",d"),
             Cell(" ".join(map(str, example.tolist()))),
-            cell(int(answer)),
+            cell(int(answer)) if answer != m else Cell("tie", float(answer)),
         ]
         for (m, gap, q, count, example), answer in zip(top, given, strict=True)
     ]
@@ -342,25 +353,25 @@ def _low_rank(subject: Subject) -> Section:
     share = float(found.values[0] ** 2 / (found.values**2).sum()) if found.values[0] > 0 else 0.0
     text = [
         say(
-            "{almost} EQKE is a product of two vectors. Without the division by √d_head its first singular value "
-            "is σ₁ = {first:.5g} and its second σ₂ = {second:.4g}, a ratio of {ratio:.4g}; the first pair carries "
-            "{share} of the squared entries. The right vector is the <em>size direction</em>: by and large, the "
-            "larger a token, the larger its entry, {shape}. The left one is the <em>query direction</em>, "
-            "and says how sharply each query looks: its entries lie between {low:.3g} and {high:.3g}, {sign}.",
+            "{almost} EQKE is a product of two vectors. Without the division by √d_head its first singular value is "
+            "σ₁ = {first:.5g} and its second σ₂ = {second:.4g}, {ratio}; the first pair carries {share} of the "
+            "squared entries. The right vector is the <em>size direction</em>, {shape}. The left one is the <em>query "
+            "direction</em>, and says how sharply each query looks: its entries lie between {low:.3g} and {high:.3g}, "
+            "{sign}.",
             almost="Almost all of" if share > 0.99 else "Only part of",
             first=float(found.values[0]),
             second=float(found.values[1]),
-            ratio=found.ratio,
+            ratio=f"a ratio of {found.ratio:.4g}" if math.isfinite(found.ratio) else "so there is no other",
             share=f"{100 * share:.4f}%",
-            shape=f"close to a straight line (R² = {line.explained:.4f})"
+            shape=f"close to a straight line in the token (R² = {line.explained:.4f})"
             if straight
-            else f"but not on a straight line (R² = {line.explained:.4f}; degree {len(size.coefficients) - 1}: "
-            f"{size.explained:.4f})",
+            else f"which by and large grows with the token, but not on a straight line (R² = {line.explained:.4f}; "
+            f"degree {len(size.coefficients) - 1}: {size.explained:.4f})"
+            if line.explained > 0.5
+            else f"which here does not follow the token's size (R² of a line: {line.explained:.4f})",
             low=float(found.query.min()),
             high=float(found.query.max()),
-            sign="all of one sign, so every query looks for large tokens"
-            if found.query.min() > 0 or found.query.max() < 0
-            else "of both signs, so some queries look for small tokens",
+            sign=_looks_for(found.query, float(found.size[-1] - found.size[0])),
         ),
         say(
             "The scores are a product of four matrices: E_q, Q, Kᵀ and Ē (embeddings with the last and with the mean "
@@ -374,7 +385,9 @@ def _low_rank(subject: Subject) -> Section:
         picture(
             "singular-values",
             "Singular values of EQKE on a logarithmic scale.",
-            f"One singular value dominates: the second is {found.ratio:.4g} times smaller.",
+            f"The second singular value is {found.ratio:.4g} times smaller than the first."
+            if math.isfinite(found.ratio)
+            else "The second singular value is 0.",
             charts.singular_values(found.values),
         ),
         picture(
@@ -420,6 +433,22 @@ def _low_rank(subject: Subject) -> Section:
     )
 
 
+def _looks_for(query: FloatArray, growth: float) -> str:
+    """What the signs of the query direction mean, if the size direction grows by so much."""
+    if growth <= 0:
+        return "and say nothing about the size of tokens"
+    if query.min() > 0:
+        return "all positive, so by this pair every query looks for large tokens"
+    if query.max() < 0:
+        return "all negative, so by this pair every query looks for small tokens"
+    return "so by this pair not every query looks for large tokens"
+
+
+@_section
+def _words(subject: Subject) -> Section:
+    return words()
+
+
 @_section
 def _budget(subject: Subject) -> Section:
     found = budgets(subject.work, Workspace(subject.model, "check"))
@@ -428,16 +457,17 @@ def _budget(subject: Subject) -> Section:
     subproduct, recursive = by_kind["max_diff_subproduct"], by_kind["max_diff_subproduct_recursive"]
     text = [
         say(
-            "Look at what the first directions leave of EQKE: for the average query its entries differ by at most "
-            "{true:.3g}, where EQKE's differ by {whole:.3g}. A proof must bound this row spread, and pays for knowing "
-            "it. Multiplied out it is exact. From the factors at the best cut of their product the bound is "
-            "{sub:.3g} times the truth; when no two matrices may be multiplied, {rec:.3g} times. That last step is "
-            "where cheap proofs lose: each product is bounded by absolute values, as if all signs conspired. The "
-            "operations are those of the low-rank part and the spread, from {cheap:,} to {dear:,}.",
+            "Look at what the first pair of directions leaves of EQKE: for the average query its entries differ by at "
+            "most {true:.3g}, where EQKE's differ by {whole:.3g}. A proof must bound this row spread, and pays for "
+            "knowing it. Multiplied out it is exact. After six directions the true spread is {rest:.3g}; the bound at "
+            "the best cut of the product is {sub:.3g}, and when no two matrices may be multiplied {rec:.3g}. That last "
+            "step is where cheap sub-cubic proofs lose: each product is bounded by absolute values, as if all signs "
+            "conspired. The operations are those of the low-rank part and the spread, from {cheap:,} to {dear:,}.",
             true=float(by_kind["max_diff_exact"].true.mean()),
             whole=float(np.ptp(subject.tables.EQKE, axis=1).mean()),
-            sub=subproduct.factor,
-            rec=recursive.factor,
+            rest=float(subproduct.true.mean()),
+            sub=float(subproduct.bound.mean()),
+            rec=float(recursive.bound.mean()),
             cheap=cheap.flops,
             dear=dear.flops,
         )
@@ -474,7 +504,7 @@ def _bounds(subject: Subject) -> Section:
     proofs = subject.proofs()
 
     def point(proof: cp.Proof) -> tuple[float, float]:
-        return proof.cost.flops, float(proof.bound) / max(subject.exact.value, 1e-300)
+        return proof.cost.flops, float(proof.bound) / max(subject.accuracy, 1e-300)
 
     points: dict[str, list[tuple[float, float]]] = {}
     rows = []
@@ -500,8 +530,8 @@ def _bounds(subject: Subject) -> Section:
         say(
             "A strategy turns weights into a certified number of right answers. {count} strategies were run and their "
             "certificates checked. The cheapest certifies {low:.4f} of the inputs with 2<sup>{flops:.2f}</sup> "
-            "operations. {own}The theorems are those of {cubic} and {sub}; each is stated and proved at the end of "
-            "this page.",
+            "operations. {own}The other theorems are those of {cubic} and {sub}; each is stated and proved at the "
+            "end of this page.",
             count=len(proofs),
             low=float(cheapest.bound),
             flops=math.log2(cheapest.cost.flops),
@@ -512,8 +542,12 @@ def _bounds(subject: Subject) -> Section:
                 flops=math.log2(proofs[_FAILING_SETS].cost.flops),
             )
             if _FAILING_SETS in proofs
-            else "Inputs of this length are too many for our own failing sets; the strategies <code>histogram</code> "
-            "and <code>branch-and-bound</code>, which may take minutes and were not run, certify more. ",
+            else say(
+                "Our {failing} were not run: {reason}. {others}",
+                failing=theorem_link(_FAILING_SETS, "failing sets"),
+                reason=get_strategy(_FAILING_SETS).limit(subject.model),
+                others=_others(subject),
+            ),
             cubic=theorem_link("cubic", "the cubic strategy"),
             sub=theorem_link(WATERFALLS["sub-cubic"], "the sub-cubic family"),
         )
@@ -530,13 +564,19 @@ def _bounds(subject: Subject) -> Section:
     headers = (
         "row",
         "certified share",
-        "normalised" if subject.exact.exact else "over sampled accuracy",
+        "normalised" if subject.exact.exact else "normalised, estimated",
         "FLOPs",
         "unexplained dimension",
         "strategy",
     )
     table = Table("The best strategy of each row of the paper's table for this model, and our own", headers, rows)
     return Section("bounds", "What is proved", text, pictures, [table])
+
+
+def _others(subject: Subject) -> str:
+    """What could be run besides."""
+    able = [s for s in ("branch-and-bound", "histogram") if get_strategy(s).limit(subject.model) is None]
+    return f"{_listed(able)} can be, may take minutes, and may certify more. " if able else ""
 
 
 @_section
@@ -554,19 +594,19 @@ def _waterfalls(subject: Subject) -> Section:
                     cell(after.left.value, ".6f"),
                 ]
             )
-    biggest = {row: max(pairwise(steps), key=_loss)[1].name for row, steps in falls.items()}
     text = [
         say(
             "Between the accuracy and a bound lie relaxations: things that the proof does not look into, and so takes "
             "at their worst. Here they are taken one after the other, and after each the inputs are counted whose "
-            "margins are still positive; {how} The cubic proof loses most by “{cubic}”, the cheapest sub-cubic one by "
-            "“{quadratic}”. {own}What a relaxation costs depends on those before it; the order is that of the proof.",
+            "margins are still positive; {how} In the cubic proof, {cubic} In the best of those that form neither "
+            "EQKE nor EU, {quadratic} {own}What a relaxation costs depends on those before it; the order is that of "
+            "the proof.",
             how="nothing is estimated, and the last count is the strategy's bound."
             if subject.exact.exact
             else f"the counts with every input decided apart are estimates from {subject.exact.of:,} random inputs, "
-            "the last ones are exact.",
-            cubic=biggest["cubic"],
-            quadratic=biggest["quadratic QK&EU"],
+            "which may lie above or below the truth by the sampling error; the last ones are exact.",
+            cubic=largest_loss(falls["cubic"]),
+            quadratic=largest_loss(falls["quadratic QK&EU"]),
             own="Failing-set proofs give up whole classes of inputs where counting one costs more than it is worth. "
             if _FAILING_SETS in subject.proofs()
             else "",
@@ -606,20 +646,20 @@ def _noise(subject: Subject) -> Section:
     compared = compare_with_noise(subject.work, subject.rng, subject.draws)
     replaced = replace_residuals(subject.work, subject.inputs, subject.rng)
     true, by_name = compared[0], {c.name: c for c in compared}
-    norm = by_name["svd"]
+    norm, cut, recursive = (by_name[name] for name in ("norm bound", "best cut", "recursive"))
     text = [
         say(
-            "Is there structure in what the principal parts leave of the four factors, or is it noise? We replace the "
+            "Is there structure in what all six directions leave of the four factors, or is it noise? We replace the "
             "four by Gaussian matrices with the same mean and variance of their entries, {draws:,} times. The trained "
             "remainder's true row spread is {true:+.1f} standard deviations from the mean of noise, the norm bound "
-            "(svd) {norm:+.1f}, the product bound (max_diff) {diff:+.1f} and the recursive one {recursive:+.1f}. The "
-            "paper reports about 4 standard deviations worse than random. {verdict}",
+            "{norm:+.1f}, the bound at the best cut {cut:+.1f} and the recursive one {recursive:+.1f}. The paper "
+            "reports about 4 standard deviations worse than random. {verdict}",
             draws=subject.draws,
             true=true.deviations,
             norm=norm.deviations,
-            diff=by_name["max_diff"].deviations,
-            recursive=by_name["max_diff_subproduct_recursive"].deviations,
-            verdict=_noise_verdict(true.deviations, by_name["max_diff_subproduct_recursive"].deviations),
+            cut=cut.deviations,
+            recursive=recursive.deviations,
+            verdict=_noise_verdict(true.deviations, recursive.deviations),
         ),
         _replaced_text(subject, replaced),
     ]
@@ -680,18 +720,18 @@ def _noise(subject: Subject) -> Section:
 
 def _noise_verdict(true: float, recursive: float) -> str:
     structure = (
-        "So something is left that noise does not have"
-        if true > 3
-        else "So the rest is hardly to be told from noise"
-        if abs(true) <= 3
-        else "So the rest is even smaller than noise"
+        f"So something {'is' if true > 3 else 'may be'} left that noise does not have"
+        if true > 2
+        else "By its row spread alone the rest cannot be told from noise"
+        if true >= -2
+        else "So the rest spreads even less than noise"
     )
-    cheap = (
-        "; but the cheapest bound does not see it: it takes absolute values everywhere, and noise is as bad for it."
-        if abs(true) > 3 >= abs(recursive)
-        else "."
-    )
-    return structure + cheap
+    if true > 2 and recursive < 2:
+        return (
+            f"{structure}; but the cheapest bound, which takes absolute values everywhere, does not see it: noise is "
+            f"{'worse' if recursive < 0 else 'nearly as bad'} for it."
+        )
+    return structure + "."
 
 
 def _replaced_text(subject: Subject, replaced: list[Replaced]) -> str:
@@ -702,7 +742,9 @@ def _replaced_text(subject: Subject, replaced: list[Replaced]) -> str:
         "{zero:.6f}; with noise in their place it is {noise:.6f}, with their rows shuffled {resample:.6f}. {verdict} "
         "(With every row at the mean row all keys score alike, which no attention sees: the same as removing them.)",
         exact=subject.exact.value,
-        verdict="The low-rank part alone does the work."
+        verdict="What they hold cannot be told from that."
+        if not subject.works
+        else "The low-rank part alone does the work."
         if abs(change) < 0.002
         else "Removing them helps: they were in the way."
         if change > 0
@@ -715,27 +757,32 @@ def _replaced_text(subject: Subject, replaced: list[Replaced]) -> str:
 def _ablations(subject: Subject) -> Section:
     found = ablate_all(subject.tables, subject.inputs, subject.rng)
     single = {kind: {a.paths[0]: a for a in found if a.kind == kind and len(a.paths) == 1} for kind in KINDS}
-    needed = [p for p in PATHS if single["resample"][p].accuracy < 0.5 * subject.exact.value]
-    spare = [p for p in PATHS if single["zero"][p].accuracy > subject.exact.value - 0.01]
-    improved = [p for p in PATHS if single["zero"][p].accuracy > subject.exact.value]
+    accuracy, noise = subject.exact.value, 2 * math.sqrt(2) * subject.exact.error
+    needed = [p for p in PATHS if single["resample"][p].accuracy < 0.5 * accuracy]
+    spare = [p for p in PATHS if single["zero"][p].accuracy > 0.99 * accuracy]
+    improved = [p for p in PATHS if single["zero"][p].accuracy > accuracy + noise]
     text = [
         say(
             "What is left if a path is taken away? <em>Zero</em>: it adds nothing. <em>Mean</em>: it adds its mean. "
-            "<em>Resample</em>: it reads another input, through a random permutation of tokens or positions. "
+            "<em>Resample</em>: every token, or position, that it reads is exchanged for another by one random "
+            "permutation, the same for all inputs (mean of 3 for single paths, one for pairs). "
             "<em>Pessimal</em>: in every margin it takes the worst value that it can take. The last is what a proof "
             "does with a path that it does not look into, so a path whose pessimal ablation costs little may be left "
             "out of the proof. Accuracies are counted on {inputs}.",
             inputs=_of_inputs(subject),
         ),
         say(
-            "{needed}{spare}{improved}The pessimal ablations leave {pessimal}.",
+            "{unclear}{needed}{spare}{improved}The pessimal ablations leave {pessimal}.",
+            unclear=""
+            if subject.works
+            else f"The model answers {_percent(accuracy)} of its inputs; what it needs for these says little. ",
             needed=f"The model needs {_listed(needed)}: shuffled, less than half of the accuracy is left. "
-            if needed
+            if needed and subject.works
             else "",
-            spare=f"It hardly needs {_listed(spare)}: without them one by one it loses less than 0.01. "
-            if spare
+            spare=f"It hardly needs {_listed(spare)}: without them one by one it loses less than 1% of its accuracy. "
+            if spare and subject.works
             else "",
-            improved=f"Without {' or '.join(improved)} it is even better. " if improved else "",
+            improved=f"Without {' or '.join(improved)} it is even better. " if improved and subject.works else "",
             pessimal=", ".join(f"{p} {single['pessimal'][p].accuracy:.4f}" for p in PATHS),
         ),
     ]

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import compactproofs as cp
+from compactproofs import analysis
 from compactproofs.analysis.ablations import KINDS
 from compactproofs.analysis.margins import PATHS
 from compactproofs.analysis.models import Regression, ranks, regress
@@ -21,7 +22,9 @@ from compactproofs.lemmas import remainder
 from compactproofs.report import charts
 from compactproofs.report.page import Cell, Page, Section, Table, cell, say, theorem_link
 from compactproofs.report.pictures import Picture, picture
+from compactproofs.report.words import words
 from compactproofs.strategies import get_strategy
+from compactproofs.strategies.subcubic import CHOICES, Choice
 
 Summary = dict[str, Any]
 
@@ -35,6 +38,7 @@ def models_page(summaries: Sequence[Summary]) -> Page:
         raise ValueError("no models: there is nothing to report")
     sections: list[Callable[[Sequence[Summary]], Section]] = [
         _mechanism,
+        _words,
         _faithfulness,
         _compression,
         _waterfalls,
@@ -55,13 +59,15 @@ def models_page(summaries: Sequence[Summary]) -> Page:
         say(
             "Written out, a model is five tables: EU, what the last token (the query) adds to the logits; EQKE and "
             "EQKP, the attention scores of a token and of a position for a query; EVOU and PVOU, what attending to "
-            "them adds. A proof that multiplies the tables out is long; one that bounds them from their factors is "
-            "short and certifies less. A normalised bound is the certified share of the inputs over the accuracy."
+            "them adds. A proof may multiply these tables out, or bound them from their factors, which certifies less "
+            "and takes fewer operations only if nearly no product is formed. A normalised bound is the certified share "
+            "of the inputs over the accuracy. On this page ± is the standard deviation over models, but for slopes, "
+            "where it is half a 95% interval."
         ),
     ]
     facts = [
         ("models", str(len(summaries))),
-        ("accuracy", _mean(accuracy, 5)),
+        ("accuracy, mean ± standard deviation", _mean(accuracy, 5)),
         ("σ₁ / σ₂ of EQKE", f"{_ratio(summaries).min():.0f} to {_ratio(summaries).max():.0f}"),
         ("certificates made and checked", f"{sum(len(s['proofs']) for s in summaries):,}"),
     ]
@@ -102,9 +108,9 @@ def _mean(values: FloatArray, digits: int = 4) -> str:
 def _p(p: float) -> str:
     if p >= 0.001:
         return f"p = {p:.2g}"
-    exponent = max(math.floor(math.log10(p)), -100) if p > 0 else -100
-    power = f"10{str(exponent).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
-    return f"p < {power}" if exponent <= -100 else f"p = {p / 10.0**exponent:.0f}·{power}"
+    leading, exponent = f"{max(p, 1e-100):.0e}".split("e-")
+    power = f"10⁻{str(int(exponent)).translate(str.maketrans('0123456789', '⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
+    return f"p = {leading}·{power}" if p > 1e-100 else f"p < {power}"
 
 
 def _mechanism(summaries: Sequence[Summary]) -> Section:
@@ -114,12 +120,15 @@ def _mechanism(summaries: Sequence[Summary]) -> Section:
     first = np.array([s["singular_values"][0] for s in summaries])
     text = [
         say(
-            "All {count} do the same thing. The attention scores EQKE have nearly rank one: σ₁ is {first:.0f} on "
-            "average (without the division by √d_head) and {low:.0f} to {high:.0f} times σ₂. The size direction is "
-            "nearly a straight line in the token: R² is {straight:.4f} on average, {least:.4f} at the least. EVOU "
-            "copies all tokens but {fails:.1f} on average, the smallest ones. The next smaller token gets no less "
-            "attention than the maximum in {wrong:.1f}% of all pairs of query and maximum.",
-            count=len(summaries),
+            "{same}. The attention scores EQKE have nearly rank one: σ₁ is {first:.0f} on average (without the "
+            "division by √d_head) and {low:.0f} to {high:.0f} times σ₂. A straight line through the size direction "
+            "has R² = {straight:.4f} on average, {least:.4f} at the least. EVOU copies all tokens but {fails:.1f} on "
+            "average, all of them among the {smallest} smallest. The next smaller token gets no less attention than "
+            "the maximum in {wrong:.1f}% of all pairs of a maximum and a query not above it.",
+            same=f"All {len(summaries)} do the same thing"
+            if ratio.min() > 50 and straight.min() > 0.9
+            else "What the models have in common",
+            smallest=1 + max((token for s in summaries for token in s["not_copied"]), default=-1),
             first=first.mean(),
             low=ratio.min(),
             high=ratio.max(),
@@ -152,6 +161,10 @@ def _mechanism(summaries: Sequence[Summary]) -> Section:
     return Section("mechanism", "One mechanism", text, pictures)
 
 
+def _words(summaries: Sequence[Summary]) -> Section:
+    return words()
+
+
 def _faithfulness(summaries: Sequence[Summary]) -> Section:
     ratio = _ratio(summaries)
     exact = _bounds(summaries, _with_remainder(remainder.EXACT))
@@ -178,9 +191,10 @@ def _faithfulness(summaries: Sequence[Summary]) -> Section:
             "paper claims that a more faithful understanding gives tighter bounds: over the models, the bound of a "
             "proof that uses the direction should grow with σ₁/σ₂. Each picture has one point for each model, a line "
             "fitted over the logarithm of σ₁/σ₂, and the 95% confidence band of the line. All proofs know EU exactly "
-            "and differ only in how they bound what the direction does not explain."
+            "and differ only in how they bound what the direction does not explain. (The paper has one such picture, "
+            "for its bound by a singular value; our svd is a little sharper.)"
         ),
-        _faithfulness_verdict(lines),
+        _faithfulness_verdict(lines, summaries),
     ]
     pictures = [
         picture(
@@ -233,18 +247,24 @@ def _in_words(line: Regression | None) -> str:
     )
 
 
-def _faithfulness_verdict(lines: dict[str, tuple[Regression | None, Regression | None]]) -> str:
+def _faithfulness_verdict(
+    lines: dict[str, tuple[Regression | None, Regression | None]], summaries: Sequence[Summary]
+) -> str:
     known = {kind: line for kind, (line, _) in lines.items() if line is not None and kind != remainder.EXACT}
     if not known:
         return "These are too few models to say."
     supported = [k for k, line in known.items() if line.slope > line.slope_error]
     against = [k for k, line in known.items() if line.slope < -line.slope_error]
+    falls = [k for k in known if (lost := lines[k][1]) is not None and lost.correlation < 0]
     exact = lines[remainder.EXACT][0]
     norm, norm_lost = lines["svd"]
     assert norm is not None
+    sigmas = np.log([s["singular_values"][:2] for s in summaries])
+    first = regress(sigmas[:, 0], _bounds(summaries, _with_remainder(remainder.EXACT)))
     return say(
         "<strong>What we find.</strong> {supported} of {all} ways of bounding the remainder have a slope that is "
-        "positive at 95%{which}; {against} {have} a negative one. The norm bound (svd): {svd}. {loss}{exact} {verdict}",
+        "positive at 95%{which}; {against} {have} a negative one (they share the models, so these are not {all} "
+        "independent tests). The norm bound (svd): {svd}. {loss}{exact} {verdict}",
         supported=len(supported),
         all=len(known),
         which=f" ({', '.join(supported)})" if 0 < len(supported) < len(known) else "",
@@ -253,29 +273,55 @@ def _faithfulness_verdict(lines: dict[str, tuple[Regression | None, Regression |
         svd=_in_words(norm),
         loss=say(
             "What this bound loses to the exact remainder, which is all that the direction can be blamed for, "
-            "correlates with the ratio by r = {r:+.2f} ({p}). ",
+            "correlates with the ratio by r = {r:+.2f} ({p}); the loss falls with the ratio for {falls} of {all}. ",
             r=norm_lost.correlation,
             p=_p(norm_lost.p),
+            falls=len(falls),
+            all=len(known),
         )
         if norm_lost
         else "",
         exact=say(
-            "For comparison, the proof that multiplies EQKE out and uses no direction at all has {words}: what moves "
-            "with the ratio there has nothing to do with the direction.",
+            "For comparison, the proof that multiplies EQKE out and uses no direction has {words}: so much of a slope "
+            "does not come from bounding the remainder. That proof's bound goes with σ₁, the strength of the direction "
+            "({first}).",
             words=_in_words(exact),
+            first=f"r = {first.correlation:+.2f}, {_p(first.p)}",
         )
-        if exact
+        if exact and first
         else "",
-        verdict=say(
-            "{so} the ratio explains {low:.0f}% to {high:.0f}% of the variation between models.",
-            so="So the claim is supported in its direction, but the effect is weak:"
-            if len(supported) == len(known)
-            else "So the claim is supported in part:"
-            if supported
-            else "So the claim is not supported:",
-            low=100 * min(line.correlation**2 for line in known.values()),
-            high=100 * max(line.correlation**2 for line in known.values()),
+        verdict=_so(
+            len(supported),
+            len(against),
+            len(known),
+            len(summaries),
+            [line.correlation**2 for line in known.values()],
+            analysis.explained(sigmas, _bounds(summaries, _with_remainder("svd"))),
         ),
+    )
+
+
+def _so(supported: int, against: int, all_of_them: int, models: int, shares: Sequence[float], both: float) -> str:
+    """What follows for the claim: numbers of slopes, and the variation that the ratio and both sigmas explain."""
+    if models < 20:
+        return "These are too few models to decide."
+    if against:
+        so = "So the claim does not hold for all bounds:"
+    elif supported == all_of_them:
+        so = (
+            "So the claim is supported in its direction, but the effect is weak:"
+            if max(shares) < 0.25
+            else ("So the claim is supported:")
+        )
+    else:
+        so = "So the claim is supported in part:" if supported else "So the claim is not supported:"
+    return say(
+        "{so} the ratio explains {low:.0f}% to {high:.0f}% of the variation between models, and σ₁ and σ₂ apart from "
+        "each other {both:.0f}% for the norm bound.",
+        so=so,
+        low=100 * min(shares),
+        high=100 * max(shares),
+        both=100 * both,
     )
 
 
@@ -291,14 +337,28 @@ def _compression(summaries: Sequence[Summary]) -> Section:
     def by_group(x: FloatArray, y: FloatArray) -> dict[str, list[tuple[float, float]]]:
         groups: dict[str, list[tuple[float, float]]] = {}
         for strategy, a, b in zip(strategies, x.tolist(), y.tolist(), strict=True):
-            groups.setdefault(group[strategy], []).append((a, b))
+            groups.setdefault(group.get(strategy, "ours"), []).append((a, b))
         return groups
 
-    family = slice(1, None)  # all but the cubic strategy, which comes first
-    shorter = regress(ranks(unexplained[family]), ranks(flops[family]))
-    tighter = regress(ranks(unexplained[family]), ranks(bound[family]))
-    same_size = [k for k in BOUNDS if k.startswith("max_diff_subproduct") or k == "max_diff"]
-    spread = [float(_bounds(summaries, _with_remainder(k)).mean()) for k in same_size]
+    place = {strategy: i for i, strategy in enumerate(strategies)}
+
+    def within(key: Callable[[Choice], tuple[str, ...]]) -> float:
+        """The mean rank correlation of unexplained dimension and operations among strategies of the same key."""
+        groups: dict[tuple[str, ...], list[int]] = {}
+        for strategy, choice in CHOICES.items():
+            groups.setdefault(key(choice), []).append(place[strategy])
+        return float(np.mean([_rank_correlation(unexplained[of], flops[of]) for of in groups.values()]))
+
+    family = [place[strategy] for strategy in CHOICES]
+    over_all, tighter = (_rank_correlation(unexplained[family], x[family]) for x in (flops, bound))
+    of_scores = within(lambda choice: (choice.direct, choice.attention))
+    of_direct = within(lambda choice: (choice.remainder, choice.attention))
+    svd, factored = place[_with_remainder("svd")], place["sub-cubic/mean_query+max_diff/mean_query+diff/svd"]
+    exact, recursive = place[_with_remainder(remainder.EXACT)], place[_with_remainder("max_diff_subproduct_recursive")]
+    subproduct = place[_with_remainder("max_diff_subproduct")]
+    ways = [place[_with_remainder(kind)] for kind in remainder.KINDS]
+    best = max(ways, key=lambda i: bound[i])
+    ours = place["failing-sets"]
     rows = [
         [
             cell(kind),
@@ -313,39 +373,62 @@ def _compression(summaries: Sequence[Summary]) -> Section:
         say(
             "The <em>unexplained dimension</em> counts the numbers that a proof must look at one by one because it has "
             "no account of them; understanding compresses them. The paper claims that a more compressed account gives "
-            "a shorter proof. Over the {count} strategies of the sub-cubic family, the rank correlation of unexplained "
-            "dimension and operations is {shorter}. (The strategies are no random sample, so p is only a guide.)",
-            count=len(strategies) - 1,
-            shorter=_correlation(shorter),
+            "a shorter proof. We look at all strategies of the page; they are no random sample, so their correlations "
+            "describe and test nothing."
         ),
         say(
-            "<strong>What we find.</strong> Between families the claim holds: going through all inputs explains "
-            "nothing, 2<sup>{all:.0f}</sup> numbers, and takes more operations than that; the cubic proof leaves "
-            "{cubic:,} numbers and takes 2<sup>{cubicflops:.1f}</sup> operations; the sub-cubic ones leave {least:,} "
-            "to {most:,} and take 2<sup>{cheap:.1f}</sup> to 2<sup>{dear:.1f}</sup>. Within the sub-cubic family: "
-            "{verdict} And compression is not tightness: unexplained dimension and bound have a rank correlation of "
-            "{tighter}. Proofs with the same account of EQKE, and so the same unexplained dimension, certify between "
-            "{low:.3f} and {high:.3f}, depending on how many operations they may spend on it ({kinds}). The bound "
-            "follows the operations that are spent on the rest, which the unexplained dimension does not count.",
+            "<strong>What we find.</strong> Between the paper's families the claim holds: going through all inputs "
+            "explains nothing, 2<sup>{all:.0f}</sup> numbers, and takes more operations than that; the cubic proof "
+            "leaves {cubic:,} numbers and takes 2<sup>{cubicflops:.2f}</sup> operations; the sub-cubic ones leave "
+            "{least:,} to {most:,} and take 2<sup>{cheap:.2f}</sup> to 2<sup>{dear:.2f}</sup>. Our failing sets, with "
+            "{ours:,}, take 2<sup>{ourflops:.2f}</sup>. Within the sub-cubic family the rank correlation of "
+            "unexplained dimension and operations is {over_all:+.2f}. With EQKE treated alike it is {of_direct:+.2f}: "
+            "bounding EU from its factors leaves {more:,.0f} more numbers and changes the operations by "
+            "{saved:+,.0f}. With EU treated alike, among the ten ways of treating EQKE, it is {of_scores:+.2f}: "
+            "{verdict}",
             all=math.log2(get_strategy("brute-force").unexplained_dimension(cp.load_model(summaries[0]["model"]))),
-            cubic=int(unexplained[0]),
-            cubicflops=math.log2(flops[0]),
-            least=int(unexplained[1:].min()),
-            most=int(unexplained[1:].max()),
-            cheap=math.log2(flops[1:].min()),
-            dear=math.log2(flops[1:].max()),
-            verdict=_compression_verdict(shorter),
-            tighter=_correlation(tighter),
-            low=min(spread),
-            high=max(spread),
-            kinds=", ".join(same_size),
+            cubic=int(unexplained[place["cubic"]]),
+            cubicflops=math.log2(flops[place["cubic"]]),
+            least=int(unexplained[family].min()),
+            most=int(unexplained[family].max()),
+            cheap=math.log2(flops[family].min()),
+            dear=math.log2(flops[family].max()),
+            ours=int(unexplained[ours]),
+            ourflops=math.log2(flops[ours]),
+            over_all=over_all,
+            of_direct=of_direct,
+            of_scores=of_scores,
+            more=unexplained[factored] - unexplained[svd],
+            saved=flops[factored] - flops[svd],
+            verdict=say(
+                "{hardly}exact EQKE leaves {a:,.0f} numbers and takes {b:.2f} million operations, svd {c:,.0f} and "
+                "{d:.2f}, recursive {e:,.0f} and {f:.2f}.",
+                hardly="hardly any relation; " if abs(of_scores) < 0.3 else "",
+                a=unexplained[exact],
+                b=flops[exact] / 1e6,
+                c=unexplained[svd],
+                d=flops[svd] / 1e6,
+                e=unexplained[recursive],
+                f=flops[recursive] / 1e6,
+            ),
+        ),
+        say(
+            "Nor is compression tightness: unexplained dimension and bound have a rank correlation of {tighter:+.2f}. "
+            "max_diff_subproduct and its recursive form take out the same six directions and have the same unexplained "
+            "dimension, but certify {high:.3f} and {low:.3f}: the number does not say how the rest is bounded. Of the "
+            "ten ways, the tightest ({best}) takes fewer operations than {fewer} of the looser ones.",
+            tighter=tighter,
+            high=float(bound[subproduct]),
+            low=float(bound[recursive]),
+            best=strategies[best].rpartition("/")[2],
+            fewer=sum(flops[i] > flops[best] for i in ways),
         ),
     ]
     pictures = [
         picture(
             "compression-flops",
             "Operations against unexplained dimension, one point for each strategy, both scales logarithmic.",
-            f"Operations against unexplained dimension, mean over models: rank correlation {_correlation(shorter)}.",
+            f"Operations against unexplained dimension, mean over models: rank correlation {over_all:+.2f}.",
             charts.labelled_points(
                 by_group(unexplained, flops), "unexplained dimension", "operations to verify (FLOPs)", log_y=True
             ),
@@ -354,7 +437,7 @@ def _compression(summaries: Sequence[Summary]) -> Section:
         picture(
             "compression-bound",
             "Normalised bound against unexplained dimension, one point for each strategy.",
-            f"Bound against unexplained dimension, mean over models: rank correlation {_correlation(tighter)}.",
+            f"Bound against unexplained dimension, mean over models: rank correlation {tighter:+.2f}.",
             charts.labelled_points(by_group(unexplained, bound), "unexplained dimension", "normalised bound"),
             size=(4.0, 4.1),
         ),
@@ -371,21 +454,10 @@ def _compression(summaries: Sequence[Summary]) -> Section:
     return Section("compression", "Does compression give shorter proofs?", text, pictures, [table])
 
 
-def _correlation(line: Regression | None) -> str:
-    return "unknown" if line is None else f"{line.correlation:+.2f} ({_p(line.p)})"
-
-
-def _compression_verdict(line: Regression | None) -> str:
-    if line is None:
-        return "There is too little data to say."
-    if line.p > 0.01:
-        return "the claim is not supported, the two are hardly related."
-    if line.correlation > 0:
-        return "the claim is supported, the less is left unexplained the shorter the proof."
-    return (
-        "it is the other way round, the less is left unexplained the longer the proof. At this size multiplying "
-        "EQKE out is not what is dear: to take directions out of four factors and bound the rest takes more operations."
-    )
+def _rank_correlation(x: FloatArray, y: FloatArray) -> float:
+    """Spearman's; 0 where one of them does not vary."""
+    a, b = ranks(x), ranks(y)
+    return float(np.corrcoef(a, b)[0, 1]) if a.std() > 0.0 and b.std() > 0.0 else 0.0
 
 
 #: The row whose strategy multiplies least.
@@ -416,17 +488,19 @@ def _waterfalls(summaries: Sequence[Summary]) -> Section:
     text = [
         say(
             "From the accuracy to a bound, one relaxation at a time, averaged over the models; every number is "
-            "computed on all inputs. With everything multiplied out, the {cubic} loses most where one token must stand "
-            "for all others. Bounding EU from its factors costs {eu:.3f}, bounding the scores without any product "
-            "{scores:.3f} of all inputs. Our {failing} lose nothing with all tables multiplied out; with scores and "
-            "direct path from directions and norms they could still certify {kept:.4f}, but counting every class of "
-            "inputs would take more operations than they spend, and the classes given up cost {given_up:.3f}. What a "
-            "relaxation costs depends on those before it; the order is that of the proof.",
+            "computed on all inputs. With everything multiplied out, the {cubic} loses most by “{step}”. Bounding EU "
+            "from its factors costs {eu:.3f}, bounding the scores without any product {scores:.3f} of all inputs. Our "
+            "{failing} lose {ours} with all tables multiplied out. With scores from directions and norms, {kept:.4f} "
+            "of the inputs still have positive margins; but counting every class of inputs would take more operations "
+            "than these proofs spend, and the classes that the one with EU bounded as well gives up cost "
+            "{given_up:.3f}. What a relaxation costs depends on those before it; the order is that of the proof.",
+            step=most["cubic"][0],
+            ours=f"{lost:.5f}" if (lost := _total_loss(summaries, "failing sets")) else "nothing",
             cubic=theorem_link("cubic", "cubic proof"),
             eu=_loss(summaries, "low-rank EU", "EU by"),
             scores=_loss(summaries, "quadratic QK", "scores by"),
             failing=theorem_link("failing-sets", "failing sets"),
-            kept=float(np.mean([s["waterfalls"][_CHEAPEST][-2][1] for s in summaries])),
+            kept=float(np.mean([s["waterfalls"][_CHEAPEST][-3][1] for s in summaries])),
             given_up=_loss(summaries, _CHEAPEST, "classes of inputs given up"),
         )
     ]
@@ -434,6 +508,11 @@ def _waterfalls(summaries: Sequence[Summary]) -> Section:
         "Every step, means over the models", ("row", "relaxation", "loses", "std", "leaves", "strategy"), rows
     )
     return Section("waterfall", "Where accuracy is lost", text, pictures, [table])
+
+
+def _total_loss(summaries: Sequence[Summary], row: str) -> float:
+    """The mean over models of what all steps lose together."""
+    return float(np.mean([s["waterfalls"][row][0][1] - s["waterfalls"][row][-1][1] for s in summaries]))
 
 
 def _loss(summaries: Sequence[Summary], row: str, beginning: str) -> float:
@@ -462,10 +541,12 @@ def _budget(summaries: Sequence[Summary]) -> Section:
     factor = {kind: float((data[:, 1] / data[:, 0]).mean()) for kind, data in values.items()}
     text = [
         say(
-            "What the first directions leave of EQKE has a row spread of {true:.3f} on average. Multiplied out it is "
-            "known exactly; the norm bound (svd) makes {svd:.2f} times the truth of it, the best cut of the product "
-            "{cut:.2f} times, and the recursive bounds, which multiply no two matrices, {recursive:.0f} times.",
+            "What the first pair of directions leaves of EQKE has a row spread of {true:.3f} on average. Multiplied "
+            "out it is known exactly; the norm bound (svd) is {svd:.2f} times as large. What six directions leave "
+            "spreads by {rest:.3f}; the bound at the best cut of the product is {cut:.2f} times that, and the "
+            "recursive bounds, which multiply no two matrices, {recursive:.0f} times.",
             true=float(values["max_diff_exact"][:, 0].mean()),
+            rest=float(values["max_diff_subproduct"][:, 0].mean()),
             svd=factor["svd"],
             cut=factor["max_diff_subproduct"],
             recursive=factor["max_diff_subproduct_recursive"],
@@ -475,7 +556,7 @@ def _budget(summaries: Sequence[Summary]) -> Section:
         picture(
             "error-against-budget",
             "Bound of the remainder's row spread against operations, one point for each model and way of bounding.",
-            "The bound grows as the budget shrinks.",
+            "Without any product the bound is far larger; otherwise more operations buy little.",
             charts.labelled_points(
                 groups, "operations for the scores (FLOPs)", "row spread of the remainder", log_y=True
             ),
@@ -501,24 +582,24 @@ def _budget(summaries: Sequence[Summary]) -> Section:
 def _noise(summaries: Sequence[Summary]) -> Section:
     names = list(summaries[0]["noise"])
     deviations = {name: np.array([s["noise"][name][3] for s in summaries]) for name in names}
-    true, norm = deviations[names[0]], deviations["svd"]
-    recursive = deviations["max_diff_subproduct_recursive"]
+    true, norm, recursive = deviations[names[0]], deviations["norm bound"], deviations["recursive"]
     replaced = {kind: np.array([s["replaced"][kind] for s in summaries]) for kind in REPLACEMENTS}
     accuracy = _column(summaries, "accuracy")
     text = [
         say(
-            "For each model the four residual factors of EQKE are replaced {draws:,} times by Gaussian noise with the "
-            "same mean and variance. The trained remainder's true row spread lies {true} standard deviations above the "
-            "noise's mean (mean ± standard deviation over the models; {share:.0f}% of the models are above 3), the "
-            "norm bound {norm}, the product bound max_diff {diff}, the recursive one {recursive}. The paper reports "
-            "about 4 standard deviations worse than random. <strong>What we find</strong> {agrees}",
+            "For each model what all six directions leave of the four factors of EQKE is replaced {draws:,} times by "
+            "Gaussian noise with the same mean and variance. The trained remainder's true row spread lies {true} "
+            "standard deviations above the noise's mean (mean ± standard deviation over the models; {share:.0f}% of "
+            "the models are above 3), the norm bound {norm}, the bound at the best cut {diff}, the recursive one "
+            "{recursive}. The paper reports about 4 standard deviations worse than random. <strong>What we "
+            "find</strong> {agrees}",
             draws=summaries[0]["draws"],
             true=_mean(true, 1),
             share=100 * float((true > 3).mean()),
             norm=_mean(norm, 1),
-            diff=_mean(deviations["max_diff"], 1),
+            diff=_mean(deviations["best cut"], 1),
             recursive=_mean(recursive, 1),
-            agrees=_noise_verdict(float(true.mean()), float(norm.mean()), float(recursive.mean())),
+            agrees=_noise_verdict(true, float(norm.mean()), float(recursive.mean())),
         ),
         say(
             "Do the models use the rest? With the residual factors removed the accuracy changes by {zero:+.5f} on "
@@ -538,7 +619,7 @@ def _noise(summaries: Sequence[Summary]) -> Section:
         picture(
             "noise-deviations",
             "For each bound, one point for each model: standard deviations above noise; a line marks the mean.",
-            "Points: models. Red: their mean. Right of 0 the trained residuals are worse for a proof than noise.",
+            "Points: models. Red: their mean. Right of 0 the trained residuals are worse for a bound than noise.",
             charts.deviations({name: values.tolist() for name, values in deviations.items()}),
             size=(4.0, 3.6),
         ),
@@ -597,15 +678,19 @@ def _noise(summaries: Sequence[Summary]) -> Section:
     )
 
 
-def _noise_verdict(true: float, norm: float, recursive: float) -> str:
-    like = "agrees with that" if 3 <= max(true, norm) <= 6 else "differs from that"
-    cheap = (
-        "But the recursive bounds, which are the ones that cheap proofs use, are about as good for trained residuals "
-        "as for noise."
-        if abs(recursive) < 2
-        else "The recursive bounds, which are the ones that cheap proofs use, see a difference as well."
+def _noise_verdict(true: FloatArray, norm: float, recursive: float) -> str:
+    agree = "agrees with that on average" if all(3 <= x <= 6 for x in (true.mean(), norm)) else "differs from that"
+    low, high = np.quantile(true, [0.05, 0.95])
+    seen = (
+        f"do not see it: they are {'better' if recursive < 0 else 'hardly worse'} for trained residuals than for noise"
+        if recursive < 2
+        else "see a difference as well"
     )
-    return f"{like} for the true spread ({true:+.1f}) and the norm bound ({norm:+.1f}). {cheap}"
+    return (
+        f"{agree}: {true.mean():+.1f} for the true spread, {norm:+.1f} for the norm bound. But models differ: nine of "
+        f"ten true spreads lie between {low:.1f} and {high:.1f}. The recursive bounds, those of the cheapest proofs, "
+        f"{seen}."
+    )
 
 
 def _ablations(summaries: Sequence[Summary]) -> Section:
@@ -616,17 +701,21 @@ def _ablations(summaries: Sequence[Summary]) -> Section:
         for kind in KINDS
     }
     better = {path: int((values[path, "zero"] > accuracy).sum()) for path in PATHS}
+    carry = [path for path in PATHS if values[path, "zero"].mean() < 0.5 * accuracy.mean()]
+    spare = [path for path in PATHS if path not in carry]
     text = [
         say(
             "Accuracy on all inputs after one path is zeroed, set to its mean, made to read another input, or set to "
             "the worst value that it can take in each margin (pessimal: what a proof does with a path that it does not "
-            "look into). EVOU and EQKE carry the task: without them {EVOU:.3f} and {EQKE:.3f} are left. The other "
-            "three change little: pessimally EU leaves {EU:.4f}, PVOU {PVOU:.4f} and EQKP {EQKP:.4f}. Some models are "
-            "even better without a path: {zero_EU} without EU, {zero_PVOU} without PVOU, {zero_EQKP} without EQKP.",
-            EVOU=float(values["EVOU", "zero"].mean()),
-            EQKE=float(values["EQKE", "zero"].mean()),
-            **{path: float(values[path, "pessimal"].mean()) for path in ("EU", "PVOU", "EQKP")},
-            **{f"zero_{path}": better[path] for path in ("EU", "PVOU", "EQKP")},
+            "look into). {carry} carry the task: without them {left} are left. The others change little on average: "
+            "pessimally {little}. Some models are even better without a path: {better}.",
+            carry=" and ".join(carry),
+            left=" and ".join(f"{values[path, 'zero'].mean():.3f}" for path in carry),
+            little=", ".join(
+                f"{path} leaves {of.mean():.4f} (the worst model {of.min():.4f})"
+                for path, of in ((path, values[path, "pessimal"]) for path in spare)
+            ),
+            better=", ".join(f"{better[path]} without {path}" for path in spare),
         )
     ]
     pictures = [

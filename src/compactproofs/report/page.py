@@ -42,13 +42,21 @@ class Table:
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with text, figures and tables; `text` may hold markup made by `say`."""
+    """A heading with text, words and their meanings, figures and tables; `text` may hold markup made by `say`."""
 
     id: str
     title: str
     text: Sequence[str]
     pictures: Sequence[Picture] = ()
     tables: Sequence[Table] = ()
+    terms: Sequence[tuple[str, str]] = ()
+
+
+#: The lemmas that say what the choices of a family of strategies are, by the family's theorem.
+_LEMMAS = {
+    "compactproofs.strategies.subcubic": ("direct_path", "own_output", "remainder", "peel", "spread"),
+    "compactproofs.strategies.failing_sets": ("margin_tables", "safe_outputs", "failing_inputs", "low_rank_tables"),
+}
 
 
 @dataclass(frozen=True)
@@ -68,8 +76,9 @@ class Page:
 
     @property
     def theorems(self) -> list[tuple[str, str, str]]:
-        """(anchor, module, statement and proof) of each theorem that the strategies rest on, each once."""
-        modules = dict.fromkeys(get_strategy(strategy).theorem for strategy in self.strategies)
+        """(anchor, module, statement and proof) of each theorem and lemma that the strategies rest on, each once."""
+        theorems = dict.fromkeys(get_strategy(strategy).theorem for strategy in self.strategies)
+        modules = [m for t in theorems for m in (t, *(f"compactproofs.lemmas.{name}" for name in _LEMMAS.get(t, ())))]
         return [(_anchor(module), module, (sys.modules[module].__doc__ or "").strip()) for module in modules]
 
 
