@@ -269,8 +269,8 @@ UNIONS_ERRORS: dict[str, tuple[Change, ...]] = {
     "the joint count takes the best output": (
         (
             "lemmas.unions",
-            "low = self.margins.low[:, :, outputs].min(axis=2)\n",
-            "low = self.margins.low[:, :, outputs].max(axis=2)\n",
+            "low = self.margins.low[:, :, outputs].min(axis=2)\n        self.work.meter",
+            "low = self.margins.low[:, :, outputs].max(axis=2)\n        self.work.meter",
         ),
     ),
     "the joint count starts at the best output": (

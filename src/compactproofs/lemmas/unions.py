@@ -141,14 +141,19 @@ class Failing:
     def _inputs(self) -> IntArray:
         """Inputs of the class that look random, shape (inputs, P)."""
         positions, tokens, _ = self.margins.low.shape
-        inputs: IntArray = _random(positions) * tokens >> 32
-        meets = np.ones(len(inputs), np.bool_)
-        for members in self.margins.required:
-            meets &= members[inputs].any(axis=1)
-        if np.count_nonzero(meets) >= _FEW:
-            return inputs[meets][:_SAMPLE]
+        found: list[IntArray] = []
+        for start in range(0, _TRIED, _SAMPLE):
+            inputs: IntArray = _random(positions)[start : start + _SAMPLE] * tokens >> 32
+            meets = np.ones(len(inputs), np.bool_)
+            for members in self.margins.required:
+                meets &= np.logical_or.reduce([members[inputs[:, p]] for p in range(positions)])
+            found.append(inputs[meets])
+            if sum(map(len, found)) >= _SAMPLE:
+                break
+        if sum(map(len, found)) >= _FEW:
+            return np.concatenate(found)[:_SAMPLE]
         # The sets are rarely met by chance.
-        inputs = inputs[:_SAMPLE]
+        inputs = _random(positions)[:_SAMPLE] * tokens >> 32
         for members in self.margins.required:
             if positions and members.any():
                 misses = np.flatnonzero(~members[inputs].any(axis=1))
@@ -159,16 +164,23 @@ class Failing:
     @cached_property
     def _fails(self) -> BoolArray:
         """Shape (inputs, r): where outputs fail in the sample."""
-        low, places = self.margins.low, np.arange(self.margins.low.shape[0])
+        low = self.margins.low
         self.work.meter.charge(int_ops=len(self._inputs) * low.shape[0] * low.shape[2])
-        fails: BoolArray = low[places, self._inputs].sum(axis=1) + self.margins.low_last <= 0
+        fails: BoolArray = self._sums_of_sample(low) + self.margins.low_last <= 0
         return fails
 
     def _fails_jointly(self, outputs: list[int]) -> BoolArray:
         """Shape (inputs,): the sample's inputs in the set of lemma 2."""
-        low, places = self.margins.low[:, :, outputs].min(axis=2), np.arange(self.margins.low.shape[0])
-        fails: BoolArray = low[places, self._inputs].sum(axis=1) + self.margins.low_last[outputs].min() <= 0
+        low = self.margins.low[:, :, outputs].min(axis=2)
+        fails: BoolArray = self._sums_of_sample(low) + self.margins.low_last[outputs].min() <= 0
         return fails
+
+    def _sums_of_sample(self, entries: IntArray) -> IntArray:
+        """Sums of entries (P, T, ...) over the positions of each input of the sample, shape (inputs, ...)."""
+        sums = np.zeros((len(self._inputs), *entries.shape[2:]), np.int64)
+        for of_token, tokens in zip(entries, self._inputs.T, strict=True):
+            sums += of_token[tokens]
+        return sums
 
     def _share(self, inputs: BoolArray) -> int:
         """About how many inputs of the class these of the sample stand for."""
