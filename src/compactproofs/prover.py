@@ -7,16 +7,23 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+from compactproofs.apart import another_core, running_apart
 from compactproofs.arrays import Cost
 from compactproofs.certificate import Certificate
 from compactproofs.checker import run, verify
 from compactproofs.model import Model
 from compactproofs.search import HintArrays, search_hints, search_seconds
 from compactproofs.strategies import STRATEGIES, Strategy, get_strategy
+from compactproofs.strategies.branch_and_bound import BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER
 from compactproofs.strategies.brute_force import BRUTE_FORCE, enumerate_inputs
+from compactproofs.strategies.histogram import HISTOGRAM, HISTOGRAM_UPPER
 from compactproofs.task import task_of, total_inputs
 from compactproofs.version import __version__
 from compactproofs.workspace import Workspace
+
+#: Strategies that take long if there are so many inputs.
+_LONG = {strategy.id for strategy in (BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER, HISTOGRAM, HISTOGRAM_UPPER)}
+_MANY_INPUTS = 2**28
 
 
 class ProofFailed(RuntimeError):
@@ -106,14 +113,17 @@ class Prover:
         return run(strategy, self._check, hints).cost
 
     def certify(self, strategy: Strategy, hints: HintArrays, seconds: float = 0.0) -> Proof:
-        """Claim what these hints prove with room to spare, and check the certificate; `seconds`: to find the hints."""
-        claim = run(strategy, self._claim, hints)
+        """Claim what these hints prove with room to spare, and check the certificate; `seconds`: to find the hints.
+
+        Where that takes long and there is another core, the claim is computed by another process in the meantime.
+        """
+        claimed, claim_seconds = self._claim_for(strategy, hints)
         certificate = Certificate(
             task=task_of(self.model),
             model_sha256=self.model.sha256,
             strategy=strategy.id,
             theorem=strategy.theorem,
-            certified=claim.certified,
+            certified=claimed,
             total=total_inputs(self.model),
             hints=hints,
             tool=f"compactproofs {__version__}",
@@ -128,9 +138,20 @@ class Prover:
             unexplained_dimension=strategy.unexplained_dimension(self.model),
             complexity=strategy.complexity,
             hint_bytes=sum(hint.nbytes for hint in hints.values()),
-            search_seconds=seconds + claim.seconds,
+            search_seconds=seconds + claim_seconds,
             verify_seconds=verdict.seconds,
         )
+
+    def _claim_for(self, strategy: Strategy, hints: HintArrays) -> tuple[int, float]:
+        """What to claim, and the seconds that it took."""
+        if strategy.id in _LONG and total_inputs(self.model) > _MANY_INPUTS and another_core():
+            with running_apart(strategy, self.model, "claim", hints) as apart:
+                run(strategy, self._check, hints)  # kept for verification
+                found = apart.result()
+                if found is not None:
+                    return found
+        claim = run(strategy, self._claim, hints)
+        return claim.certified, claim.seconds
 
     def exact_correct(self) -> int | None:
         """The number of inputs answered correctly, if brute force is feasible and decides every input."""
