@@ -4,8 +4,8 @@
 
 For each model: lower and upper bound, the width of the interval, the lower bound as a share of the upper one, for each
 of the two the seconds by the clock to claim it and to check the claim, and the FLOPs of the check.  These strategies
-need no hints, so there is nothing to search; claim and check take equally long, and run at the same time where there are
-two cores.  Up to K = 6 branch and bound is used, which is exact where the width is 0; above, histograms.
+need no hints, so there is nothing to search; claim and check take equally long, and run at the same time where there
+are two cores.  Up to K = 6 branch and bound is used, which is exact where the width is 0; above, histograms.
 """
 
 import argparse
