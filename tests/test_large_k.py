@@ -220,7 +220,7 @@ COUNTING_ERRORS: dict[str, tuple[Change, ...]] = {
             "    smallest, largest = k.min(axis=1).tolist(), k.max(axis=1).tolist()",
         ),
     ),
-    "tokens in one bin count once": (("lemmas.sums", "if times == 1 else float(times) * block", "if True else block"),),
+    "tokens in one bin count once": (("lemmas.sums", "block if times == 1 else", "block if True else"),),
 }
 
 HALVES_ERRORS: dict[str, Change] = {

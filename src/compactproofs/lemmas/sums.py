@@ -223,12 +223,13 @@ def _add_position(states: Floats, moves: Counter[tuple[int, ...]], spans: list[i
         source = _merged(states, bits)
         target = result[_with(len(states), bits)]
         blocks = [source[(..., *(_NUMBERS if d else _DONE for d in pattern))] for pattern in patterns]
+        room = [np.empty_like(block) for block in blocks]
         for (met, *shifts), times in moves.items():
             if met == bits:
                 numbers = [slice(1 + s, n + s) for s, n in zip(shifts, lengths, strict=True)]
-                for pattern, block in zip(patterns, blocks, strict=True):
+                for pattern, block, scaled in zip(patterns, blocks, room, strict=True):
                     to = (..., *(of if d else _DONE for d, of in zip(pattern, numbers, strict=True)))
-                    target[to] += block if times == 1 else float(times) * block
+                    target[to] += block if times == 1 else np.multiply(block, float(times), out=scaled)
     return result
 
 

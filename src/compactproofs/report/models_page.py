@@ -428,7 +428,8 @@ def _compression(summaries: Sequence[Summary]) -> Section:
         picture(
             "compression-flops",
             "Operations against unexplained dimension, one point for each strategy, both scales logarithmic.",
-            f"Operations against unexplained dimension, mean over models: rank correlation {over_all:+.2f}.",
+            "Operations against unexplained dimension, mean over models: rank correlation "
+            f"{over_all:+.2f} among the sub-cubic.",
             charts.labelled_points(
                 by_group(unexplained, flops), "unexplained dimension", "operations to verify (FLOPs)", log_y=True
             ),
@@ -437,7 +438,8 @@ def _compression(summaries: Sequence[Summary]) -> Section:
         picture(
             "compression-bound",
             "Normalised bound against unexplained dimension, one point for each strategy.",
-            f"Bound against unexplained dimension, mean over models: rank correlation {tighter:+.2f}.",
+            "Bound against unexplained dimension, mean over models: rank correlation "
+            f"{tighter:+.2f} among the sub-cubic.",
             charts.labelled_points(by_group(unexplained, bound), "unexplained dimension", "normalised bound"),
             size=(4.0, 4.1),
         ),
