@@ -184,20 +184,21 @@ def _clusters(work: Workspace, entries: IntArray, bits: IntArray, most: int) -> 
     labels = np.tile(np.arange(tokens), (positions, 1))
     if tokens <= most or positions == 0:
         return labels
-    lowest = entries.astype(np.float64)
-    unit = np.abs(lowest - np.median(lowest, axis=1, keepdims=True)).mean(axis=(0, 1))
-    lowest /= np.where(unit > 0.0, unit, 1.0)
+    # Axes come first: sums over two entries are slow along the last one.
+    lowest = np.ascontiguousarray(np.moveaxis(entries, 2, 0), np.float64)
+    unit = np.abs(lowest - np.median(lowest, axis=2, keepdims=True)).mean(axis=(1, 2))
+    lowest /= np.where(unit > 0.0, unit, 1.0)[:, None, None]
     size = np.ones((positions, tokens))
 
     def loss(a: FloatArray, number: FloatArray, b: FloatArray, other: FloatArray) -> FloatArray:
         """How much the entries of two clusters fall together when they are joined."""
         joint: FloatArray = np.minimum(a, b)
-        lost: FloatArray = number * (a - joint).sum(axis=-1) + other * (b - joint).sum(axis=-1)
+        lost: FloatArray = number * (a - joint).sum(axis=0) + other * (b - joint).sum(axis=0)
         return lost
 
     apart = bits[:, None] != bits
     np.fill_diagonal(apart, True)
-    losses = loss(lowest[:, :, None], size[:, :, None], lowest[:, None], size[:, None])
+    losses = loss(lowest[..., None], size[..., None], lowest[:, :, None], size[:, None])
     losses[:, apart] = np.inf
     each = np.arange(positions)
     for _ in range(tokens - most):
@@ -205,9 +206,9 @@ def _clusters(work: Workspace, entries: IntArray, bits: IntArray, most: int) -> 
         if not np.isfinite(losses[each, kept, joined]).all():
             break
         labels = np.where(labels == joined[:, None], kept[:, None], labels)
-        lowest[each, kept] = np.minimum(lowest[each, kept], lowest[each, joined])
+        lowest[:, each, kept] = np.minimum(lowest[:, each, kept], lowest[:, each, joined])
         size[each, kept] += size[each, joined]
-        new = loss(lowest[each, kept][:, None], size[each, kept][:, None], lowest, size)
+        new = loss(lowest[:, each, kept, None], size[each, kept][:, None], lowest, size)
         new[np.isinf(losses[each, kept])] = np.inf  # itself, other bits, and what was joined before
         losses[each, joined] = losses[each, :, joined] = np.inf
         new[each, joined] = np.inf
