@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -59,6 +60,14 @@ def test_without_a_process(monkeypatch: pytest.MonkeyPatch, command: list[str]) 
     monkeypatch.setattr(prover, "_MANY_INPUTS", 0)
     monkeypatch.setattr(prover, "another_core", lambda: True)
     assert cp.prove(model, "histogram").certificate.certified == expected
+
+
+def test_nothing_is_imported_from_the_current_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A file there that is called like a module is not run."""
+    (tmp_path / "numpy.py").write_text("raise SystemExit('imported from the current directory')")
+    monkeypatch.chdir(tmp_path)
+    with running_apart(get_strategy("histogram"), random_model(5, 4), "claim", {}) as process:
+        assert process.result() is not None
 
 
 def test_killed_at_the_end() -> None:

@@ -24,7 +24,8 @@ from compactproofs.search import HintArrays
 from compactproofs.strategies import Strategy, get_strategy
 from compactproofs.workspace import Workspace
 
-_COMMAND = [sys.executable, "-c", "from compactproofs.apart import main; main()"]
+#: With -P, nothing is imported from the directory that the user happens to be in.
+_COMMAND = [sys.executable, "-P", "-c", "from compactproofs.apart import main; main()"]
 
 
 @dataclass(frozen=True)
