@@ -273,7 +273,7 @@ def test_waterfall_of_a_long_model(monkeypatch: pytest.MonkeyPatch) -> None:
     short = Waterfalls(Workspace(model, "value"), every(model)).of("cubic")
     assert short[:-1] == whole[:-2]
     assert short[-1].left == whole[-1].left
-    assert short[-1].name == "other tokens harmless alone, and positions at their extremes"
+    assert short[-1].name == "others harmless alone, and positions at their extremes"
 
 
 def test_waterfall_of_another_strategy() -> None:
@@ -281,6 +281,15 @@ def test_waterfall_of_another_strategy() -> None:
     model = random_model(3, 2)
     with pytest.raises(ValueError, match="no waterfall for histogram; there is one for cubic, for sub-cubic"):
         Waterfalls(Workspace(model, "value"), every(model)).of("histogram")
+
+
+@pytest.mark.parametrize(("v", "n", "reason"), [(5, 1, "at least 2 tokens"), (6, 20, "would tell apart")])
+def test_waterfall_of_a_model_that_is_too_small_or_too_large(v: int, n: int, reason: str) -> None:
+    """The reason is the strategy's own."""
+    work = Workspace(random_model(v, n), "value")
+    inputs = Inputs.of(work.model, np.random.default_rng(0), size=10)
+    with pytest.raises(ValueError, match=f"no waterfall for failing-sets: it .*{reason}"):
+        Waterfalls(work, inputs).of("failing-sets")
 
 
 def test_margins_with_bounded_scores() -> None:

@@ -67,8 +67,14 @@ class Waterfalls:
         self._known: dict[Hashable, Share] = {}
 
     def of(self, strategy_id: str) -> list[Step]:
-        """The steps for cubic, or a sub-cubic or failing-set strategy; raises ValueError for others."""
+        """The steps for cubic, or a sub-cubic or failing-set strategy.
+
+        Raises ValueError for others, and where the strategy cannot be run on a model of this size.
+        """
         strategy = get_strategy(strategy_id)
+        reason = strategy.limit(self._work.model)
+        if reason is not None:
+            raise ValueError(f"no waterfall for {strategy_id}: {reason}")
         if strategy_id == "cubic":
             return self._cubic(strategy)
         if strategy_id in CHOICES:
@@ -96,7 +102,7 @@ class Waterfalls:
         apart = _own_outputs(tables, jointly=False)
         alone = _count_alone(self._work, margin_terms(tables))
         bound = self._total(strategy.bound(self._work, {}))
-        last = [Step("other tokens harmless alone, and positions at their extremes", bound)]
+        last = [Step("others harmless alone, and positions at their extremes", bound)]
         if self._work.model.n_ctx <= _MOST_POSITIONS:
             count = _count_tokens_alone(self._work) + alone
             harmless = Step("every other token must be harmless alone", self._total(count))

@@ -148,7 +148,9 @@ def direction(values: FloatArray, fitted: Fit, label: str) -> Draw:
     def draw(axes: Axes) -> None:
         tokens = np.arange(len(values), dtype=np.float64)
         axes.scatter(tokens, values, s=9, color=BLUE, label=label)
-        axes.plot(tokens, fitted.at(tokens), color=ORANGE, label=f"{formula(fitted)}, R² = {fitted.explained:.4f}")
+        degree = len(fitted.coefficients) - 1  # longer formulas do not fit
+        curve = formula(fitted) if degree <= 2 else f"polynomial of degree {degree}"
+        axes.plot(tokens, fitted.at(tokens), color=ORANGE, label=f"{curve}, R² = {fitted.explained:.4f}")
         axes.set_ylim(*_with_zero(values))
         axes.set_xlabel("token")
         axes.set_ylabel("singular vector · √σ")
