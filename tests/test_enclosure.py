@@ -29,7 +29,7 @@ BY_NAME = {operation.name: operation for operation in OPERATIONS}
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.name)
 def test_encloses_exact_results(operation: arb.Operation) -> None:
     """Exact results lie in the enclosure, for random operands of all kinds."""
-    assert arb.check_random(operation, rounds=150, seed=1) > 400
+    assert arb.check_random(operation, rounds=150, seed=1) > 300
 
 
 mids = st.floats(allow_nan=False, allow_infinity=False)

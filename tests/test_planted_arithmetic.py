@@ -14,10 +14,12 @@ import pytest
 
 import arb
 import test_enclosure
+import test_products
 from compactproofs import arrays
 from compactproofs.arrays import Enclosure, enclosure
 from compactproofs.strategies import STRATEGIES
 from compactproofs.workspace import Workspace
+from modes import needs_x86
 from soundness.models import BEYOND, cases
 from soundness.truth import exact_correct
 
@@ -74,14 +76,14 @@ ERRORS: list[tuple[str, str, str, Callable[[], object]]] = [
     ("_exp", "np.where(a.rad <= 1.0, rad, np.inf)", "rad", random("exp")),
     ("_exp", " + TINY", "", random("exp")),
     ("_exp", "2.0 * U * EXP_ULPS", "2.0 * U * 0.2", random("exp")),
-    ("_matmul", "a.rad @ (size_b + b.rad)", "a.rad @ size_b", PRODUCTS),
+    ("_matmul", "_product(a.rad + TINY, size_b + b.rad + TINY)", "_product(a.rad + TINY, size_b + TINY)", PRODUCTS),
     ("_matmul", "b.rad + g * size_b", "b.rad", PRODUCTS),
-    ("_matmul", "g * size_b + TINY", "g * size_b", PRODUCTS),
-    ("_matmul", " + 2.0 * n * TINY", "", PRODUCTS),
-    ("_matmul", " + (mid - mid)", "", PRODUCTS),
-    ("_matmul", " + (mid - mid)", "", test_enclosure.check_overflowing_product),
+    ("_matmul", "g * size_b + 2.0 * TINY", "g * size_b", PRODUCTS),
+    ("_matmul", " + 8.0 * n * TINY", "", PRODUCTS),
+    ("_matmul", "np.where(known, ", "np.where(True, ", PRODUCTS),
+    ("_matmul", "np.where(known, ", "np.where(True, ", test_enclosure.check_overflowing_product),
     ("_matmul", "if a.rad.any():", "if False:", PRODUCTS),
-    ("_matmul", "g = gamma(n)", "g = gamma(n) / 20.0", gamma_checks),
+    ("_matmul", "g = gamma(2 * n)", "g = gamma(2 * n) / 40.0", gamma_checks),
     ("_sum", "g = gamma(n)", "g = gamma(n) / 2.0", gamma_checks),
     ("_sum", " + g * size", "", SUMS),
     ("_sum", "a.rad.sum(axis=axis, keepdims=keepdims)", "a.rad.max(axis=axis, keepdims=keepdims)", SUMS),
@@ -103,14 +105,26 @@ ERRORS: list[tuple[str, str, str, Callable[[], object]]] = [
     ),
 ]
 
+# Errors that only show where the threads that multiply matrices are in another mode.
+IN_OTHER_MODES = [
+    ("g = gamma(2 * n)", "g = gamma(n)"),
+    ("size_a + TINY / g", "size_a"),
+    ("g * size_b + 2.0 * TINY", "g * size_b + 2.0**-1074"),
+    ("a.rad + TINY, size_b", "a.rad, size_b"),
+    ("size_b + b.rad + TINY", "size_b + b.rad"),
+    (" + 8.0 * n * TINY", " + 2.0 * n * 2.0**-1074"),
+    ("np.where(known, ", "np.where(np.isfinite(mid), "),
+]
+
+NEXT_TO_NOTHING = 2.0**-100
 CONSTANTS: list[tuple[str, object, Callable[[], object]]] = [
     ("U", 2.0**-55, ANY),
     ("TINY", 0.0, ANY),
     ("UP", 1.0, ANY),
     ("UP", 1.0 - 2.0**-48, ANY),
     ("EXP_ULPS", 0.4, random("exp")),
-    ("gamma", lambda n: 0.0, SUMS),
-    ("gamma", lambda n: 0.0, PRODUCTS),
+    ("gamma", lambda n: NEXT_TO_NOTHING, SUMS),
+    ("gamma", lambda n: NEXT_TO_NOTHING, PRODUCTS),
     ("gamma", lambda n: n * enclosure.U / 20.0, gamma_checks),
 ]
 
@@ -149,6 +163,15 @@ def test_planted_error_is_caught(
     """Each error makes some result miss an exact value."""
     plant(monkeypatch, name, old, new)
     assert caught(check)
+
+
+@needs_x86
+@pytest.mark.parametrize(("old", "new"), IN_OTHER_MODES)
+def test_planted_error_is_caught_in_another_mode(monkeypatch: pytest.MonkeyPatch, old: str, new: str) -> None:
+    """The same for what a product allows its threads."""
+    plant(monkeypatch, "_matmul", old, new)
+    assert not caught(test_products.check_worst)
+    assert caught(test_products.check_all)
 
 
 @pytest.mark.parametrize(("name", "value", "check"), CONSTANTS, ids=[f"{n} = {v}" for n, v, _ in CONSTANTS])
@@ -225,7 +248,7 @@ def test_models_at_the_ends_of_float64_show_errors(monkeypatch: pytest.MonkeyPat
     with monkeypatch.context() as patch:
         patch.setattr(enclosure, "TINY", 0.0)
         assert "brink: ties through the softmax, times 8e-320" in false_bounds()
-    for name, value in (("U", 0.0), ("EXP_ULPS", 0.0), ("gamma", lambda n: 0.0)):
+    for name, value in (("U", 0.0), ("EXP_ULPS", 0.0), ("gamma", lambda n: NEXT_TO_NOTHING)):
         monkeypatch.setattr(enclosure, name, value)
     assert "brink: ties through the softmax, times 1e+00" in false_bounds()
 

@@ -6,10 +6,22 @@ nothing is known; such entries never certify anything.
 
 Error model, with u = 2^-53 (all that is assumed of the machine; `docs/trust.md` repeats it):
 
-* NumPy's float64 +, -, *, /, sqrt round to nearest (IEEE 754), with gradual underflow.
-* A sum of n terms or a product of matrices with inner size n, in any order, with or without fused multiply-add, has
-  error at most gamma_n * sum |terms|, gamma_n = n u / (1 - n u), plus n * 2^-1074 for underflow.
+* NumPy's float64 +, -, *, /, sqrt, outside products of matrices, round to nearest (IEEE 754), with gradual underflow.
+* A sum of n terms adds them in any order, so its error is at most gamma_n * sum |terms|, gamma_n = n u / (1 - n u).
+* A product of matrices multiplies and adds, in any order, with or without fused multiply-add, or leaves out terms with
+  a factor 0.  A BLAS may use threads of its own, whose modes nobody can ask for, so nothing is assumed of these: each
+  result is rounded to *either* neighbour, infinities included, and subnormal numbers may be read or written as zero.
 * NumPy's exp is within `EXP_ULPS` units in the last place of e^x.
+
+Lemma (products of matrices).  Let t = 2^-1022 and S = |A| |B|.  Where S < 2^1001, the computed A B is within
+gamma_2n S + t (|A| 1 + 1 |B|) + 8 n t of the real one, 1 being matrices of ones.
+
+Proof.  Reading a subnormal factor as 0 changes a term a b by at most |a b| <= t (|a| + |b|).  After that each product
+and sum is its real value times 1 + d with |d| <= 2u, and up to t off where it is subnormal or the next operation reads
+it as 0.  There are n products and n - 1 sums, and fewer than 5 n operations that only add a block's sum to 0 or
+multiply it by 1, so 7 n changes by t at most.  A term is in at most n results with d /= 0, so these change the sum by
+at most ((1 + 2u)^n - 1) S <= gamma_2n S, and they multiply the changes by less than 8/7.  All partial sums stay below
+2^1002, so nothing overflows.
 
 How radii themselves are rounded.  A radius is a sum of non-negative terms formed with fewer than 30 roundings, each
 losing at most a factor (1 - u); multiplying by UP = 1 + 2^-48 > (1 - u)^-30 restores an upper bound.  Where a
@@ -18,7 +30,8 @@ Additions need no TINY: sums of subnormals are exact.
 
 Invariant: a midpoint that is not finite has a radius that is infinite or NaN.  It holds for `Enclosure.exact` because
 that refuses such input, and each operation below keeps it: its radius contains u * |mid|, or mid - mid, which is 0 for
-finite mid and NaN otherwise.  Were it broken, an overflow to -inf would drop out of a maximum unseen.
+finite mid and NaN otherwise, or is infinite where a product may have overflowed.  Were it broken, an overflow to -inf
+would drop out of a maximum unseen.
 """
 
 from __future__ import annotations
@@ -39,7 +52,10 @@ MAX_TERMS = 2**20
 
 
 def gamma(n: int) -> float:
-    """An upper bound of n u / (1 - n u), the relative error of a sum of n terms in any order."""
+    """An upper bound of n u / (1 - n u), the relative error of a sum of n terms in any order.
+
+    Raises ValueError for MAX_TERMS and more: products of matrices have less than half as many.
+    """
     if n >= MAX_TERMS:
         raise ValueError(f"a sum of {n} terms is too long for the error bound; at most {MAX_TERMS - 1} are supported")
     return (n + 2) * U * (1.0 + 2.0**-30)
@@ -165,6 +181,8 @@ class CautiousEnclosure(Enclosure):
     doubt = 4.0
 
 
+_product: Callable[[FloatArray, FloatArray], FloatArray] = np.matmul  # of plain arrays, by threads in whatever mode
+
 E = TypeVar("E", bound=Enclosure)
 Pair = tuple[FloatArray, FloatArray]
 
@@ -223,17 +241,19 @@ def _exp(a: Enclosure) -> Pair:
 
 
 def _matmul(a: Enclosure, b: Enclosure) -> Pair:
-    # |XY - AB| <= |A| rad(B) + rad(A) (|B| + rad(B)), and the product rounds by gamma |A| |B|.  The products that form
-    # the radius are of non-negative matrices, so they lose at most a factor (1 - gamma) and n * 2^-1074.  The inner
-    # TINY is for g |B|, which may underflow before a large |A| multiplies it.  mid may overflow where rad does not.
+    # The lemma on products above, with |XY - AB| <= |A| rad(B) + rad(A) (|B| + rad(B)).  Its t |A| and t |B| are in
+    # |A| 2 TINY, half of which makes up for underflow of g |B|, and in (TINY / g) (g |B|).  No factor of the products
+    # that form the radius is 0 or subnormal and none is negative: they lose gamma_2n of themselves and 8 n t, which the
+    # last line restores, or overflow to 2^1023 at least.  So rad < g 2^1000 says that S < 2^1001.
     n = a.shape[-1]
-    g = gamma(n)
+    g = gamma(2 * n)
     size_a, size_b = np.abs(a.mid), np.abs(b.mid)
-    mid = a.mid @ b.mid
-    rad = size_a @ (b.rad + g * size_b + TINY) + (mid - mid)
+    mid = _product(a.mid, b.mid)
+    rad = _product(size_a + TINY / g, b.rad + g * size_b + 2.0 * TINY)
+    known = rad < g * 2.0**1000
     if a.rad.any():
-        rad = rad + a.rad @ (size_b + b.rad)
-    return mid, (rad * (1.0 + 2.0 * g) + 2.0 * n * TINY) * UP
+        rad = rad + _product(a.rad + TINY, size_b + b.rad + TINY)
+    return mid, np.where(known, (rad * (1.0 + 2.0 * g) + 8.0 * n * TINY) * UP, np.inf)
 
 
 def _negative(a: Enclosure) -> Pair:
