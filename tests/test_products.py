@@ -89,7 +89,7 @@ def multiplying(multiply: Callable[[np.ndarray, np.ndarray], np.ndarray], bits: 
 
 
 def check_size(size: int) -> None:
-    """Square matrices of this size, as large as the threads of a BLAS share: subnormal numbers, products, and others."""
+    """Square matrices of this size, which the threads of a BLAS may share: subnormal numbers, products, and others."""
     rng = np.random.default_rng(size)
     for exponents in ((-1040, 1000), (1000, -1040), (-512, -511), (0, 0)):
         x, y = (rng.uniform(1.0, 2.0, (size, size)) * 2.0**exponent for exponent in exponents)
