@@ -7,8 +7,10 @@
 True
 """
 
+from compactproofs.arrays.cost import TooMuchWork
 from compactproofs.certificate import Certificate, MalformedCertificate
-from compactproofs.checker import Verdict, verify
+from compactproofs.checker import Verdict
+from compactproofs.effort import verify
 from compactproofs.model import InvalidModel, Model
 from compactproofs.prover import Infeasible, Proof, ProofFailed, Prover, feasible_strategies, prove, prove_all
 from compactproofs.strategies import STRATEGIES, Strategy, UnknownStrategy
@@ -26,6 +28,7 @@ __all__ = [
     "ProofFailed",
     "Prover",
     "Strategy",
+    "TooMuchWork",
     "UnknownModel",
     "UnknownStrategy",
     "Verdict",

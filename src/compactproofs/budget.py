@@ -85,7 +85,7 @@ def _by_reward(prover: Prover, kind: Kind, hints: HintArrays) -> list[tuple[int,
     """The classes (q, m) that are counted, by inputs gained for the operations that counting takes, best first."""
     work = prover.values
     n, v = prover.model.n_ctx, prover.model.d_vocab
-    tables, plan = kind.tables_of(work, hints), HintedPlan(v, hints["skip"])
+    tables, plan = kind.tables_of(work, hints), HintedPlan(hints["skip"])
     reward: dict[tuple[int, int], float] = {}
     with np.errstate(all="ignore"):
         for m in range(v):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -37,7 +37,12 @@ class Run(NamedTuple):
     seconds: float
 
 
-def verify(certificate: Certificate, model: Model, work: Workspace | None = None) -> Verdict:
+def verify(
+    certificate: Certificate,
+    model: Model,
+    work: Workspace | None = None,
+    admit: Callable[[Strategy], None] = lambda strategy: None,
+) -> Verdict:
     """Decide whether `certificate` proves its claim about `model`.
 
     Recomputes N from the weights and the certificate's hints and accepts if it is at least the claimed number (for
@@ -45,7 +50,8 @@ def verify(certificate: Certificate, model: Model, work: Workspace | None = None
     Raises MalformedCertificate if the strategy is unknown or the hints are not of the declared types and shapes, and
     UnsuitableArithmetic if this process does not compute as the proofs assume.
 
-    `work`: a workspace of this model with the reading "check", to share tables between many certificates.
+    `work`: a workspace of this model with the reading "check", to share tables between many certificates.  `admit` is
+    called right before the strategy runs, and may raise: for limits on work (`effort.verify`).
     """
     if work is None:
         work = Workspace(model, "check")
@@ -79,6 +85,7 @@ def verify(certificate: Certificate, model: Model, work: Workspace | None = None
     if reason is not None:
         return Verdict(False, f"strategy: cannot be checked, since {reason}")
     require_ieee_arithmetic()
+    admit(strategy)
     result = run(strategy, work, certificate.hints)
     holds = (
         result.certified >= certificate.certified

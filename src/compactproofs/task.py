@@ -6,6 +6,7 @@ v^K exceeds 64 bits from v = 64, K = 11 on.
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -36,5 +37,14 @@ def sum_of_choices(choices: npt.NDArray[np.int64], positions: int, others: int) 
     sizes, classes = np.unique(choices, return_counts=True)
     if sizes.size and sizes[0] < 0:
         raise ValueError("a class cannot offer a negative number of tokens")
-    ways = math.comb(positions, others)
-    return sum(ways * int(size) ** others * int(number) for size, number in zip(sizes, classes, strict=True))
+    chosen: int = sum(int(size) ** others * int(number) for size, number in zip(sizes, classes, strict=True))
+    return _binomials(positions)[others] * chosen
+
+
+@functools.lru_cache(4)
+def _binomials(n: int) -> list[int]:
+    """C(n, k) for k = 0 ... n, each from the one before; thousands of calls of math.comb would take a minute."""
+    row = [1]
+    for k in range(n):
+        row.append(row[k] * (n - k) // (k + 1))
+    return row

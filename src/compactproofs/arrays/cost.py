@@ -16,19 +16,36 @@ from typing import Any
 
 import numpy as np
 
+#: What a call of NumPy takes, whatever the size of the arrays, as so many operations.
+CALL = 2**15
+
+
+class TooMuchWork(ValueError):
+    """Checking would take, or has taken, more than the limit."""
+
 
 @dataclass(frozen=True)
 class Cost:
-    """Operations that checking takes: floating-point ones, and integer ones (comparisons, counting)."""
+    """Operations that checking takes: floating-point ones, and integer ones (comparisons, counting).
+
+    `calls`: in how many calls of NumPy, about.
+    """
 
     flops: int = 0
     int_ops: int = 0
+    calls: int = field(default=0, compare=False)
+
+    @property
+    def work(self) -> int:
+        """How long it takes, as a number of operations."""
+        return self.flops + self.int_ops + CALL * self.calls
 
 
 @dataclass
 class _Account:
     flops: int = 0
     int_ops: int = 0
+    calls: int = 0
     seconds: float = 0.0
     uses: set[Hashable] = field(default_factory=set)
 
@@ -36,18 +53,26 @@ class _Account:
 class Meter:
     """Books operations on the step that is being computed, so that steps which proofs share are charged to each.
 
-    The cost of a step is its own operations and those of all steps that it used, each of these once.
+    The cost of a step is its own operations and those of all steps that it used, each of these once.  `spent` is the
+    work of all steps; an operation that takes it beyond `limit` raises TooMuchWork.
     """
 
     def __init__(self) -> None:
+        self.spent = 0
+        self.limit: int | None = None
         self._accounts: dict[Hashable, _Account] = {}
         self._open: list[_Account] = [_Account()]
         self._since = time.perf_counter()
 
     def charge(self, flops: int = 0, int_ops: int = 0) -> None:
         """Add operations to the step that is being computed."""
-        self._open[-1].flops += int(flops)
-        self._open[-1].int_ops += int(int_ops)
+        account = self._open[-1]
+        account.flops += int(flops)
+        account.int_ops += int(int_ops)
+        account.calls += 1
+        self.spent += int(flops) + int(int_ops) + CALL
+        if self.limit is not None and self.spent > self.limit:
+            raise TooMuchWork("the limit of operations is reached")
 
     @contextmanager
     def step(self, key: Hashable) -> Iterator[None]:
@@ -73,7 +98,7 @@ class Meter:
     def cost(self, key: Hashable) -> Cost:
         """What the step `key` costs, with all that it uses, each once."""
         accounts = self._needed(key)
-        return Cost(sum(a.flops for a in accounts), sum(a.int_ops for a in accounts))
+        return Cost(sum(a.flops for a in accounts), sum(a.int_ops for a in accounts), sum(a.calls for a in accounts))
 
     def seconds(self, key: Hashable) -> float:
         """How long the step `key` took, with all that it uses, each once."""

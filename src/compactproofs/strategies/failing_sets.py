@@ -73,23 +73,20 @@ QK, EU, QUADRATIC, SQUARE = "key_directions", "output_directions", "score_direct
 class HintedPlan:
     """The tests that the hint `skip` names are skipped."""
 
-    def __init__(self, v: int, skip: npt.NDArray[Any]) -> None:
-        m, o, code = skip.astype(np.int64).T
-        self._keys = [np.unique(_key(o[m == row], code[m == row])) for row in range(v)]
+    def __init__(self, skip: npt.NDArray[Any]) -> None:
+        self._keys = np.append(np.unique(_key(*skip.astype(np.int64).T)), -1)
 
     def skips(self, m: int, outputs: IntArray, codes: IntArray) -> BoolArray:
         """Whether the hint names these tests."""
-        keys, wanted = self._keys[m], _key(outputs, codes)
-        if not len(keys):
-            return np.zeros(len(wanted), bool)
-        return np.asarray(keys[np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)] == wanted)
+        wanted = _key(m, outputs, codes)
+        return np.asarray(self._keys[np.searchsorted(self._keys[:-1], wanted)] == wanted)
 
     def failed(self, m: int, outputs: IntArray, codes: IntArray) -> None:
         """Nothing is learned while checking."""
 
 
-def _key(o: IntArray, code: IntArray) -> IntArray:
-    return (o << 16) + code
+def _key(m: int | IntArray, o: IntArray, code: IntArray) -> IntArray:
+    return (m << 32) + (o << 16) + code
 
 
 def suspects_by_query(
@@ -107,7 +104,7 @@ def _bound(work: Workspace, hints: Hints, tables_of: Callable[[Workspace, Hints]
     model = work.model
     if _limit(model) is not None:
         return 0
-    plan = HintedPlan(model.d_vocab, hints["skip"])
+    plan = HintedPlan(hints["skip"])
     tables = tables_of(work, hints)
     lost = 0
     for m in range(model.d_vocab):

@@ -1,0 +1,183 @@
+"""What strategies declare of their work, and what `verify` does with it."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+import compactproofs as cp
+from compactproofs import effort
+from compactproofs.arrays.cost import CALL, Counted, Meter
+from compactproofs.search import search_hints
+from compactproofs.strategies import Hints, Strategy, get_strategy
+from compactproofs.task import task_of, total_inputs
+from compactproofs.workspace import Workspace
+
+BOUNDED = ("trivial", "brute-force", "cubic", *(id for id in cp.STRATEGIES if id.startswith("sub-cubic")))
+#: v, n, d, h
+SIZES = [(2, 1, 1, 1), (4, 2, 4, 4), (4, 8, 4, 4), (16, 3, 16, 8), (64, 4, 32, 32), (64, 20, 32, 32), (128, 2, 4, 4)]
+
+
+def model_of(v: int, n: int, d: int = 2, h: int = 2, scale: float = 0.3) -> cp.Model:
+    """A random model of these sizes, or one of zeros."""
+    rng = np.random.default_rng(0)
+    shapes = {"W_E": (v, d), "W_pos": (n, d), "W_Q": (d, h), "W_K": (d, h), "W_V": (d, h), "W_O": (h, d), "W_U": (d, v)}
+    return cp.Model(**{name: scale * rng.normal(size=shape) for name, shape in shapes.items()})
+
+
+def hints_of(strategy: Strategy, model: cp.Model, rank: int = 3) -> Hints:
+    """Hints of the right types and sizes, of which windows say that everything is to be told apart."""
+    return {
+        name: np.zeros([rank if size is None else size for size in spec.shape], spec.dtype)
+        for name, spec in strategy.hints(model).items()
+    }
+
+
+def claim(strategy: Strategy, model: cp.Model, hints: Hints) -> cp.Certificate:
+    """A certificate that claims nothing much."""
+    certified = 0 if strategy.claim == "at least" else total_inputs(model)
+    names = task_of(model), model.sha256, strategy.id, strategy.theorem
+    return cp.Certificate(*names, certified, total_inputs(model), hints, "", strategy.claim)
+
+
+def cases() -> Iterator[tuple[str, tuple[int, ...]]]:
+    """Strategies on models of sizes where they take less than a second."""
+    for size in SIZES:
+        for strategy in cp.STRATEGIES.values():
+            infeasible = strategy.limit(model_of(*size)) is not None
+            if not infeasible and not (strategy.id == "brute-force" and size[0] == 64):
+                yield strategy.id, size
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_strategies_take_no_more_than_they_declare(size: tuple[int, ...]) -> None:
+    """Neither operations, where these are bounded by sizes, nor memory; others are stopped."""
+    model = model_of(*size)
+    for strategy in cp.STRATEGIES.values():
+        if strategy.limit(model) is not None or (strategy.id == "brute-force" and size[0] == 64):
+            continue
+        hints = hints_of(strategy, model)
+        needed = effort.declared(strategy, model, hints)
+        work = Workspace(model, "check")
+        work.meter.limit = min(needed.operations, 2**27)
+        tracemalloc.start()
+        try:
+            strategy.bound(work, hints)
+        except cp.TooMuchWork:
+            assert strategy.id not in BOUNDED or needed.operations > 2**27
+        assert work.meter.spent <= needed.operations
+        assert tracemalloc.get_traced_memory()[1] <= needed.memory
+        tracemalloc.stop()
+
+
+def test_memory_that_hints_cause() -> None:
+    """A megabyte of directions."""
+    model = model_of(64, 4, 32, 32)
+    strategy = get_strategy("failing-sets/strict-QK+EU")
+    hints = hints_of(strategy, model, 2000)
+    needed = effort.declared(strategy, model, hints)
+    work = Workspace(model, "check")
+    work.meter.limit = 2**27
+    tracemalloc.start()
+    with pytest.raises(cp.TooMuchWork):
+        strategy.bound(work, hints)
+    assert tracemalloc.get_traced_memory()[1] <= needed.memory
+    tracemalloc.stop()
+    huge = hints_of(strategy, model_of(4096, 2, 1, 1), 500_000)
+    assert effort.declared(strategy, model_of(4096, 2, 1, 1), huge).operations > effort.MAX_OPS
+
+
+@pytest.mark.parametrize(
+    ("strategy_id", "model"),
+    [
+        ("branch-and-bound", model_of(128, 3, scale=0.0)),
+        ("histogram", model_of(64, 6, 32, 32, 1.0)),
+        ("histogram-upper", model_of(64, 6, 32, 32, 1.0)),
+        ("failing-sets", model_of(300, 3, scale=0.0)),
+    ],
+    ids=["zeros of 128 tokens", "random, six positions", "random, six positions, from above", "zeros of 300 tokens"],
+)
+def test_what_would_take_a_minute_is_stopped(strategy_id: str, model: cp.Model) -> None:
+    """At what the strategy declared, which is some seconds: here at a hundredth of that, of which these need more."""
+    strategy = get_strategy(strategy_id)
+    hints = hints_of(strategy, model, 0)
+    operations = effort.declared(strategy, model, hints).operations
+    assert operations <= 2**32
+    work = Workspace(model, "check")
+    work.meter.limit = operations // 50
+    with pytest.raises(cp.TooMuchWork):
+        strategy.bound(work, hints)
+    assert work.meter.spent <= operations // 50 + 2**26
+
+
+def test_what_a_size_shows_to_be_too_much_is_refused_at_once() -> None:
+    """Operations and memory, each with the estimate and what to do."""
+    long = model_of(2, 13000, scale=0.0)
+    with pytest.raises(
+        cp.TooMuchWork, match=r"^cubic may take 2\^33\.\d operations on this model, and 2\^33\.0 are all"
+    ):
+        cp.verify(claim(get_strategy("cubic"), long, {}), long)
+    wide = model_of(2000, 2)
+    with pytest.raises(
+        cp.TooMuchWork, match=r"^cubic may take 6\.\d GiB of memory on this model, and 4\.0 GiB are all"
+    ):
+        cp.verify(claim(get_strategy("cubic"), wide, {}), wide, max_ops=2**50)
+
+
+def test_limits_can_be_raised_and_lowered() -> None:
+    """`max_ops` and `max_memory` replace the defaults, for refusals and while working."""
+    model = cp.load_model("max-of-4/123")
+    certificate = cp.prove(model, "cubic").certificate
+    assert cp.verify(certificate, model).accepted
+    assert cp.verify(certificate, model, max_ops=2**40, max_memory=2**40).accepted
+    with pytest.raises(cp.TooMuchWork, match=r"allow more with --max-ops 2\^N \(max_ops= in Python\)$"):
+        cp.verify(certificate, model, max_ops=2**20)
+    with pytest.raises(cp.TooMuchWork, match=r"allow more with --max-memory GIB \(max_memory= in Python\)$"):
+        cp.verify(certificate, model, max_memory=2**20)
+
+
+def test_work_stops_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a strategy does more than it declared; and the workspace can be used afterwards."""
+    model = model_of(8, 3)
+    strategy = get_strategy("branch-and-bound")
+    work = Workspace(model, "check")
+    with monkeypatch.context() as patch:
+        patch.setitem(effort._BEYOND_CIRCUITS, "branch-and-bound", lambda v, n: -CALL * 900)
+        with pytest.raises(cp.TooMuchWork, match=r"^branch-and-bound was stopped after 2\^2\d\.\d operations; allow"):
+            cp.verify(claim(strategy, model, {}), model, work)
+    assert cp.verify(claim(strategy, model, {}), model, work).accepted
+    assert cp.verify(claim(get_strategy("cubic"), model, {}), model, work).accepted
+
+
+def test_other_verdicts_come_first() -> None:
+    """A certificate about another model is rejected as such, whatever it would take to check it."""
+    long = model_of(2, 13000, scale=0.0)
+    certificate = claim(get_strategy("cubic"), long, {})
+    assert not cp.verify(certificate, model_of(2, 12000, scale=0.0)).accepted
+
+
+def test_meter() -> None:
+    """Operations, and what a call counts."""
+    meter = Meter()
+    x = Counted(np.ones((3, 4)), meter)
+    x + x
+    x @ x.T
+    assert meter.spent == 12 + 9 * 7 + 2 * CALL
+    meter.limit = meter.spent + CALL + 12
+    x + x
+    with pytest.raises(cp.TooMuchWork):
+        x + x
+
+
+def test_found_hints_need_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model of the zoo, by the strategies whose work no size tells."""
+    model = cp.load_model("max-of-4/742")
+    for strategy_id in ("failing-sets/strict-QK", "branch-and-bound"):
+        strategy = get_strategy(strategy_id)
+        hints = search_hints(strategy, Workspace(model, "value"))
+        work = Workspace(model, "check")
+        strategy.bound(work, hints)
+        assert 2 * work.meter.spent <= effort.declared(strategy, model, hints).operations
