@@ -21,6 +21,9 @@ e(q, r) g[m] = e(q, r) low + e(q, r) (g[m] - low), where g[m] - low >= 0.  Add u
 Integers.  `class_margins` returns integers L <= c_o 2^k h_o <= H for the outputs that the lemma leaves, with numbers
 c_o > 0 and k that may be anything.  So sum L > 0 proves S_o > 0, and sum H <= 0 proves S_o <= 0.  They are at most
 2^52, so sums over up to 2^10 positions are exact in 64 bits.
+
+Ties.  S_o = 0 is a wrong answer, but one that nothing here proves.  `to_grid` moves L and H outward by at least 1, so
+L < c_o 2^k h_o < H, and sum H <= 0 proves even S_o < 0; and no enclosure of 0 is certainly negative.
 """
 
 from __future__ import annotations
