@@ -129,7 +129,7 @@ def class_size(positions: int, query: int, m: int) -> int:
 
 
 def doubtful_outputs(work: Workspace, m: int) -> BoolArray:
-    """Shape (m + 1, v) over (query, output): False where the screening lemma excludes the output.  Cost 5 m^2 v."""
+    """Shape (m + 1, v) over (query, output): False where the screening lemma excludes the output.  Cost about 3 m^2 v."""
     n = work.model.n_ctx
     tokens = circuits.EVOU(work)[: m + 1]
     positions, direct = circuits.PVOU(work), circuits.EU(work)[: m + 1]
@@ -208,7 +208,7 @@ def _weight(work: Workspace, query: int, m: int) -> FloatArray:
 
 
 def _terms(work: Workspace, query: int, m: int, outputs: IntArray, tokens: Array, positions: Array) -> Array:
-    """h_o, shape (n, m + 1, outputs).  Cost 3 n m outputs."""
+    """h_o, shape (n, m + 1, outputs).  Cost about 2 n m outputs."""
     direct = circuits.EU(work)[query]
     of_token = (tokens[:, m, None] - tokens[:, outputs]) + (direct[m] - direct[outputs])
     of_position = positions[:, m, None] - positions[:, outputs]

@@ -20,7 +20,7 @@ where all that counts as wrong has an output with a larger logit than the label'
 Nothing is hinted.  The work is limited by a number of boxes for all classes together, and of single inputs for each, so
 a model on which the method does badly gets a poor bound after some time, not a wait without end.
 
-Cost: about 5 v^4 / 3 for the screening, 3 n m r for the table of a class with r doubtful outputs, and 2 n r for a box.
+Cost: about v^4 for the screening, 6 n m r for the integers of a class with r doubtful outputs, and 2 n r for a box.
 The additive margin, of which all of this lives, is in `lemmas.additive`.
 """
 

@@ -20,7 +20,7 @@ whatever K is, and trained attention is so sharp that most tokens fall into one 
 to one side only; inputs are split by their heaviest token, so that each part has one scale; and where several outputs
 can win, pairs of margins are counted, up to 11 positions by meeting in the middle.
 
-Cost: about 5 v^4 / 3 for the screening, 3 n m r for the table of a class with r doubtful outputs, then 2 K (distinct
+Cost: about v^4 for the screening, 6 n m r for the integers of a class with r doubtful outputs, then 2 K (distinct
 steps) (cells) for each histogram, and some 10^6 operations for each pair of outputs.
 """
 
