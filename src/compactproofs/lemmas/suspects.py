@@ -129,7 +129,7 @@ def class_size(positions: int, query: int, m: int) -> int:
 
 
 def doubtful_outputs(work: Workspace, m: int) -> BoolArray:
-    """Shape (m + 1, v) over (query, output): False where the screening lemma excludes the output.  Cost about 3 m^2 v."""
+    """Shape (m + 1, v) over (query, output): False where the screening lemma excludes it.  Cost about 3 m^2 v."""
     n = work.model.n_ctx
     tokens = circuits.EVOU(work)[: m + 1]
     positions, direct = circuits.PVOU(work), circuits.EU(work)[: m + 1]
