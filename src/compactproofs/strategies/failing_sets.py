@@ -250,14 +250,14 @@ KINDS = {
         ),
         Kind(
             "failing-sets/strict-QK",
-            "failing sets with scores from directions and norms, no product of two matrices",
+            "failing sets with scores from directions and norms, without the product of W_Q and W_K",
             "O(v^2 d) for EU and EVOU; O(v^2 + v d + d^2) for QK",
             _strict_QK,
             (QUADRATIC,),
         ),
         Kind(
             "failing-sets/strict-QK+EU",
-            "failing sets with scores and direct path from directions and norms, no product of two matrices",
+            "failing sets with scores and direct path from directions and norms, without the product of W_Q and W_K",
             "O(v^2 d) for EVOU; O(v^2 + v d + d^2) for QK and EU",
             _strict_QK_low_rank_EU,
             (QUADRATIC, EU),
