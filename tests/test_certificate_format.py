@@ -13,10 +13,11 @@ import pytest
 import compactproofs.strategies
 from compactproofs import certificate, checker
 from compactproofs import model as model_module
-from compactproofs.lemmas import direct_path, failing_inputs, own_output, remainder, safe_outputs
+from compactproofs.arrays import enclosure
+from compactproofs.lemmas import boxes, direct_path, enumeration, failing_inputs, own_output, remainder, safe_outputs
 from compactproofs.model import Model
 from compactproofs.search import search_hints
-from compactproofs.strategies import STRATEGIES, Strategy, branch_and_bound, failing_sets, histogram
+from compactproofs.strategies import STRATEGIES, Strategy, branch_and_bound, brute_force, failing_sets, histogram
 from compactproofs.strategies.subcubic import CHOICES
 from compactproofs.workspace import Workspace
 from soundness.models import random_weights
@@ -184,6 +185,12 @@ def test_sizes_and_codes_of_strategies() -> None:
     assert "unless v ≤ 2⁹, n ≤ 2¹⁰ and vⁿ ≤ 2⁹⁰⁰" in page
     assert (branch_and_bound.MAX_BOXES, histogram.CLAIM_BITS) == (2**22, 16)
     assert "by less than 2²² boxes" in page
+    assert boxes._MAX_SINGLES == enumeration._MAX_UNDECIDED == 2**14
+    assert "at most 2¹⁴ of the others" in page
+    assert "at most 2¹⁴ inputs of each class" in page
+    assert enclosure.MAX_TERMS == 2**20
+    assert "fewer than 2²⁰ terms at a time" in page
+    assert brute_force.MAX_INPUTS == 2**31
     assert "A claim leaves 2⁻¹⁶ of the wrong inputs" in page
 
 

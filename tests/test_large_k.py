@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
+from itertools import product
 from types import ModuleType
 from typing import Any
 
@@ -17,7 +19,7 @@ from compactproofs.task import total_inputs
 from compactproofs.workspace import Workspace
 from compactproofs.zoo import load_model
 from soundness.counting import Problem, problems, random_class, wrong_inputs
-from soundness.models import Case, all_cases, cases, working_weights
+from soundness.models import Case, all_cases, cases, random_weights, working_weights
 from soundness.planting import Change, Planted
 from soundness.truth import exact_correct
 
@@ -99,6 +101,40 @@ def test_trained_model_with_five_positions() -> None:
     lower, upper = brackets("histogram", model)
     assert lower <= exact <= upper
     assert upper - lower < 2e-5 * total_inputs(model)
+
+
+def right_and_tied(model: Model) -> tuple[int, int]:
+    """Right answers, and inputs whose label only ties for the largest logit, of a model that attends evenly."""
+    assert not model.W_Q.any()
+    exact = np.vectorize(lambda x: Fraction(float(x)), otypes=[object])
+    E, P, V, out, U = (exact(getattr(model, name)) for name in ("W_E", "W_pos", "W_V", "W_O", "W_U"))
+    right = tied = 0
+    for x in product(range(model.d_vocab), repeat=model.n_ctx):
+        stream = E[list(x)] + P
+        logits = list((stream[-1] + stream.sum(axis=0) / model.n_ctx @ V @ out) @ U)
+        label = logits.pop(max(x))
+        right, tied = right + (label > max(logits)), tied + (label == max(logits))
+    return right, tied
+
+
+def test_ties_are_wrong_but_not_proved_wrong() -> None:
+    """Bounds from below do not count them, bounds from above do."""
+    rng = np.random.default_rng(3)
+    models = [case.model for case in cases("ties")]
+    for v, n in ((4, 3), (3, 4), (3, 5)):
+        weights = random_weights(rng, v, n, 3, 2, 1.0, integers=True)
+        models.append(Model(**{**weights, "W_Q": 0.0 * weights["W_Q"], "W_U": np.sign(weights["W_U"])}))
+    all_tied = 0
+    for model in models:
+        if not model.W_Q.any():
+            right, tied = right_and_tied(model)
+            all_tied += tied
+
+            assert brackets("branch-and-bound", model) == (right, right + tied)
+            lower, upper = brackets("histogram", model)
+            assert lower <= right
+            assert right + tied <= upper
+    assert all_tied > 50
 
 
 def test_limited_work_loses_inputs_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,8 +47,9 @@ def verify(
 
     Recomputes N from the weights and the certificate's hints and accepts if it is at least the claimed number (for
     claims "at most": at most).
-    Raises MalformedCertificate if the strategy is unknown or the hints are not of the declared types and shapes, and
-    UnsuitableArithmetic if this process does not compute as the proofs assume.
+    Raises MalformedCertificate if the strategy is unknown or the hints are not of the declared types and shapes,
+    UnsuitableArithmetic if this process does not compute as the proofs assume, and ValueError or MemoryError if the
+    model is so large that a sum is too long for the error bounds, or that tables do not fit into memory.
 
     `work`: a workspace of this model with the reading "check", to share tables between many certificates.  `admit` is
     called right before the strategy runs, and may raise: for limits on work (`effort.verify`).

@@ -36,7 +36,7 @@ class Problem:
 
 
 def problems(seed: int, number: int, axes: int = 3, most: int = 4) -> list[Problem]:
-    """Problems with windows of all kinds: too short, on one side of 0, coarse; some with far outlying entries.
+    """Problems with windows of all kinds: empty, too short, on one side of 0, coarse; some with far outlying entries.
 
     `axes` and `most`: there are at most so many axes and positions.
     """
@@ -52,7 +52,7 @@ def problems(seed: int, number: int, axes: int = 3, most: int = 4) -> list[Probl
         windows = []
         for _ in range(r):
             low = int(rng.integers(-60, 10))
-            windows.append((int(rng.integers(1, 6)), low, low + int(rng.integers(0, 80))))
+            windows.append((int(rng.integers(1, 6)), low, low + int(rng.integers(-9, 80))))
         found.append(Problem(entries, rng.integers(-reach, reach, r), required, windows))
     return found
 

@@ -1,24 +1,26 @@
 """Deciding all inputs of a class by boxes of tokens: branch and bound.
 
 A box allows at each of P positions the tokens of one node of a binary tree over the tokens.  With the integers
-L <= S <= H of `lemmas.suspects`, let lo be the sum over positions of the node's smallest L, and hi that of its largest
+L and H of `lemmas.suspects`, let lo be the sum over positions of the node's smallest L, and hi that of its largest
 H, with those of the last position.
 
 Lemma.  If lo > 0 for every output, all inputs of the box are answered correctly.  If hi <= 0 for some output, all are
 answered wrongly.
 
-Proof.  Each S_o(x) lies between lo and hi.  (Outputs that `lemmas.suspects` leaves out never win.)
+Proof.  Each S_o(x), times the positive factor that `lemmas.suspects` allows, lies between lo and hi.  (Outputs that it
+leaves out never win.)
 
 A box that is neither is split at one position into the two children of its node, which are disjoint and together hold
-the same inputs.  A box of single tokens cannot be split: its input is decided by enclosures of the S_o themselves,
-where the integers are too coarse, or not at all.
+the same inputs.  A box of single tokens cannot be split: the integers are too coarse for its input.  It is decided by
+enclosures of the S_o themselves, as right if all are certainly positive, as wrong if one is certainly negative, or not
+at all: never if the least S_o is 0, a tie.
 
 Start.  If the maximum is to be met among the P positions, the class is the disjoint union of the boxes whose first
 maximum is at position p = 1 ... P: smaller tokens before, any after.  So the tree has a node "smaller than m", a leaf
 m, and a root above both.
 
-The work is limited: boxes left when it is spent are undecided.  Sums and sizes are 64-bit integers: entries are below
-2^52 (`lemmas.suspects`), and classes of 2^62 inputs and more are refused.
+The work is limited: boxes left when it is spent, and single inputs beyond 2^14, are undecided.  Sums and sizes are
+64-bit integers: entries are at most 2^52 (`lemmas.suspects`), and classes of 2^62 inputs and more are left undecided.
 """
 
 from __future__ import annotations

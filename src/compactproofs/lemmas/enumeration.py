@@ -10,8 +10,9 @@ d(x) = min_j sum_p L[p, x_p, j]:  d > 0 implies that x counts, and d <= -gap imp
 
 Proof.  c S_j(x) >= sum_p L[p, x_p, j] >= d.  And for the j at which d is attained, c S_j(x) <= d + gap <= 0.
 
-Sums of integers are exact as long as none leaves 32 bits, which is checked before.  The few inputs in between are
-decided from F itself, by enclosures.
+Sums of integers are exact as long as none leaves 32 bits, which is checked before.  Of the inputs in between, which
+are few, up to 2^14 are then tried by enclosures of the sums of F itself: an input that they show to count does, all
+others stay undecided.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ Box = list[range]  # the tokens allowed at each of the first n - 1 positions
 
 @dataclass(frozen=True)
 class Enumerated:
-    """How many inputs are certainly right, and how many could not be decided."""
+    """How many inputs are certainly right, and how many are neither that nor wrong by the integers: undecided."""
 
     certain: int
     undecided: int

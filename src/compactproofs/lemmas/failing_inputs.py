@@ -4,8 +4,9 @@ Fix q and m; notation of `lemmas.margin_tables`.  For an output o the margin is 
 
     h_p(t) = rho[q, p] w(t) (value[t, m] - value[t, o] + direct[q, m] - direct[q, o] + position[p, m] - position[p, o])
 
-and h_n the same at the query.  Tokens of a window m - g ... m - 1, and m, are taken one by one; all tokens below the
-window form one cell, with one lower bound min(0, rho W (min_t (value[t, m] - max_o value[t, o]) + ...)).
+and h_n the same at the query.  Bounds of w and of direct[q, m] - direct[q, o] come from the lemma on one query there.
+Tokens of a window m - g ... m - 1, and m, are taken one by one; all tokens below the window form one cell, with one
+lower bound min(0, rho W (min_t (value[t, m] - max_o value[t, o]) + ...)), W >= w(t) for each of them.
 
 Lemma.  If an input, as a choice of cells, has a certainly positive sum for every o in a list, and all outputs outside
 the list never win (`lemmas.safe_outputs`), it is answered correctly.  So at most
@@ -48,7 +49,7 @@ class Suspects:
             self._far = np.minimum.accumulate(tables.value[:nearest, m] - bounds.value_max[:nearest])
 
     def count(self, q: int, outputs: IntArray, window: int) -> int:
-        """At most how many inputs with query q and maximum m are wrong, if only `outputs` might win."""
+        """No fewer inputs than are wrong among those with query q and maximum m, if only `outputs` might win."""
         work, tables, m = self.work, self.tables, self.m
         n = work.model.n_ctx
         columns = np.searchsorted(self.outputs, outputs)

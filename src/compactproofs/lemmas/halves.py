@@ -21,7 +21,8 @@ Floating point: as in `lemmas.sums`, all terms are non-negative.  The sequences 
 two parts, and looked up in blocks.  So each term passes through at most as many additions as there are w, sequences of
 each part, ranks on all axes, and blocks, and some 2 P products.
 
-Cost: for c clusters, about 6 r c^(P - h) for lookups, 2 r N^r for the table, 9 r P T^2 for choosing clusters.
+Cost: for c clusters, c^(P - h) lookups of 2 floating-point and 6 r integer operations, r (N + 1)^r for a table, and
+6 r P T^2 for choosing clusters.
 """
 
 from __future__ import annotations

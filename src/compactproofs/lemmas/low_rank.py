@@ -15,7 +15,7 @@ rest small, others make it large.  Cost O((a + b) d r + a b r), instead of O(a b
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -79,8 +79,3 @@ class Entries:
         known = 0 if self._values is None else len(self._values)
         self._place[rows, columns] = known + np.arange(len(rows))
         self._values = new if self._values is None else np.concatenate([self._values, new])
-
-
-def any_columns(d: int) -> tuple[Any, ...]:
-    """The shape of a hint for `hinted_directions`."""
-    return (2, d, None)

@@ -1,9 +1,8 @@
 """The tables from which margins are bounded, with common parts moved and scores taken relative to the maximum.
 
-For a query q, a maximum m and a wrong output o, divide the additive margin (`lemmas.additive`) by the attention weight
-that a token m has at the least attended of the first n - 1 positions.  Since sums of weights times a constant may be
-moved freely between the three paths, an input x with x_n = q is right about o if and only if, with X_D[r] standing
-for X[r, m] - X[r, o],
+For a query q, a maximum m and a wrong output o, divide the sum of the additive margin (`lemmas.additive`) by the
+weight exp(EQKE[q, m] + min_{p < n} EQKP[q, p]) that a token m has at the least attended of the first n - 1 positions.
+So, with X_D[r] standing for X[r, m] - X[r, o], an input x with x_n = q has logit m > logit o if and only if
 
     sum_p rho[q, p] w(x_p) ( value_D[x_p] + direct_D[q] + position_D[p] ) > 0,
 
@@ -11,8 +10,33 @@ for X[r, m] - X[r, o],
     rho[q,p] = exp(EQKP[q, p] - min_{p < n} EQKP[q, p]),  at least 1 for p < n,
     w(t)     = exp(EQKE[q, t] - EQKE[q, m]),  which is 1 for t = m.
 
-Proof.  For each output the three added constants are the same on both sides of the bracket: value gains what direct and
-position lose, and the sum over p of rho w (constant) cancels because every term carries the same bracket.
+Proof.  The means depend on the output alone, and value has more by them what direct and position have less, so each
+bracket is EVOU_D[x_p] + EU_D[q] + PVOU_D[p].  Dividing by a positive number changes no sign.
+
+Bounds.  Of the scores and of the direct path no more need be known than upper and lower bounds, up to a constant for
+each query.  Let there be numbers s_q and d_q, which may be anything, such that for all queries, tokens and outputs
+
+    score_low[q, t]  <=  EQKE[q, t] + s_q   <=  score_high[q, t],
+    direct_low[q, o] <=  direct[q, o] + d_q <=  direct_high[q, o].
+
+Lemma (one query).  Whatever s_q and d_q are, for all tokens t and outputs m and o
+
+    exp(score_low[q, t] - score_high[q, m])  <=  w(t)  <=  exp(score_high[q, t] - score_low[q, m]),
+    direct[q, m] - direct[q, o]  >=  direct_low[q, m] - direct_high[q, o].
+
+Proof.  The constant of q is the same in both terms of a difference and cancels.
+
+Lemma (many queries).  Whatever the constants are, for every set Q of queries and each q in Q
+
+    w(t)  <=  exp( max_{r in Q} (score_high[r, t] - score_low[r, m]) ),
+    direct[q, m] - direct[q, o]  >=  min_{r in Q} (direct_low[r, m] - direct_high[r, o])
+                                 >=  min_{r in Q} direct_low[r, m] - max_{r in Q} direct_high[r, o].
+
+Proof.  The lemma before, since a maximum over Q is at least, and a minimum at most, its term for q; and each term
+direct_low[r, m] - direct_high[r, o] is at least the last difference.
+
+That last difference takes rows of different queries, so other constants give another number.  It is a lower bound for
+all of them; how good it is depends on them.
 """
 
 from __future__ import annotations
@@ -30,12 +54,11 @@ from compactproofs.workspace import Workspace, shared
 class MarginTables(NamedTuple):
     """Tables, or bounds of them; where a table is known exactly its two bounds are the same array.
 
-    score_high, score_low: at least and at most EQKE plus a constant for each query, (v, v) over (query, token).
-    direct_high, direct_low: at least and at most `direct` plus a constant for each query, over (query, output).
+    score_high, score_low: at least and at most EQKE plus a constant s_q for each query, (v, v) over (query, token).
+    direct_high, direct_low: at least and at most `direct` plus a constant d_q for each query, over (query, output).
     value (v, v) over (token, output); position (n, v) over (position, output); rho (v, n) over (query, position).
-    scores, directs: single entries of the tables that are only bounded (with the same constants), where available.
-
-    The constants do not matter: only differences within a row are ever taken.
+    scores, directs: single entries of the tables that are only bounded, EQKE plus s_q and `direct` plus d_q with the
+    same constants, where available: they may stand for either bound.
     """
 
     score_high: Array

@@ -1,34 +1,50 @@
 """Ruling out wrong outputs for many queries at once.
 
-Fix a maximum m; notation of `lemmas.margin_tables`.  For a wrong output o, a set Q of queries below m, and tokens x < m
-put, with f a lower bound of direct[q, m] - direct[q, o] + position[p, m] - position[p, o] over q in Q and all p,
+Fix a maximum m and a wrong output o; notation of `lemmas.margin_tables`.  For a query q, write
 
-    M    = value[m, m] - value[m, o] + f,
-    b(x) = value[x, m] - value[x, o] + f,    W(x) >= w(x) for every q in Q,    N <= min(0, W(x) b(x)) for every x < m,
-    R    >= rho[q, p] for q in Q and p < n,  L >= rho[q, n] for q in Q.
+    B(x, p) = value[x, m] - value[x, o] + direct[q, m] - direct[q, o] + position[p, m] - position[p, o]
 
-Lemma (queries below the maximum).  If M + ((n - 2) R + L) N > 0, then every input with query q in Q and maximum m gives
-m a higher logit than o.
+for the bracket of a token x at position p, so that it contributes rho[q, p] w(x) B(x, p) to the sum that decides.  For
+a set Q of queries let there be numbers such that, for each q in Q,
 
-Proof.  A token x < m at p < n contributes rho w (at least b(x)), which is at least R N: if b(x) >= 0 it is not
-negative, else it is at least R W(x) b(x).  The query contributes at least L N.  As N <= 0, the condition implies M > 0,
-so a token m at p < n contributes at least rho M >= M > 0.  At least one of the first n - 1 positions holds m, because
-q < m, and at most n - 2 of them hold other tokens, so the sum is at least M + (n - 2) R N + L N > 0.
+    M <= B(m, p) for all p;    b(x) <= B(x, p) for all p, W(x) >= w(x), and N <= min(0, W(x) b(x))    for every x < m;
+    R >= rho[q, p] for p < n,    L >= rho[q, n].
 
-Lemma (the maximum as query).  With q = m, l = rho[m, n] and R >= rho[m, p]: if l M + (n - 1) R N > 0 the same holds.
-Proof.  The last position contributes at least l M, and at most n - 1 positions hold other tokens.
+Lemma (queries below the maximum).  If all of Q are below m and M + ((n - 2) R + L) N > 0, then every input with query q
+in Q and maximum m gives m a higher logit than o.  For a single query, Q = {q}, L N may be replaced by
+min(0, rho[q, n] W(q) b(q)), with any W(q) >= w(q) and b(q) <= B(q, n).
 
-How N is found.  Near tokens, m - g ... m - 1, one by one.  For the far ones, x <= m - g - 1: their weights are at most
-exp(max_x score_high[q, x] - score_low[q, m]), and their brackets at least min_x (value[x, m] - max_o value[x, o]) + f.
+Proof.  A token x < m at p < n contributes at least R N: if B(x, p) >= 0 it contributes nothing negative, and otherwise
+at least R W(x) B(x, p) >= R W(x) b(x).  Likewise the query contributes at least L N, or what replaces it.  None of
+these is positive, so the condition implies M > 0, and a token m at p < n contributes at least rho M >= M > 0.  At least
+one of the first n - 1 positions holds m, because q < m, and at most n - 2 of them hold other tokens, so the sum is at
+least M + (n - 2) R N + L N > 0.
 
-Three tests use this, each cheaper than the next one and weaker:
+Lemma (the maximum as query).  If Q = {m} and, with l = rho[m, n], M + ((n - 1) R / l) N > 0, the same holds.
+Proof.  Again M > 0.  The last position contributes at least l M, the others where m is a positive number, and at most
+n - 1 positions hold other tokens; so the sum is at least l M + (n - 1) R N > 0.
 
-1. all q <= m together, for outputs that are not near tokens, with brackets bounded for all such outputs at once;
-2. all q <= m together, near tokens exactly;
-3. with the exact minimum of direct[q, m] - direct[q, o] over a range of queries, for ranges from a binary tree: a range
-   that fails is split, down to single queries, for which R is the query's own, and L N is replaced by the contribution
-   of the query's token, at least min(0, rho[q, n] W(q) b(q));
+How the numbers are found.  W by the lemmas of `lemmas.margin_tables`, of near tokens, m - g ... m - 1, one by one.  The
+far ones, x <= m - g - 1, share the W that comes from max_x score_high[q, x], and in every test the bracket
+b = min_x (value[x, m] - max_o value[x, o]) + F, where F is the least over all outputs o, m too, of
+
+    f(o) = min_{q <= m} direct_low[q, m] - max_{q <= m} direct_high[q, o] + min_p position[p, m] - max_p position[p, o].
+
+By the last bound of the lemma on many queries, f(o) is at most direct[q, m] - direct[q, o] + position[p, m] -
+position[p, o] for all q <= m and all p, so these b are lower bounds of brackets.  R and L are maxima over all queries
+below m, but for single queries R is the query's own.
+
+Four tests use this, each cheaper than the next one and weaker:
+
+1. all queries together, for outputs that are not near tokens.  M has f(o); the brackets of near tokens are bounded for
+   all such outputs at once, by value[x, m] - max_{o != x} value[x, o] + F;
+2. all queries together, with f(o) in M and in the brackets of near tokens;
+3. with min_q (direct_low[q, m] - direct_high[q, o]) + min_p (position[p, m] - position[p, o]) in place of f(o), for
+   ranges of queries from a binary tree: a range that fails is split, down to single queries.  m as query comes alone;
 4. where single entries of bounded tables can be computed, the test of a single query with these entries.
+
+In the first two, if m and others are among the queries, W is the larger one, and (n - 2) R + L and (n - 1) R / l are
+replaced by the larger of both: as N <= 0, the condition then implies those of both lemmas.
 
 Hints say which tests are not worth trying; a skipped test counts as failed.
 """
@@ -71,7 +87,7 @@ def suspects(
 
 
 class _Maximum:
-    """The three tests for one maximum."""
+    """The four tests for one maximum."""
 
     def __init__(self, work: Workspace, tables: MarginTables, m: int, near: int, plan: Plan, queries: IntArray) -> None:
         v, n = work.model.d_vocab, work.model.n_ctx
@@ -85,7 +101,7 @@ class _Maximum:
         own_score = tables.score_low[queries, m][:, None]
         gaps = [tables.score_high[queries, self.near[0] : m] - own_score] if m else []
         b = self.bounds
-        # A lower bound of f for every output at once.
+        # F.
         self.worst_f = (b.direct_min[m, m] + b.position_min[m]) - b.rival_max[m].max()
         self.far_bracket: Array = None
         if far >= 0:

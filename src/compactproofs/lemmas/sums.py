@@ -16,12 +16,14 @@ or DONE, and holds the number of beginnings of sequences that came to it.  Let l
 positions still to come of the smallest and the largest k.  A new number z is settled on an axis in this order:
 
     over:      z >= low and z > -least: dropped;  z > high: becomes high;  then z < low or z <= -most: DONE.
-    not over:  z > high or z > -least:  dropped;  z <= -most: DONE;  z < low: becomes low, dropped if low > -least.
+    not over:  z > high or z > -least:  dropped;  z <= -most: DONE;  z < low: becomes low, dropped if low > high or
+               low > -least.
 
-Here "dropped" forgets the sequence, and DONE stays DONE.  The start is settled in the same way.
+Here "dropped" forgets the sequence, and DONE stays DONE.  The start is settled in the same way, before any position.
+So what is a number after settling is in the window.
 
-Theorem.  The number of sequences that end DONE on all axes is at least (over), or at most (not over), the number of
-those for which c + sum_p k <= 0 on all axes.
+Theorem.  For any window, also an empty one (low > high), the number of sequences that end DONE on all axes is at least
+(over), or at most (not over), the number of those for which c + sum_p k <= 0 on all axes.
 
 Proof.  Over: numbers only move down, so by induction a state's number is at most the partial sum of its sequences.  One
 is dropped only where the number plus least is positive, and then its total is; so a sequence with all totals <= 0 is
@@ -30,17 +32,23 @@ Not over: numbers only move up, so a state's number is at least the partial sum.
 number plus most is 0 or less, and then the total is; so what ends DONE on all axes has all totals <= 0.  At the end
 what is not dropped has z <= 0: DONE.
 
+An empty window never holds a number: all that is settled is dropped or DONE.  Over, a z above high becomes high, and
+everything up to high is below low; not over, a z up to high is below low, and what becomes low is above high.
+
 Long steps.  Any k may be replaced by its nearest in low - high - 1 ... high - low + 1 when it is added, provided that
-least and most are those of the k themselves.  Over: a smaller step moves the number down, and one made larger leads
-from a number <= high to one below low, which is DONE; both are as before.  Not over: a larger step moves the number
-up, and one made smaller leads from a number >= low to one above high, which is dropped.
+least and most are those of the k themselves.  If the window is empty there is no number that a step is added to.  Else,
+over: a smaller step moves the number down, which the proof allows; one made larger is low - high - 1, and leads from a
+number <= high to one below low, as k does, and both are DONE, since nothing below low is dropped.  Not over: a larger
+step moves the number up, which the proof allows; one made smaller is high - low + 1, and leads from a number >= low to
+one above high, as k does, and both are dropped.
 
 Which of the sets have been met is a further part of the state; at the end all must have been.
 
-Floating point.  Counts are float64 sums of products of non-negative numbers that are 0 or at least 1, so nothing
-underflows, and all are below 2^1000.  Each operation that a count passes through changes it by a factor in
-[1 - u, 1 + u], u = 2^-53; if there are at most M <= 2^50 in a row, the result is off by a factor in
-[1 - 2 M u, 1 + 2 M u].  The final step to an integer is exact.
+Floating point.  Counts are float64 sums of products of numbers that are 0 or at least 1, so nothing underflows; what
+overflows does not become finite again, and is refused.  Each operation that a count passes through changes it by a
+factor in [1 - u, 1 + u], u = 2^-53.  If there are at most M <= 2^50 in a row, the result is the count times a factor
+between (1 - u)^M >= 1 - M u and (1 + u)^M <= 1 / (1 - M u), so the count is the result times a factor in [1 - M u, 1 +
+2 M u], as M u <= 1/8.  The final step to an integer is exact.
 
 Cost: about 2 P (distinct steps) (cells of the window), booked as floating-point operations.
 """
@@ -69,7 +77,8 @@ _DONE, _NUMBERS = slice(0, 1), slice(1, None)  # of an axis of states
 class Axis:
     """The integers of one axis, and into which bins and window to put them: any, of widths up to 2^62.
 
-    `entries`: a[p, t], shape (P, T), below 2^53; `start`: s; `width`: D; `low`, `high`: the window, in bins.
+    `entries`: a[p, t], shape (P, T), below 2^53; `start`: s; `width`: D; `low`, `high`: the window, in bins;
+    it may be empty.
     """
 
     entries: IntArray
@@ -80,7 +89,10 @@ class Axis:
 
     @classmethod
     def choose(cls, entries: IntArray, start: int, cells: int, low: int, high: int) -> Axis:
-        """An axis with about `cells` cells between two numbers, or fewer where sums reach less far; 0 is inside."""
+        """An axis whose window holds the start, 0 and two numbers, as far as sums reach.
+
+        It has about `cells` cells, up to twice as many, or a cell for each number if these are fewer.
+        """
         smallest, largest = int(entries.min(axis=1).sum()), int(entries.max(axis=1).sum())
         # Beyond -largest and -smallest sums are decided; but what is still to come may also be nothing.
         bottom = max(min(low, start, 0), min(-largest, 0), start + min(smallest, 0))

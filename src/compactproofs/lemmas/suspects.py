@@ -21,6 +21,9 @@ e(q, r) g[m] = e(q, r) low + e(q, r) (g[m] - low), where g[m] - low >= 0.  Add u
 Integers.  `class_margins` returns integers L <= c_o 2^k h_o <= H for the outputs that the lemma leaves, with numbers
 c_o > 0 and k that may be anything.  So sum L > 0 proves S_o > 0, and sum H <= 0 proves S_o <= 0.  They are at most
 2^52, so sums over up to 2^10 positions are exact in 64 bits.
+
+Ties.  S_o = 0 is a wrong answer, but one that nothing here proves.  `to_grid` moves L and H outward by at least 1, so
+L < c_o 2^k h_o < H, and sum H <= 0 proves even S_o < 0; and no enclosure of 0 is certainly negative.
 """
 
 from __future__ import annotations
@@ -126,7 +129,7 @@ def class_size(positions: int, query: int, m: int) -> int:
 
 
 def doubtful_outputs(work: Workspace, m: int) -> BoolArray:
-    """Shape (m + 1, v) over (query, output): False where the screening lemma excludes the output.  Cost 5 m^2 v."""
+    """Shape (m + 1, v) over (query, output): False where the screening lemma excludes it.  Cost about 3 m^2 v."""
     n = work.model.n_ctx
     tokens = circuits.EVOU(work)[: m + 1]
     positions, direct = circuits.PVOU(work), circuits.EU(work)[: m + 1]
@@ -205,7 +208,7 @@ def _weight(work: Workspace, query: int, m: int) -> FloatArray:
 
 
 def _terms(work: Workspace, query: int, m: int, outputs: IntArray, tokens: Array, positions: Array) -> Array:
-    """h_o, shape (n, m + 1, outputs).  Cost 3 n m outputs."""
+    """h_o, shape (n, m + 1, outputs).  Cost about 2 n m outputs."""
     direct = circuits.EU(work)[query]
     of_token = (tokens[:, m, None] - tokens[:, outputs]) + (direct[m] - direct[outputs])
     of_position = positions[:, m, None] - positions[:, outputs]

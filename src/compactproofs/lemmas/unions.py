@@ -1,11 +1,12 @@
 """How many inputs of a class are answered wrongly: bounds on the size of a union, from counting sums.
 
 Let F_o be the inputs of a class with S_o <= 0, so that the union of the F_o over outputs o is the set of wrong inputs
-(`lemmas.suspects`: outputs that are left out have F_o empty).  Let L <= S <= H be the integers given there.
+(`lemmas.suspects`: outputs that are left out have F_o empty).  Let L and H be the integers given there, which bound the
+terms of S_o times a positive number.
 
 Lemma 1.  Let A_o be the inputs with sum_p L_o[p, x_p] <= 0, and B_o those with sum_p H_o[p, x_p] <= 0.  Then B_o is a
 part of F_o, and F_o a part of A_o.  So the union of the A_o has at least, and that of the B_o at most, as many inputs
-as there are wrong ones.
+as there are wrong ones.  (No tie, S_o = 0, is in B_o.)
 
 Lemma 2.  For every set O of outputs, the union of the A_o over O is a part of the inputs with
 sum_p min_{o in O} L_o[p, x_p] <= 0.

@@ -41,7 +41,7 @@ def no_hints(model: Model) -> dict[str, HintSpec]:
 
 
 def no_limit(model: Model) -> None:
-    """For strategies whose check is always feasible."""
+    """For strategies that refuse no size."""
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,24 @@
 Theorem.  `branch-and-bound` returns at most, and `branch-and-bound-upper` at least, the number of inputs whose label
 has the strictly largest logit.  If no input is left undecided, both return exactly that number.
 
+Call an input a tie if its label's logit is as large as another output's, and none is larger.  That is a wrong answer,
+but one that is never decided (`lemmas.suspects`).  So `branch-and-bound-upper` returns at least the number of inputs on
+which no other output's logit is larger than the label's.  If no input but ties is left undecided, it returns exactly
+that number, and `branch-and-bound` exactly the number of inputs answered correctly: the bounds differ by the ties.
+
 Proof.  The inputs of every class (query q, maximum m >= q) that `lemmas.suspects.class_margins` leaves out are answered
 correctly, by its screening lemma and because a least sum of the integers L above 0 proves a positive margin.  The
 others are split into inputs that are certainly right, certainly wrong, and undecided, by `lemmas.boxes`; a class for
 which no integers can be found is undecided.  Classes are disjoint, so
 
-    total - wrong - undecided  <=  inputs answered correctly  <=  total - wrong.
+    total - wrong - undecided  <=  inputs answered correctly  <=  total - wrong,
 
-Nothing is hinted.  The work is limited by a number of boxes, so a model on which the method does badly gets a poor
-bound after some time, not a wait without end.
+where all that counts as wrong has an output with a larger logit than the label's.
 
-Cost: about 5 v^4 / 3 for the screening, 3 n m r for the table of a class with r doubtful outputs, and 2 n r for a box.
+Nothing is hinted.  The work is limited by a number of boxes for all classes together, and of single inputs for each, so
+a model on which the method does badly gets a poor bound after some time, not a wait without end.
+
+Cost: about v^4 for the screening, 6 n m r for the integers of a class with r doubtful outputs, and 2 n r for a box.
 The additive margin, of which all of this lives, is in `lemmas.additive`.
 """
 
@@ -52,7 +59,7 @@ def bound(work: Workspace, hints: Hints) -> int:
 
 
 def upper_bound(work: Workspace, hints: Hints) -> int:
-    """The number of inputs that are not certainly answered wrongly."""
+    """The number of inputs that are not certainly answered wrongly, ties among them."""
     return total_inputs(work.model) - decide_inputs(work).wrong
 
 

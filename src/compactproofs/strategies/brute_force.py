@@ -5,7 +5,8 @@ equality if no input is left undecided.
 
 Proof.  Inputs are split by their last token q and their maximum m >= q, the label.  By the additive margin
 (`lemmas.additive`) an input is answered correctly exactly if for every other output its sum of terms is positive, and
-`lemmas.enumeration` counts inputs for which that is certain.  With n = 1 the only class is q = m.
+`lemmas.enumeration` counts inputs for which that is certain.  What it calls neither right nor undecided is wrong.  With
+n = 1 the only class is q = m.
 
 Nothing of the model is understood: the unexplained dimension is v^(K+1), one number for each input and output.
 Source: section 4.1 of arXiv 2406.11779, where each input takes a forward pass; here it takes K - 1 additions of rows.

@@ -9,8 +9,9 @@ other pair m certainly has the higher logit on all inputs of the class.  For a c
 whole.  N is v^n minus the sum of these numbers, over disjoint classes.  Both lemmas need no more than upper and lower
 bounds of the tables, up to a constant for each query, and each strategy proves its own (`lemmas.low_rank_tables`):
 
-* failing-sets: the tables, multiplied out.  If every enclosure decides rightly and the windows are wide enough, N is
-  the exact number: an input is then counted as wrong only if some output's exact margin on it is not positive.
+* failing-sets: the tables, multiplied out.  If the enclosures show every positive sum to be positive, and the windows
+  tell all tokens apart in the classes that are counted, none of which is too large, N is the exact number: an input is
+  then counted as wrong only if some output's exact margin on it is not positive.
 * low-rank-QK, low-rank-EU, and both: the attention scores, or the direct path, by a low-rank part and norms of the
   rest (`lemmas.low_rank`).  Single entries are multiplied out where a class is about to be counted, and so N can
   still be exact.
@@ -19,9 +20,10 @@ bounds of the tables, up to a constant for each query, and each strategy proves 
 * strict-QK, strict-QK+EU: scores from W_Q and W_K without their product; the direct path exactly, or by a low-rank
   part with single entries.
 
-Hints.  `skip` lists tests that are not worth trying, as rows (m, o, code); a wrong row costs operations or, at worst,
-nothing else.  `window`, for each class, is 1 more than the number of tokens below m that are told apart; a window
-that is too small loses inputs, 0 means all of them, and 65535 gives the class up.  `key_directions`,
+Hints.  `skip` lists tests that are not worth trying, as rows (m, o, code).  A wrong row costs operations, and also
+inputs where the class is then counted with too small a window, or is too large to be counted.  `window`, for each
+class, is 1 more than the number of tokens below m that are told apart, or 0 to tell all apart; one that is too small
+loses inputs, and 65535 gives the class up.  `key_directions`,
 `output_directions` and `score_directions` hold two matrices of directions each, and `square` a guess of the square of a
 singular value.  Nothing is assumed of any of them.
 
@@ -245,14 +247,14 @@ KINDS = {
         ),
         Kind(
             "failing-sets/strict-QK",
-            "failing sets with scores from directions and norms, no product of two matrices",
+            "failing sets with scores from directions and norms, without the product of W_Q and W_K",
             "O(v^2 d) for EU and EVOU; O(v^2 + v d + d^2) for QK",
             _strict_QK,
             (QUADRATIC,),
         ),
         Kind(
             "failing-sets/strict-QK+EU",
-            "failing sets with scores and direct path from directions and norms, no product of two matrices",
+            "failing sets with scores and direct path from directions and norms, without the product of W_Q and W_K",
             "O(v^2 d) for EVOU; O(v^2 + v d + d^2) for QK and EU",
             _strict_QK_low_rank_EU,
             (QUADRATIC, EU),

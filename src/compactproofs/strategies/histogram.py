@@ -1,7 +1,8 @@
 """Histograms of margins: for inputs too many to enumerate, bounds on the accuracy from both sides.
 
 Theorem.  `histogram` returns at most, and `histogram-upper` at least, the number of inputs whose label has the strictly
-largest logit.
+largest logit.  The latter even returns at least the number of inputs on which no other logit is larger than the
+label's: a tie is a wrong answer, but is never proved to be one (`lemmas.suspects`).
 
 Proof.  The inputs of a class (query q, maximum m >= q) that `lemmas.suspects.class_margins` leaves out are answered
 correctly, by its screening lemma and because a least sum of the integers L above 0 proves a positive margin.  Every
@@ -19,7 +20,7 @@ whatever K is, and trained attention is so sharp that most tokens fall into one 
 to one side only; inputs are split by their heaviest token, so that each part has one scale; and where several outputs
 can win, pairs of margins are counted, up to 11 positions by meeting in the middle.
 
-Cost: about 5 v^4 / 3 for the screening, 3 n m r for the table of a class with r doubtful outputs, then 2 K (distinct
+Cost: about v^4 for the screening, 6 n m r for the integers of a class with r doubtful outputs, then 2 K (distinct
 steps) (cells) for each histogram, and some 10^6 operations for each pair of outputs.
 """
 
@@ -47,7 +48,7 @@ def bound(work: Workspace, hints: Hints) -> int:
 
 
 def upper_bound(work: Workspace, hints: Hints) -> int:
-    """All inputs less those that are certainly wrong."""
+    """All inputs less those that are certainly wrong, and no ties."""
     wrong = _wrong(work, Failing.at_least, lambda positions, query, m: 0)
     return total_inputs(work.model) - max(wrong - _to_spare(work, wrong), 0)
 
