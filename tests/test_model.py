@@ -378,7 +378,11 @@ def test_trailing_bytes(file: Path) -> None:
 @pytest.mark.parametrize("length", [10, MAX_HEADER_BYTES + 1, 2**32, 2**63, 2**64 - 1])
 def test_header_longer_than_the_file(file: Path, length: int) -> None:
     """A header that claims gigabytes is not believed."""
-    refused_file(file, length.to_bytes(8, "little") + b"{}", f"not a whole safetensors file: its header claims {length} bytes of 2 that follow")
+    refused_file(
+        file,
+        length.to_bytes(8, "little") + b"{}",
+        f"not a whole safetensors file: its header claims {length} bytes of 2 that follow",
+    )
 
 
 def test_header_too_large(file: Path) -> None:
