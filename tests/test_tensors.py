@@ -7,7 +7,6 @@ it is one of the differences that `docs/certificate-format.md` lists.
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -16,7 +15,7 @@ import pytest
 from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save
 
-from compactproofs import InvalidModel, Model, zoo
+from compactproofs import Model, zoo
 from compactproofs.tensors import read_tensors, write_tensors
 from headers import BITS, changed_file, reading
 
@@ -62,14 +61,14 @@ def by_safetensors(data: bytes) -> Found | None:
     return {name: (entry["dtype"], tuple(entry["shape"]), bytes(entry["data"])) for name, entry in found}
 
 
-def model_hashes(path: Path) -> tuple[str | None, str | None]:
+def model_hashes(data: bytes) -> tuple[str | None, str | None]:
     """The hash that the package and the second checker find, or None."""
     try:
-        ours = Model.load(path).sha256
-    except InvalidModel:
+        ours = Model.from_bytes(data).sha256
+    except ValueError:
         ours = None
     try:
-        return ours, reading.read_weights(path.read_bytes()).sha256
+        return ours, reading.read_weights(data).sha256
     except reading.Malformed:
         return ours, None
 
@@ -141,7 +140,7 @@ def test_written_as_safetensors_writes(dtype: Any) -> None:
     assert write_tensors(arrays) == save(plain)
 
 
-def test_deep_nesting(tmp_path: Path) -> None:
+def test_deep_nesting() -> None:
     """However deep, a header is refused in words."""
     for depth in [*range(1, 1200, 37), *range(900, 1000), 30_000]:
         for start, stop in ((b"[", b"]"), (b'{"":', b"}")):
@@ -151,10 +150,9 @@ def test_deep_nesting(tmp_path: Path) -> None:
                 assert by_the_second_checker(data) is None
 
 
-def test_changed_headers(tmp_path: Path) -> None:
+def test_changed_headers() -> None:
     """Ten thousand of them: both readers agree on tensors and models, and read nothing that `safetensors` refuses."""
     rng = Random(0)
-    path = tmp_path / "m"
     read = models = 0
     differences = dict.fromkeys(STRICTER, 0)
     for _ in range(10_000):
@@ -163,8 +161,7 @@ def test_changed_headers(tmp_path: Path) -> None:
         assert ours == by_the_second_checker(data), data
         if ours is not None:
             assert ours == reference, data
-            path.write_bytes(data)
-            hashes = model_hashes(path)
+            hashes = model_hashes(data)
             assert hashes[0] == hashes[1], data
             read, models = read + 1, models + (hashes[0] is not None)
         elif reference is not None:

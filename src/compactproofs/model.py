@@ -173,22 +173,29 @@ class Model:
         write_atomically(Path(path), write_tensors(tensors))
 
     @classmethod
+    def from_bytes(cls, data: bytes) -> Model:
+        """The model in a safetensors file of these bytes.
+
+        What is looked at first: the format, then names, types, shapes, values.  Raises ValueError with the reason.
+        """
+        tensors, _ = read_tensors(data)
+        _check_names(tensors)
+        kept = {name: tensor for name, tensor in tensors.items() if name not in _BUFFERS}
+        for name, tensor in kept.items():
+            if tensor.dtype not in FLOATS:
+                raise InvalidModel(
+                    f"{name} has type {tensor.dtype}; weights must be F32 or F64 (convert and save them first)"
+                )
+        return cls.from_state_dict({name: tensor.array() for name, tensor in kept.items()})
+
+    @classmethod
     def load(cls, path: str | Path) -> Model:
         """Read a model from a safetensors file.
 
-        What is looked at first: the format, then names, types, shapes, values.  Raises InvalidModel with the path and
-        the reason, and OSError if the file cannot be read.
+        Raises InvalidModel with the path and the reason, and OSError if the file cannot be read.
         """
         try:
-            tensors, _ = read_tensors(read_limited(Path(path), MAX_FILE_BYTES))
-            _check_names(tensors)
-            kept = {name: tensor for name, tensor in tensors.items() if name not in _BUFFERS}
-            for name, tensor in kept.items():
-                if tensor.dtype not in FLOATS:
-                    raise InvalidModel(
-                        f"{name} has type {tensor.dtype}; weights must be F32 or F64 (convert and save them first)"
-                    )
-            return cls.from_state_dict({name: tensor.array() for name, tensor in kept.items()})
+            return cls.from_bytes(read_limited(Path(path), MAX_FILE_BYTES))
         except ValueError as error:
             raise InvalidModel(f"{path}: {error}") from error
 
