@@ -13,6 +13,7 @@ import pytest
 import compactproofs.strategies
 from compactproofs import certificate, checker
 from compactproofs import model as model_module
+from compactproofs import tensors as tensors_module
 from compactproofs.arrays import enclosure
 from compactproofs.lemmas import boxes, direct_path, enumeration, failing_inputs, own_output, remainder, safe_outputs
 from compactproofs.model import Model
@@ -141,8 +142,19 @@ def test_limits() -> None:
     assert certificate.MAX_BYTES == 2**24
     assert "at most 2²⁴ bytes" in PAGE
     assert model_module.MAX_FILE_BYTES == 2**28
-    assert model_module.MAX_HEADER_BYTES == 2**20
-    assert "at most 2²⁸ bytes, its header at most 2²⁰" in " ".join(PAGE.split())
+    assert tensors_module.MAX_HEADER_BYTES == 2**20
+    text = " ".join(PAGE.split())
+    assert "a safetensors file of at most 2²⁸ bytes. Its first eight bytes are the length of the header" in text
+    assert "(little-endian), at most 2²⁰;" in text
+    assert (tensors_module.MAX_AXES, tensors_module.MAX_ENTRIES) == (8, 2**31)
+    assert "at most 8 integers, none negative; their product, with 1 for each 0, is at most 2³¹" in text
+
+
+def test_types_of_tensors() -> None:
+    """How many bits each has."""
+    assert {
+        dtype: int(bits) for bits, dtypes in table("bits", "types") for dtype in codes(dtypes)
+    } == tensors_module._BITS
 
 
 def test_tensors() -> None:

@@ -546,7 +546,7 @@ def test_verify_unreadable(run: Run, certificate: Path, monkeypatch: pytest.Monk
         (["none.json", NAME], "none.json: No such file or directory"),
         ([f"{certificate}/x", NAME], f"{certificate}/x: Not a directory"),
         (["model.safetensors", NAME], f"model.safetensors {swapped}"),
-        ([certificate, certificate], f"{certificate}: not a whole safetensors file"),
+        ([certificate, certificate], f"{certificate}: not a safetensors file but a certificate"),
         ([certificate, "max-of-4/12"], "did you mean"),
         ([certificate, "none.safetensors"], "none.safetensors: No such file or directory"),
     ):

@@ -89,14 +89,15 @@ def test_certificate(command: Limited, path: Path) -> None:
 
 @pytest.mark.parametrize("path", NO_MODELS, ids=short)
 def test_no_model(command: Limited, path: Path) -> None:
-    """Whatever the certificate, and whatever is done with it, the file is refused in words."""
+    """Whatever the certificate, and whatever is done with it, the file is refused in words, its name aside."""
     field, _ = path.name.split("--", 1)
-    has_verdict(command.run("verify", GOOD, path), "malformed", field)
+    outcome = command.run("verify", GOOD, path)
+    has_verdict(outcome._replace(out=outcome.out.replace(str(path), "")), "malformed", field)
     for words in (("show", path), ("prove", path, "--strategy", "cubic")):
         outcome = command.run(*words)
         assert (outcome.code, outcome.out) == (2, "")
         assert outcome.err.startswith("error: ")
-        assert field in outcome.err
+        assert field in outcome.err.replace(str(path), "")
 
 
 @pytest.mark.parametrize("name", ["ladder", "spoiled"])

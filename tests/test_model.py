@@ -13,7 +13,8 @@ import pytest
 from safetensors.numpy import save, save_file
 
 from compactproofs import InvalidModel, Model
-from compactproofs.model import MAX_FILE_BYTES, MAX_HEADER_BYTES
+from compactproofs.model import MAX_FILE_BYTES
+from compactproofs.tensors import MAX_HEADER_BYTES
 
 Tensors = dict[str, npt.NDArray[Any]]
 V, N, D, H = 5, 3, 4, 2
@@ -45,8 +46,8 @@ def raw(header: dict[str, Any] | bytes, body: bytes = b"") -> bytes:
 
 
 def with_entries(extra: dict[str, tuple[str, list[int], bytes]]) -> bytes:
-    """The file of a good model with further tensors, which NumPy may not know, given as (dtype, shape, bytes)."""
-    data = save(state_dict())
+    """The file of a good model with other or further tensors, of any type, given as (dtype, shape, bytes)."""
+    data = save({name: array for name, array in state_dict().items() if name not in extra})
     length = int.from_bytes(data[:8], "little")
     header, body = json.loads(data[8 : 8 + length]), data[8 + length :]
     for name, (dtype, shape, content) in extra.items():
@@ -344,18 +345,21 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("dtype", "size"), [("F16", 2), ("BF16", 2), ("I64", 8), ("BOOL", 1), ("F8_E5M2", 1), ("F128", 16)]
+    ("dtype", "size"), [("F16", 2), ("BF16", 2), ("I64", 8), ("BOOL", 1), ("F8_E5M2", 1), ("C64", 8)]
 )
 def test_file_types(file: Path, dtype: str, size: int) -> None:
     """The type is named as the file names it, with what to do."""
-    header = {"embed.W_E": {"dtype": dtype, "shape": [V, D], "data_offsets": [0, V * D * size]}}
-    refused_file(file, raw(header, bytes(V * D * size)), f"embed.W_E has type {dtype}", "must be F32 or F64", "convert")
+    data = with_entries({"embed.W_E": (dtype, [V, D], bytes(V * D * size))})
+    refused_file(file, data, f"embed.W_E has type {dtype}", "must be F32 or F64", "convert")
 
 
-@pytest.mark.parametrize("dtype", [None, 5, [], ["F32"], {}, True])
-def test_file_types_that_are_no_text(file: Path, dtype: object) -> None:
-    """A type that is not even text is refused alike."""
-    refused_file(file, raw({"x": {"dtype": dtype, "shape": [], "data_offsets": [0, 0]}}), "x has type ")
+@pytest.mark.parametrize("dtype", ["F128", "f32", "", None, 5, [], ["F32"], {}, True])
+def test_file_types_that_the_format_does_not_have(file: Path, dtype: object) -> None:
+    """Their size is unknown, so the file cannot be read, not even where the tensor does not matter."""
+    found = dtype if isinstance(dtype, str) else "that is no text"
+    for name in ("x", f"{ATTENTION}mask"):
+        header = {name: {"dtype": dtype, "shape": [], "data_offsets": [0, 0]}}
+        refused_file(file, raw(header), f"{name} has type {found}; the format has F4, ")
 
 
 def test_truncated(file: Path) -> None:
@@ -374,32 +378,43 @@ def test_trailing_bytes(file: Path) -> None:
 @pytest.mark.parametrize("length", [10, MAX_HEADER_BYTES + 1, 2**32, 2**63, 2**64 - 1])
 def test_header_longer_than_the_file(file: Path, length: int) -> None:
     """A header that claims gigabytes is not believed."""
-    refused_file(file, length.to_bytes(8, "little") + b"{}", f"its header claims {length} bytes of 2 that follow")
+    refused_file(
+        file,
+        length.to_bytes(8, "little") + b"{}",
+        f"not a whole safetensors file: its header claims {length} bytes of 2 that follow",
+    )
 
 
 def test_header_too_large(file: Path) -> None:
     """Even one that is there."""
-    refused_file(file, raw(b"{" + b" " * MAX_HEADER_BYTES + b"}"), "its header claims")
+    refused_file(file, raw(b"{" + b" " * MAX_HEADER_BYTES + b"}"), "header is larger than 1048576 bytes (1 MiB)")
 
 
 @pytest.mark.parametrize(
     ("header", "fragment"),
     [
-        (b"", "not valid JSON"),
+        (b"", "no JSON object"),
         (b"{", "not valid JSON"),
         (b"[]", "no JSON object"),
         (b"null", "no JSON object"),
-        (b"\xff\xfe", "not UTF-8"),
-        (b"[" * 50_000, "nested too deeply"),
+        (b" {}", "no JSON object"),
+        (b"\xef\xbb\xbf{}", "no JSON object"),
+        (b"{\xff\xfe", "not UTF-8"),
+        (b'{"a":' + b"[" * 50_000, "nested too deeply"),
         (b'{"a": 1.5}', "only integers"),
         (b'{"a": NaN}', "only integers"),
         (b'{"a": 1' + b"0" * 5000 + b"}", ""),
-        (b'{"a": 1}', ""),
-        (b'{"a": {}}', "a has type"),
-        (b'{"\\u001b[31m": {}}', r"'\x1b[31m' has type"),
-        (b'{"' + b"a" * 10_000 + b'": {}}', "... has type"),
-        (b'{"__metadata__": {"note": 5}}', ""),
+        (b'{"a": -0}', "the number -0 has a sign"),
+        (b'{"a": 1}', "a is no object with exactly the keys"),
+        (b'{"a": {}}', "a is no object with exactly the keys"),
+        (b'{"\\u001b[31m": {}}', r"'\x1b[31m' is no object"),
+        (b'{"\\ud800": {}}', r"'\ud800' is no object"),
+        (b'{"' + b"a" * 10_000 + b'": {}}', "... is no object"),
+        (b'{"__metadata__": {"note": 5}}', "its __metadata__ is no object whose values are all text"),
+        (b'{"__metadata__": null}', "its __metadata__ is no object"),
+        (b'{"__metadata__": {"note": "\\udfff"}}', "its __metadata__ is no object"),
         (b"{}", "no tensor named embed.W_E"),
+        (b"{} \n\t", "no tensor named embed.W_E"),
     ],
 )
 def test_bad_headers(file: Path, header: bytes, fragment: str) -> None:

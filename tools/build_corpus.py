@@ -305,7 +305,7 @@ def malformed(model: cp.Model, proofs: dict[str, Certificate]) -> Cases:
     yield "JSON--comment", text_of(fields).replace(b"{\n", b"{ // trust me\n", 1)
     yield "JSON--trailing-comma", text_of(fields).replace(b'"\n}', b'",\n}')
     yield "JSON--single-quotes", text_of(fields).replace(b'"', b"'")
-    yield "JSON--zip", b"PK\x03\x04" + bytes(100)
+    yield "zip--archive", b"PK\x03\x04" + bytes(100)
     yield "UTF-8--utf-16", text_of(fields).decode().encode("utf-16")
     yield "UTF-8--pickle", b"\x80\x04\x95" + bytes(20)
     yield "object--list", b"[" + text_of(fields) + b"]"
@@ -377,18 +377,18 @@ def no_models(model: cp.Model) -> Cases:
     yield "header--of-an-exabyte", (2**60).to_bytes(8, "little") + good[8:]
     yield "header--of-all-ones", b"\xff" * 8 + good[8:]
     yield "header--one-byte-too-long", (len(good) - 7).to_bytes(8, "little") + good[8:]
-    yield "bytes--empty", b""
+    yield "empty--file", b""
     yield "bytes--seven", good[:7]
     yield "safetensors--cut", good[:-1]
     yield "safetensors--one-byte-more", good + b"\0"
-    yield "JSON--zip", b"PK\x03\x04" + bytes(1000)
+    yield "zip--archive", b"PK\x03\x04" + bytes(1000)
     yield "JSON--nested-deep", file(b"[" * 60_000)
     yield "object--header-is-a-list", file([])
     yield (
         "twice--tensor",
         file(json.dumps(header)[:-1].encode() + b', "embed.W_E": ' + json.dumps(header["embed.W_E"]).encode() + b"}"),
     )
-    yield "embed.W_E--missing", file({k: v for k, v in header.items() if k != "embed.W_E"})
+    yield "embed.W_E--missing", save({k: v for k, v in model.state_dict().items() if k != "embed.W_E"})
     yield "safetensors--terabytes-claimed", entry("embed.W_E", shape=[2**40, 2], data_offsets=[0, 2**44])
     yield "safetensors--shape-overflows", entry("embed.W_E", shape=[2**62, 2**62])
     yield "safetensors--shape-of-huge-integers", entry("embed.W_E", shape=[10**30, 10**30])

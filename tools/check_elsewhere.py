@@ -7,14 +7,14 @@ Certificates are made here, by this Python, for each model and every strategy bu
 tests/certificates come with them.  Then each Python that is named, and this one, verifies all, in a process of its own
 for each number of threads: true claims must be accepted and false ones rejected.  Exit code 1 if one is not.
 
-A Python needs NumPy and safetensors, nothing else: this package is taken from the source beside this file.  `--make`
+A Python needs NumPy, nothing else: this package is taken from the source beside this file.  `--make`
 makes virtual environments for the versions in the table below, as far as the Pythons are found (on the PATH or with
 pyenv) and pip can get the packages, and says which it could not make.  NumPy's own wheels bring OpenBLAS.
 
 For another BLAS take Debian's NumPy, which uses the system's libraries, and choose one by its directory:
 
     apt-get install python3-numpy python3-venv libblas3 libblis4-openmp libatlas3-base libopenblas0-pthread
-    /usr/bin/python3 -m venv --system-site-packages debian && debian/bin/pip install --no-deps safetensors
+    /usr/bin/python3 -m venv --system-site-packages debian
     LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu/blas python tools/check_elsewhere.py --python debian/bin/python
 
 and the same with blis-openmp, atlas or openblas-pthread in the place of blas.
@@ -46,16 +46,16 @@ from compactproofs.zoo import path as zoo_path
 ROOT = Path(__file__).resolve().parent.parent
 CORPUS = ROOT / "tests" / "certificates"
 MODELS = ("max-of-4/123", "max-of-4/50", "max-of-4/3254", "max-of-5/123")
-# Python, NumPy, safetensors: from the oldest that are supported to the newest.
+# Python, NumPy: from the oldest that are supported to the newest.
 ENVIRONMENTS = (
-    ("3.11", "1.26.0", "0.4.3"),
-    ("3.11", "2.0.0", "0.5.0"),
-    ("3.11", "2.2.0", ""),
-    ("3.11", "", ""),
-    ("3.12", "1.26.0", "0.4.3"),
-    ("3.12", "", ""),
-    ("3.13", "2.1.0", "0.5.0"),
-    ("3.13", "", ""),
+    ("3.11", "1.26.0"),
+    ("3.11", "2.0.0"),
+    ("3.11", "2.2.0"),
+    ("3.11", ""),
+    ("3.12", "1.26.0"),
+    ("3.12", ""),
+    ("3.13", "2.1.0"),
+    ("3.13", ""),
 )
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 
@@ -110,7 +110,7 @@ def ask(python: str, folder: Path, threads: int) -> Results:
         [python, __file__, "--worker", str(folder)], capture_output=True, text=True, check=False, env=environment
     )
     if result.returncode != 0:
-        sys.exit(f"error: {python} cannot verify here; does it have NumPy and safetensors?\n{result.stderr}")
+        sys.exit(f"error: {python} cannot verify here; does it have NumPy?\n{result.stderr}")
     answer: Results = json.loads(result.stdout)
     return answer
 
@@ -118,17 +118,17 @@ def ask(python: str, folder: Path, threads: int) -> Results:
 def make_environments(directory: Path) -> list[str]:
     """Virtual environments of the table; prints which could not be made."""
     made = []
-    for version, numpy, safetensors in ENVIRONMENTS:
+    for version, numpy in ENVIRONMENTS:
         name = f"python{version}-numpy{numpy or '-newest'}"
         base = _interpreter(version)
         if base is None:
             print(f"not made: {name}: no Python {version} was found")
             continue
         python = str(directory / name / "bin" / "python")
-        packages = [f"{p}=={v}" if v else p for p, v in (("numpy", numpy), ("safetensors", safetensors))]
+        package = f"numpy=={numpy}" if numpy else "numpy"
         for step in (
             [base, "-m", "venv", str(directory / name)],
-            [python, "-m", "pip", "install", "--quiet", "--only-binary=:all:", *packages],
+            [python, "-m", "pip", "install", "--quiet", "--only-binary=:all:", package],
         ):
             result = subprocess.run(step, capture_output=True, text=True, check=False)
             if result.returncode != 0:

@@ -11,7 +11,7 @@ Weights are float32 or float64 numbers taken as exact reals.  Names and axes on 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,16 +19,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError, deserialize
-from safetensors.numpy import save
 
 from compactproofs.files import write_atomically
-from compactproofs.untrusted import MAX_DIGITS, read_limited, shown, strict_json
+from compactproofs.tensors import FLOATS, read_tensors, write_tensors
+from compactproofs.untrusted import MAX_DIGITS, read_limited, shown
 
 FloatArray = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
 MAX_FILE_BYTES = 2**28
-MAX_HEADER_BYTES = 2**20
 
 # Our name, the name on disk, the axes, and whether the disk has a leading axis for the single head.
 _WEIGHTS: dict[str, tuple[str, str, bool]] = {
@@ -43,7 +41,6 @@ _WEIGHTS: dict[str, tuple[str, str, bool]] = {
 _BIASES = (*(f"blocks.0.attn.b_{letter}" for letter in "QKVO"), "unembed.b_U")
 _BUFFERS = ("blocks.0.attn.mask", "blocks.0.attn.IGNORE")
 _AXES = {"v": "d_vocab", "n": "n_ctx", "d": "d_model", "h": "d_head"}
-_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8")}
 _SUPPORTED = (
     "supported: one layer, one head, attention only, no LayerNorm, no biases, learned positions, "
     "under the names of a TransformerLens state dict"
@@ -134,25 +131,7 @@ class Model:
     @classmethod
     def from_state_dict(cls, tensors: Mapping[str, npt.NDArray[Any]]) -> Model:
         """A model from arrays under TransformerLens names; refuses everything that the model class does not have."""
-        tensors = dict(tensors)
-        for name in list(tensors):
-            if name in _BUFFERS:
-                del tensors[name]
-            elif name in _BIASES:
-                bias = tensors.pop(name)
-                if not (bias == 0).all():
-                    raise InvalidModel(
-                        f"{name} is a non-zero bias (largest size {np.abs(bias).max():.3g}); {_SUPPORTED}"
-                    )
-        missing = [disk for disk, _, _ in _WEIGHTS.values() if disk not in tensors]
-        unknown = sorted(set(tensors) - {disk for disk, _, _ in _WEIGHTS.values()})
-        if unknown:
-            raise InvalidModel(f"found {_describe(unknown)}; {_SUPPORTED}")
-        if missing:
-            raise InvalidModel(
-                f"no tensor named {', '.join(missing)}; a TransformerLens state dict has all of "
-                f"{', '.join(disk for disk, _, _ in _WEIGHTS.values())}"
-            )
+        _check_names(tensors)
         weights = {}
         for name, (disk, _, has_head_axis) in _WEIGHTS.items():
             weights[name] = tensors[disk]
@@ -163,6 +142,10 @@ class Model:
                         f"the number of heads; {_SUPPORTED}"
                     )
                 weights[name] = weights[name][0]
+        for name in _BIASES:
+            bias = tensors.get(name)
+            if bias is not None and not (bias == 0).all():
+                raise InvalidModel(f"{name} is a non-zero bias (largest size {np.abs(bias).max():.3g}); {_SUPPORTED}")
         return cls(**weights)
 
     def state_dict(self, dtype: npt.DTypeLike = np.float64) -> dict[str, npt.NDArray[Any]]:
@@ -187,7 +170,23 @@ class Model:
             tensors = self.state_dict(np.float32)
         except ValueError:
             tensors = self.state_dict(np.float64)
-        write_atomically(Path(path), save(tensors))
+        write_atomically(Path(path), write_tensors(tensors))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Model:
+        """The model in a safetensors file of these bytes.
+
+        What is looked at first: the format, then names, types, shapes, values.  Raises ValueError with the reason.
+        """
+        tensors, _ = read_tensors(data)
+        _check_names(tensors)
+        kept = {name: tensor for name, tensor in tensors.items() if name not in _BUFFERS}
+        for name, tensor in kept.items():
+            if tensor.dtype not in FLOATS:
+                raise InvalidModel(
+                    f"{name} has type {tensor.dtype}; weights must be F32 or F64 (convert and save them first)"
+                )
+        return cls.from_state_dict({name: tensor.array() for name, tensor in kept.items()})
 
     @classmethod
     def load(cls, path: str | Path) -> Model:
@@ -196,40 +195,22 @@ class Model:
         Raises InvalidModel with the path and the reason, and OSError if the file cannot be read.
         """
         try:
-            return cls.from_state_dict(_read_tensors(read_limited(Path(path), MAX_FILE_BYTES)))
+            return cls.from_bytes(read_limited(Path(path), MAX_FILE_BYTES))
         except ValueError as error:
             raise InvalidModel(f"{path}: {error}") from error
 
 
-def _read_tensors(data: bytes) -> dict[str, npt.NDArray[Any]]:
-    """The tensors of a safetensors file whose header is small, free of duplicate names and within the file."""
-    if len(data) < 8:
-        raise InvalidModel(f"not a safetensors file: only {len(data)} bytes")
-    length = int.from_bytes(data[:8], "little")
-    if length > min(MAX_HEADER_BYTES, len(data) - 8):
+def _check_names(names: Collection[str]) -> None:
+    """InvalidModel unless these are the names of a supported state dict, with or without biases and buffers."""
+    weights = [disk for disk, _, _ in _WEIGHTS.values()]
+    unknown = sorted(set(names) - {*weights, *_BIASES, *_BUFFERS})
+    missing = [disk for disk in weights if disk not in names]
+    if unknown:
+        raise InvalidModel(f"found {_describe(unknown)}; {_SUPPORTED}")
+    if missing:
         raise InvalidModel(
-            f"not a whole safetensors file: its header claims {length} bytes of {len(data) - 8} that follow"
+            f"no tensor named {', '.join(missing)}; a TransformerLens state dict has all of {', '.join(weights)}"
         )
-    header = strict_json(data[8 : 8 + length])
-    if not isinstance(header, dict):
-        raise InvalidModel("not a safetensors file: the header is no JSON object")
-    for name, entry in header.items():
-        kind = entry.get("dtype") if isinstance(entry, dict) and name != "__metadata__" else "F32"
-        # Buffers may be of any type and are ignored; NumPy cannot read all types, so say what is wrong here.
-        if name not in _BUFFERS and not (isinstance(kind, str) and kind in _DTYPES):
-            raise InvalidModel(
-                f"{shown(name)} has type {shown(kind)}; weights must be F32 or F64 (convert and save them first)"
-            )
-    try:
-        entries: list[tuple[str, dict[str, Any]]] = deserialize(data)  # type: ignore[no-untyped-call,unused-ignore]
-    except SafetensorError as error:
-        raise InvalidModel(f"not a valid safetensors file: {shown(str(error), 200)}") from error
-    tensors = {}
-    for name, entry in entries:
-        if name not in _BUFFERS:
-            dtype = _DTYPES[entry["dtype"]]
-            tensors[name] = np.frombuffer(entry["data"], dtype).astype(dtype.newbyteorder("=")).reshape(entry["shape"])
-    return tensors
 
 
 def _describe(unknown: list[str]) -> str:

@@ -30,8 +30,8 @@ def shown(value: Any, limit: int = 60) -> str:
 
 
 def strict_json(data: bytes) -> Any:
-    """Parse UTF-8 JSON; refuses duplicate keys, all numbers but integers of at most MAX_DIGITS digits, deep nesting,
-    and more than MAX_NESTED brackets that open something.
+    """Parse UTF-8 JSON; refuses duplicate keys, all numbers but integers of at most MAX_DIGITS digits, -0, deep
+    nesting, and more than MAX_NESTED brackets that open something.
 
     Raises ValueError with what is wrong.
     """
@@ -63,6 +63,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _integer(literal: str) -> int:
+    if literal == "-0":  # to some readers no integer but the float -0.0
+        raise ValueError("the number -0 has a sign; write 0")
     digits = len(literal.removeprefix("-"))
     if digits > MAX_DIGITS:
         raise ValueError(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from compactproofs.strategies import STRATEGIES, HintSpec, Strategy
-from compactproofs.strategies.brute_force import BRUTE_FORCE, enumerate_inputs
+from compactproofs.strategies.brute_force import enumerate_inputs
 from compactproofs.strategies.cubic import CUBIC
 from compactproofs.task import total_inputs
 from compactproofs.workspace import Workspace
@@ -152,10 +152,11 @@ def test_brute_force_brackets_the_truth(family: str) -> None:
 
 
 def test_brute_force_is_exact_on_ordinary_models() -> None:
-    """Where no margin is as small as rounding errors, brute force finds all that is right."""
+    """Where no margin is as small as rounding errors, brute force finds all that is right, and decides every input."""
     for family in ("working", "positions", "moderate", "rough", "contrary", "float32"):
         for case in cases(family):
-            assert BRUTE_FORCE.bound(work_of(case, "check"), {}) == exact_correct(case.model), case.name
+            counts = enumerate_inputs(work_of(case, "check"))
+            assert (counts.certain, counts.undecided) == (exact_correct(case.model), 0), case.name
 
 
 # --- the bounds are worth something ---

@@ -19,12 +19,12 @@ KEYS = {
     "format", "version", "task", "model_sha256", "strategy", "theorem", "claim", "certified", "total", "hints", "tool",
 }  # fmt: skip
 HINT_TYPES = {"uint8": "B", "uint16": "H", "int64": "q", "float64": "d"}
-ITEM_BYTES = {
-    **dict.fromkeys(("BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3"), 1),
-    **dict.fromkeys(("U16", "I16", "F16", "BF16"), 2),
-    **dict.fromkeys(("U32", "I32", "F32"), 4),
-    **dict.fromkeys(("U64", "I64", "F64"), 8),
-}
+TYPE_BITS = {
+    "BOOL": 8, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8,
+    "F8_E5M2FNUZ": 8, "F8_E4M3FNUZ": 8, "U16": 16, "I16": 16, "F16": 16, "BF16": 16, "U32": 32, "I32": 32, "F32": 32,
+    "C64": 64, "U64": 64, "I64": 64, "F64": 64,
+}  # fmt: skip
+AXES, ENTRIES = 8, 2**31
 WEIGHTS = {  # our name: the name in the file, the axes, whether the file has an axis for the one head
     "W_E": ("embed.W_E", "vd", False),
     "W_pos": ("pos_embed.W_pos", "nd", False),
@@ -123,6 +123,7 @@ def parse_json(data: bytes) -> Any:
         raise Malformed("JSON: a number that is not an integer")
 
     def integer(literal: str) -> int:
+        expect(literal != "-0", "JSON: a zero with a sign")
         expect(len(literal.strip("-")) <= DIGITS, "JSON: a number of too many digits")
         return int(literal)
 
@@ -195,61 +196,76 @@ def _hint(name: str, value: Any) -> Hint:
 def read_weights(data: bytes) -> Weights:
     """The model in a safetensors file."""
     tensors = _tensors(data)
-    for name in BIASES & set(tensors):
-        expect(all(entry == 0.0 for entry in tensors.pop(name)[1]), f"{name} is not zero")
     known = {disk for disk, _, _ in WEIGHTS.values()}
-    expect(set(tensors) == known, f"the model has the tensors {sorted(tensors)!a}, not {sorted(known)}")
+    unknown = sorted(set(tensors) - known - BIASES - IGNORED)
+    expect(not unknown, f"unknown tensors: {unknown!a:.200}")
+    expect(known <= set(tensors), f"missing tensors: {sorted(known - set(tensors))}")
+    kept = {name: tensor for name, tensor in tensors.items() if name not in IGNORED}
+    for name, (dtype, _, _) in kept.items():
+        expect(dtype in ("F32", "F64"), f"{name}: the type {dtype}")
     sizes: dict[str, int] = {}
-    matrices: dict[str, Matrix] = {}
-    digest = hashlib.sha256()
-    for name, (disk, axes, has_head) in WEIGHTS.items():
-        shape, entries = tensors[disk]
-        if has_head:
-            expect(len(shape) == 3 and shape[0] == 1, f"{disk}: one head")
-            shape = shape[1:]
-        expect(len(shape) == 2 and min(shape) >= 1, f"{disk}: the shape")
-        for axis, size in zip(axes, shape, strict=True):
-            expect(sizes.setdefault(axis, size) == size, f"{disk}: the size {axis}")
-        expect(all(map(math.isfinite, entries)), f"{disk}: not finite")
-        rows, columns = shape
-        flat = [entry + 0.0 for entry in entries]  # -0.0 becomes 0.0
-        matrices[name] = [flat[i * columns : (i + 1) * columns] for i in range(rows)]
-        digest.update(f"{name} {rows} {columns}\n".encode("ascii") + struct.pack(f"<{len(flat)}d", *flat))
+    for disk, axes, has_head in WEIGHTS.values():
+        shape = kept[disk][1]
+        expect(
+            len(shape) == 3 and shape[0] == 1 if has_head else len(shape) == 2, f"{disk}: the axes, or several heads"
+        )
+        for axis, size in zip(axes, shape[-2:], strict=True):
+            expect(size >= 1 and sizes.setdefault(axis, size) == size, f"{disk}: the size {axis}")
     expect(sizes["v"] >= 2, "a single token")
     expect(sizes["n"] <= 4 * DIGITS and sizes["v"] ** sizes["n"] < 10**DIGITS, "10^4000 inputs or more")
+    for name in BIASES & set(kept):
+        expect(all(entry == 0.0 for entry in _entries(kept[name])), f"{name} is not zero")
+    matrices: dict[str, Matrix] = {}
+    digest = hashlib.sha256()
+    for name, (disk, _, _) in WEIGHTS.items():
+        rows, columns = kept[disk][1][-2:]
+        flat = [entry + 0.0 for entry in _entries(kept[disk])]  # -0.0 becomes 0.0
+        expect(all(map(math.isfinite, flat)), f"{disk}: not finite")
+        matrices[name] = [flat[i * columns : (i + 1) * columns] for i in range(rows)]
+        digest.update(f"{name} {rows} {columns}\n".encode("ascii") + struct.pack(f"<{len(flat)}d", *flat))
     return Weights(matrices, digest.hexdigest())
 
 
-def _tensors(data: bytes) -> dict[str, tuple[tuple[int, ...], tuple[float, ...]]]:
-    """Shapes and entries of the tensors, without those that are ignored."""
+Tensor = tuple[str, list[int], bytes]
+
+
+def _entries(tensor: Tensor) -> tuple[float, ...]:
+    dtype, shape, content = tensor
+    return struct.unpack(f"<{math.prod(shape)}{'f' if dtype == 'F32' else 'd'}", content)
+
+
+def _tensors(data: bytes) -> dict[str, Tensor]:
+    """The types, shapes and bytes of all tensors of a safetensors file."""
     expect(8 <= len(data) <= MODEL_BYTES, "the model's size")
     length = int.from_bytes(data[:8], "little")
-    expect(length <= min(HEADER_BYTES, len(data) - 8), "the model's header is too long")
-    expect(data[8:9] == b"{", "the model's header is no object")
+    expect(data[8:9] == b"{", "the model is no safetensors file")
+    expect(length <= len(data) - 8, "the model's header is longer than the file")
+    expect(length <= HEADER_BYTES, f"the model's header is larger than {HEADER_BYTES} bytes")
     header = parse_json(data[8 : 8 + length])
-    expect(isinstance(header, dict), "the model's header is no object")
-    body = data[8 + length :]
+    try:
+        json.dumps(header, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError) as error:  # halves of surrogate pairs
+        raise Malformed("the model's header is no Unicode text") from error
     notes = header.pop("__metadata__", {})
     expect(isinstance(notes, dict) and all(isinstance(note, str) for note in notes.values()), "__metadata__")
     found = {}
     ranges = []
     for name, entry in header.items():
-        expect(isinstance(entry, dict) and set(entry) == {"dtype", "shape", "data_offsets"}, f"{name!a} in the header")
+        where = f"{name!a:.80}"
+        expect(isinstance(entry, dict) and set(entry) == {"dtype", "shape", "data_offsets"}, f"{where} in the header")
         dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
-        expect(isinstance(dtype, str) and dtype in ITEM_BYTES, f"{name!a}: the type")
+        expect(isinstance(dtype, str) and dtype in TYPE_BITS, f"{where}: the type")
         for numbers in (shape, offsets):
-            expect(isinstance(numbers, list) and all(type(x) is int and x >= 0 for x in numbers), f"{name!a}: numbers")
-        expect(len(offsets) == 2 and offsets[1] - offsets[0] == math.prod(shape) * ITEM_BYTES[dtype], f"{name!a}: size")
-        ranges.append(tuple(offsets))
-        if name not in IGNORED:
-            expect(dtype in ("F32", "F64"), f"{name!a}: the type")
-            expect(offsets[1] <= len(body), f"{name!a}: beyond the end")
-            layout = "f" if dtype == "F32" else "d"
-            entries = struct.unpack(f"<{math.prod(shape)}{layout}", body[offsets[0] : offsets[1]])
-            found[name] = (tuple(shape), entries)
+            expect(isinstance(numbers, list) and all(type(x) is int and x >= 0 for x in numbers), f"{where}: numbers")
+        expect(len(shape) <= AXES and math.prod(size or 1 for size in shape) <= ENTRIES, f"{where}: a huge shape")
+        expect(len(offsets) == 2, f"{where}: data_offsets")
+        start, stop = offsets
+        expect((stop - start) * 8 == math.prod(shape) * TYPE_BITS[dtype], f"{where}: size")
+        found[name] = (dtype, shape, data[8 + length + start : 8 + length + stop])
+        ranges.append((start, stop))
     end = 0
     for start, stop in sorted(ranges):
         expect(start == end, "the tensors overlap or leave a gap")
         end = stop
-    expect(end == len(body), "the tensors do not fill the file")
+    expect(end == len(data) - 8 - length, "the tensors do not fill the file")
     return found

@@ -77,8 +77,8 @@ def count_by_enumeration(work: Workspace, terms: Array, query: int) -> Enumerate
                 kept += unsure.size
                 between.append(_tokens(box, start + unsure))
             work.meter.charge(flops=sums.size - least.size, int_ops=2 * least.size)
-    confirmed = _confirm(terms, np.concatenate(between), query)
-    return Enumerated(certain + confirmed, undecided - confirmed)
+    right, wrong = _confirm(terms, np.concatenate(between), query)
+    return Enumerated(certain + right, undecided - right - wrong)
 
 
 def _integer_terms(work: Workspace, terms: Array) -> tuple[npt.NDArray[np.int32], int]:
@@ -129,13 +129,15 @@ def _tokens(box: Box, number: IntArray) -> IntArray:
     return np.stack(columns, axis=1) if columns else np.zeros((len(number), 0), np.int64)
 
 
-def _confirm(terms: Array, inputs: IntArray, query: int) -> int:
-    """How many of these inputs, shape (N, n - 1), have only positive sums, by enclosures."""
+def _confirm(terms: Array, inputs: IntArray, query: int) -> tuple[int, int]:
+    """How many of these inputs, shape (N, n - 1), have only positive sums, and how many a negative one: enclosures."""
     n = terms.shape[0]
-    confirmed = 0
+    confirmed = refuted = 0
     for start in range(0, len(inputs), 1024):
         chunk = inputs[start : start + 1024]
         full = np.concatenate([chunk, np.full((len(chunk), 1), query)], axis=1)
         sums = terms[np.arange(n), full].sum(axis=1)
-        confirmed += int(certainly_positive(sums).all(axis=1).sum())
-    return confirmed
+        right = certainly_positive(sums).all(axis=1)
+        confirmed += int(right.sum())
+        refuted += int(certainly_positive(-sums[~right]).any(axis=1).sum())
+    return confirmed, refuted

@@ -18,7 +18,8 @@ import importlib.resources
 from dataclasses import dataclass
 from pathlib import Path
 
-from compactproofs.model import Model
+from compactproofs import foreign
+from compactproofs.model import InvalidModel, Model
 
 __all__ = ["UnknownModel", "ZooRow", "known_correct", "load_model", "names", "path", "table"]
 
@@ -84,9 +85,13 @@ def load_model(name_or_path: str | Path) -> Model:
     A path that exists wins over a name. Raises UnknownModel, InvalidModel or OSError.
     """
     file = Path(name_or_path)
-    if file.exists() or file.suffix == ".safetensors":
+    if not file.exists() and file.suffix != ".safetensors":
+        file = path(str(name_or_path))
+    try:
         return Model.load(file)
-    return Model.load(path(str(name_or_path)))
+    except InvalidModel as error:
+        kind = foreign.kind_of(file)
+        raise InvalidModel(f"{file}: not a safetensors file but {kind}") if kind else error from None
 
 
 def known_correct(model: Model) -> int | None:

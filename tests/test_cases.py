@@ -1,0 +1,186 @@
+"""Files as people meet them, in `tests/cases`: the program and the second checker say what is right about each."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from compactproofs import STRATEGIES, Model, load_model
+from compactproofs.checker import verify
+from compactproofs.prover import Prover
+from compactproofs.task import total_inputs
+from limited import Limited, limited
+from soundness.truth import exact_correct
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
+
+from exactcheck import checking, reading
+
+CASES = Path(__file__).parent / "cases"
+ANY_CERTIFICATE = CASES / "mask_odd.cert.json"
+NO_OBJECT = "is no object with exactly the keys dtype, shape and data_offsets"
+OTHER_KIND = "the model is no safetensors file"
+
+#: What is refused: words of the package's message, and of the second checker's.
+REFUSED = {
+    "bias_F16_list.safetensors": (f"unembed.b_U {NO_OBJECT}", "unembed.b_U"),
+    "bias_I64_list.safetensors": (f"unembed.b_U {NO_OBJECT}", "unembed.b_U"),
+    "weight_F16_list.safetensors": (f"embed.W_E {NO_OBJECT}", "embed.W_E"),
+    "entry_as_list.safetensors": (f"embed.W_E {NO_OBJECT}", "embed.W_E"),
+    "hdr_leadws.safetensors": ("no JSON object begins at byte 8", OTHER_KIND),
+    "hdr_meta_null.safetensors": ("__metadata__ is no object whose values are all text", "__metadata__"),
+    "two-layers.safetensors": ("found further layers (blocks.1.attn.IGNORE); supported: one layer", "blocks.1.attn"),
+    "f8-tag.safetensors": ("found unknown tensors scaled_fp8; supported:", "unknown tensors: ['scaled_fp8']"),
+    "lfs-pointer.safetensors": ("but a Git LFS pointer: the file itself was not downloaded; run 'git lfs", OTHER_KIND),
+    "model.safetensors.index.json": ("but the index of a model in several files; save all tensors", OTHER_KIND),
+    "zipped-checkpoint.pt": ("but a zip archive, perhaps a PyTorch checkpoint; load it where it", OTHER_KIND),
+    "biases_max3_v10.safetensors": ("is a non-zero bias", "is not zero"),
+    "two_heads_max3_v10.safetensors": ("where 1 is the number of heads", "several heads"),
+    "mlp_max3_v10.safetensors": ("found an MLP (blocks.0.mlp.W_in)", "blocks.0.mlp"),
+    "ln_max3_v10.safetensors": ("found LayerNorm (blocks.0.ln1.b)", "blocks.0.ln1"),
+    "argmax3_v10.safetensors": ("W_U has d_vocab = 3, but W_E has d_vocab = 10", "unembed.W_U: the size v"),
+    "bos_max3_v10.safetensors": ("W_U has d_vocab = 10, but W_E has d_vocab = 11", "unembed.W_U: the size v"),
+}
+#: How many inputs are answered correctly, and whether every one is farther from a tie than rounding errors.
+READ = {
+    "good": (201, True),
+    "mask_odd": (0, False),
+    "backdoor1e18": (48, False),
+    "leak1e18": (48, False),
+    "razor-1e-16": (8, False),
+    "denormU1e-310": (64, False),
+    "min3_v10": (9, True),
+    "max2-v64-s0": (4095, True),
+}
+CHEAP = (
+    *("trivial", "brute-force", "cubic", "failing-sets", "failing-sets/strict-QK+EU", "branch-and-bound"),
+    *("branch-and-bound-upper", "histogram", "histogram-upper"),
+    "sub-cubic/max_diff_exact/mean_query+diff/exact_EQKE+max_diff_exact",
+    "sub-cubic/mean_query+max_diff/mean_query+diff/mean_recursive+max_diff_subproduct_recursive",
+)
+
+
+@pytest.fixture(scope="module")
+def command() -> Iterator[Limited]:
+    """The command line under limits."""
+    with limited() as process:
+        yield process
+
+
+@cache
+def model_of(name: str) -> Model:
+    """One of those that are read."""
+    return Model.load(CASES / f"{name}.safetensors")
+
+
+def certificate_of(path: Path) -> Path:
+    """The certificate that goes with a file, or any."""
+    own = path.with_suffix(".cert.json")
+    return own if own.exists() else ANY_CERTIFICATE
+
+
+def refused_in_one_line(command: Limited, path: Path, words: str) -> None:
+    """By every command, with exit code 2."""
+    for arguments in (("prove", path, "--strategy", "cubic"), ("show", path), ("verify", certificate_of(path), path)):
+        outcome = command.run(*arguments)
+        said = outcome.out + outcome.err
+        assert outcome.code == 2
+        assert said.count("\n") == 1
+        assert len(said) < 600
+        if arguments[0] != "show" or path.suffix != ".json":  # what is shown may be a certificate
+            assert words in said.replace(str(path), "")
+
+
+def test_every_file_is_tried() -> None:
+    """Nothing lies there that no test looks at."""
+    models = {*REFUSED, *(f"{name}.safetensors" for name in READ)}
+    files = {path.name for path in CASES.iterdir()} - {"README.md"}
+    assert {file for file in files if not file.endswith(".cert.json")} == models
+    assert {file.replace(".cert.json", ".safetensors") for file in files if file.endswith(".cert.json")} <= models
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused(command: Limited, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """In words that fit, by both."""
+    package, second = REFUSED[name]
+    path = CASES / name
+    refused_in_one_line(command, path, package)
+    assert checking.main([str(certificate_of(path)), str(path)]) == 2
+    said = capsys.readouterr().err
+    assert second in said
+    assert said.count("\n") == 1
+
+
+def test_long_metadata(command: Limited, tmp_path: Path) -> None:
+    """A good file with 1.2 MB of notes is whole, and is not called anything else."""
+    data = (CASES / "good.safetensors").read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length]) | {"__metadata__": {"log": "x" * 1_200_000}}
+    text = json.dumps(header).encode()
+    path = tmp_path / "long.safetensors"
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data[8 + length :])
+    refused_in_one_line(command, path, "its header is larger than 1048576 bytes (1 MiB), the most that is read")
+    with pytest.raises(reading.Malformed, match="header is larger than 1048576 bytes"):
+        reading.read_weights(path.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("start", "words"),
+    [
+        (b"", "an empty file"),
+        (b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", "a pickle, perhaps a PyTorch checkpoint"),
+        (b"\x80\x05\x95" + bytes(9), "a pickle"),
+        (b"PK\x03\x04" + bytes(26) + b"a.npy numpy", "a zip archive of NumPy arrays (.npz)"),
+        (b"\x1f\x8b\x08" + bytes(9), "compressed with gzip; unpack it first"),
+        (b"\x89HDF\r\n\x1a\n" + bytes(9), "an HDF5 file"),
+        (b"GGUF" + bytes(9), "a GGUF file"),
+        (b"\x93NUMPY\x01\x00v\x00", "a NumPy array (.npy)"),
+        (b"<!doctype html>", "a web page"),
+        (b'{"a": 1}', "JSON text"),
+    ],
+)
+def test_other_kinds(tmp_path: Path, start: bytes, words: str) -> None:
+    """Files are called by their names, and what to do is said."""
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(start)
+    with pytest.raises(ValueError, match=r"m\.safetensors: not a safetensors file but ") as caught:
+        load_model(path)
+    assert words in str(caught.value)
+    with pytest.raises(reading.Malformed):
+        reading.read_weights(start)
+
+
+@pytest.mark.parametrize("name", READ)
+def test_read(command: Limited, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """By both, as the same model; and its certificate is accepted by both."""
+    path = CASES / f"{name}.safetensors"
+    assert model_of(name).sha256 == reading.read_weights(path.read_bytes()).sha256
+    assert command.run("show", path).code == 0
+    own = certificate_of(path)
+    expected = 0 if own.stem.startswith(name) else 1  # about another model
+    assert command.run("verify", own, path).code == expected
+    assert checking.main([str(own), str(path)]) == expected
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize("name", READ)
+def test_bounds_hold(name: str) -> None:
+    """Forward passes in ball arithmetic give the truth; no strategy claims more, and the exact ones find it."""
+    model, (right, decided) = model_of(name), READ[name]
+    assert exact_correct(model) == right
+    prover = Prover(model)
+    assert prover.exact_correct() == (right if decided else None)
+    for strategy in CHEAP:
+        certificate = prover.prove(strategy).certificate
+        assert verify(certificate, model).accepted
+        if STRATEGIES[strategy].claim == "at least":
+            assert certificate.certified <= right, strategy
+        else:
+            assert right <= certificate.certified <= total_inputs(model), strategy
+        if decided and strategy in ("brute-force", "failing-sets", "branch-and-bound", "branch-and-bound-upper"):
+            assert certificate.certified == right, strategy
