@@ -16,6 +16,9 @@ import pytest
 import compactproofs as cp
 from compactproofs.arrays.machine import UnsuitableArithmetic, require_ieee_arithmetic
 
+#: That this process may use: a BLAS starts no more threads than these.
+PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
 needs_x86 = pytest.mark.skipif(
     platform.machine() != "x86_64" or platform.libc_ver()[0] != "glibc", reason="sets the modes of x86-64 through glibc"
 )
@@ -104,7 +107,7 @@ def test_command() -> None:
 
 
 @needs_x86
-@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two processors")
+@pytest.mark.skipif(PROCESSORS < 2, reason="needs two processors")
 def test_threads_that_multiply_matrices_are_asked_too() -> None:
     """Threads inherit the mode of the one that starts them: here only those of the BLAS have it."""
     result = run(
