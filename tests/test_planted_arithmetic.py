@@ -116,6 +116,9 @@ CONSTANTS: list[tuple[str, object, Callable[[], object]]] = [
     ("gamma", lambda n: n * enclosure.U / 20.0, gamma_checks),
 ]
 
+# Each process that runs tests must give them the same names, so no addresses.
+CONSTANT_IDS = [f"{n} = {'another function' if callable(v) else v}" for n, v, _ in CONSTANTS]
+
 
 def plant(monkeypatch: pytest.MonkeyPatch, name: str, old: str, new: str) -> None:
     """Replace `old` by `new` in the source of a function of the module, wherever the module refers to the function."""
@@ -153,7 +156,7 @@ def test_planted_error_is_caught(
     assert caught(check)
 
 
-@pytest.mark.parametrize(("name", "value", "check"), CONSTANTS, ids=[f"{n} = {v}" for n, v, _ in CONSTANTS])
+@pytest.mark.parametrize(("name", "value", "check"), CONSTANTS, ids=CONSTANT_IDS)
 def test_planted_constant_is_caught(
     monkeypatch: pytest.MonkeyPatch, name: str, value: object, check: Callable[[], object]
 ) -> None:
