@@ -19,9 +19,9 @@ FloatArray = npt.NDArray[np.float64]
 _LEAST = 2.0**-1074  # the smallest positive number
 _ROOT = 2.0**-537  # its square is that number
 _HALF = 2.0**-53  # half of the distance from 1 to the next number
-# Numbers for which NumPy has loops of their own, and products that one thread does, or all of them.
+# Numbers for which NumPy has loops of their own, and products that one thread does (up to 100^3 steps) or all of them.
 _LENGTHS = (1, 3, 64)
-_SIZES = (8, 96)
+_SIZES = (8, 128)
 
 
 class UnsuitableArithmetic(RuntimeError):
