@@ -144,8 +144,8 @@ def test_pages_of_strange_models(laid_out: None, scale: float) -> None:
 def test_page_of_a_model_with_too_many_inputs(laid_out: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Says that it sampled."""
     of = Inputs.of
-    monkeypatch.setattr(Inputs, "of", staticmethod(lambda model, rng: of(model, rng, size=2048)))
-    model = random_model(8, 9)
+    monkeypatch.setattr(Inputs, "of", staticmethod(lambda model, rng: of(model, rng, most=0, size=2048)))
+    model = random_model(4, 6)
     text = render(model_page("long", model, draws=2))
     assert "accuracy, sampled" in text
     assert "2,048 random inputs, because there are too many to try them all" in text
