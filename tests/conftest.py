@@ -1,9 +1,14 @@
-"""What all tests share: slow ones run only when asked for, by `-m slow`."""
+"""What all tests share: slow ones run only when asked for, by `-m slow`, and drawn examples are the same every time."""
 
 import sys
 from collections.abc import Callable
 
 import pytest
+from hypothesis import settings
+
+# `--hypothesis-profile=default` draws new ones.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.load_profile("same")
 
 
 def pytest_configure(config: pytest.Config) -> None:

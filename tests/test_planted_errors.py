@@ -330,9 +330,13 @@ FOR_THE_ATTACK = tuple(
 
 
 def broken_on(planted: Planted, strategy: str, models: tuple[Case, ...]) -> Iterator[str]:
-    """The models and hints on which the planted strategy claims more than the truth."""
+    """The models and hints on which the planted strategy claims more than the truth.
+
+    The models are gone through in an order that mixes the families, so that an error that only some family shows is
+    found soon.
+    """
     rng = np.random.default_rng(0)
-    for case in models:
+    for case in (models[i] for i in np.random.default_rng(1).permutation(len(models))):
         for kind in HINT_KINDS if STRATEGIES[strategy].hints(case.model) else HINT_KINDS[:1]:
             hints = planted.hints(strategy, case.model, kind, rng)
             if planted.bound(strategy, case.model, hints=hints) > exact_correct(case.model):

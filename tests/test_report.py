@@ -17,6 +17,7 @@ from compactproofs import analysis, cli, zoo
 from compactproofs.analysis.inputs import Inputs
 from compactproofs.analysis.models import summarise
 from compactproofs.experiments import command, explain
+from compactproofs.report import pictures
 from compactproofs.report.model_page import SECTIONS, Subject, model_page
 from compactproofs.report.models_page import models_page
 from compactproofs.report.page import Page, Section, Table, cell, render, say, write
@@ -31,14 +32,16 @@ DRAWS = 5
 
 @pytest.fixture(scope="module")
 def page() -> Page:
-    """The page about a small model."""
-    return model_page("small", random_model(6, 3), draws=20)
+    """The page about the small model."""
+    return model_page("small.safetensors", random_model(5, 3), draws=DRAWS)
 
 
 @pytest.fixture(scope="module")
-def summaries() -> list[dict[str, Any]]:
-    """Made-up summaries: one that is real, and others like it."""
-    first = summarise(MODELS[0], DRAWS)
+def summaries(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """Made-up summaries: one that is real, though of a small model, and others like it."""
+    path = tmp_path_factory.mktemp("summarised") / "small.safetensors"
+    random_model(6, 3).save(path)
+    first = summarise(str(path), DRAWS)
     rng = np.random.default_rng(0)
     result = []
     for i in range(12):
@@ -50,6 +53,24 @@ def summaries() -> list[dict[str, Any]]:
         one["noise"]["true spread"][3] += rng.normal()
         result.append(one)
     return result
+
+
+@pytest.fixture
+def laid_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are drawn in all but the last step, which is most of the time a page takes: no file comes out."""
+
+    def laid(figure: Any, kind: str, **options: Any) -> bytes:
+        if kind == "svg":
+            figure.draw_without_rendering()
+        return b"<svg></svg>"
+
+    monkeypatch.setattr(pictures, "_saved", laid)
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are composed, but not drawn: for tests of what pages say."""
+    monkeypatch.setattr(pictures, "_saved", lambda figure, kind, **options: b"<svg></svg>")
 
 
 class Outline(HTMLParser):
@@ -103,38 +124,40 @@ def test_page(page: Page) -> None:
     assert "Theorem" in text[text.index('<section id="theorems">') :]
 
 
-def test_the_same_page_again(page: Page) -> None:
-    """Nothing depends on the clock or on an unseeded draw."""
-    assert render(model_page("small", random_model(6, 3), draws=20)) == render(page)
-
-
 @pytest.mark.parametrize(("v", "n"), [(2, 1), (2, 2), (3, 5)])
-def test_pages_of_small_models(v: int, n: int) -> None:
-    """Whatever the shape."""
-    text = render(model_page("m", random_model(v, n), draws=2))
+def test_pages_of_small_models(laid_out: None, v: int, n: int) -> None:
+    """Whatever the shape; progress is told after each section."""
+    seen: list[tuple[int, int]] = []
+    text = render(model_page("m", random_model(v, n), draws=2, done=lambda i, of: seen.append((i, of))))
     assert text.count("<svg") == text.count("</svg>") > 20
+    assert seen == [(i + 1, len(SECTIONS)) for i in range(len(SECTIONS))]
 
 
 @pytest.mark.parametrize("scale", [0.0, 1e4])
-def test_pages_of_strange_models(scale: float) -> None:
+def test_pages_of_strange_models(laid_out: None, scale: float) -> None:
     """A model of zeros, and one whose scores overflow: a page all the same."""
     model = random_model(4, 3)
     weights = [scale * getattr(model, n) for n in ("W_E", "W_pos", "W_Q", "W_K", "W_V", "W_O", "W_U")]
     assert "</html>" in render(model_page("m", cp.Model(*weights), draws=3))
 
 
-def test_page_of_a_model_with_too_many_inputs() -> None:
+def test_page_of_a_model_with_too_many_inputs(laid_out: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Says that it sampled."""
-    model = random_model(8, 9)
+    of = Inputs.of
+    monkeypatch.setattr(Inputs, "of", staticmethod(lambda model, rng: of(model, rng, most=0, size=2048)))
+    model = random_model(4, 6)
     text = render(model_page("long", model, draws=2))
     assert "accuracy, sampled" in text
-    assert "65,536 random inputs, because there are too many to try them all" in text
+    assert "2,048 random inputs, because there are too many to try them all" in text
 
 
-def test_words_about_a_model_that_fails() -> None:
+def test_words_about_a_model_that_fails(undrawn: None) -> None:
     """With its attention turned round a model looks for small tokens, and the page does not praise it."""
-    model = cp.load_model("max-of-4/123")
+    model = random_model(8, 4, copying=4.0)
     weights = {n: getattr(model, n) for n in ("W_E", "W_pos", "W_Q", "W_K", "W_V", "W_O", "W_U")}
+    straight = render(model_page("straight", model, draws=2))
+    assert "How straight finds the maximum" in straight
+    assert "looks for large tokens" in straight
     text = render(model_page("turned", cp.Model(**{**weights, "W_Q": -weights["W_Q"]}), draws=2))
     assert "What turned computes" in text
     assert "all negative, so by this pair every query looks for small tokens" in text
@@ -154,7 +177,7 @@ def test_a_certified_bound_above_an_estimate(monkeypatch: pytest.MonkeyPatch) ->
     assert (subject.exact.value, subject.accuracy) == (0.0, certified)
 
 
-def test_names_are_escaped() -> None:
+def test_names_are_escaped(undrawn: None) -> None:
     """A file can be called anything."""
     name = "<script>alert('x')</script>&{q}"
     text = render(model_page(name, random_model(3, 2), draws=2))
@@ -162,11 +185,8 @@ def test_names_are_escaped() -> None:
     assert "&lt;script&gt;alert" in text
 
 
-def test_progress() -> None:
-    """Called after each section; too few draws are refused."""
-    seen: list[tuple[int, int]] = []
-    model_page("m", random_model(3, 2), draws=2, done=lambda i, of: seen.append((i, of)))
-    assert seen == [(i + 1, len(SECTIONS)) for i in range(len(SECTIONS))]
+def test_too_few_draws() -> None:
+    """One has no spread."""
     with pytest.raises(ValueError, match="draws: expected at least 2, found 1"):
         model_page("m", random_model(3, 2), draws=1)
 
@@ -181,14 +201,14 @@ def test_page_of_many_models(summaries: list[dict[str, Any]]) -> None:
     assert [row[0].text for row in page.sections[-1].tables[0].rows] == [s["model"] for s in summaries]
 
 
-def test_page_of_few_models(summaries: list[dict[str, Any]]) -> None:
+def test_page_of_few_models(laid_out: None, summaries: list[dict[str, Any]]) -> None:
     """One model is enough for a page, but not for a line; none is not enough."""
     assert "too few models to say" in render(models_page(summaries[:1]))
     with pytest.raises(ValueError, match="no models"):
         models_page([])
 
 
-def test_words_follow_the_numbers(summaries: list[dict[str, Any]]) -> None:
+def test_words_follow_the_numbers(undrawn: None, summaries: list[dict[str, Any]]) -> None:
     """The verdict on the paper's claim changes when the data do."""
 
     def verdict(sign: float) -> str:
@@ -271,10 +291,20 @@ def names_in(directory: Path) -> set[str]:
     return {path.name for path in directory.iterdir()}
 
 
-def test_command(run: Run, small: Path, tmp_path: Path) -> None:
-    """One page and its figures, beside it and nowhere else; a second time they are replaced."""
-    for words in ((), ("--out", "small.html")):
-        assert run(small, *words) == (0, "the report is small.html, its figures are in small-figures\n", "")
+def test_command(run: Run, small: Path, page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One page and its figures, beside it and nowhere else, the same each time; a second time they are replaced."""
+    said = (0, "the report is small.html, its figures are in small-figures\n", "")
+    assert run(small) == said
+    # Nothing depends on the clock or on an unseeded draw: the fixture's page of the same model has the same bytes.
+    assert (tmp_path / "small.html").read_text(encoding="utf-8") == render(page)
+    for made in page.pictures:
+        assert (tmp_path / "small-figures" / f"{made.name}.svg").read_bytes() == made.svg
+        assert (tmp_path / "small-figures" / f"{made.name}.png").read_bytes() == made.png
+    for written in (tmp_path / "small.html", *(tmp_path / "small-figures").iterdir()):
+        written.write_bytes(written.read_bytes()[:2000])
+    monkeypatch.setattr(explain, "model_page", lambda *words, **options: page)
+    assert run(small, "--out", "small.html") == said
+    assert (tmp_path / "small.html").read_text(encoding="utf-8") == render(page)
     assert names_in(tmp_path) == {"small.safetensors", "small.html", "small-figures"}
     text = (tmp_path / "small.html").read_text(encoding="utf-8")
     assert "How small.safetensors finds the maximum" in text
@@ -310,7 +340,7 @@ def test_command_refuses(run: Run, small: Path, tmp_path: Path) -> None:
     assert (tmp_path / "mine.html").read_text() == "mine"
 
 
-def test_command_where_figures_cannot_be_written(run: Run, small: Path, tmp_path: Path) -> None:
+def test_command_where_figures_cannot_be_written(run: Run, undrawn: None, small: Path, tmp_path: Path) -> None:
     """A file in their place is left alone, and the page is not written without them."""
     (tmp_path / "small-figures").write_text("mine")
     code, out, err = run(small)
@@ -343,7 +373,7 @@ def quick(monkeypatch: pytest.MonkeyPatch, summaries: list[dict[str, Any]]) -> l
     return asked
 
 
-def test_command_for_many(run: Run, quick: list[str], tmp_path: Path) -> None:
+def test_command_for_many(run: Run, undrawn: None, quick: list[str], tmp_path: Path) -> None:
     """The page, the figures and the numbers of each model; what is there is not computed again, what is broken is."""
     code, out, err = run("--seeds", 3, "--out", "all.html")
     assert (code, out) == (
@@ -370,7 +400,7 @@ def test_command_for_many(run: Run, quick: list[str], tmp_path: Path) -> None:
 
 
 def test_command_for_many_interrupted(
-    run: Run, quick: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, undrawn: None, quick: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The message says what is done and how to go on; then the rest is done."""
     made = explain.summarise

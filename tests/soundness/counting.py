@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache, cached_property
 from itertools import product
 
 import numpy as np
@@ -25,6 +26,10 @@ class Problem:
 
     def answer(self) -> int:
         """By enumeration."""
+        return self._answer
+
+    @cached_property
+    def _answer(self) -> int:
         positions, tokens, _ = self.entries.shape
         count = 0
         for sequence in product(range(tokens), repeat=positions):
@@ -35,7 +40,8 @@ class Problem:
         return count
 
 
-def problems(seed: int, number: int, axes: int = 3, most: int = 4) -> list[Problem]:
+@cache
+def problems(seed: int, number: int, axes: int = 3, most: int = 4) -> tuple[Problem, ...]:
     """Problems with windows of all kinds: empty, too short, on one side of 0, coarse; some with far outlying entries.
 
     `axes` and `most`: there are at most so many axes and positions.
@@ -54,7 +60,7 @@ def problems(seed: int, number: int, axes: int = 3, most: int = 4) -> list[Probl
             low = int(rng.integers(-60, 10))
             windows.append((int(rng.integers(1, 6)), low, low + int(rng.integers(-9, 80))))
         found.append(Problem(entries, rng.integers(-reach, reach, r), required, windows))
-    return found
+    return tuple(found)
 
 
 def random_class(rng: np.random.Generator, reach: int = 20) -> ClassMargins:

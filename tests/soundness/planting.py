@@ -90,6 +90,8 @@ class Planted:
         for module, old, new in changes:
             by_module.setdefault(f"{PACKAGE}.{module}", []).append((old, new))
         self._modules: dict[str, ModuleType] = {}
+        self._values: dict[str, Any] = {}
+        self._found: dict[tuple[str, str], Mapping[str, Hint]] = {}
         with _private_imports(_Finder(by_module)):
             for name in (*by_module, f"{PACKAGE}.strategies", f"{PACKAGE}.workspace", f"{PACKAGE}.search"):
                 self._modules[name] = importlib.import_module(name)
@@ -101,8 +103,16 @@ class Planted:
     def hints(self, strategy_id: str, model: Any, kind: str, rng: np.random.Generator) -> dict[str, Hint]:
         """Hostile hints of one of `hints.KINDS`, with the search of the copy, which sees the error too."""
         strategy = self.module("strategies").STRATEGIES[strategy_id]
-        values = self.module("workspace").Workspace(model, "value")
-        return hints_of(strategy, model, kind, rng, values, self.module("search").search_hints)
+        if model.sha256 not in self._values:
+            self._values[model.sha256] = self.module("workspace").Workspace(model, "value")
+        return hints_of(strategy, model, kind, rng, self._values[model.sha256], self._search)
+
+    def _search(self, strategy: Any, work: Any) -> Mapping[str, Hint]:
+        """What the copy's search finds, once for all kinds of hints that start from it."""
+        key = strategy.id, work.model.sha256
+        if key not in self._found:
+            self._found[key] = self.module("search").search_hints(strategy, work)
+        return self._found[key]
 
     def search(self, strategy_id: str, model: Any) -> dict[str, Hint]:
         """The hints that the copy's search finds."""
