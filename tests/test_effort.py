@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -18,7 +17,13 @@ from compactproofs.workspace import Workspace
 
 BOUNDED = ("trivial", "brute-force", "cubic", *(id for id in cp.STRATEGIES if id.startswith("sub-cubic")))
 #: v, n, d, h
-SIZES = [(2, 1, 1, 1), (4, 2, 4, 4), (4, 8, 4, 4), (16, 3, 16, 8), (64, 4, 32, 32), (64, 20, 32, 32), (128, 2, 4, 4)]
+SIZES = [(2, 1, 1, 1), (4, 2, 4, 4), (4, 8, 4, 4), (16, 3, 16, 8), (64, 4, 32, 32), (32, 20, 32, 32), (128, 2, 4, 4)]
+#: All strategies, but of the 100 sub-cubic ones three.
+STRATEGIES = [
+    *(s for s in cp.STRATEGIES.values() if not s.id.startswith("sub-cubic")),
+    *[s for s in cp.STRATEGIES.values() if s.id.startswith("sub-cubic")][::37],
+]
+LIMIT = 2**26  # operations until strategies that no size bounds are stopped here
 
 
 def model_of(v: int, n: int, d: int = 2, h: int = 2, scale: float = 0.3) -> cp.Model:
@@ -43,32 +48,22 @@ def claim(strategy: Strategy, model: cp.Model, hints: Hints) -> cp.Certificate:
     return cp.Certificate(*names, certified, total_inputs(model), hints, "", strategy.claim)
 
 
-def cases() -> Iterator[tuple[str, tuple[int, ...]]]:
-    """Strategies on models of sizes where they take less than a second."""
-    for size in SIZES:
-        for strategy in cp.STRATEGIES.values():
-            infeasible = strategy.limit(model_of(*size)) is not None
-            if not infeasible and not (strategy.id == "brute-force" and size[0] == 64):
-                yield strategy.id, size
-
-
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_strategies_take_no_more_than_they_declare(size: tuple[int, ...]) -> None:
     """Neither operations, where these are bounded by sizes, nor memory; others are stopped."""
     model = model_of(*size)
-    for strategy in cp.STRATEGIES.values():
-        if strategy.limit(model) is not None or (strategy.id == "brute-force" and size[0] == 64):
+    for strategy in STRATEGIES:
+        if strategy.limit(model) is not None or (strategy.id == "brute-force" and size[0] >= 64):
             continue
         hints = hints_of(strategy, model)
         needed = effort.declared(strategy, model, hints)
         work = Workspace(model, "check")
-        work.meter.limit = min(needed.operations, 2**27)
+        work.meter.limit = needed.operations if strategy.id in BOUNDED else LIMIT
         tracemalloc.start()
         try:
             strategy.bound(work, hints)
         except cp.TooMuchWork:
-            assert strategy.id not in BOUNDED or needed.operations > 2**27
-        assert work.meter.spent <= needed.operations
+            assert strategy.id not in BOUNDED
         assert tracemalloc.get_traced_memory()[1] <= needed.memory
         tracemalloc.stop()
 
@@ -80,7 +75,7 @@ def test_memory_that_hints_cause() -> None:
     hints = hints_of(strategy, model, 2000)
     needed = effort.declared(strategy, model, hints)
     work = Workspace(model, "check")
-    work.meter.limit = 2**27
+    work.meter.limit = LIMIT
     tracemalloc.start()
     with pytest.raises(cp.TooMuchWork):
         strategy.bound(work, hints)
@@ -101,11 +96,11 @@ def test_memory_that_hints_cause() -> None:
     ids=["zeros of 128 tokens", "random, six positions", "random, six positions, from above", "zeros of 300 tokens"],
 )
 def test_what_would_take_a_minute_is_stopped(strategy_id: str, model: cp.Model) -> None:
-    """At what the strategy declared, which is some seconds: here at a hundredth of that, of which these need more."""
+    """At what the strategy declared, which is some seconds: here at a fiftieth of that, of which these need more."""
     strategy = get_strategy(strategy_id)
     hints = hints_of(strategy, model, 0)
     operations = effort.declared(strategy, model, hints).operations
-    assert operations <= 2**32
+    assert operations <= 2**31.5
     work = Workspace(model, "check")
     work.meter.limit = operations // 50
     with pytest.raises(cp.TooMuchWork):
@@ -116,9 +111,7 @@ def test_what_would_take_a_minute_is_stopped(strategy_id: str, model: cp.Model) 
 def test_what_a_size_shows_to_be_too_much_is_refused_at_once() -> None:
     """Operations and memory, each with the estimate and what to do."""
     long = model_of(2, 13000, scale=0.0)
-    with pytest.raises(
-        cp.TooMuchWork, match=r"^cubic may take 2\^33\.\d operations on this model, and 2\^33\.0 are all"
-    ):
+    with pytest.raises(cp.TooMuchWork, match=r"^cubic may take 2\^34\.0 operations on this model, and 2\^33\.0 are"):
         cp.verify(claim(get_strategy("cubic"), long, {}), long)
     wide = model_of(2000, 2)
     with pytest.raises(

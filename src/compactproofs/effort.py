@@ -20,7 +20,7 @@ from compactproofs.arrays.cost import CALL, TooMuchWork
 from compactproofs.certificate import Certificate
 from compactproofs.checker import Verdict
 from compactproofs.model import Model
-from compactproofs.strategies import Hints, Strategy
+from compactproofs.strategies import Hints, Strategy, brute_force
 from compactproofs.workspace import Workspace
 
 #: Operations that a strategy may declare unless the caller allows more: one that goes through inputs, and any other.
@@ -113,7 +113,7 @@ def _brute_force(v: int, n: int) -> int:
 
 
 def _failing_sets(v: int, n: int) -> int:
-    return 2**30 * n
+    return min(2**28 * n**2, 3 * 2**31)
 
 
 def _branch_and_bound(v: int, n: int) -> int:
@@ -122,10 +122,13 @@ def _branch_and_bound(v: int, n: int) -> int:
 
 
 def _histogram(v: int, n: int) -> int:
-    # What the finest count of a pair of outputs takes, by halves or by histograms; one for every fourth class.
+    inputs: int = v**n
+    if inputs <= brute_force.MAX_INPUTS:
+        return _brute_force(v, n)
+    # One for every fifth class of what the finest count of a pair of outputs takes, by halves or by histograms.
     sequences: int = min(v ** (n // 2), 7 * 10**6)
     of_pair = 10 * sequences if n <= 12 else 2 * n * v * 640**2
-    return 2 * v**4 + v**2 * of_pair // 4 + 2**30
+    return 2 * v**4 + v**2 * of_pair // 5
 
 
 #: By family of strategies: operations besides those for the circuits.

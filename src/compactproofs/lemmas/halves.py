@@ -19,7 +19,8 @@ N + 1 above.  Bins that hold many u and w get ranks of their own.
 
 Floating point: as in `lemmas.sums`, all terms are non-negative.  The sequences of the second half are put together from
 two parts, and looked up in blocks.  So each term passes through at most as many additions as there are w, sequences of
-each part, ranks on all axes, and blocks, and some 2 P products.
+each part, ranks on all axes, and blocks, and some 2 P products.  All are counted twice, since a product of matrices may
+round by 2u (`arrays.enclosure`), and (1 - 2u)^M >= 1 - 2 M u and (1 + 2u)^M <= 1 / (1 - 2 M u).
 
 Cost: for c clusters, c^(P - h) lookups of 2 floating-point and 6 r integer operations, r (N + 1)^r for a table, and
 6 r P T^2 for choosing clusters.
@@ -116,7 +117,7 @@ def count_in_halves(
             sequences += len(near) * len(inner.number)
     work.meter.charge(flops=2 * sequences, int_ops=6 * axes * (sequences + len(w.number)))
     passed = len(w.number) + len(first.number) + len(second.number) + axes * (ranks + 1) + blocks
-    return rounded(total, passed + 2 * positions + 32, over)
+    return rounded(total, 2 * (passed + 2 * positions + 32), over)
 
 
 def _table(w: _Sequences, needed: int, scales: list[_Ranks], ranks: int) -> FloatArray:
