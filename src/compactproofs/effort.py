@@ -108,8 +108,9 @@ def _subcubic(v: int, n: int) -> int:
 
 
 def _brute_force(v: int, n: int) -> int:
-    inputs: int = v**n
-    return 3 * inputs * v + 8 * n * v**3 + CALL * (v**2 * (8 + 6 * n) + inputs * v**2 // 2**17)
+    sums: int = v ** (n + 1)
+    at_once: int = v ** max(1, int(18 / math.log2(v)))  # of the 2^18 that there is room for
+    return 3 * sums + 8 * n * v**3 + CALL * (v**2 * (8 + 6 * n) + 8 * sums // at_once)
 
 
 def _failing_sets(v: int, n: int) -> int:
