@@ -19,6 +19,7 @@ import pytest
 from safetensors.numpy import save_file
 
 import compactproofs as cp
+from compactproofs import __main__ as entry
 from compactproofs import cli, zoo
 from compactproofs.certificate import MAX_BYTES
 
@@ -39,20 +40,14 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the command line in this process, through the entry point that the shell calls.
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command line in this process.
 
     A traceback is a bug, whatever was typed, so every run makes sure that there is none.
     """
 
     def call(*words: object) -> Result:
-        monkeypatch.setattr(sys, "argv", ["compactproofs", *map(str, words)])
-        code: object = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        assert isinstance(code, int)
+        code = entry.run(list(map(str, words)))
         out, err = capsys.readouterr()
         assert "Traceback" not in out + err
         return Result(code, out, err)

@@ -93,7 +93,7 @@ def test_command() -> None:
     words = ["compactproofs", "verify", str(CORPUS / "accept" / "ladder--cubic--proved.cert.json")]
     result = run(
         "from test_machine import mode",
-        "from compactproofs.cli import main",
+        "from compactproofs.__main__ import main",
         f"sys.argv = {[*words, str(CORPUS / 'models' / 'ladder.safetensors')]!r}",
         "with mode(0x8040):",
         "    main()",

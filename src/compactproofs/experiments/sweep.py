@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
@@ -25,6 +24,7 @@ import compactproofs as cp
 from compactproofs import zoo
 from compactproofs.certificate import certificate_name
 from compactproofs.interrupts import begin_worker, interrupts_ignored, interrupts_noted, killed_workers_explained
+from compactproofs.places import remove_left_behind
 
 COLUMNS = {
     "model": "TEXT",
@@ -136,25 +136,15 @@ def run_each(
 
 
 def prove_model(name: str, strategies: Sequence[str], directory: Path) -> list[Row]:
-    """All proofs about one model; writes the certificates and returns one result for each strategy."""
+    """All proofs about one model; writes the certificates, when all are made, and returns one result for each."""
     model = cp.load_model(name)
     prover = cp.Prover(model)
+    proofs = [prover.prove(strategy) for strategy in strategies]
     target = directory / "certificates" / name.replace("/", "-")
-    for left_behind in target.parent.glob(f".{target.name}.*.tmp"):
-        shutil.rmtree(left_behind, ignore_errors=True)
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    unfinished.mkdir(parents=True)
-    try:
-        proofs = []
-        for strategy in strategies:
-            proof = prover.prove(strategy)
-            proof.certificate.save(unfinished / certificate_name(strategy))
-            proofs.append(proof)
-        target.mkdir(exist_ok=True)
-        for certificate in unfinished.iterdir():
-            certificate.replace(target / certificate.name)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    target.mkdir(parents=True, exist_ok=True)
+    remove_left_behind(target)
+    for proof in proofs:
+        proof.certificate.save(target / certificate_name(proof.certificate.strategy))
     exact = zoo.known_correct(model)
     if exact is None and "brute-force" in strategies:
         exact = prover.exact_correct()
