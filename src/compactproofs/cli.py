@@ -38,7 +38,7 @@ def execute(arguments: list[str]) -> int:
     """Run the command that these words name; the exit code, unless it raises."""
     command = typer.main.get_command(app)
     try:
-        with command.make_context("compactproofs", arguments or ["--help"]) as context:
+        with command.make_context("compactproofs", list(arguments) or ["--help"]) as context:
             return command.invoke(context) or 0
     except typer.Exit as stop:  # after --help and --version
         return 2 if stop.exit_code or not arguments else 0

@@ -78,10 +78,14 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
+class WorkersLost(OSError):
+    """Processes or machines that did the work are gone, or were never there; the message says what to do."""
+
+
 @contextmanager
 def killed_workers_explained() -> Iterator[None]:
-    """Inside the block, the death of a worker process is an OSError that says what to do."""
+    """Inside the block, the death of a worker process is a WorkersLost."""
     try:
         yield
     except BrokenProcessPool as error:
-        raise OSError("a process was killed, perhaps for want of memory; run the same command again") from error
+        raise WorkersLost("a process was killed, perhaps for want of memory; run the same command again") from error

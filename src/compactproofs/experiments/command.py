@@ -17,6 +17,7 @@ from compactproofs.experiments import table1
 from compactproofs.experiments.rows import TABLE_STRATEGIES
 from compactproofs.experiments.sweep import COLUMNS, Sweep, cluster, local_processes
 from compactproofs.files import write_atomically
+from compactproofs.interrupts import WorkersLost
 from compactproofs.places import check_directory
 from compactproofs.report import frontier
 from compactproofs.report.frontier import draw_bound_against_flops, draw_unexplained_against_flops
@@ -73,7 +74,7 @@ def with_progress(
     jobs: int,
     scheduler: str | None,
 ) -> None:
-    """Start work on models with an executor and a bar; an interrupt says how many are finished in the directory.
+    """Start work on models with an executor and a bar; an end before its time says how many are finished.
 
     `start` is given the executor and what to call with each model that is finished.
     """
@@ -88,16 +89,21 @@ def with_progress(
     finished = count_finished()
     try:
         with (
-            Progress(*columns, console=err) as progress,
+            Progress(*columns, console=err, disable=not err.is_terminal) as progress,
             cluster(scheduler) if scheduler else local_processes(jobs) as executor,
         ):
             bar = progress.add_task(doing, total=total, completed=finished)
             start(executor, lambda model: progress.advance(bar))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            f"interrupted: {count_finished()} of {total} models are finished in {directory}; "
-            "run the same command again to do the rest"
+            f"interrupted: {_done(count_finished(), total, directory)}; run the same command again to do the rest"
         ) from None
+    except WorkersLost as error:
+        raise WorkersLost(f"{error}: {_done(count_finished(), total, directory)}") from error
+
+
+def _done(finished: int, total: int, directory: Path) -> str:
+    return f"{finished} of {total} models are finished in {directory}"
 
 
 def _csv(results: list[dict[str, Any]]) -> str:

@@ -11,10 +11,11 @@ A strategy is done for a model when its row is in the database; what is missing 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -23,7 +24,13 @@ from typing import Any, TypeVar
 import compactproofs as cp
 from compactproofs import zoo
 from compactproofs.certificate import certificate_name
-from compactproofs.interrupts import begin_worker, interrupts_ignored, interrupts_noted, killed_workers_explained
+from compactproofs.interrupts import (
+    WorkersLost,
+    begin_worker,
+    interrupts_ignored,
+    interrupts_noted,
+    killed_workers_explained,
+)
 from compactproofs.places import remove_left_behind
 
 COLUMNS = {
@@ -43,6 +50,8 @@ COLUMNS = {
 }
 Row = dict[str, Any]
 T = TypeVar("T")
+
+_PATIENCE = 10  # seconds, with a cluster
 
 
 @dataclass(frozen=True)
@@ -171,10 +180,32 @@ def local_processes(jobs: int) -> Iterator[Executor]:
 
 @contextlib.contextmanager
 def cluster(address: str) -> Iterator[Executor]:
-    """An executor on the Dask cluster with this scheduler; all machines must see the output directory."""
+    """An executor on the Dask cluster with this scheduler; all machines must see the output directory.
+
+    Raises WorkersLost where there is no scheduler, where it has no workers, and where it or they go away.
+    """
     try:
         from distributed import Client
+        from distributed.scheduler import KilledWorker
     except ImportError as error:
         raise ImportError('a cluster needs Dask: pip install "compactproofs[cluster]"') from error
-    with Client(address) as client:
+    for name in list(logging.root.manager.loggerDict):
+        if name.split(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what matters is said below
+    again = "run the same command again"
+    try:
+        client = Client(address, timeout=_PATIENCE)
+    except (OSError, ValueError) as error:
+        raise WorkersLost(f"there is no Dask scheduler at {address}; start one, then {again}") from error
+    try:
+        try:
+            client.wait_for_workers(1, timeout=_PATIENCE)
+        except TimeoutError as error:
+            raise WorkersLost(f"the Dask scheduler at {address} has no workers; start some, then {again}") from error
         yield client.get_executor()
+    except CancelledError as error:
+        raise WorkersLost(f"the Dask scheduler at {address} went away; start it anew, then {again}") from error
+    except KilledWorker as error:
+        raise WorkersLost(f"workers of the cluster were killed, perhaps for want of memory; {again}") from error
+    finally:
+        client.close(timeout=1)
