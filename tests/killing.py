@@ -31,7 +31,7 @@ from compactproofs.certificate import Certificate
 from compactproofs.experiments.sweep import COLUMNS
 from compactproofs.model import Model
 
-PROGRAM = "from compactproofs.cli import main\nif __name__ == '__main__':\n    main()\n"
+PROGRAM = "from compactproofs.__main__ import main\nif __name__ == '__main__':\n    main()\n"
 TIMES = ("search_seconds", "verify_seconds")  # which differ from run to run
 PATIENCE = 60.0  # seconds for processes to end
 KILLS_OF_A_RUN = 5

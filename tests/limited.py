@@ -72,32 +72,27 @@ def _run(words: list[str]) -> list[Any]:
 
 
 def _become(words: list[str], out: int, err: int) -> None:
-    from compactproofs.cli import main
+    from compactproofs.__main__ import run
 
-    code: object = 70
+    code = 70
     try:
         os.dup2(out, 1)
         os.dup2(err, 2)
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-        sys.argv = ["compactproofs", *words]
-        main()
-        code = 0
-    except SystemExit as stop:
-        code = stop.code or 0
+        code = run(words)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code if isinstance(code, int) else 70)
+        os._exit(code)
 
 
 def _load() -> None:
     """Load whatever a command loads, once for all forks."""
-    from compactproofs.cli import main
+    from compactproofs.__main__ import run
 
-    sys.argv = ["compactproofs", "verify", os.devnull, os.devnull]
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
-        main()
+    with contextlib.redirect_stdout(io.StringIO()):
+        run(["verify", os.devnull, os.devnull])
 
 
 if __name__ == "__main__":

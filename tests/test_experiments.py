@@ -22,7 +22,8 @@ import numpy as np
 import pytest
 
 import compactproofs as cp
-from compactproofs import cli, zoo
+from compactproofs import __main__ as entry
+from compactproofs import zoo
 from compactproofs.certificate import certificate_name
 from compactproofs.experiments import sweep as sweeps
 from compactproofs.experiments.rows import ROWS, TABLE_STRATEGIES, Published, published
@@ -471,13 +472,7 @@ def run(short: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     """`compactproofs table1` with these words: exit code, stdout and stderr."""
 
     def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["compactproofs", "table1", *map(str, words)])
-        code: object = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        assert isinstance(code, int)
+        code = entry.run(["table1", *map(str, words)])
         out, err = capsys.readouterr()
         assert "Traceback" not in out + err
         return code, out, err
@@ -593,12 +588,12 @@ def test_a_process_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 COMMAND = f"""
 import sys
-from compactproofs import cli
+from compactproofs import __main__ as entry
 from compactproofs.experiments import command
 if __name__ == "__main__":
     command.TABLE_STRATEGIES = {STRATEGIES!r}
     sys.argv = ["compactproofs", "table1", "--out", sys.argv[1], "--seeds", "2", "--jobs", "1"]
-    cli.main()
+    entry.main()
 """
 
 
@@ -694,7 +689,7 @@ def test_interrupted_in_a_terminal(
 def test_all_strategies_killed_outright(tmp_path: Path) -> None:
     """The command as it is installed, with all strategies of the paper."""
     words = ("table1", "--seeds", "2", "--jobs", "2")
-    code = "from compactproofs.cli import main\nif __name__ == '__main__':\n    main()\n"
+    code = "from compactproofs.__main__ import main\nif __name__ == '__main__':\n    main()\n"
     (tmp_path / "main.py").write_text(code)
     program = [sys.executable, str(tmp_path / "main.py"), *words, "--out"]
     subprocess.run([*program, tmp_path / "whole"], check=True, capture_output=True)

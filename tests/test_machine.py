@@ -65,7 +65,7 @@ def test_command() -> None:
     words = ["compactproofs", "verify", str(CORPUS / "accept" / "ladder--cubic--proved.cert.json")]
     result = run(
         "from modes import mode",
-        "from compactproofs.cli import main",
+        "from compactproofs.__main__ import main",
         f"sys.argv = {[*words, str(CORPUS / 'models' / 'ladder.safetensors')]!r}",
         "with mode(0x8040):",
         "    main()",

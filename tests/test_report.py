@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,7 +12,8 @@ import numpy as np
 import pytest
 
 import compactproofs as cp
-from compactproofs import analysis, cli, zoo
+from compactproofs import __main__ as entry
+from compactproofs import analysis, zoo
 from compactproofs.analysis.inputs import Inputs
 from compactproofs.analysis.models import summarise
 from compactproofs.experiments import command, explain
@@ -264,13 +264,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     monkeypatch.setattr(explain, "DRAWS", DRAWS)
 
     def call(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["compactproofs", "explain", *map(str, words)])
-        code: object = 0
-        try:
-            cli.main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        assert isinstance(code, int)
+        code = entry.run(["explain", *map(str, words)])
         out, err = capsys.readouterr()
         assert "Traceback" not in out + err
         return code, out, err

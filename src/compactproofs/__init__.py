@@ -7,15 +7,22 @@
 True
 """
 
-from compactproofs.arrays.cost import TooMuchWork
-from compactproofs.certificate import Certificate, MalformedCertificate
-from compactproofs.checker import Verdict
-from compactproofs.effort import verify
-from compactproofs.model import InvalidModel, Model
-from compactproofs.prover import Infeasible, Proof, ProofFailed, Prover, feasible_strategies, prove, prove_all
-from compactproofs.strategies import STRATEGIES, Strategy, UnknownStrategy
+# A name is imported when it is first used.  So a checker does not load the prover, and the command line is there to
+# say so where NumPy is not.
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from compactproofs.version import __version__
-from compactproofs.zoo import UnknownModel, load_model
+
+if TYPE_CHECKING:
+    from compactproofs.arrays.cost import TooMuchWork
+    from compactproofs.certificate import Certificate, MalformedCertificate
+    from compactproofs.checker import Verdict
+    from compactproofs.effort import verify
+    from compactproofs.model import InvalidModel, Model
+    from compactproofs.prover import Infeasible, Proof, ProofFailed, Prover, feasible_strategies, prove, prove_all
+    from compactproofs.strategies import STRATEGIES, Strategy, UnknownStrategy
+    from compactproofs.zoo import UnknownModel, load_model
 
 __all__ = [
     "STRATEGIES",
@@ -39,3 +46,25 @@ __all__ = [
     "prove_all",
     "verify",
 ]
+
+_MODULES = {
+    "arrays.cost": ("TooMuchWork",),
+    "certificate": ("Certificate", "MalformedCertificate"),
+    "checker": ("Verdict",),
+    "effort": ("verify",),
+    "model": ("InvalidModel", "Model"),
+    "prover": ("Infeasible", "Proof", "ProofFailed", "Prover", "feasible_strategies", "prove", "prove_all"),
+    "strategies": ("STRATEGIES", "Strategy", "UnknownStrategy"),
+    "zoo": ("UnknownModel", "load_model"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,86 +1,53 @@
 """The command line: parse, call, print.
 
-Exit codes: 0 done or accepted, 1 rejected, 2 malformed or unusable input, 130 interrupted.
+What a command returns is the exit code; only `verify` returns one.  Errors are raised, and end in `__main__`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import importlib
-import json
 import math
-import os
-import sys
-import traceback
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any
 
 import typer
-from rich.box import SIMPLE
 from rich.console import Console
 from rich.progress import Progress, track
-from rich.table import Table
-from rich.text import Text
-from typer.core import TyperGroup
 
 import compactproofs as cp
 from compactproofs import zoo
-from compactproofs.arrays.machine import UnsuitableArithmetic
 from compactproofs.budget import prove_within
-from compactproofs.certificate import certificate_name
+from compactproofs.certificate import CLAIMS, certificate_name
+from compactproofs.messages import reason
+from compactproofs.places import STANDARD, check_directory, check_file, load_certificate, load_model
 from compactproofs.strategies import get_strategy
+from compactproofs.task import total_inputs
+from compactproofs.terminal import err, say, say_json, say_table
 from compactproofs.workspace import Workspace
 
-
-class _Commands(TyperGroup):
-    """Typer ends an interrupted command without a word; this says what the command says about it."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            return super().invoke(ctx)
-        except KeyboardInterrupt as error:
-            err.print(Text(str(error) or "interrupted"))
-            raise typer.Exit(130) from None
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-app = typer.Typer(
-    cls=_Commands,
-    add_completion=False,
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-out = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else 220)
-err = Console(stderr=True, soft_wrap=True, highlight=False)
+def execute(arguments: list[str]) -> int:
+    """Run the command that these words name; the exit code, unless it raises."""
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("compactproofs", list(arguments) or ["--help"]) as context:
+            return command.invoke(context) or 0
+    except typer.Exit as stop:  # after --help and --version
+        return 2 if stop.exit_code or not arguments else 0
+
 
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="A zoo name such as max-of-4/123, or a path to a .safetensors file.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-
-
-def main() -> None:
-    """Run the command line; every error that a user can cause is one line on stderr and exit code 2.
-
-    A bug shows where it is, and exits with 2 as well, so that it does not look like a rejection.
-    """
-    try:
-        app()
-    except (ValueError, OSError, MemoryError, ImportError, UnsuitableArithmetic) as error:
-        err.print(Text.assemble(("error:", "bold red"), f" {_message(error)}"))
-        sys.exit(2)
-    except Exception:
-        traceback.print_exc()
-        sys.exit(2)
-
-
-def _message(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    if isinstance(error, MemoryError):
-        return f"not enough memory for this model ({error})" if str(error) else "not enough memory"
-    return str(error)
 
 
 def _print_version(wanted: bool) -> None:
@@ -99,12 +66,14 @@ def options(
 
 
 @app.command("strategies")
-def show_strategies() -> None:
+def show_strategies(as_json: JsonOption = False) -> None:
     """List the strategies: id, complexity, and what each does."""
-    table = Table("strategy", "complexity", "what it does", box=SIMPLE)
-    for strategy in cp.STRATEGIES.values():
-        table.add_row(strategy.id, strategy.complexity, strategy.summary)
-    _print_in_full(table)
+    known = cp.STRATEGIES.values()
+    if as_json:
+        columns = ("id", "claim", "complexity", "summary", "theorem")
+        say_json([{name: getattr(strategy, name) for name in columns} for strategy in known])
+    else:
+        say_table(("strategy", "complexity", "what it does"), [(s.id, s.complexity, s.summary) for s in known])
 
 
 @app.command("zoo")
@@ -112,25 +81,32 @@ def show_zoo(as_json: JsonOption = False) -> None:
     """List the trained models that ship with the package."""
     rows = zoo.table()
     if as_json:
-        _print_json([dataclasses.asdict(row) for row in rows])
+        say_json([dataclasses.asdict(row) for row in rows])
         return
-    table = Table("name", "K", "tokens", "accuracy", "known from", box=SIMPLE)
+    cells = []
     for row in rows:
         exact = row.exact_correct is not None
         accuracy = row.exact_correct / row.total if row.exact_correct is not None else row.sampled_accuracy or 0.0
         source = "all inputs" if exact else f"{row.samples:,} inputs"
-        table.add_row(row.name, str(row.n_ctx), str(row.d_vocab), f"{accuracy:.6f}", source)
-    out.print(table)
+        cells.append((row.name, str(row.n_ctx), str(row.d_vocab), f"{accuracy:.6f}", source))
+    say_table(("name", "K", "tokens", "accuracy", "known from"), cells, numbers=(1, 2, 3))
 
 
 @app.command()
 def prove(
     model: ModelArgument,
     strategy: Annotated[list[str] | None, typer.Option(help="A strategy id; may be given several times.")] = None,
-    every: Annotated[bool, typer.Option("--all", help="Use every strategy that is feasible for this model.")] = False,
-    out_path: Annotated[
-        Path | None,
-        typer.Option("--out", help="Where to write certificates: a file for one strategy, a directory for several."),
+    every: Annotated[
+        bool, typer.Option("--all", help="Use every strategy that is feasible for this model; the best comes first.")
+    ] = False,
+    out_name: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            metavar="PATH",
+            help="Where to write certificates: a file for one strategy, or - for standard output; "
+            "a directory for several.",
+        ),
     ] = None,
     budget: Annotated[
         str | None,
@@ -141,110 +117,116 @@ def prove(
     """Prove bounds on a model's accuracy, check them, and write certificates."""
     if every + bool(strategy) + (budget is not None) != 1:
         raise ValueError("choose one: --strategy ID (may be repeated), --all, or --budget FLOPS")
-    loaded = cp.load_model(model)
-    if budget is not None:
-        _prove_within(model, loaded, _operations(budget), out_path, as_json)
-        return
-    ids = cp.feasible_strategies(loaded) if strategy is None else list(dict.fromkeys(strategy))
-    for strategy_id in ids:
-        reason = get_strategy(strategy_id).limit(loaded)
-        if reason is not None:
-            raise cp.Infeasible(f"{strategy_id}: {reason}")
-    targets = _targets(out_path, ids)
+    if as_json and out_name == STANDARD:
+        raise ValueError("--out -: standard output cannot hold a certificate and --json; name a file, or choose one")
+    operations = None if budget is None else _operations(budget)
+    loaded = load_model(model)
     prover = cp.Prover(loaded)
+    if operations is not None:
+        ids = ["budget"]
+        if out_name is not None and Path(out_name).is_dir():
+            raise ValueError(f"--out: {out_name} is a directory; with --budget name a file")
+    else:
+        ids = cp.feasible_strategies(loaded) if strategy is None else list(dict.fromkeys(strategy))
+        for strategy_id in ids:
+            limit = get_strategy(strategy_id).limit(loaded)
+            if limit is not None:
+                raise cp.Infeasible(f"{strategy_id}: {limit}")
+    targets = _targets(out_name, ids)
     proofs = []
-    for strategy_id in track(ids, "proving", console=err, transient=True) if err.is_terminal else ids:
-        proof = prover.prove(strategy_id)
+    for proof, target in zip(_proofs(prover, ids, operations), targets, strict=True):
         proofs.append(proof)
-        if strategy_id in targets:
-            _save(proof.certificate, targets[strategy_id])
+        if target:
+            _save(proof.certificate, target)
     exact = zoo.known_correct(loaded)
     if exact is None and "brute-force" in ids:
         exact = prover.exact_correct()
-    place = next(iter(targets.values())) if len(targets) == 1 else out_path
-    _print_proofs(model, loaded, proofs, exact, place, as_json)
+    rows = [proof.as_dict(model, exact) for proof in proofs]
+    if as_json:
+        say_json(rows)
+        return
+    console = err if out_name == STANDARD else None
+    say(f"{model}: max of {loaded.n_ctx}, {loaded.d_vocab} tokens, {rows[0]['total']} inputs", to=console)
+    if every:
+        rows.sort(key=_worse)
+    _say_bounds(rows, console)
+    if every:
+        say(_best(rows), to=console)
+    if None in (row["normalised"] for row in rows):
+        say(f"normalised: unknown, since {_why_not_normalised(loaded, exact, ids)}", to=console)
+    if out_name is not None and out_name != STANDARD:
+        place = targets[0] if len(targets) == 1 else out_name
+        say(f"{len(proofs)} certificate{'s' if len(proofs) > 1 else ''} written to {place}")
 
 
-def _prove_within(name: str, model: cp.Model, budget: int, out_path: Path | None, as_json: bool) -> None:
-    """The best bound for a budget, of any strategy."""
-    if out_path is not None and out_path.is_dir():
-        raise ValueError(f"--out: {out_path} is a directory; with --budget name a file")
-    target = _targets(out_path, ["budget"]).get("budget")
-    prover = cp.Prover(model)
+def _proofs(prover: cp.Prover, ids: list[str], budget: int | None) -> Iterator[cp.Proof]:
+    """One proof after the other by each strategy, or the best one for a budget."""
+    if budget is None:
+        yield from map(prover.prove, track(ids, "proving", console=err, transient=True) if err.is_terminal else ids)
+        return
     with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
-        bar = progress.add_task("trying", total=len(cp.feasible_strategies(model)))
-        proof = prove_within(prover, budget, lambda strategy_id: progress.advance(bar))
-    if target is not None:
-        _save(proof.certificate, target)
-    _print_proofs(name, model, [proof], zoo.known_correct(model), target, as_json)
+        bar = progress.add_task("trying", total=len(cp.feasible_strategies(prover.model)))
+        yield prove_within(prover, budget, lambda strategy_id: progress.advance(bar))
+
+
+_OPERATIONS = re.compile(r"(\d+(?:\.\d*)?(?:[eE]\+?\d+)?)(?:\^(\d+(?:\.\d*)?))?", re.ASCII)
 
 
 def _operations(text: str) -> int:
     """A number of operations: 2^21, 2097152 or 2.1e6."""
-    base, _, power = text.partition("^")
+    found = _OPERATIONS.fullmatch(text.strip())
     try:
-        number = float(base) ** float(power or 1)
-    except (ValueError, OverflowError):
-        number = math.nan
-    if not 0 <= number < 2**63:
+        number = float(found[1]) ** float(found[2] or 1) if found else math.inf
+    except OverflowError:
+        number = math.inf
+    if number >= 2**63:
         raise ValueError(f"--budget: expected a number of operations such as 2^21 or 1.6e6, found {text!r}")
     return int(number)
 
 
-def _print_proofs(
-    name: str, model: cp.Model, proofs: list[cp.Proof], exact: int | None, place: Path | None, as_json: bool
-) -> None:
-    rows = [proof.as_dict(name, exact) for proof in proofs]
-    if as_json:
-        _print_json(rows)
-        return
-    out.print(Text(f"{name}: max of {model.n_ctx}, {model.d_vocab} tokens, {rows[0]['total']} inputs"))
-    _print_in_full(_bounds_table(rows))
-    if place is not None:
-        out.print(Text(f"{len(proofs)} certificate{'s' if len(proofs) > 1 else ''} written to {place}"))
-
-
-def _targets(path: Path | None, ids: list[str]) -> dict[str, Path]:
+def _targets(name: str | None, ids: list[str]) -> Sequence[Path | str | None]:
     """Where each certificate goes; refuses to replace a file that is not a certificate."""
-    if path is None:
-        return {}
-    if len(ids) > 1 and path.exists() and not path.is_dir():
-        raise ValueError(f"--out: {path} is a file; {len(ids)} certificates need a directory")
-    if len(ids) == 1 and not path.is_dir():
-        targets = {ids[0]: path}
-        if not path.parent.is_dir():
-            raise ValueError(f"--out: the directory {path.parent} does not exist")
-    else:
+    if name is None:
+        return [None] * len(ids)
+    several = len(ids) > 1
+    if name == STANDARD:
+        if several:
+            raise ValueError(f"--out -: {len(ids)} certificates need a directory; one goes to standard output")
+        return [STANDARD]
+    path = Path(name)
+    if several or path.is_dir():
+        if path.exists() and not path.is_dir():
+            raise ValueError(f"--out: {path} is a file; {len(ids)} certificates need a directory")
+        check_directory(path)
         path.mkdir(parents=True, exist_ok=True)
-        targets = {i: path / certificate_name(i) for i in ids}
-    directory = next(iter(targets.values())).parent
-    if not os.access(directory, os.W_OK):
-        raise ValueError(f"--out: cannot write to the directory {directory}")
-    for target in targets.values():
+        targets = [path / certificate_name(i) for i in ids]
+    else:
+        check_file(path)
+        targets = [path]
+    for target in targets:
         if target.exists():
             try:
-                cp.Certificate.load(target)
+                load_certificate(target)
             except ValueError as error:
                 raise ValueError(f"--out: {target} exists and is not a certificate; choose another name") from error
     return targets
 
 
-def _save(certificate: cp.Certificate, target: Path) -> None:
+def _save(certificate: cp.Certificate, target: Path | str) -> None:
+    if target == STANDARD:
+        print(certificate.to_bytes().decode("ascii"), end="")
+        return
     try:
         certificate.save(target)
     except OSError as error:
         raise ValueError(f"--out: cannot write {target}: {error.strerror or error}") from error
 
 
-def _bounds_table(rows: list[dict[str, Any]]) -> Table:
-    table = Table(box=SIMPLE)
-    for header in ("certified", "bound", "normalised", "FLOPs", "unexplained", "search", "verify"):
-        table.add_column(header, justify="right", no_wrap=True)
-    table.add_column("strategy", no_wrap=True)
-    for row in rows:
-        certified = row["certified"] if len(row["certified"]) <= 15 else f"{Decimal(row['certified']):.6e}"
-        table.add_row(
-            f"{'≤ ' if row['claim'] == 'at most' else ''}{certified}",
+def _say_bounds(rows: list[dict[str, Any]], console: Console | None) -> None:
+    headers = ("certified", "bound", "normalised", "FLOPs", "unexplained", "search", "verify", "strategy")
+    cells = [
+        (
+            _count(row),
             f"{row['bound']:.6f}",
             "?" if row["normalised"] is None else f"{row['normalised']:.4f}",
             _power(row["flops"]),
@@ -253,13 +235,40 @@ def _bounds_table(rows: list[dict[str, Any]]) -> Table:
             f"{row['verify_seconds']:.2f} s",
             row["strategy"],
         )
-    return table
+        for row in rows
+    ]
+    say_table(headers, cells, label=7, numbers=range(7), to=console)
 
 
-def _print_in_full(table: Table) -> None:
-    """Print a table as wide as it is: a terminal that is too narrow wraps its lines, which rich would cut to pieces."""
-    needed = out.measure(table, options=out.options.update(max_width=1000)).maximum
-    Console(width=max(out.width, needed), soft_wrap=True, highlight=False).print(table)
+def _count(row: dict[str, Any]) -> str:
+    certified = row["certified"] if len(row["certified"]) <= 15 else f"{Decimal(row['certified']):.6e}"
+    return f"{'≤ ' if row['claim'] == 'at most' else ''}{certified}"
+
+
+def _worse(row: dict[str, Any]) -> tuple[bool, int, int]:
+    """Sorts the best bound from below first, then the best one from above; of equal ones that of fewer operations."""
+    above = row["claim"] == "at most"
+    return above, int(row["certified"]) * (1 if above else -1), row["flops"]
+
+
+def _best(rows: list[dict[str, Any]]) -> str:
+    """The best bounds of rows that are sorted: from below, and from above if there are such."""
+    best = {row["claim"]: row for row in reversed(rows)}
+    return "best: " + "; ".join(
+        f"{claim} {best[claim]['certified']} of {best[claim]['total']} by {best[claim]['strategy']}, "
+        f"{_power(best[claim]['flops'])} operations"
+        for claim in CLAIMS
+        if claim in best
+    )
+
+
+def _why_not_normalised(model: cp.Model, exact: int | None, ids: list[str]) -> str:
+    if exact == 0:
+        return "no input is answered correctly"
+    limit = get_strategy("brute-force").limit(model)
+    if limit is None:
+        limit = "brute force left inputs undecided" if "brute-force" in ids else "brute force was not asked for"
+    return f"the exact accuracy is not known: {limit}"
 
 
 def _power(number: int) -> str:
@@ -269,41 +278,109 @@ def _power(number: int) -> str:
 @app.command()
 def verify(
     certificate: Annotated[
-        Path, typer.Argument(metavar="CERTIFICATE", help="A certificate, or a directory of them (*.cert.json).")
+        str,
+        typer.Argument(
+            metavar="CERTIFICATE",
+            help="A certificate, - for one on standard input, or a directory of them (*.cert.json).",
+        ),
     ],
     model: ModelArgument,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Look into the folders of a directory too.")
+    ] = False,
     as_json: JsonOption = False,
-) -> None:
+) -> int:
     """Check certificates against a model: exit code 0 all accepted, 1 some rejected, 2 some malformed."""
-    files = sorted(certificate.glob("*.cert.json")) if certificate.is_dir() else [certificate]
+    path = Path(certificate)
+    of_directory = certificate != STANDARD and path.is_dir()
     try:
-        if not files:
-            raise ValueError(f"{certificate} holds no files named *.cert.json")
+        found = _look_into(path, recursive) if of_directory else _Found({certificate: path})
+        if not found.certificates:
+            raise ValueError("; ".join((f"{certificate} holds no files named *.cert.json", *found.left_out(recursive))))
         not_a_model = Path(model).suffix == ".json" or Path(model).is_dir()
-        if certificate.suffix == ".safetensors" or (not certificate.exists() and not_a_model):
+        missing = certificate != STANDARD and not path.exists()
+        if path.suffix == ".safetensors" or (missing and not_a_model):
             raise ValueError(f"{certificate} is no certificate; the order is: verify CERTIFICATE MODEL")
-        loaded = cp.load_model(model)
+        if certificate == model == STANDARD:
+            raise ValueError("standard input cannot be both the certificate and the model")
+        loaded = load_model(model)
     except (ValueError, OSError, MemoryError) as error:
-        _print_outcomes([{"outcome": "malformed", "reason": _message(error)}], as_json, certificate.is_dir())
-        raise typer.Exit(2) from None
+        outcome = {"outcome": "malformed", "reason": reason(error)}
+        if as_json:
+            say_json([outcome] if of_directory else outcome)
+        else:
+            _say_outcome(outcome)
+        return 2
     work = Workspace(loaded, "check")
-    outcomes = [_outcome(file, loaded, work) for file in files]
-    if certificate.is_dir():
-        outcomes = [{"certificate": file.name, **outcome} for file, outcome in zip(files, outcomes, strict=True)]
-    _print_outcomes(outcomes, as_json, certificate.is_dir())
-    raise typer.Exit(max(_EXIT_CODES[outcome["outcome"]] for outcome in outcomes))
+    outcomes = []
+    for name, file in found.certificates.items():
+        outcome = _outcome(certificate if certificate == STANDARD else file, loaded, work)
+        outcomes.append({"certificate": name, **outcome} if of_directory else outcome)
+        if not as_json:
+            _say_outcome(outcomes[-1])
+    if as_json:
+        say_json(outcomes if of_directory else outcomes[0])
+    if of_directory:
+        words = [outcome["outcome"] for outcome in outcomes]
+        counts = ", ".join(f"{words.count(word)} {word}" for word in _EXIT_CODES if word in words)
+        for line in (f"{_plural(len(words), 'certificate')} checked: {counts}", *found.left_out(recursive)):
+            say(line, to=err if as_json else None)
+    return max(_EXIT_CODES[outcome["outcome"]] for outcome in outcomes)
 
 
 _EXIT_CODES = {"accepted": 0, "rejected": 1, "malformed": 2}
 _COLOURS = {"accepted": "green", "rejected": "red", "malformed": "yellow"}
 
 
-def _outcome(file: Path, model: cp.Model, work: Workspace) -> dict[str, Any]:
+@dataclass
+class _Found:
+    """What is in a directory: certificates by their names, and the names of what is not looked at."""
+
+    certificates: dict[str, Path] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+
+    def left_out(self, recursive: bool) -> Iterator[str]:
+        """One line each about files and folders."""
+        if self.files:
+            yield f"not checked: {_plural(len(self.files), 'file')} not named *.cert.json ({_some(self.files)})"
+        if self.folders:
+            way = "links are not followed" if recursive else "use --recursive"
+            yield f"not looked into: {_plural(len(self.folders), 'folder')} ({_some(self.folders)}); {way}"
+
+
+def _look_into(directory: Path, recursive: bool, prefix: str = "") -> _Found:
+    found = _Found()
+    for path in sorted(directory.iterdir()):
+        name = prefix + path.name
+        if name.lower().endswith(".cert.json"):
+            found.certificates[name] = path
+        elif not path.is_dir():
+            found.files.append(name)
+        elif recursive and not path.is_symlink():
+            below = _look_into(path, recursive, f"{name}/")
+            found.certificates |= below.certificates
+            found.files += below.files
+            found.folders += below.folders
+        else:
+            found.folders.append(name)
+    return found
+
+
+def _plural(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names if len(names) <= 6 else [*names[:5], f"and {len(names) - 5} more"])
+
+
+def _outcome(file: Path | str, model: cp.Model, work: Workspace) -> dict[str, Any]:
     try:
-        claim = cp.Certificate.load(file)
+        claim = load_certificate(file)
         verdict = cp.verify(claim, model, work)
     except (ValueError, OSError, MemoryError) as error:
-        return {"outcome": "malformed", "reason": _message(error)}
+        return {"outcome": "malformed", "reason": reason(error)}
     return {
         "outcome": "accepted" if verdict.accepted else "rejected",
         "reason": verdict.reason,
@@ -317,66 +394,90 @@ def _outcome(file: Path, model: cp.Model, work: Workspace) -> dict[str, Any]:
     }
 
 
-def _print_outcomes(outcomes: list[dict[str, Any]], as_json: bool, of_directory: bool) -> None:
-    if as_json:
-        _print_json(outcomes if of_directory else outcomes[0])
-        return
-    for outcome in outcomes:
-        where = f" ({outcome['certificate']})" if "certificate" in outcome else ""
-        name = outcome["outcome"]
-        out.print(Text.assemble((name, f"bold {_COLOURS[name]}"), f": {outcome['reason']}{where}"))
+def _say_outcome(outcome: dict[str, Any]) -> None:
+    where = f" ({outcome['certificate']})" if "certificate" in outcome else ""
+    word = outcome["outcome"]
+    say(f": {outcome['reason']}{where}", start=word, style=f"bold {_COLOURS[word]}")
 
 
 @app.command()
 def show(
-    path: Annotated[str, typer.Argument(metavar="PATH", help="A certificate, a model file, or a zoo name.")],
+    path: Annotated[
+        str,
+        typer.Argument(metavar="PATH", help="A certificate, - for one on standard input, a model file, or a zoo name."),
+    ],
+    as_json: JsonOption = False,
 ) -> None:
     """Say what a model or certificate contains, without checking any claim."""
-    file = Path(path)
-    if file.is_file() and file.suffix != ".safetensors" and _starts_like_json(file):
-        _show_certificate(cp.Certificate.load(file))
+    if path == STANDARD or _is_like_certificate(Path(path)):
+        fields, facts = _about_certificate(load_certificate(path))
     else:
-        _show_model(path)
+        fields, facts = _about_model(load_model(path))
+    if as_json:
+        say_json(facts)
+        return
+    width = max(map(len, fields))
+    for name, value in fields.items():
+        say(f"  {value}", start=name.ljust(width), style="bold")
 
 
-def _starts_like_json(file: Path) -> bool:
+def _is_like_certificate(file: Path) -> bool:
+    if not file.is_file() or file.suffix == ".safetensors":
+        return False
     with file.open("rb") as stream:
         return file.suffix == ".json" or stream.read(1) == b"{"
 
 
-def _show_certificate(certificate: cp.Certificate) -> None:
-    task = certificate.task
-    _fields(
-        {
-            "certificate": f"claims (unchecked) that {certificate}",
-            "task": f"{task['name']} of {task['n_ctx']} tokens from {task['d_vocab']}",
-            "model": certificate.model_sha256,
-            "strategy": certificate.strategy,
-            "theorem": certificate.theorem,
-            "hints": "; ".join(f"{n}: {h.dtype} {h.shape}" for n, h in certificate.hints.items()) or "none",
-            "written by": certificate.tool,
-        }
-    )
+Described = tuple[dict[str, str], dict[str, Any]]  # in words, and for JSON
 
 
-def _show_model(name: str) -> None:
-    model = cp.load_model(name)
+def _about_certificate(certificate: cp.Certificate) -> Described:
+    task, hints = certificate.task, certificate.hints
+    words = {
+        "certificate": f"claims (unchecked) that {certificate}",
+        "task": f"{task['name']} of {task['n_ctx']} tokens from {task['d_vocab']}",
+        "model": certificate.model_sha256,
+        "strategy": certificate.strategy,
+        "theorem": certificate.theorem,
+        "hints": "; ".join(f"{name}: {hint.dtype} {hint.shape}" for name, hint in hints.items()) or "none",
+        "written by": certificate.tool,
+    }
+    return words, {
+        "kind": "certificate",
+        "claim": certificate.claim,
+        "certified": str(certificate.certified),
+        "total": str(certificate.total),
+        "task": dict(task),
+        "model_sha256": certificate.model_sha256,
+        "strategy": certificate.strategy,
+        "theorem": certificate.theorem,
+        "hints": {name: {"dtype": str(hint.dtype), "shape": list(hint.shape)} for name, hint in hints.items()},
+        "tool": certificate.tool,
+    }
+
+
+def _about_model(model: cp.Model) -> Described:
     correct = zoo.known_correct(model)
-    _fields(
-        {
-            "model": f"max of {model.n_ctx}, {model.d_vocab} tokens, d_model {model.d_model}, d_head {model.d_head}",
-            "inputs": str(model.d_vocab**model.n_ctx),
-            "sha256": model.sha256,
-            "largest weight": f"{max(abs(w).max() for w in model.state_dict().values()):.4g}",
-            "accuracy": "unknown" if correct is None else f"{correct} inputs correct (from the zoo's table)",
-        }
-    )
-
-
-def _fields(fields: dict[str, str]) -> None:
-    width = max(map(len, fields))
-    for name, value in fields.items():
-        out.print(Text.assemble((name.ljust(width), "bold"), f"  {value}"))
+    inputs = str(total_inputs(model))
+    largest = max(float(abs(weight).max()) for weight in model.state_dict().values())
+    words = {
+        "model": f"max of {model.n_ctx}, {model.d_vocab} tokens, d_model {model.d_model}, d_head {model.d_head}",
+        "inputs": inputs,
+        "sha256": model.sha256,
+        "largest weight": f"{largest:.4g}",
+        "accuracy": "unknown" if correct is None else f"{correct} inputs correct (from the zoo's table)",
+    }
+    return words, {
+        "kind": "model",
+        "n_ctx": model.n_ctx,
+        "d_vocab": model.d_vocab,
+        "d_model": model.d_model,
+        "d_head": model.d_head,
+        "inputs": inputs,
+        "sha256": model.sha256,
+        "largest_weight": largest,
+        "correct": None if correct is None else str(correct),
+    }
 
 
 @app.command()
@@ -396,8 +497,9 @@ def train(
         raise ValueError("choose seeds: --seed N (may be repeated), or --paper-seeds")
     seeds = seed or [row.seed for row in zoo.table() if row.name.startswith("max-of-4/")]
     config = training.TrainingConfig(n_ctx=n_ctx, d_vocab=d_vocab, steps=steps)
+    check_directory(out_dir)
     report = training.train(config, seeds, out_dir, jobs=jobs, progress=True)
-    out.print(Text(f"{len(report.trained)} trained, {len(report.skipped)} already there, in {out_dir}"))
+    say(f"{len(report.trained)} trained, {len(report.skipped)} already there, in {out_dir}")
 
 
 OutOption = Annotated[Path, typer.Option("--out", help="The directory for results, certificates and figures.")]
@@ -411,7 +513,7 @@ def table1(
     out_dir: OutOption, seeds: SeedsOption = None, jobs: JobsOption = 2, scheduler: SchedulerOption = None
 ) -> None:
     """Reproduce the paper's Table 1: all its strategies on its models; an interrupted run resumes."""
-    _experiments().run_table1(out_dir, seeds, jobs, scheduler, out, err)
+    _experiments().run_table1(out_dir, seeds, jobs, scheduler)
 
 
 @app.command()
@@ -419,7 +521,7 @@ def frontier(
     out_dir: OutOption, seeds: SeedsOption = None, jobs: JobsOption = 2, scheduler: SchedulerOption = None
 ) -> None:
     """Draw bounds against operations, the paper's strategies and ours; takes up the results of table1 in --out."""
-    _experiments().run_frontier(out_dir, seeds, jobs, scheduler, out, err)
+    _experiments().run_frontier(out_dir, seeds, jobs, scheduler)
 
 
 @app.command()
@@ -441,9 +543,9 @@ def explain(
         raise ValueError("choose one: a MODEL, or --seeds all")
     command = _experiments("explain")
     if model is not None:
-        command.explain_model(model, target, out, err)
+        command.explain_model(model, target)
     else:
-        command.explain_models(seeds, target, jobs, scheduler, out, err)
+        command.explain_models(seeds, target, jobs, scheduler)
 
 
 def _experiments(module: str = "command") -> ModuleType:
@@ -451,7 +553,3 @@ def _experiments(module: str = "command") -> ModuleType:
         return importlib.import_module(f"compactproofs.experiments.{module}")
     except ImportError as error:
         raise ImportError('this command needs more packages: pip install "compactproofs[report]"') from error
-
-
-def _print_json(value: Any) -> None:
-    print(json.dumps(value, indent=1))

@@ -1,9 +1,17 @@
 """Writing files so that a reader never sees half of one. Standard library only."""
 
 import contextlib
+import hashlib
 import os
+import platform
 import secrets
 from pathlib import Path
+from typing import BinaryIO
+
+try:
+    import fcntl
+except ImportError:  # not a POSIX system
+    fcntl = None  # type: ignore[assignment]
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
@@ -11,20 +19,43 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
 
     The bytes go to a temporary file in the same directory, are flushed to the disk, and take the final name in one
     step (`os.replace`). If anything fails, or the write is interrupted, the temporary file is removed and what was at
-    `path` stays. A process that is killed outright can leave a file `.<hex>.tmp` behind; it is safe to delete.
-    A symbolic link at `path` is replaced, not followed. An OSError names `path`, not the temporary file.
+    `path` stays. A process that is killed outright can leave its temporary file behind, `.<hex>-<seal>.tmp`, without
+    the lock that a writer holds on it. A symbolic link at `path` is replaced, not followed. An OSError names `path`,
+    not the temporary file.
     """
     target = Path(path)
-    temporary = target.parent / f".{secrets.token_hex(8)}.tmp"
+    token = secrets.token_hex(8)
+    temporary = target.parent / f".{token}-{seal(token)}.tmp"
     try:
         with temporary.open("xb") as stream:
+            lock(stream)
+            if not temporary.exists():  # taken for left behind before it was locked
+                return write_atomically(path, data)
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.replace(target)
+            if fcntl is None:
+                stream.close()  # where open files cannot be renamed
+            temporary.replace(target)
     except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
         if isinstance(error, OSError):
             error.filename = str(target)
         raise
+
+
+def seal(token: str) -> str:
+    """What a temporary file's name ends in: by it this machine knows its own files from any others."""
+    return hashlib.sha256(f"{token} {platform.node()}".encode()).hexdigest()[:16]
+
+
+def lock(stream: BinaryIO, wait: bool = True) -> bool:
+    """Lock a file until it is closed; False where another process has locked it, or where there are no locks."""
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -9,53 +9,64 @@ from collections.abc import Callable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import parent_process
+from types import FrameType
+from typing import Any
+
+#: What ends a command in an orderly way, where something handles it.
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+@contextmanager
+def _signals_left_to(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> Iterator[dict[int, Any]]:
+    """Inside the block signals that something handles are handled like this; gives the handlers that there were.
+
+    Only the main thread can do this; in another thread nothing changes.
+    """
+    handlers: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        handlers = {number: signal.getsignal(number) for number in _SIGNALS if callable(signal.getsignal(number))}
+    try:
+        for number in handlers:
+            signal.signal(number, handler)
+        yield handlers
+    finally:
+        for number, before in handlers.items():
+            signal.signal(number, before)
 
 
 @contextmanager
 def interrupts_noted() -> Iterator[Callable[[], None]]:
-    """Inside the block Ctrl-C is only noted; calling what the block is given raises it as KeyboardInterrupt.
+    """Inside the block signals such as Ctrl-C are only noted; calling what the block is given lets them interrupt.
 
     An interrupt in the middle of `concurrent.futures.wait` can leave locks held for ever, so whoever waits for many
-    processes asks between waits. Only the main thread can do this; in another thread nothing changes. An interrupt
-    that nobody asked for is raised at the end of the block.
+    processes asks between waits. A signal that nobody asked for interrupts at the end of the block, also one that
+    ends by an error: that processes die may be due to the same signal.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: None
-        return
-    noted = threading.Event()
+    noted: list[int] = []
 
     def ask() -> None:
-        if noted.is_set():
-            noted.clear()
-            raise KeyboardInterrupt
+        while noted:
+            number = noted.pop()
+            handlers[number](number, None)
 
-    before = signal.signal(signal.SIGINT, lambda number, frame: noted.set())
-    try:
-        yield ask
-    finally:
-        signal.signal(signal.SIGINT, before)
-    ask()
+    with _signals_left_to(lambda number, frame: noted.append(number)) as handlers:
+        try:
+            yield ask
+        finally:
+            ask()
 
 
 @contextmanager
 def interrupts_ignored() -> Iterator[None]:
-    """Inside the block Ctrl-C does nothing, and processes that are started there inherit that.
-
-    Only the main thread can do this; in another thread nothing changes.
-    """
-    if threading.current_thread() is not threading.main_thread():
+    """Inside the block signals such as Ctrl-C do nothing, and processes that are started there inherit that."""
+    with _signals_left_to(signal.SIG_IGN):
         yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def begin_worker() -> None:
     """What a worker process does first: it leaves Ctrl-C to the process that started it, and ends with that one."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # by which a pool ends its processes
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -67,10 +78,14 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
+class WorkersLost(OSError):
+    """Processes or machines that did the work are gone, or were never there; the message says what to do."""
+
+
 @contextmanager
 def killed_workers_explained() -> Iterator[None]:
-    """Inside the block, the death of a worker process is an OSError that says what to do."""
+    """Inside the block, the death of a worker process is a WorkersLost."""
     try:
         yield
     except BrokenProcessPool as error:
-        raise OSError("a process was killed, perhaps for want of memory; run the same command again") from error
+        raise WorkersLost("a process was killed, perhaps for want of memory; run the same command again") from error

@@ -9,9 +9,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
 import compactproofs as cp
 from compactproofs import zoo
@@ -19,39 +17,36 @@ from compactproofs.experiments import table1
 from compactproofs.experiments.rows import TABLE_STRATEGIES
 from compactproofs.experiments.sweep import COLUMNS, Sweep, cluster, local_processes
 from compactproofs.files import write_atomically
+from compactproofs.interrupts import WorkersLost
+from compactproofs.places import check_directory
 from compactproofs.report import frontier
 from compactproofs.report.frontier import draw_bound_against_flops, draw_unexplained_against_flops
+from compactproofs.terminal import err, say, say_table
 
 
-def run_table1(
-    directory: Path, seeds: int | None, jobs: int, scheduler: str | None, out: Console, err: Console
-) -> None:
+def run_table1(directory: Path, seeds: int | None, jobs: int, scheduler: str | None) -> None:
     """Prove everything that is missing, then write and print the table."""
     sweep = Sweep(models_of_seeds(seeds), TABLE_STRATEGIES, directory)
-    _run(sweep, jobs, scheduler, err)
-    write_results(sweep, out)
+    _run(sweep, jobs, scheduler)
+    write_results(sweep)
 
 
-def run_frontier(
-    directory: Path, seeds: int | None, jobs: int, scheduler: str | None, out: Console, err: Console
-) -> None:
+def run_frontier(directory: Path, seeds: int | None, jobs: int, scheduler: str | None) -> None:
     """Prove everything that is missing, then draw the paper's strategies and ours in one picture and print ours."""
     ours = tuple(
         s.id for s in cp.STRATEGIES.values() if s.id not in (*TABLE_STRATEGIES, "trivial") and s.claim == "at least"
     )
     sweep = Sweep(models_of_seeds(seeds), (*TABLE_STRATEGIES, *ours), directory)
-    _run(sweep, jobs, scheduler, err)
+    _run(sweep, jobs, scheduler)
     results = sweep.rows()
     points = frontier.points(results)
     write_atomically(directory / "frontier.csv", points.write_csv().encode())
     write_atomically(directory / "frontier.md", frontier.as_markdown(points, ours).encode())
     write_atomically(directory / "results.csv", _csv(results).encode())
     frontier.draw(results, directory / "frontier")
-    table = Table(*frontier.HEADERS, title=f"{len(sweep.models)} models", box=None)
-    for cells in frontier.rows(points, ours):
-        table.add_row(*cells)
-    out.print(table)
-    out.print(f"results, certificates, data and figure are in {directory}", highlight=False, markup=False)
+    say(f"{len(sweep.models)} models")
+    say_table(frontier.HEADERS, frontier.rows(points, ours), numbers=range(1, len(frontier.HEADERS)))
+    say(f"results, certificates, data and figure are in {directory}")
 
 
 def models_of_seeds(seeds: int | None) -> tuple[str, ...]:
@@ -62,10 +57,11 @@ def models_of_seeds(seeds: int | None) -> tuple[str, ...]:
     return models[:seeds]
 
 
-def _run(sweep: Sweep, jobs: int, scheduler: str | None, err: Console) -> None:
+def _run(sweep: Sweep, jobs: int, scheduler: str | None) -> None:
     """Compute what is missing, with a progress bar; an interrupt says what is done."""
+    check_directory(sweep.directory)
     with_progress(
-        sweep.run, "proving", len(sweep.models), lambda: len(sweep.finished()), sweep.directory, jobs, scheduler, err
+        sweep.run, "proving", len(sweep.models), lambda: len(sweep.finished()), sweep.directory, jobs, scheduler
     )
 
 
@@ -77,9 +73,8 @@ def with_progress(
     directory: Path,
     jobs: int,
     scheduler: str | None,
-    err: Console,
 ) -> None:
-    """Start work on models with an executor and a bar; an interrupt says how many are finished in the directory.
+    """Start work on models with an executor and a bar; an end before its time says how many are finished.
 
     `start` is given the executor and what to call with each model that is finished.
     """
@@ -94,16 +89,21 @@ def with_progress(
     finished = count_finished()
     try:
         with (
-            Progress(*columns, console=err) as progress,
+            Progress(*columns, console=err, disable=not err.is_terminal) as progress,
             cluster(scheduler) if scheduler else local_processes(jobs) as executor,
         ):
             bar = progress.add_task(doing, total=total, completed=finished)
             start(executor, lambda model: progress.advance(bar))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            f"interrupted: {count_finished()} of {total} models are finished in {directory}; "
-            "run the same command again to do the rest"
+            f"interrupted: {_done(count_finished(), total, directory)}; run the same command again to do the rest"
         ) from None
+    except WorkersLost as error:
+        raise WorkersLost(f"{error}: {_done(count_finished(), total, directory)}") from error
+
+
+def _done(finished: int, total: int, directory: Path) -> str:
+    return f"{finished} of {total} models are finished in {directory}"
 
 
 def _csv(results: list[dict[str, Any]]) -> str:
@@ -114,7 +114,7 @@ def _csv(results: list[dict[str, Any]]) -> str:
     return stream.getvalue()
 
 
-def write_results(sweep: Sweep, out: Console) -> None:
+def write_results(sweep: Sweep) -> None:
     """Write CSV, Markdown, LaTeX and figures of a sweep, and print the table."""
     results = sweep.rows()
     rows = table1.summarise(results)
@@ -126,8 +126,6 @@ def write_results(sweep: Sweep, out: Console) -> None:
         write_atomically(sweep.directory / name, text.encode())
     draw_bound_against_flops(results, sweep.directory / "bound-against-flops")
     draw_unexplained_against_flops(results, sweep.directory / "unexplained-against-flops")
-    table = Table(*table1.HEADERS, title=f"{len(sweep.models)} models, {len(sweep.strategies)} strategies", box=None)
-    for row in rows:
-        table.add_row(*table1.cells(row))
-    out.print(table)
-    out.print(f"results, certificates, table and figures are in {sweep.directory}", highlight=False, markup=False)
+    say(f"{len(sweep.models)} models, {len(sweep.strategies)} strategies")
+    say_table(table1.HEADERS, [table1.cells(row) for row in rows])
+    say(f"results, certificates, table and figures are in {sweep.directory}")

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 import compactproofs as cp
@@ -18,19 +17,21 @@ from compactproofs.analysis.models import summarise
 from compactproofs.experiments.command import models_of_seeds, with_progress
 from compactproofs.experiments.sweep import run_each
 from compactproofs.files import write_atomically
+from compactproofs.places import STANDARD, load_model, remove_left_behind
 from compactproofs.report.model_page import model_page
 from compactproofs.report.models_page import models_page
 from compactproofs.report.page import check_target, figures_directory, write
+from compactproofs.terminal import err, say
 
 #: Draws of structureless noise.
 DRAWS = 1000
 
 
-def explain_model(name: str, target: Path | None, out: Console, err: Console) -> None:
+def explain_model(name: str, target: Path | None) -> None:
     """Write the page about one model, to MODEL.html unless a target is named."""
     path = target or Path(f"{_stem(name)}.html")
     check_target(path)
-    model = cp.load_model(name)
+    model = load_model(name)
     columns = (TextColumn("explaining"), BarColumn(), MofNCompleteColumn(), TextColumn("sections"), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         bar = progress.add_task("explaining", total=None)
@@ -41,12 +42,10 @@ def explain_model(name: str, target: Path | None, out: Console, err: Console) ->
             done=lambda i, of: progress.update(bar, completed=i, total=of),
         )
     write(page, path)
-    _say_where(path, out)
+    _say_where(path)
 
 
-def explain_models(
-    seeds: str, target: Path | None, jobs: int, scheduler: str | None, out: Console, err: Console
-) -> None:
+def explain_models(seeds: str, target: Path | None, jobs: int, scheduler: str | None) -> None:
     """Summarise the models that have no summary yet, then write the page over all; an interrupted run resumes.
 
     `seeds`: "all", or how many of the paper's models.
@@ -59,11 +58,11 @@ def explain_models(
         models_of_seeds(None if seeds == "all" else int(seeds)), path.with_name(f"{path.stem}-models")
     )
     total, finished = len(summaries.models), lambda: len(summaries.finished())
-    with_progress(summaries.run, "explaining", total, finished, summaries.directory, jobs, scheduler, err)
+    with_progress(summaries.run, "explaining", total, finished, summaries.directory, jobs, scheduler)
     found = summaries.finished()
     write(models_page([found[model] for model in summaries.models]), path)
-    _say_where(path, out)
-    out.print(f"the numbers of each model are in {summaries.directory}", highlight=False, markup=False)
+    _say_where(path)
+    say(f"the numbers of each model are in {summaries.directory}")
 
 
 @dataclass(frozen=True)
@@ -91,6 +90,7 @@ class Summaries:
         """Summarise the models that are not finished, calling `done` with each."""
         try:
             self.directory.mkdir(exist_ok=True)
+            remove_left_behind(self.directory)
         except OSError as error:
             raise ValueError(f"--out: cannot make the directory {self.directory}: {error.strerror}") from error
         finished = self.finished()
@@ -106,9 +106,11 @@ class Summaries:
 
 
 def _stem(name: str) -> str:
-    """A file name for a model of the zoo, or for a file."""
+    """A file name for a model of the zoo, for a file, or for standard input."""
+    if name == STANDARD:
+        return "stdin"
     return Path(name).stem if name.endswith(".safetensors") else name.replace("/", "-")
 
 
-def _say_where(path: Path, out: Console) -> None:
-    out.print(f"the report is {path}, its figures are in {figures_directory(path)}", highlight=False, markup=False)
+def _say_where(path: Path) -> None:
+    say(f"the report is {path}, its figures are in {figures_directory(path)}")

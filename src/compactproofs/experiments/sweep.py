@@ -11,11 +11,11 @@ A strategy is done for a model when its row is in the database; what is missing 
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
-import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -24,7 +24,14 @@ from typing import Any, TypeVar
 import compactproofs as cp
 from compactproofs import zoo
 from compactproofs.certificate import certificate_name
-from compactproofs.interrupts import begin_worker, interrupts_ignored, interrupts_noted, killed_workers_explained
+from compactproofs.interrupts import (
+    WorkersLost,
+    begin_worker,
+    interrupts_ignored,
+    interrupts_noted,
+    killed_workers_explained,
+)
+from compactproofs.places import remove_left_behind
 
 COLUMNS = {
     "model": "TEXT",
@@ -43,6 +50,8 @@ COLUMNS = {
 }
 Row = dict[str, Any]
 T = TypeVar("T")
+
+_PATIENCE = 10  # seconds, with a cluster
 
 
 @dataclass(frozen=True)
@@ -136,25 +145,15 @@ def run_each(
 
 
 def prove_model(name: str, strategies: Sequence[str], directory: Path) -> list[Row]:
-    """All proofs about one model; writes the certificates and returns one result for each strategy."""
+    """All proofs about one model; writes the certificates, when all are made, and returns one result for each."""
     model = cp.load_model(name)
     prover = cp.Prover(model)
+    proofs = [prover.prove(strategy) for strategy in strategies]
     target = directory / "certificates" / name.replace("/", "-")
-    for left_behind in target.parent.glob(f".{target.name}.*.tmp"):
-        shutil.rmtree(left_behind, ignore_errors=True)
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    unfinished.mkdir(parents=True)
-    try:
-        proofs = []
-        for strategy in strategies:
-            proof = prover.prove(strategy)
-            proof.certificate.save(unfinished / certificate_name(strategy))
-            proofs.append(proof)
-        target.mkdir(exist_ok=True)
-        for certificate in unfinished.iterdir():
-            certificate.replace(target / certificate.name)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    target.mkdir(parents=True, exist_ok=True)
+    remove_left_behind(target)
+    for proof in proofs:
+        proof.certificate.save(target / certificate_name(proof.certificate.strategy))
     exact = zoo.known_correct(model)
     if exact is None and "brute-force" in strategies:
         exact = prover.exact_correct()
@@ -181,10 +180,32 @@ def local_processes(jobs: int) -> Iterator[Executor]:
 
 @contextlib.contextmanager
 def cluster(address: str) -> Iterator[Executor]:
-    """An executor on the Dask cluster with this scheduler; all machines must see the output directory."""
+    """An executor on the Dask cluster with this scheduler; all machines must see the output directory.
+
+    Raises WorkersLost where there is no scheduler, where it has no workers, and where it or they go away.
+    """
     try:
         from distributed import Client
+        from distributed.scheduler import KilledWorker
     except ImportError as error:
         raise ImportError('a cluster needs Dask: pip install "compactproofs[cluster]"') from error
-    with Client(address) as client:
+    for name in list(logging.root.manager.loggerDict):
+        if name.split(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)  # what matters is said below
+    again = "run the same command again"
+    try:
+        client = Client(address, timeout=_PATIENCE)
+    except (OSError, ValueError) as error:
+        raise WorkersLost(f"there is no Dask scheduler at {address}; start one, then {again}") from error
+    try:
+        try:
+            client.wait_for_workers(1, timeout=_PATIENCE)
+        except TimeoutError as error:
+            raise WorkersLost(f"the Dask scheduler at {address} has no workers; start some, then {again}") from error
         yield client.get_executor()
+    except CancelledError as error:
+        raise WorkersLost(f"the Dask scheduler at {address} went away; start it anew, then {again}") from error
+    except KilledWorker as error:
+        raise WorkersLost(f"workers of the cluster were killed, perhaps for want of memory; {again}") from error
+    finally:
+        client.close(timeout=1)

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from compactproofs.files import write_atomically
+from compactproofs.places import check_file, remove_left_behind
 from compactproofs.report.pictures import Picture, with_minus
 from compactproofs.strategies import get_strategy
 from compactproofs.version import __version__
@@ -113,10 +114,7 @@ def check_target(path: Path) -> None:
     """Raises ValueError if a page cannot be written there, or would replace something that is no such page."""
     if path.suffix != ".html":
         raise ValueError(f"--out: expected a name that ends in .html, found {path}")
-    if not path.parent.is_dir():
-        raise ValueError(f"--out: the directory {path.parent} does not exist")
-    if path.is_dir():
-        raise ValueError(f"--out: {path} is a directory; name a file")
+    check_file(path)
     if path.exists() and b'content="compactproofs' not in path.read_bytes()[:2000]:
         raise ValueError(f"--out: {path} exists and is not a report; choose another name")
 
@@ -131,6 +129,7 @@ def write(page: Page, path: Path) -> None:
     figures = figures_directory(path)
     try:
         figures.mkdir(exist_ok=True)
+        remove_left_behind(figures)
         for picture in page.pictures:
             write_atomically(figures / f"{picture.name}.svg", picture.svg)
             write_atomically(figures / f"{picture.name}.png", picture.png)
