@@ -26,7 +26,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 import compactproofs as cp
-from compactproofs import zoo
+from compactproofs import notes, zoo
 from compactproofs.arrays.machine import UnsuitableArithmetic
 from compactproofs.budget import prove_within
 from compactproofs.certificate import certificate_name
@@ -194,11 +194,14 @@ def _operations(text: str) -> int:
 def _print_proofs(
     name: str, model: cp.Model, proofs: list[cp.Proof], exact: int | None, place: Path | None, as_json: bool
 ) -> None:
+    for line in notes.in_short(name, model):
+        err.print(Text(line))
     rows = [proof.as_dict(name, exact) for proof in proofs]
     if as_json:
         _print_json(rows)
         return
-    out.print(Text(f"{name}: max of {model.n_ctx}, {model.d_vocab} tokens, {rows[0]['total']} inputs"))
+    size = f"max of {model.n_ctx}, {model.d_vocab} tokens, {rows[0]['total']} inputs"
+    out.print(Text(f"{name}: {size}; {notes.LABEL}"))
     _print_in_full(_bounds_table(rows))
     if place is not None:
         out.print(Text(f"{len(proofs)} certificate{'s' if len(proofs) > 1 else ''} written to {place}"))
@@ -369,6 +372,7 @@ def _show_model(name: str) -> None:
             "sha256": model.sha256,
             "largest weight": f"{max(abs(w).max() for w in model.state_dict().values()):.4g}",
             "accuracy": "unknown" if correct is None else f"{correct} inputs correct (from the zoo's table)",
+            **notes.in_full(name, model),
         }
     )
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from compactproofs.untrusted import shown, strict_json
 
-__all__ = ["KEY", "as_text", "from_text", "of_file", "unknown", "unsaid", "unsupported"]
+__all__ = ["KEY", "as_text", "check_file", "from_text", "of_file", "unknown", "unsaid", "unsupported"]
 
 KEY = "transformer_lens_config"
 
@@ -53,8 +53,8 @@ _SIZES = ("d_vocab", "n_ctx", "d_model", "d_head")
 _HIDDEN = {
     "normalization_type": "LayerNorm or RMSNorm without weights (LNPre, RMSPre)",
     "positional_embedding_type": "positions for queries and keys only (shortformer)",
-    "use_attn_scale": "scores that are not divided by sqrt(d_head)",
-    _SCALE: "another scale of scores",
+    "use_attn_scale": "scores without a scale",
+    _SCALE: "scores with another scale than sqrt(d_head)",
     "attn_scores_soft_cap": "capped scores",
     "output_logits_soft_cap": "capped logits",
     "clip_qkv": "clipped queries, keys and values",
@@ -107,7 +107,7 @@ def unsupported(settings: Mapping[str, Any], sizes: Any) -> str | None:
 
 
 def unsaid(settings: Mapping[str, Any]) -> list[str]:
-    """What a model with these settings may do that tensors do not show, in words."""
+    """What a model may do of which neither tensors nor these settings say anything, in words."""
     return [words for name, words in _HIDDEN.items() if name not in settings]
 
 
@@ -145,12 +145,22 @@ def of_file(path: Path) -> dict[str, Any] | None:
     return None if text is None else from_text(text)
 
 
+def check_file(path: Path, sizes: Any) -> None:
+    """Raise ValueError, with the reason, if a file carries settings and they are not supported, or no settings.
+
+    `sizes`: as for `unsupported`.
+    """
+    reason = unsupported(of_file(path) or {}, sizes)
+    if reason is not None:
+        raise ValueError(f"in the metadata {KEY}, {reason}")
+
+
 def _metadata(path: Path) -> dict[str, str]:
-    """The texts in the header of a safetensors file that has been read before, so that it is known to be one."""
+    """The texts in the header of a safetensors file that has been loaded, so that it is known to be one."""
     with path.open("rb") as stream:
         header = strict_json(stream.read(int.from_bytes(stream.read(8), "little")))
-    metadata = header.get("__metadata__") or {}
-    return {name: text for name, text in metadata.items() if isinstance(text, str)}
+    metadata = header.get("__metadata__")
+    return {name: text for name, text in metadata.items() if isinstance(text, str)} if metadata else {}
 
 
 def _without_floats(value: Any) -> Any:

@@ -33,16 +33,16 @@ def some_inputs(model: Model, most: int, rng: np.random.Generator) -> IntArray:
 
 def logits(model: Model, tokens: IntArray) -> FloatArray:
     """The logits of inputs: shape (N, n) to (N, v).  They are infinite or NaN where float64 overflows."""
-    OU = model.W_V @ model.W_O @ model.W_U
-    QK = model.W_Q @ model.W_K.T / np.sqrt(model.d_head)
-    found = [np.zeros((0, model.W_U.shape[1]))]
+    found = [np.zeros((0, model.d_vocab))]
     with np.errstate(all="ignore"):
+        OV = model.W_V @ model.W_O @ model.W_U
+        QK = model.W_Q @ model.W_K.T / np.sqrt(model.d_head)
         for some in _blocks(tokens, model.d_model):
             x = model.W_E[some] + model.W_pos
             scores = np.einsum("id,ipd->ip", x[:, -1] @ QK, x)
             attention = np.exp(scores - scores.max(axis=1, keepdims=True))
             attention /= attention.sum(axis=1, keepdims=True)
-            found.append(x[:, -1] @ model.W_U + np.einsum("ip,ipd->id", attention, x) @ OU)
+            found.append(x[:, -1] @ model.W_U + np.einsum("ip,ipd->id", attention, x) @ OV)
     return np.concatenate(found)
 
 

@@ -151,16 +151,21 @@ def _evaluating(model: HookedTransformer) -> Iterator[None]:
     """Evaluation mode without gradients and lower precision; afterwards all is as before, random numbers too."""
     training = {module: module.training for module in model.modules()}
     devices = {tensor.device for tensor in (*model.parameters(), *model.buffers())}
+    precision = torch.get_float32_matmul_precision()
     with contextlib.ExitStack() as stack:
         stack.enter_context(torch.no_grad())
         stack.enter_context(torch.random.fork_rng([device for device in devices if device.type == "cuda"]))
         for kind in {device.type for device in devices}:
             stack.enter_context(torch.autocast(kind, enabled=False))
         try:
+            if precision != "highest":
+                torch.set_float32_matmul_precision("highest")
             for module in training:
                 module.training = False
             yield
         finally:
+            if precision != "highest":
+                torch.set_float32_matmul_precision(precision)
             for module, mode in training.items():
                 module.training = mode
 
