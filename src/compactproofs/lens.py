@@ -96,9 +96,9 @@ def _plain(value: object) -> Any:
 
 
 def _tensors(model: HookedTransformer) -> dict[str, npt.NDArray[Any]]:
-    """The state dict, in the order that a file has, so that the first to be refused is the same."""
+    """The state dict."""
     tensors = {}
-    for name, tensor in sorted(model.state_dict().items()):
+    for name, tensor in model.state_dict().items():
         if tensor.is_floating_point() and tensor.dtype not in _FLOATS:
             raise InvalidModel(f"{name} has type {tensor.dtype}; convert the model with model.to(torch.float32) first")
         tensors[name] = tensor.detach().cpu().numpy()
@@ -113,7 +113,8 @@ def _compare(live: HookedTransformer, model: Model) -> None:
     tokens = some_inputs(model, number, np.random.default_rng(0))
     found = _live_logits(live, model, tokens, max(1, _CALL_ENTRIES // entries))
     exact = all(parameter.dtype == torch.float64 for parameter in live.parameters())
-    expected, within = logits_within(model, tokens, np.float64 if exact else np.float32)
+    dtype = np.float64 if exact else np.float32
+    expected, within = logits_within(model, tokens, dtype)
     difference = abs(found - expected)
     wrong = ~(difference <= within) | ~np.isfinite(found)  # also where one is not a number
     if wrong.any():
@@ -123,7 +124,7 @@ def _compare(live: HookedTransformer, model: Model) -> None:
             f"the live model does not compute what its weights say: for the input {shown(str(tokens[i].tolist()))} its "
             f"logit {o} is {found[i, o]:.9g}, but a one-layer attention-only model with these weights has "
             f"{expected[i, o]:.9g}, and rounding explains at most {within[i, o]:.2g}; look for a replaced forward or "
-            "module, hooks of PyTorch, and changed attributes"
+            f"module, hooks of PyTorch, changed attributes, and numbers beyond {dtype.__name__}"
         )
 
 

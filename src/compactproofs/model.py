@@ -136,15 +136,12 @@ class Model:
     def from_state_dict(cls, tensors: Mapping[str, npt.NDArray[Any]]) -> Model:
         """A model from arrays under TransformerLens names; refuses everything that the model class does not have."""
         tensors = dict(tensors)
-        for name in list(tensors):
-            if name in _BUFFERS:
-                del tensors[name]
-            elif name in _BIASES:
-                bias = tensors.pop(name)
-                if not (bias == 0).all():
-                    raise InvalidModel(
-                        f"{name} is a non-zero bias (largest size {np.abs(bias).max():.3g}); {_SUPPORTED}"
-                    )
+        for name in _BUFFERS:
+            tensors.pop(name, None)
+        for name in _BIASES:
+            bias = tensors.pop(name, None)
+            if bias is not None and not (bias == 0).all():
+                raise InvalidModel(f"{name} is a non-zero bias (largest size {np.abs(bias).max():.3g}); {_SUPPORTED}")
         missing = [disk for disk, _, _ in _WEIGHTS.values() if disk not in tensors]
         unknown = sorted(set(tensors) - {disk for disk, _, _ in _WEIGHTS.values()})
         if unknown:
