@@ -460,7 +460,7 @@ def test_the_model_is_left_as_it_was() -> None:
                 with torch.autocast("cpu", dtype=torch.bfloat16):
                     assert_same_function(from_hooked_transformer(model), copy.deepcopy(model).eval().double())
             assert {name: module.training for name, module in model.named_modules()} == modes
-            assert {name: torch.equal(tensor, tensors[name]) for name, tensor in model.state_dict().items()}
+            assert all(torch.equal(tensor, tensors[name]) for name, tensor in model.state_dict().items())
             assert torch.equal(model.embed.W_E.grad, torch.ones_like(model.embed.W_E))
             assert len(model._forward_hooks) == 1
             assert torch.is_grad_enabled()

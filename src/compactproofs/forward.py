@@ -16,7 +16,7 @@ from compactproofs.task import total_inputs
 
 __all__ = ["answers", "logits", "logits_within", "some_inputs"]
 
-_BLOCK_ENTRIES = 2**18  # of the largest array; larger blocks leave the cache
+_BLOCK_ENTRIES = 2**20  # of the largest array
 
 
 def some_inputs(model: Model, most: int, rng: np.random.Generator) -> IntArray:

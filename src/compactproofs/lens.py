@@ -38,10 +38,10 @@ from compactproofs.untrusted import shown
 __all__ = ["from_hooked_transformer", "save", "to_hooked_transformer"]
 
 _FLOATS = (torch.float32, torch.float64)
-_COMPARED = 512  # inputs
+_COMPARED = 512  # inputs, unless that takes more than about so many operations
+_OPERATIONS = 2**32
+_FEWEST = 8
 _CALL_ENTRIES = 2**22  # of the live model's largest array in one call
-_ALL_ENTRIES = 2**28  # in all calls, unless that leaves too few inputs
-_FEWEST = 32
 
 
 def from_hooked_transformer(model: HookedTransformer) -> Model:
@@ -107,9 +107,8 @@ def _tensors(model: HookedTransformer) -> dict[str, npt.NDArray[Any]]:
 
 def _compare(live: HookedTransformer, model: Model) -> None:
     """Refuse a live model whose logits at the last position are not those of the weights."""
-    position_entries = max(model.n_ctx, model.d_vocab, model.d_model, model.d_head)
-    entries = model.n_ctx * position_entries  # for one input
-    number = min(_COMPARED, max(_FEWEST, _ALL_ENTRIES // entries))
+    entries = model.n_ctx * max(model.n_ctx, model.d_vocab, model.d_model, model.d_head)  # for one input
+    number = min(_COMPARED, max(_FEWEST, _OPERATIONS // (entries * max(model.d_model, 64))))
     tokens = some_inputs(model, number, np.random.default_rng(0))
     found = _live_logits(live, model, tokens, max(1, _CALL_ENTRIES // entries))
     exact = all(parameter.dtype == torch.float64 for parameter in live.parameters())

@@ -23,7 +23,7 @@ _OWN = "the largest token"
 _ENOUGH = 0.75  # of inputs: a model that answers fewer by the task seems to do something else
 _BETTER = 0.05  # of inputs, by which another task explains the answers better
 _SAMPLE = 2048
-_ENTRIES = 2**22  # of the sample's residual streams, unless that leaves too few inputs
+_ENTRIES = 2**22  # of the sample's residual streams and logits, unless that leaves too few inputs
 _FEWEST = 256
 
 
@@ -72,7 +72,7 @@ def _open(name: str) -> list[str]:
 
 def _shares(model: Model) -> tuple[dict[str, float], str]:
     """For how many inputs the model's answer is that of each task, as shares, and "about " unless of all inputs."""
-    number = min(_SAMPLE, max(_FEWEST, _ENTRIES // (model.n_ctx * model.d_model)))
+    number = min(_SAMPLE, max(_FEWEST, _ENTRIES // (model.n_ctx * model.d_model + model.d_vocab)))
     tokens = some_inputs(model, number, np.random.default_rng(0))
     last = model.n_ctx - 1
     labels = {
