@@ -1,18 +1,24 @@
 """To and from TransformerLens: the same function, the same weights, and refusal of everything else."""
 
+import copy
 import inspect
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from compactproofs import InvalidModel, Model, load_model
+from compactproofs import InvalidModel, Model, load_model, notes
+from compactproofs.configuration import as_text, of_file, unknown, unsaid
+from compactproofs.forward import logits_within
 
 transformer_lens = pytest.importorskip("transformer_lens", reason="needs the extra lens")
 import torch  # noqa: E402
+from safetensors.numpy import load_file, save_file  # noqa: E402
 
-from compactproofs.lens import from_hooked_transformer, to_hooked_transformer  # noqa: E402
+from compactproofs.lens import from_hooked_transformer, save, to_hooked_transformer  # noqa: E402
 
 # TransformerLens 3 announces the end of HookedTransformer with every one that is made.
 pytestmark = pytest.mark.filterwarnings("ignore:HookedTransformer is deprecated:DeprecationWarning")
@@ -144,7 +150,6 @@ def test_no_deprecation_warning(recwarn: pytest.WarningsRecorder) -> None:
         ({"positional_embedding_type": "rotary", "rotary_dim": 2}, "positional_embedding_type is 'rotary'"),
         ({"positional_embedding_type": "shortformer"}, "positional_embedding_type is 'shortformer'"),
         ({"positional_embedding_type": "alibi"}, "positional_embedding_type is 'alibi'"),
-        ({"attention_dir": "bidirectional"}, "attention_dir is 'bidirectional'"),
         ({"use_attn_scale": False}, "use_attn_scale is False"),
         ({"attn_scale": 1.0}, "cfg.attn_scale is 1.0; only sqrt(d_head) = 1.732"),
         ({"use_local_attn": True, "window_size": 2, "attn_types": ["local"]}, "use_local_attn is True"),
@@ -155,7 +160,7 @@ def test_no_deprecation_warning(recwarn: pytest.WarningsRecorder) -> None:
         ({"use_attention_sinks": True}, "use_attention_sinks is True"),
         ({"tie_word_embeddings": True}, "tie_word_embeddings is True"),
         ({"n_key_value_heads": 1}, "n_key_value_heads is 1"),
-        ({"d_vocab_out": V + 1}, f"W_U has d_vocab = {V + 1}, but W_E has d_vocab = {V}"),
+        ({"d_vocab_out": V + 1}, f"d_vocab_out is {V + 1}; only d_vocab_out = d_vocab = {V}"),
         ({"dtype": torch.float16}, "embed.W_E has type torch.float16; convert the model"),
         ({"dtype": torch.bfloat16}, "embed.W_E has type torch.bfloat16; convert the model"),
         ({"d_vocab": 1}, "d_vocab is 1"),
@@ -225,3 +230,334 @@ def test_other_objects(other: object) -> None:
     """What is no HookedTransformer is named by its type."""
     with pytest.raises(InvalidModel, match=f"expected a HookedTransformer, found {type(other).__name__}"):
         from_hooked_transformer(other)
+
+
+# What the live model computes
+
+
+def trained() -> Any:
+    """A trained model, live."""
+    return to_hooked_transformer(load_model("max-of-4/123"))
+
+
+def scaled(factor: float, output: int | None = None) -> Callable[..., torch.Tensor]:
+    """A hook of PyTorch that changes all logits, or those of one output, by a factor."""
+
+    def hook(module: Any, args: Any, logits: torch.Tensor) -> torch.Tensor:
+        changed = logits.clone()
+        changed[..., slice(None) if output is None else output] *= factor
+        return changed
+
+    return hook
+
+
+class Doubled(transformer_lens.HookedTransformer):
+    """A subclass that computes something else."""
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Twice the logits."""
+        return 2 * super().forward(*args, **kwargs)
+
+
+def other_class(model: Any) -> None:
+    """The same object as a `Doubled`."""
+    model.__class__ = Doubled
+
+
+def replaced_forward(model: Any) -> None:
+    """A forward that belongs to the object."""
+    original = model.forward
+    model.forward = lambda tokens: original(tokens) + 0.5
+
+
+def replaced_forward_of_a_part(model: Any) -> None:
+    """The same for the unembedding."""
+    model.unembed.forward = lambda residual: residual @ model.unembed.W_U + 0.5
+
+
+def replaced_method(model: Any) -> None:
+    """One step of the attention."""
+    attention = model.blocks[0].attn
+    original = attention.calculate_attention_scores
+    attention.calculate_attention_scores = lambda q, k: 1.1 * original(q, k)
+
+
+def folded_layer_norm(model: Any) -> None:
+    """A LayerNorm without weights that the configuration does not speak of."""
+    model.blocks[0].ln1 = transformer_lens.components.LayerNormPre(model.cfg)
+
+
+def inner_configuration(model: Any) -> None:
+    """Settings of the attention that are not those of the model."""
+    attention = model.blocks[0].attn
+    attention.cfg = copy.deepcopy(attention.cfg)
+    attention.cfg.attn_scores_soft_cap = 1.0
+
+
+def scale_as_buffer(model: Any) -> None:
+    """A scale where the check of settings does not look."""
+    attention = model.blocks[0].attn
+    del attention.attn_scale
+    attention.register_buffer("attn_scale", torch.tensor(2.0), persistent=False)
+
+
+def other_mask(model: Any) -> None:
+    """A mask that hides the first position."""
+    attention = model.blocks[0].attn
+
+    def masked(scores: torch.Tensor, *rest: Any) -> torch.Tensor:
+        hidden = torch.zeros_like(scores)
+        hidden[..., 0] = -torch.inf
+        return scores + hidden
+
+    attention.apply_causal_mask = masked
+
+
+def other_state_dict(model: Any) -> None:
+    """A state dict that is not what the model uses."""
+    original = model.state_dict
+    model.state_dict = lambda: {name: tensor * 1.01 for name, tensor in original().items()}
+
+
+DEVIATIONS: dict[str, Callable[[Any], Any]] = {
+    "subclass": other_class,
+    "forward": replaced_forward,
+    "forward of a part": replaced_forward_of_a_part,
+    "method": replaced_method,
+    "LayerNorm": folded_layer_norm,
+    "inner configuration": inner_configuration,
+    "scale": scale_as_buffer,
+    "mask": other_mask,
+    "state dict": other_state_dict,
+    "hook": lambda model: model.register_forward_hook(scaled(1.01)),
+    "hook on one output": lambda model: model.register_forward_hook(scaled(1.01, 3)),
+    "hook with keywords": lambda model: model.register_forward_hook(lambda m, a, k, out: 2 * out, with_kwargs=True),
+    "hook on the unembedding": lambda model: model.unembed.register_forward_hook(scaled(0.99)),
+    "hook on the attention": lambda model: model.blocks[0].attn.register_forward_hook(scaled(1.05)),
+    "hook on a hook point": lambda model: model.blocks[0].hook_resid_post.register_forward_hook(scaled(0.9)),
+    "hook before": lambda model: model.register_forward_pre_hook(lambda module, args: ((args[0] + 1) % 7,)),
+    "hook before the block": lambda model: model.blocks[0].register_forward_pre_hook(lambda m, args: (1.1 * args[0],)),
+    "hook before the unembedding": lambda model: model.unembed.register_forward_pre_hook(lambda m, a: (a[0] + 0.1,)),
+}
+
+
+@pytest.mark.parametrize("name", DEVIATIONS)
+@pytest.mark.parametrize("make", [hooked, lambda: hooked(dtype=torch.float64), trained])
+def test_deviations_are_seen(name: str, make: Callable[[], Any], tmp_path: Path) -> None:
+    """Whatever changes what is computed: the input, both logits and the tolerance are named, and nothing is saved."""
+    model = make()
+    DEVIATIONS[name](model)
+    with pytest.raises(InvalidModel, match="the live model does not compute what its weights say") as caught:
+        from_hooked_transformer(model)
+    assert "for the input [" in str(caught.value)
+    assert "rounding explains at most" in str(caught.value)
+    with pytest.raises(InvalidModel):
+        save(model, tmp_path / "m.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_refusal_is_true() -> None:
+    """The input and the logits that it names are what the live model and the weights give."""
+    model = trained()
+    model.register_forward_hook(scaled(1.5, 17))
+    with pytest.raises(InvalidModel) as caught:
+        from_hooked_transformer(model)
+    words = str(caught.value)
+    tokens = np.array([[int(number) for number in words.partition("[")[2].partition("]")[0].split(", ")]])
+    assert "its logit 17 is " in words
+    live = float(words.partition("logit 17 is ")[2].partition(",")[0])
+    weights = float(words.partition("with these weights has ")[2].partition(",")[0])
+    assert live == pytest.approx(model(torch.tensor(tokens))[0, -1, 17].item())
+    assert weights == pytest.approx(logits(load_model("max-of-4/123"), tokens)[0, 17])
+    assert weights == pytest.approx(live / 1.5)
+
+
+@pytest.mark.parametrize("factor", [1.01, 0.99, 1.001])
+def test_small_shifts_are_seen(factor: float) -> None:
+    """A hundredth of one logit is far more than rounding, in float32 as well."""
+    model = trained()
+    model.register_forward_hook(scaled(factor, 63))
+    with pytest.raises(InvalidModel, match="its logit 63 is"):
+        from_hooked_transformer(model)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_logits_that_are_no_numbers(value: float) -> None:
+    """They are refused, even if for one output only."""
+    model = hooked()
+    model.register_forward_hook(lambda module, args, logits: logits.index_fill(-1, torch.tensor([2]), value))
+    with pytest.raises(InvalidModel, match=f"its logit 2 is {value}"):
+        from_hooked_transformer(model)
+
+
+def test_overflow() -> None:
+    """Weights that float64 can use, but not the live model."""
+    model = hooked()
+    with torch.no_grad():
+        for name in ("W_Q", "W_K"):
+            model.blocks[0].attn.get_parameter(name).mul_(1e30)
+    with pytest.raises(InvalidModel, match="numbers beyond float32"):
+        from_hooked_transformer(model)
+
+
+def fails(tokens: torch.Tensor) -> torch.Tensor:
+    """A forward that cannot be run."""
+    raise RuntimeError("no such\nlayer \x1b[31m")
+
+
+@pytest.mark.parametrize(
+    ("forward", "found"),
+    [
+        (fails, r"RuntimeError: 'no such\nlayer \x1b[31m'"),
+        (lambda: None, "TypeError: "),
+        (lambda tokens: None, "AttributeError: "),
+        (lambda tokens: torch.zeros(len(tokens), N + 1, V), "its logits have shape ("),
+        (lambda tokens: torch.zeros(len(tokens), N, V + 1), "its logits have shape ("),
+        (lambda tokens: torch.zeros(1, N, V), "its logits have shape (1, 4, 7)"),
+        (lambda tokens: "logits", "AttributeError: "),
+    ],
+)
+def test_models_that_cannot_be_called(forward: Any, found: str) -> None:
+    """What the model raises is the reason, on one line."""
+    model = hooked()
+    model.forward = forward
+    with pytest.raises(InvalidModel, match=r"the live model cannot be called with tokens of shape \(") as caught:
+        from_hooked_transformer(model)
+    assert found in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+def test_noise() -> None:
+    """A model that draws random numbers computes no function; the caller's random numbers stay as they were."""
+    model = hooked()
+    model.register_forward_hook(lambda module, args, logits: logits + torch.randn_like(logits))
+    state = torch.random.get_rng_state()
+    with pytest.raises(InvalidModel, match="the live model does not compute"):
+        from_hooked_transformer(model)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_the_model_is_left_as_it_was() -> None:
+    """Modes of all parts, gradients, hooks of PyTorch, precision and random numbers, after success and failure."""
+    model, calls = hooked(), []
+    model.blocks[0].ln1 = torch.nn.Dropout(0.5)
+    model.train()
+    model.unembed.eval()
+    model.embed.W_E.grad = torch.ones_like(model.embed.W_E)
+    model.register_forward_hook(lambda module, args, logits: calls.append(torch.get_float32_matmul_precision()))
+    modes = {name: module.training for name, module in model.named_modules()}
+    tensors = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    numbers, own = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        for bad in (False, True):
+            if bad:
+                model.unembed.register_forward_hook(scaled(2.0))
+                with pytest.raises(InvalidModel, match="the live model does not compute"):
+                    from_hooked_transformer(model)
+            else:
+                with torch.autocast("cpu", dtype=torch.bfloat16):
+                    assert_same_function(from_hooked_transformer(model), copy.deepcopy(model).eval().double())
+            assert {name: module.training for name, module in model.named_modules()} == modes
+            assert all(torch.equal(tensor, tensors[name]) for name, tensor in model.state_dict().items())
+            assert torch.equal(model.embed.W_E.grad, torch.ones_like(model.embed.W_E))
+            assert len(model._forward_hooks) == 1
+            assert torch.is_grad_enabled()
+            assert torch.get_float32_matmul_precision() == "medium"
+            assert torch.equal(torch.random.get_rng_state(), numbers)
+            assert (np.random.get_state()[1] == own).all()  # noqa: NPY002
+    finally:
+        torch.set_float32_matmul_precision(precision)
+    assert set(calls[:1]) == {"highest"}
+
+
+@pytest.mark.parametrize("changes", [{"attention_dir": "bidirectional"}, {"use_attn_result": True}, {"seed": 3}])
+def test_settings_that_change_nothing(changes: dict[str, Any]) -> None:
+    """Nothing comes after the last position, so both directions are the same; what is recorded does not matter."""
+    model = hooked(**changes)
+    assert_same_function(from_hooked_transformer(model), model)
+
+
+def test_buffers_that_change_nothing() -> None:
+    """At the last position nothing is masked, whatever stands in the mask."""
+    model = hooked()
+    model.blocks[0].attn.IGNORE.fill_(5.0)
+    assert_same_function(from_hooked_transformer(model), model)
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1e-12, 1e-5, 1e-2, 0.3, 1.0, 3.0, 30.0, 1e3, 1e5])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_honest_models(scale: float, dtype: torch.dtype) -> None:
+    """Weights of any size are accepted: rounding, underflow, and softmax that turn on the last bit."""
+    rng = np.random.default_rng(7)
+    for v, n, d, h in ((3, 2, 4, 4), (20, 6, 50, 40), (6, 1, 1, 1), (2, 9, 8, 3), (600, 3, 8, 8)):
+        model = hooked(d_vocab=v, n_ctx=n, d_model=d, d_head=h, dtype=dtype)
+        with torch.no_grad():
+            for name, parameter in model.named_parameters():
+                if ".b_" not in name:
+                    parameter.copy_(torch.from_numpy(rng.normal(size=parameter.shape) * scale))
+        from_hooked_transformer(model)
+
+
+def test_honest_trained_models() -> None:
+    """Trained ones too, and their logits are well within what is allowed."""
+    for name in ("max-of-4/50", "max-of-5/742", "max-of-10-v128/50", "max-of-20/50"):
+        model = load_model(name)
+        other = to_hooked_transformer(model)
+        assert from_hooked_transformer(other).sha256 == model.sha256
+        tokens = np.random.default_rng(8).integers(0, model.d_vocab, (50, model.n_ctx))
+        expected, within = logits_within(model, tokens, np.float32)
+        with torch.no_grad():
+            found = other(torch.from_numpy(tokens))[:, -1].double().numpy()
+        assert (abs(found - expected) < 0.2 * within).all()
+
+
+# Files
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_save(dtype: torch.dtype, tmp_path: Path) -> None:
+    """A file that TransformerLens and this package read, and that leaves nothing open."""
+    path = tmp_path / "m.safetensors"
+    model = hooked(dtype=dtype)
+    save(model, path)
+    loaded = load_model(path)
+
+    assert loaded.sha256 == from_hooked_transformer(model).sha256
+    assert "as the settings in its metadata say" in notes.in_full(str(path), loaded)["reading"]
+    settings = of_file(path)
+    assert settings is not None
+    assert (settings["dtype"], settings["d_vocab"]) == (str(dtype), V)
+    assert float(settings["attn_scale"]) == H**0.5
+    again = hooked(dtype=dtype, seed=1)
+    again.load_state_dict({name: torch.tensor(array) for name, array in load_file(path).items()})
+    assert_same_function(loaded, again)
+
+
+def test_every_setting_is_known() -> None:
+    """A release of TransformerLens with a setting that nobody has looked at; say what it does to the logits."""
+    settings = vars(hooked().cfg)
+    assert unknown(settings) == []
+    assert unsaid(settings) == []
+
+
+def test_live_and_file_refuse_the_same(tmp_path: Path) -> None:
+    """A live model and its file are refused for the same setting or tensor, in the same words."""
+    path = tmp_path / "m.safetensors"
+    biased = hooked()
+    with torch.no_grad():
+        for name, parameter in biased.named_parameters():
+            if ".b_" in name:
+                parameter.fill_(1.0)
+    for model in (biased, hooked(normalization_type="LNPre"), hooked(attn_scale=3.0), hooked(d_vocab_out=3)):
+        with pytest.raises(InvalidModel) as live:
+            from_hooked_transformer(model)
+        tensors = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+        settings = {n: v for n, v in vars(model.cfg).items() if isinstance(v, bool | int | float | str | None)}
+        if settings["d_vocab_out"] != V:
+            tensors["unembed.W_U"] = np.zeros((D, V), np.float32)
+        save_file(tensors, path, {"transformer_lens_config": as_text(settings)})
+        with pytest.raises(InvalidModel) as file:
+            load_model(path)
+        assert str(live.value).removeprefix("cfg.") in str(file.value)

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import Progress, track
 
 import compactproofs as cp
-from compactproofs import zoo
+from compactproofs import notes, zoo
 from compactproofs.budget import prove_within
 from compactproofs.certificate import CLAIMS, certificate_name
 from compactproofs.messages import reason
@@ -141,12 +141,15 @@ def prove(
     exact = zoo.known_correct(loaded)
     if exact is None and "brute-force" in ids:
         exact = prover.exact_correct()
+    for line in notes.in_short(model, loaded):
+        say(line, to=err)
     rows = [proof.as_dict(model, exact) for proof in proofs]
     if as_json:
         say_json(rows)
         return
     console = err if out_name == STANDARD else None
-    say(f"{model}: max of {loaded.n_ctx}, {loaded.d_vocab} tokens, {rows[0]['total']} inputs", to=console)
+    size = f"max of {loaded.n_ctx}, {loaded.d_vocab} tokens, {rows[0]['total']} inputs"
+    say(f"{model}: {size}; {notes.LABEL}", to=console)
     if every:
         rows.sort(key=_worse)
     _say_bounds(rows, console)
@@ -412,7 +415,7 @@ def show(
     if path == STANDARD or _is_like_certificate(Path(path)):
         fields, facts = _about_certificate(load_certificate(path))
     else:
-        fields, facts = _about_model(load_model(path))
+        fields, facts = _about_model(path, load_model(path))
     if as_json:
         say_json(facts)
         return
@@ -456,9 +459,10 @@ def _about_certificate(certificate: cp.Certificate) -> Described:
     }
 
 
-def _about_model(model: cp.Model) -> Described:
+def _about_model(name: str, model: cp.Model) -> Described:
     correct = zoo.known_correct(model)
     inputs = str(total_inputs(model))
+    said = notes.in_full(name, model)
     largest = max(float(abs(weight).max()) for weight in model.state_dict().values())
     words = {
         "model": f"max of {model.n_ctx}, {model.d_vocab} tokens, d_model {model.d_model}, d_head {model.d_head}",
@@ -466,6 +470,7 @@ def _about_model(model: cp.Model) -> Described:
         "sha256": model.sha256,
         "largest weight": f"{largest:.4g}",
         "accuracy": "unknown" if correct is None else f"{correct} inputs correct (from the zoo's table)",
+        **said,
     }
     return words, {
         "kind": "model",
@@ -477,6 +482,7 @@ def _about_model(model: cp.Model) -> Described:
         "sha256": model.sha256,
         "largest_weight": largest,
         "correct": None if correct is None else str(correct),
+        **said,
     }
 
 

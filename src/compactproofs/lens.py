@@ -2,16 +2,21 @@
 
 A state dict does not say how its weights are used: a model whose LayerNorm has been folded, or whose attention is
 scaled or clipped, has the same tensors as a plain one.  So convert a live model here, where its configuration is
-checked, rather than saving its state dict.  Nothing here is trusted: a certificate is about the weights of the `Model`.
+checked and its logits are compared with those of its weights, or save it here, with its configuration.  Nothing here is
+trusted: a certificate is about the weights of the `Model`.
 """
 
 from __future__ import annotations
 
-import math
+import contextlib
 import warnings
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import safetensors.numpy
 
 try:
     import torch
@@ -23,72 +28,146 @@ except ModuleNotFoundError as error:
         'models of TransformerLens need transformer-lens, which is not installed: pip install "compactproofs[lens]"'
     ) from error
 
+from compactproofs.arrays import FloatArray, IntArray
+from compactproofs.configuration import KEY, as_text, unsupported
+from compactproofs.files import write_atomically
+from compactproofs.forward import logits_within, some_inputs
 from compactproofs.model import InvalidModel, Model
+from compactproofs.untrusted import shown
 
-__all__ = ["from_hooked_transformer", "to_hooked_transformer"]
+__all__ = ["from_hooked_transformer", "save", "to_hooked_transformer"]
 
-# What each setting must be for the model to compute what `Model` does.  A setting that this version of TransformerLens
-# does not have cannot be wrong.
-_REQUIRED: dict[str, object] = {
-    "n_layers": 1,
-    "n_heads": 1,
-    "attn_only": True,
-    "normalization_type": None,
-    "final_rms": False,
-    "post_embedding_ln": False,
-    "use_normalization_before_and_after": False,
-    "positional_embedding_type": "standard",
-    "attention_dir": "causal",
-    "use_attn_scale": True,
-    "use_local_attn": False,
-    "use_qk_norm": False,
-    "use_attention_sinks": False,
-    "use_logn_attn": False,
-    "clip_qkv": None,
-    "n_key_value_heads": None,
-    "tie_word_embeddings": False,
-    "load_in_4bit": False,
-    "original_architecture": None,
-}
-_CAPS = ("attn_scores_soft_cap", "output_logits_soft_cap")
 _FLOATS = (torch.float32, torch.float64)
+_COMPARED = 512  # inputs, unless that takes more than about so many operations
+_OPERATIONS = 2**32
+_FEWEST = 8
+_CALL_ENTRIES = 2**22  # of the live model's largest array in one call
 
 
 def from_hooked_transformer(model: HookedTransformer) -> Model:
     """The weights of a one-layer, one-head, attention-only HookedTransformer, exactly.
 
-    Biases must be zero, and no hooks may be attached, since they can change what the model computes.  Raises
-    InvalidModel, which names the setting or tensor, for everything that a `Model` does not have.
+    Biases must be zero, and no hooks may be attached to its hook points.  The live model's logits on some hundred
+    inputs, in evaluation mode, must be those of the weights up to rounding, so that a replaced `forward`, a hook of
+    PyTorch or a changed buffer is seen if it changes them; the model is left as it was.  Raises InvalidModel, which
+    names the setting, tensor or input, for everything that a `Model` does not have.
     """
     if not isinstance(model, HookedTransformer):
         raise InvalidModel(f"expected a HookedTransformer, found {type(model).__name__}")
-    cfg = model.cfg
-    for name, required in _REQUIRED.items():
-        found = getattr(cfg, name, required)
-        if found != required:
-            raise InvalidModel(f"cfg.{name} is {found!r}; only {name} = {required!r} is supported")
-    for name in _CAPS:
-        if getattr(cfg, name, -1.0) > 0:
-            raise InvalidModel(f"cfg.{name} is {getattr(cfg, name)!r}; soft caps are not supported (-1.0 is none)")
-    scale = float(model.blocks[0].attn.attn_scale)
-    for source, value in (("cfg.attn_scale", float(cfg.attn_scale)), ("blocks.0.attn.attn_scale", scale)):
-        if value != math.sqrt(cfg.d_head):
-            raise InvalidModel(
-                f"{source} is {value!r}; only sqrt(d_head) = {math.sqrt(cfg.d_head)!r} is supported "
-                "(rescale W_Q and use that)"
-            )
+    layer = getattr(next(iter(model.blocks), None), "attn", None)
+    scale = {name: _plain(value) for name, value in vars(layer).items() if name == "attn_scale"} if layer else {}
+    for place, settings in (("cfg", _settings(model)), ("blocks.0.attn", scale)):
+        reason = unsupported(settings, model.cfg)
+        if reason is not None:
+            raise InvalidModel(f"{place}.{reason}")
     hooked = sorted(name for name, point in model.hook_dict.items() if point.has_hooks(dir="fwd"))
     if hooked:
         raise InvalidModel(
             f"{', '.join(hooked)} has hooks, which may change the logits; "
             "call model.reset_hooks(including_permanent=True) first"
         )
+    converted = Model.from_state_dict(_tensors(model))
+    _compare(model, converted)
+    return converted
+
+
+def save(model: HookedTransformer, path: str | Path) -> None:
+    """Write a model's state dict and its configuration to a safetensors file, atomically.
+
+    The model is checked as by `from_hooked_transformer`.  The settings stand in the file's metadata, as
+    `compactproofs.configuration` says, and whoever loads the file here has them checked.
+    """
+    from_hooked_transformer(model)
+    write_atomically(Path(path), safetensors.numpy.save(_tensors(model), {KEY: as_text(_settings(model))}))
+
+
+def _settings(model: HookedTransformer) -> dict[str, Any]:
+    """The configuration as plain values."""
+    return {name: _plain(value) for name, value in vars(model.cfg).items()}
+
+
+def _plain(value: object) -> Any:
+    """A setting as JSON can hold it; what is no number, text or list becomes its text."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else str(value)
+
+
+def _tensors(model: HookedTransformer) -> dict[str, npt.NDArray[Any]]:
+    """The state dict."""
     tensors = {}
     for name, tensor in model.state_dict().items():
         if tensor.is_floating_point() and tensor.dtype not in _FLOATS:
             raise InvalidModel(f"{name} has type {tensor.dtype}; convert the model with model.to(torch.float32) first")
         tensors[name] = tensor.detach().cpu().numpy()
-    return Model.from_state_dict(tensors)
+    return tensors
+
+
+def _compare(live: HookedTransformer, model: Model) -> None:
+    """Refuse a live model whose logits at the last position are not those of the weights."""
+    entries = model.n_ctx * max(model.n_ctx, model.d_vocab, model.d_model, model.d_head)  # for one input
+    number = min(_COMPARED, max(_FEWEST, _OPERATIONS // (entries * max(model.d_model, 64))))
+    tokens = some_inputs(model, number, np.random.default_rng(0))
+    found = _live_logits(live, model, tokens, max(1, _CALL_ENTRIES // entries))
+    exact = all(parameter.dtype == torch.float64 for parameter in live.parameters())
+    dtype = np.float64 if exact else np.float32
+    expected, within = logits_within(model, tokens, dtype)
+    difference = abs(found - expected)
+    wrong = ~(difference <= within) | ~np.isfinite(found)  # also where one is not a number
+    if wrong.any():
+        difference[np.isnan(difference)] = np.inf
+        i, o = np.unravel_index(np.where(wrong, difference, -1.0).argmax(), wrong.shape)
+        raise InvalidModel(
+            f"the live model does not compute what its weights say: for the input {shown(str(tokens[i].tolist()))} its "
+            f"logit {o} is {found[i, o]:.9g}, but a one-layer attention-only model with these weights has "
+            f"{expected[i, o]:.9g}, and rounding explains at most {within[i, o]:.2g}; look for a replaced forward or "
+            f"module, hooks of PyTorch, changed attributes, and numbers beyond {dtype.__name__}"
+        )
+
+
+def _live_logits(live: HookedTransformer, model: Model, tokens: IntArray, step: int) -> FloatArray:
+    """What the live model answers at the last position, shape (N, n) to (N, v), in calls with `step` inputs each."""
+    found = []
+    with _evaluating(live):
+        for start in range(0, len(tokens), step):
+            some = torch.tensor(tokens[start : start + step], device=next(live.parameters()).device)
+            try:
+                logits = live(some)
+                if logits.shape != (*some.shape, model.d_vocab):
+                    raise ValueError(f"its logits have shape {tuple(logits.shape)}")
+                found.append(logits[:, -1].double().cpu().numpy())
+            except Exception as error:
+                raise InvalidModel(
+                    f"the live model cannot be called with tokens of shape {tuple(some.shape)}: "
+                    f"{type(error).__name__}: {shown(str(error), 200)}"
+                ) from error
+    return np.concatenate(found)
+
+
+@contextlib.contextmanager
+def _evaluating(model: HookedTransformer) -> Iterator[None]:
+    """Evaluation mode without gradients and lower precision; afterwards all is as before, random numbers too."""
+    training = {module: module.training for module in model.modules()}
+    devices = {tensor.device for tensor in (*model.parameters(), *model.buffers())}
+    precision = torch.get_float32_matmul_precision()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(torch.no_grad())
+        stack.enter_context(torch.random.fork_rng([device for device in devices if device.type == "cuda"]))
+        for kind in {device.type for device in devices}:
+            stack.enter_context(torch.autocast(kind, enabled=False))
+        try:
+            if precision != "highest":
+                torch.set_float32_matmul_precision("highest")
+            for module in training:
+                module.training = False
+            yield
+        finally:
+            if precision != "highest":
+                torch.set_float32_matmul_precision(precision)
+            for module, mode in training.items():
+                module.training = mode
 
 
 def to_hooked_transformer(model: Model) -> HookedTransformer:

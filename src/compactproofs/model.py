@@ -79,7 +79,8 @@ class Model:
             for axis, size in zip(axes, given.shape, strict=True):
                 known, source = sizes.setdefault(axis, (size, name))
                 if known != size:
-                    raise InvalidModel(f"{name} has {_AXES[axis]} = {size}, but {source} has {_AXES[axis]} = {known}")
+                    found = "d_vocab_out" if (name, axis) == ("W_U", "v") else _AXES[axis]
+                    raise InvalidModel(f"{name} has {found} = {size}, but {source} has {_AXES[axis]} = {known}")
             if not np.isfinite(given).all():
                 raise InvalidModel(f"{name} contains NaN or infinity; a bound needs finite weights")
             copy = given.astype(np.float64) + 0.0  # + 0.0 turns -0.0, the same real number, into 0.0

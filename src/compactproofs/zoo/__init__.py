@@ -18,7 +18,7 @@ import importlib.resources
 from dataclasses import dataclass
 from pathlib import Path
 
-from compactproofs import foreign
+from compactproofs import configuration, foreign
 from compactproofs.model import InvalidModel, Model
 
 __all__ = ["UnknownModel", "ZooRow", "known_correct", "load_model", "names", "path", "table"]
@@ -82,16 +82,22 @@ def path(name: str) -> Path:
 def load_model(name_or_path: str | Path) -> Model:
     """A model of the zoo by its name, or any model from a safetensors file.
 
-    A path that exists wins over a name. Raises UnknownModel, InvalidModel or OSError.
+    A path that exists wins over a name. If the file carries a TransformerLens configuration, that must be one of a
+    model that is supported. Raises UnknownModel, InvalidModel or OSError.
     """
     file = Path(name_or_path)
     if not file.exists() and file.suffix != ".safetensors":
         file = path(str(name_or_path))
     try:
-        return Model.load(file)
+        model = Model.load(file)
     except InvalidModel as error:
         kind = foreign.kind_of(file)
         raise InvalidModel(f"{file}: not a safetensors file but {kind}") if kind else error from None
+    try:
+        configuration.check_file(file, model)
+    except ValueError as error:
+        raise InvalidModel(f"{file}: {error}") from error
+    return model
 
 
 def known_correct(model: Model) -> int | None:
