@@ -9,7 +9,7 @@ import dataclasses
 import importlib
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -18,13 +18,16 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, track
+from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn, track
+from rich.text import Text
 
 import compactproofs as cp
 from compactproofs import notes, zoo
+from compactproofs.arrays import Meter
 from compactproofs.budget import prove_within
 from compactproofs.certificate import CLAIMS, certificate_name
-from compactproofs.messages import reason
+from compactproofs.effort import MAX_MEMORY, power, to_allow
+from compactproofs.messages import escaped, reason
 from compactproofs.places import STANDARD, check_directory, check_file, load_certificate, load_model
 from compactproofs.strategies import get_strategy
 from compactproofs.task import total_inputs
@@ -119,7 +122,7 @@ def prove(
         raise ValueError("choose one: --strategy ID (may be repeated), --all, or --budget FLOPS")
     if as_json and out_name == STANDARD:
         raise ValueError("--out -: standard output cannot hold a certificate and --json; name a file, or choose one")
-    operations = None if budget is None else _operations(budget)
+    operations = None if budget is None else _operations("--budget", budget)
     loaded = load_model(model)
     prover = cp.Prover(loaded)
     if operations is not None:
@@ -143,6 +146,10 @@ def prove(
         exact = prover.exact_correct()
     for line in notes.in_short(model, loaded):
         say(line, to=err)
+    for proof in proofs:
+        more = to_allow(proof.certificate, loaded, proof.cost)
+        if more is not None:
+            say(f"note: to check {proof.certificate.strategy}, verify needs --max-ops {more}", to=err)
     rows = [proof.as_dict(model, exact) for proof in proofs]
     if as_json:
         say_json(rows)
@@ -175,7 +182,7 @@ def _proofs(prover: cp.Prover, ids: list[str], budget: int | None) -> Iterator[c
 _OPERATIONS = re.compile(r"(\d+(?:\.\d*)?(?:[eE]\+?\d+)?)(?:\^(\d+(?:\.\d*)?))?", re.ASCII)
 
 
-def _operations(text: str) -> int:
+def _operations(option: str, text: str) -> int:
     """A number of operations: 2^21, 2097152 or 2.1e6."""
     found = _OPERATIONS.fullmatch(text.strip())
     try:
@@ -183,7 +190,7 @@ def _operations(text: str) -> int:
     except OverflowError:
         number = math.inf
     if number >= 2**63:
-        raise ValueError(f"--budget: expected a number of operations such as 2^21 or 1.6e6, found {text!r}")
+        raise ValueError(f"{option}: expected a number of operations such as 2^21 or 1.6e6, found {text!r}")
     return int(number)
 
 
@@ -232,8 +239,8 @@ def _say_bounds(rows: list[dict[str, Any]], console: Console | None) -> None:
             _count(row),
             f"{row['bound']:.6f}",
             "?" if row["normalised"] is None else f"{row['normalised']:.4f}",
-            _power(row["flops"]),
-            _power(row["unexplained_dimension"]),
+            power(row["flops"]),
+            power(row["unexplained_dimension"]),
             f"{row['search_seconds']:.2f} s",
             f"{row['verify_seconds']:.2f} s",
             row["strategy"],
@@ -259,7 +266,7 @@ def _best(rows: list[dict[str, Any]]) -> str:
     best = {row["claim"]: row for row in reversed(rows)}
     return "best: " + "; ".join(
         f"{claim} {best[claim]['certified']} of {best[claim]['total']} by {best[claim]['strategy']}, "
-        f"{_power(best[claim]['flops'])} operations"
+        f"{power(best[claim]['flops'])} operations"
         for claim in CLAIMS
         if claim in best
     )
@@ -272,10 +279,6 @@ def _why_not_normalised(model: cp.Model, exact: int | None, ids: list[str]) -> s
     if limit is None:
         limit = "brute force left inputs undecided" if "brute-force" in ids else "brute force was not asked for"
     return f"the exact accuracy is not known: {limit}"
-
-
-def _power(number: int) -> str:
-    return f"2^{math.log2(number):.1f}" if number else "0"
 
 
 @app.command()
@@ -291,9 +294,24 @@ def verify(
     recursive: Annotated[
         bool, typer.Option("--recursive", "-r", help="Look into the folders of a directory too.")
     ] = False,
+    max_ops: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="Refuse, and stop at, more operations than this, such as 2^36; without it 2^33, or 2^40 for "
+            "brute-force, branch-and-bound and histogram, and at most what trained models of that size need.",
+        ),
+    ] = None,
+    max_memory: Annotated[
+        float, typer.Option(metavar="GIB", min=0.0, help="Refuse what may take more GiB of memory than this.")
+    ] = MAX_MEMORY / 2**30,
     as_json: JsonOption = False,
 ) -> int:
-    """Check certificates against a model: exit code 0 all accepted, 1 some rejected, 2 some malformed."""
+    """Check certificates against a model: exit code 0 all accepted, 1 some rejected, 2 some malformed or refused."""
+    limits = {
+        "max_ops": None if max_ops is None else _operations("--max-ops", max_ops),
+        "max_memory": int(min(max_memory, 2.0**30) * 2**30),
+    }
     path = Path(certificate)
     of_directory = certificate != STANDARD and path.is_dir()
     try:
@@ -317,7 +335,7 @@ def verify(
     work = Workspace(loaded, "check")
     outcomes = []
     for name, file in found.certificates.items():
-        outcome = _outcome(certificate if certificate == STANDARD else file, loaded, work)
+        outcome = _outcome(certificate if certificate == STANDARD else file, loaded, work, limits)
         outcomes.append({"certificate": name, **outcome} if of_directory else outcome)
         if not as_json:
             _say_outcome(outcomes[-1])
@@ -331,8 +349,8 @@ def verify(
     return max(_EXIT_CODES[outcome["outcome"]] for outcome in outcomes)
 
 
-_EXIT_CODES = {"accepted": 0, "rejected": 1, "malformed": 2}
-_COLOURS = {"accepted": "green", "rejected": "red", "malformed": "yellow"}
+_EXIT_CODES = {"accepted": 0, "rejected": 1, "refused": 2, "malformed": 2}
+_COLOURS = {"accepted": "green", "rejected": "red", "refused": "yellow", "malformed": "yellow"}
 
 
 @dataclass
@@ -378,12 +396,18 @@ def _some(names: list[str]) -> str:
     return ", ".join(names if len(names) <= 6 else [*names[:5], f"and {len(names) - 5} more"])
 
 
-def _outcome(file: Path | str, model: cp.Model, work: Workspace) -> dict[str, Any]:
+def _outcome(file: Path | str, model: cp.Model, work: Workspace, limits: Mapping[str, Any]) -> dict[str, Any]:
     try:
         claim = load_certificate(file)
-        verdict = cp.verify(claim, model, work)
-    except (ValueError, OSError, MemoryError) as error:
+    except (ValueError, OSError) as error:
         return {"outcome": "malformed", "reason": reason(error)}
+    try:
+        with _watched(work.meter, claim.strategy):
+            verdict = cp.verify(claim, model, work, **limits)
+    except cp.MalformedCertificate as error:
+        return {"outcome": "malformed", "reason": reason(error)}
+    except (ValueError, MemoryError) as error:
+        return {"outcome": "refused", "reason": reason(error)}
     return {
         "outcome": "accepted" if verdict.accepted else "rejected",
         "reason": verdict.reason,
@@ -395,6 +419,22 @@ def _outcome(file: Path | str, model: cp.Model, work: Workspace) -> dict[str, An
         "flops": verdict.cost.flops if verdict.cost else None,
         "verify_seconds": round(verdict.seconds, 6),
     }
+
+
+def _watched(meter: Meter, what: str) -> Progress:
+    """Inside it a terminal shows what is checked, how many operations were done, and since when."""
+
+    class Done(ProgressColumn):
+        before = meter.spent
+
+        def render(self, task: Task) -> Text:
+            most = "" if meter.limit is None else f" of at most {power(meter.limit - self.before)}"
+            return Text(f"{power(meter.spent - self.before)}{most} operations")
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), Done(), TimeElapsedColumn())
+    progress = Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
+    progress.add_task(f"checking {escaped(what)}", total=None)
+    return progress
 
 
 def _say_outcome(outcome: dict[str, Any]) -> None:

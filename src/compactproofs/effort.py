@@ -16,11 +16,11 @@ from typing import NamedTuple
 import numpy as np
 
 from compactproofs import checker
-from compactproofs.arrays.cost import CALL, TooMuchWork
+from compactproofs.arrays.cost import CALL, Cost, TooMuchWork
 from compactproofs.certificate import Certificate
 from compactproofs.checker import Verdict
 from compactproofs.model import Model
-from compactproofs.strategies import Hints, Strategy, brute_force
+from compactproofs.strategies import Hints, Strategy, brute_force, get_strategy
 from compactproofs.workspace import Workspace
 
 #: Operations that a strategy may declare unless the caller allows more: one that goes through inputs, and any other.
@@ -82,6 +82,15 @@ def verify(
         raise TooMuchWork(f"{certificate.strategy} was stopped after {done} operations; {more}") from error
     finally:
         work.meter.limit = None
+
+
+def to_allow(certificate: Certificate, model: Model, cost: Cost) -> str | None:
+    """What `max_ops` must be for `verify` to check this at that cost, as a power of two; None for the default."""
+    strategy = get_strategy(certificate.strategy)
+    needed = declared(strategy, model, certificate.hints).operations
+    if needed <= default_max_ops(strategy) and cost.work <= needed:
+        return None
+    return f"2^{math.ceil(math.log2(max(needed, cost.work)))}"
 
 
 def default_max_ops(strategy: Strategy) -> int:
