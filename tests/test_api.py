@@ -29,6 +29,7 @@ def test_public_names() -> None:
         "ProofFailed",
         "Prover",
         "Strategy",
+        "TooMuchWork",
         "UnknownModel",
         "UnknownStrategy",
         "Verdict",
@@ -44,7 +45,8 @@ def test_public_names() -> None:
 
 def test_errors_of_the_user_are_value_errors() -> None:
     """So that one `except ValueError` catches them; a failed proof is a bug and is none."""
-    for error in (cp.Infeasible, cp.InvalidModel, cp.MalformedCertificate, cp.UnknownModel, cp.UnknownStrategy):
+    errors = (cp.Infeasible, cp.InvalidModel, cp.MalformedCertificate, cp.TooMuchWork)
+    for error in (*errors, cp.UnknownModel, cp.UnknownStrategy):
         assert issubclass(error, ValueError)
     assert not issubclass(cp.ProofFailed, ValueError)
 

@@ -43,8 +43,8 @@ REFUSED = {
     "two_heads_max3_v10.safetensors": ("where 1 is the number of heads", "several heads"),
     "mlp_max3_v10.safetensors": ("found an MLP (blocks.0.mlp.W_in)", "blocks.0.mlp"),
     "ln_max3_v10.safetensors": ("found LayerNorm (blocks.0.ln1.b)", "blocks.0.ln1"),
-    "argmax3_v10.safetensors": ("W_U has d_vocab = 3, but W_E has d_vocab = 10", "unembed.W_U: the size v"),
-    "bos_max3_v10.safetensors": ("W_U has d_vocab = 10, but W_E has d_vocab = 11", "unembed.W_U: the size v"),
+    "argmax3_v10.safetensors": ("W_U has d_vocab_out = 3, but W_E has d_vocab = 10", "unembed.W_U: the size v"),
+    "bos_max3_v10.safetensors": ("W_U has d_vocab_out = 10, but W_E has d_vocab = 11", "unembed.W_U: the size v"),
 }
 #: How many inputs are answered correctly, and whether every one is farther from a tie than rounding errors.
 READ = {

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save, save_file
 
-from compactproofs import InvalidModel, Model, cli, load_model, notes
+from compactproofs import InvalidModel, Model, __main__, load_model, notes
 from compactproofs.configuration import KEY, as_text, from_text, of_file, unknown, unsaid, unsupported
 
 V, N, D, H = 5, 3, 8, 4
@@ -261,10 +261,7 @@ def test_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     """Notes come on stderr after the work, JSON on stdout stays JSON, and refusals are one line."""
 
     def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["compactproofs", *words])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        return int(caught.value.code or 0), *capsys.readouterr()
+        return __main__.run(list(words)), *capsys.readouterr()
 
     monkeypatch.chdir(tmp_path)
     model("min").save("min.safetensors")

@@ -156,7 +156,7 @@ ERRORS = (
     ),
     Error(
         "one place too many to choose from",
-        (("task", "math.comb(positions, others)", "math.comb(positions + 1, others)"),),
+        (("task", "_binomials(positions)[others]", "_binomials(positions + 1)[others]"),),
     ),
     Error(
         "the query sits at the first position", (("circuits", 'work.weight("W_pos")[-1]', 'work.weight("W_pos")[0]'),)
@@ -383,7 +383,7 @@ def test_copy_without_error_is_sound() -> None:
 def test_copy_is_private() -> None:
     """Planting leaves the package as it was."""
     before = {name: module for name, module in sys.modules.items() if name.startswith("compactproofs")}
-    planted = Planted(("task", "ways = math.comb(positions, others)", "ways = 1000"))
+    planted = Planted(("task", "_binomials(positions)[others]", "1000"))
     after = {name: module for name, module in sys.modules.items() if name.startswith("compactproofs")}
     model = cases("working")[0].model
 

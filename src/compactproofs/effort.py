@@ -105,7 +105,8 @@ def declared(strategy: Strategy, model: Model, hints: Hints) -> Work:
     circuits = 8 * ((v + n) * (d * h + v * (d + h)) + d * d * h) + 4 * directions * (v + d) ** 2
     entries = v * v * (160 + 20 * n) + 16 * (v + n + h) * (d + h) + 16 * directions * (v + d)
     family = strategy.id.partition("/")[0].removesuffix("-upper")
-    return Work(circuits + _BEYOND_CIRCUITS[family](v, n) + CALL * 1000, 8 * entries + _ROOM)
+    beyond = _BEYOND_CIRCUITS[family](v, n) if family in _BEYOND_CIRCUITS else MAX_OPS // 2
+    return Work(circuits + beyond + CALL * 1000, 8 * entries + _ROOM)
 
 
 def _cubic(v: int, n: int) -> int:
