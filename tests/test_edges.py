@@ -29,6 +29,7 @@ LADDER = str(CORPUS / "models" / "ladder.safetensors")
 SPOILED = str(CORPUS / "models" / "spoiled.safetensors")
 GOOD = str(CORPUS / "accept" / "ladder--cubic--proved.cert.json")
 FALSE = str(sorted((CORPUS / "reject").glob("ladder--certified--*"))[0])
+TIMES = re.compile(r'\d\.\d\d s\b|(?<=_seconds": )[-.\de]+')
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 #: Something that each command does at once; of others, the help is printed.
@@ -73,7 +74,7 @@ def attempt() -> Iterator[Try]:
             process.stdin.write(json.dumps({"words": list(map(str, words)), "cwd": str(Path.cwd()), **how}) + "\n")
             process.stdin.flush()
             code, *texts = json.loads(process.stdout.readline())
-            ended = Ended(code, *(re.sub(r"\d\.\d\d s\b", "_.__ s", text) for text in texts))  # how long it took
+            ended = Ended(code, *(TIMES.sub("_", text) for text in texts))
             assert "Traceback" not in ended.out + ended.err
             assert ended.code != 1 or "rejected" in words[0:] or FALSE in words
             return ended
