@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import io
 import json
 import os
 import re
@@ -20,7 +21,7 @@ from safetensors.numpy import save_file
 
 import compactproofs as cp
 from compactproofs import __main__ as entry
-from compactproofs import cli, terminal, zoo
+from compactproofs import cli, effort, terminal, zoo
 from compactproofs.certificate import MAX_BYTES
 
 NAME = "max-of-4/123"
@@ -698,6 +699,43 @@ def test_upper_bounds(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("c.cert.json").write_text(json.dumps(fields | {"claim": "at least"}))
     reason = "claim: ceiling proves 'at most', not 'at least'"
     assert run("verify", "c.cert.json", NAME) == Result(1, f"rejected: {reason}\n", "")
+
+
+def test_verify_limits(run: Run, certificate: Path) -> None:
+    """What is too much is neither malformed nor rejected, and says what to allow."""
+    less = run("verify", certificate, NAME, "--max-ops", "2^20")
+    assert (less.code, less.err) == (2, "")
+    assert less.out.startswith(
+        "refused: cubic may take 2^27.5 operations on this model, and 2^20.0 are allowed; allow "
+    )
+    less = run("verify", certificate, NAME, "--max-memory", "0.25", "--json")
+    assert (less.code, json.loads(less.out)["outcome"]) == (2, "refused")
+    assert run("verify", certificate, NAME, "--max-ops", "2^30", "--max-memory", "0.75").code == 0
+    assert run("verify", certificate, NAME, "--max-memory", "1e300").code == 0
+    for option in ("--max-ops=2^", "--max-ops=-1", "--max-ops=nan", "--max-ops=1e400"):
+        line = f"error: --max-ops: expected a number of operations such as 2^21 or 1.6e6, found {option[10:]!r}\n"
+        assert run("verify", certificate, NAME, option) == Result(2, "", line)
+    for option in ("--max-memory=-1", "--max-memory=x", "--max-memory=nan"):
+        odd = run("verify", certificate, NAME, option)
+        assert (odd.code, odd.out, odd.err.count("\n")) == (2, "", 1)
+
+
+def test_what_the_check_needs_is_said_when_it_is_proved(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where that is more than the defaults of `verify`."""
+    monkeypatch.setattr(effort, "MAX_OPS", 2**20)
+    proved = run("prove", NAME, "--strategy", "cubic", "--out", "c")
+    assert (proved.code, proved.err) == (0, "note: to check cubic, verify needs --max-ops 2^28\n")
+    assert run("verify", "c", NAME).code == 2
+    assert run("verify", "c", NAME, "--max-ops", "2^28").code == 0
+
+
+def test_progress_of_a_check(run: Run, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal sees what is checked and how far it is."""
+    stream = io.StringIO()
+    monkeypatch.setattr(cli, "err", Console(file=stream, force_terminal=True, width=100))
+    assert run("verify", certificate, NAME).code == 0
+    assert "checking cubic" in stream.getvalue()
+    assert " operations" in stream.getvalue()
 
 
 def test_verify_hostile_texts(run: Run, certificate: Path) -> None:

@@ -303,11 +303,13 @@ def verify(
         ),
     ] = None,
     max_memory: Annotated[
-        float, typer.Option(metavar="GIB", min=0.0, help="Refuse what may take more GiB of memory than this.")
+        float, typer.Option(metavar="GIB", help="Refuse what may take more GiB of memory than this.")
     ] = MAX_MEMORY / 2**30,
     as_json: JsonOption = False,
 ) -> int:
     """Check certificates against a model: exit code 0 all accepted, 1 some rejected, 2 some malformed or refused."""
+    if not max_memory >= 0.0:
+        raise ValueError(f"--max-memory: expected a number of GiB such as 16, found {max_memory}")
     limits = {
         "max_ops": None if max_ops is None else _operations("--max-ops", max_ops),
         "max_memory": int(min(max_memory, 2.0**30) * 2**30),
