@@ -17,7 +17,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from compactproofs.untrusted import shown, strict_json
+from compactproofs.model import MAX_FILE_BYTES
+from compactproofs.tensors import read_tensors
+from compactproofs.untrusted import read_limited, shown, strict_json
 
 __all__ = ["KEY", "as_text", "check_file", "from_text", "of_file", "unknown", "unsaid", "unsupported"]
 
@@ -141,7 +143,7 @@ def of_file(path: Path) -> dict[str, Any] | None:
 
     Raises ValueError with what is wrong with them, and OSError if the file cannot be read.
     """
-    text = _metadata(path).get(KEY) if path.is_file() else None
+    text = read_tensors(read_limited(path, MAX_FILE_BYTES))[1].get(KEY) if path.is_file() else None
     return None if text is None else from_text(text)
 
 
@@ -153,14 +155,6 @@ def check_file(path: Path, sizes: Any) -> None:
     reason = unsupported(of_file(path) or {}, sizes)
     if reason is not None:
         raise ValueError(f"in the metadata {KEY}, {reason}")
-
-
-def _metadata(path: Path) -> dict[str, str]:
-    """The texts in the header of a safetensors file that has been loaded, so that it is known to be one."""
-    with path.open("rb") as stream:
-        header = strict_json(stream.read(int.from_bytes(stream.read(8), "little")))
-    metadata = header.get("__metadata__")
-    return {name: text for name, text in metadata.items() if isinstance(text, str)} if metadata else {}
 
 
 def _without_floats(value: Any) -> Any:
