@@ -12,9 +12,10 @@ import sqlite3
 import subprocess
 import sys
 import time
+import types
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import CancelledError, Executor, Future
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ pl = pytest.importorskip("polars", reason="needs the extra report")
 pytest.importorskip("matplotlib", reason="needs the extra report")
 
 from compactproofs.experiments import command, table1  # noqa: E402
+from compactproofs.files import seal  # noqa: E402
 from compactproofs.report import frontier  # noqa: E402
 
 MODELS = ("max-of-4/50", "max-of-4/104")
@@ -330,7 +332,7 @@ def test_paths_are_absolute_for_other_machines(tmp_path: Path, monkeypatch: pyte
 
 
 def test_certificates_appear_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """None is there until the last proof is made, and none is changed by a failure."""
+    """Until the last proof is made there is none of them, and none after a failure."""
     final = tmp_path / "certificates" / "max-of-4-50"
     original = cp.Prover.prove
     seen = []
@@ -344,6 +346,7 @@ def test_certificates_appear_as_a_whole(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(cp.Prover, "prove", prove)
     with pytest.raises(MemoryError):
         prove_model(MODELS[0], ["trivial", "cubic", "magic"], tmp_path)
+    assert list(tmp_path.iterdir()) == []
     prove_model(MODELS[0], ["trivial", "cubic"], tmp_path)
     assert seen == [False] * 5
     whole = tree(final)
@@ -354,15 +357,14 @@ def test_certificates_appear_as_a_whole(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
-    """Its temporary files, and no others."""
-    folder = tmp_path / "certificates" / "max-of-4-50"
-    folder.mkdir(parents=True)
-    token = "0123456789abcdef"
-    left, other = f".{token}-{seal(token)}.tmp", f".{token}-{token}.tmp"
-    for name in (left, other):
-        (folder / name).write_text("half a cert")
+    """As `test_edges.py` has it for files that were being written."""
+    final = tmp_path / "certificates" / "max-of-4-50"
+    final.mkdir(parents=True)
+    left_behind = f".{'0' * 16}-{seal('0' * 16)}.tmp"
+    for name in (left_behind, ".mine.tmp"):
+        (final / name).write_text("half a cert")
     prove_model(MODELS[0], ["trivial"], tmp_path)
-    assert directories(folder) == {"trivial.cert.json", other}
+    assert {path.name for path in final.iterdir()} == {"trivial.cert.json", ".mine.tmp"}
 
 
 # Databases of another kind
@@ -537,7 +539,11 @@ def test_command_with_too_many_or_few_models(run: Run, tmp_path: Path, seeds: in
 def test_command_where_the_directory_cannot_be_used(run: Run, tmp_path: Path) -> None:
     """One line on stderr."""
     (tmp_path / "file").write_text("mine")
-    assert run("--out", tmp_path / "file") == (2, "", f"error: --out: {tmp_path / 'file'} is a file, not a directory\n")
+    assert run("--out", tmp_path / "file") == (
+        2,
+        "",
+        f"error: --out: {tmp_path / 'file'} is a file, not a directory\n",
+    )
     (tmp_path / "results.sqlite").write_text("mine")
     code, out, err = run("--out", tmp_path)
     assert (code, out, err.count("\n")) == (2, "", 1)
@@ -897,3 +903,53 @@ def test_cluster(tmp_path: Path, undisturbed: Sweep) -> None:
     sweep = Sweep(MODELS, STRATEGIES, tmp_path / "run")
     assert without_times(sweep.rows()) == without_times(undisturbed.rows())
     assert tree(tmp_path / "run" / "certificates") == tree(undisturbed.directory / "certificates")
+
+
+# What may happen to a cluster, with what stands for Dask's client
+
+
+class Cluster:
+    """A client of a scheduler that may be missing or lose its workers, or be lost."""
+
+    def __init__(self, address: str, timeout: float) -> None:
+        if "missing" in address:
+            raise OSError("Timed out trying to connect")
+        self.address = address
+
+    def wait_for_workers(self, number: int, timeout: float) -> None:
+        """There are none."""
+        if "empty" in self.address:
+            raise TimeoutError("Only 0/1 workers arrived")
+
+    def get_executor(self) -> Any:
+        """Whose first result is that the scheduler is gone, or that workers were killed."""
+        raise CancelledError if "lost" in self.address else KilledWorker("prove_model", None, [], 3)
+
+    def close(self, timeout: float) -> None:
+        """Nothing to close."""
+
+
+class KilledWorker(Exception):
+    """As Dask calls it."""
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("missing", "there is no Dask scheduler at missing; start one"),
+        ("empty", "the Dask scheduler at empty has no workers; start some"),
+        ("lost", "the Dask scheduler at lost went away; start it anew"),
+        ("killed", "workers of the cluster were killed, perhaps for want of memory"),
+    ],
+)
+def test_a_cluster_that_does_not_work(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, reason: str
+) -> None:
+    """One line that says what is done and what to do."""
+    fake = types.SimpleNamespace(Client=Cluster)
+    monkeypatch.setitem(sys.modules, "distributed", fake)
+    monkeypatch.setitem(sys.modules, "distributed.scheduler", types.SimpleNamespace(KilledWorker=KilledWorker))
+    code, out, err = run("--out", tmp_path, "--seeds", 2, "--scheduler", address)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"error: {reason}")
+    assert err.endswith(f"run the same command again: 0 of 2 models are finished in {tmp_path}\n")
