@@ -132,7 +132,8 @@ def test_streams(attempt: Try) -> None:
             assert attempt(*words, stdout=how, stderr=how).code == usual.code
         full = attempt(*words, stdout="full")
         if usual.out and words:
-            assert (full.code, full.err) == (2, "error: standard output: No space left on device\n"), words
+            error = "error: standard output: No space left on device\n"
+            assert (full.code, full.err) == (2, usual.err + error), words
         else:
             assert full.code == usual.code
         assert attempt(*words, stderr="full") == usual._replace(err=""), words

@@ -36,7 +36,6 @@ pl = pytest.importorskip("polars", reason="needs the extra report")
 pytest.importorskip("matplotlib", reason="needs the extra report")
 
 from compactproofs.experiments import command, table1  # noqa: E402
-from compactproofs.files import seal  # noqa: E402
 from compactproofs.report import frontier  # noqa: E402
 
 MODELS = ("max-of-4/50", "max-of-4/104")

@@ -34,7 +34,12 @@ from compactproofs.task import total_inputs
 from compactproofs.terminal import err, say, say_json, say_table
 from compactproofs.workspace import Workspace
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    epilog="Exit codes: 0 done or accepted, 1 rejected and nothing else, 2 malformed or unusable input, wrong usage, "
+    "refused work, or output that could not be written, 130 interrupted (143 and 129 by SIGTERM and SIGHUP).",
+)
 
 
 def execute(arguments: list[str]) -> int:
@@ -163,7 +168,7 @@ def prove(
     if every:
         say(_best(rows), to=console)
     if None in (row["normalised"] for row in rows):
-        say(f"normalised: unknown, since {_why_not_normalised(loaded, exact, ids)}", to=console)
+        say(f"normalised: ?, since {_why_not_normalised(loaded, exact, ids)}", to=console)
     if out_name is not None and out_name != STANDARD:
         place = targets[0] if len(targets) == 1 else out_name
         say(f"{len(proofs)} certificate{'s' if len(proofs) > 1 else ''} written to {place}")
@@ -278,7 +283,7 @@ def _why_not_normalised(model: cp.Model, exact: int | None, ids: list[str]) -> s
     limit = get_strategy("brute-force").limit(model)
     if limit is None:
         limit = "brute force left inputs undecided" if "brute-force" in ids else "brute force was not asked for"
-    return f"the exact accuracy is not known: {limit}"
+    return f"the exact accuracy is not known ({limit})"
 
 
 @app.command()
