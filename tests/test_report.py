@@ -141,7 +141,7 @@ def test_pages_of_strange_models(laid_out: None, scale: float) -> None:
     assert "</html>" in render(model_page("m", cp.Model(*weights), draws=3))
 
 
-def test_page_of_a_model_with_too_many_inputs(laid_out: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_page_of_a_model_with_too_many_inputs(undrawn: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Says that it sampled."""
     of = Inputs.of
     monkeypatch.setattr(Inputs, "of", staticmethod(lambda model, rng: of(model, rng, most=0, size=2048)))
