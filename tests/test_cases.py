@@ -14,6 +14,7 @@ from compactproofs import STRATEGIES, Model, load_model
 from compactproofs.checker import verify
 from compactproofs.prover import Prover
 from compactproofs.task import total_inputs
+from compactproofs.workspace import Workspace
 from limited import Limited, limited
 from soundness.truth import exact_correct
 
@@ -173,11 +174,11 @@ def test_bounds_hold(name: str) -> None:
     """Forward passes in ball arithmetic give the truth; no strategy claims more, and the exact ones find it."""
     model, (right, decided) = model_of(name), READ[name]
     assert exact_correct(model) == right
-    prover = Prover(model)
+    prover, work = Prover(model), Workspace(model, "check")
     assert prover.exact_correct() == (right if decided else None)
     for strategy in CHEAP:
         certificate = prover.prove(strategy).certificate
-        assert verify(certificate, model).accepted
+        assert verify(certificate, model, work).accepted
         if STRATEGIES[strategy].claim == "at least":
             assert certificate.certified <= right, strategy
         else:
