@@ -93,3 +93,16 @@ def test_threads_of_the_blas_may_be_in_any_mode(name: str) -> None:
         threads="2",
     )
     assert (result.returncode, result.stderr) == (0, "")
+
+
+@needs_x86
+def test_no_model_is_read_then() -> None:
+    """Its subnormal weights would be zeros, and it would have the name of another model."""
+    model = cp.load_model(CORPUS / "models" / "ladder.safetensors")
+    with mode(0x0040):
+        try:
+            cp.Model.from_state_dict(model.state_dict())
+            found = False
+        except UnsuitableArithmetic:
+            found = True
+    assert found

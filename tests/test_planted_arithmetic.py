@@ -81,7 +81,7 @@ ERRORS: list[tuple[str, str, str, Callable[[], object]]] = [
     ("_matmul", "_product(a.rad + TINY, size_b + b.rad + TINY)", "_product(a.rad + TINY, size_b + TINY)", PRODUCTS),
     ("_matmul", "b.rad + g * size_b", "b.rad", PRODUCTS),
     ("_matmul", "g * size_b + 2.0 * TINY", "g * size_b", PRODUCTS),
-    ("_matmul", " + 8.0 * n * TINY", "", PRODUCTS),
+    ("_matmul", " + 24.0 * n * TINY", "", PRODUCTS),
     ("_matmul", "np.where(known, ", "np.where(True, ", PRODUCTS),
     ("_matmul", "np.where(known, ", "np.where(True, ", test_enclosure.check_overflowing_product),
     ("_matmul", "if a.rad.any():", "if False:", PRODUCTS),
@@ -114,7 +114,7 @@ IN_OTHER_MODES = [
     ("g * size_b + 2.0 * TINY", "g * size_b + 2.0**-1074"),
     ("a.rad + TINY, size_b", "a.rad, size_b"),
     ("size_b + b.rad + TINY", "size_b + b.rad"),
-    (" + 8.0 * n * TINY", " + 2.0 * n * 2.0**-1074"),
+    (" + 24.0 * n * TINY", " + 2.0 * n * 2.0**-1074"),
     ("np.where(known, ", "np.where(np.isfinite(mid), "),
 ]
 

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from compactproofs.arrays.machine import require_ieee_arithmetic
 from compactproofs.files import write_atomically
 from compactproofs.tensors import FLOATS, read_tensors, write_tensors
 from compactproofs.untrusted import MAX_DIGITS, read_limited, shown
@@ -56,7 +57,8 @@ class Model:
     """Weights as float64 arrays, each holding exactly the number in the file.
 
     Shapes: W_E (v, d), W_pos (n, d), W_Q, W_K, W_V (d, h), W_O (h, d), W_U (d, v).  Arrays are copied and frozen.
-    Raises InvalidModel for wrong shapes or types, for NaN and infinity, and for 10^4000 inputs and more.
+    Raises InvalidModel for wrong shapes or types, for NaN and infinity, and for 10^4000 inputs and more; and
+    UnsuitableArithmetic where this thread does not compute as the proofs assume.
     """
 
     W_E: FloatArray
@@ -68,6 +70,7 @@ class Model:
     W_U: FloatArray
 
     def __post_init__(self) -> None:
+        require_ieee_arithmetic()  # where subnormal numbers are read as zero, these would be other weights
         sizes: dict[str, tuple[int, str]] = {}
         for name, (_, axes, _) in _WEIGHTS.items():
             given = np.asarray(getattr(self, name))

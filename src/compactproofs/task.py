@@ -37,6 +37,8 @@ def sum_of_choices(choices: npt.NDArray[np.int64], positions: int, others: int) 
     sizes, classes = np.unique(choices, return_counts=True)
     if sizes.size and sizes[0] < 0:
         raise ValueError("a class cannot offer a negative number of tokens")
+    if not 0 <= others <= positions:
+        raise ValueError(f"{others} of {positions} positions cannot be chosen")
     chosen: int = sum(int(size) ** others * int(number) for size, number in zip(sizes, classes, strict=True))
     return _binomials(positions)[others] * chosen
 

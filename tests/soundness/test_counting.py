@@ -11,9 +11,10 @@ from compactproofs.arrays import IntArray
 from compactproofs.lemmas import halves
 from compactproofs.lemmas.boxes import decide
 from compactproofs.lemmas.halves import count_in_halves
-from compactproofs.lemmas.sums import Axis, count_at_most_zero
+from compactproofs.lemmas.sums import Axis, count_at_most_zero, rounded
 from compactproofs.lemmas.suspects import ClassMargins
 from compactproofs.lemmas.unions import Failing
+from compactproofs.task import sum_of_choices
 from compactproofs.workspace import Workspace
 
 from .counting import Problem, problems, random_class, wrong_inputs
@@ -204,3 +205,19 @@ def test_boxes_decide(limit: int) -> None:
         if limit == 10**6:
             assert decided.wrong == certainly
             assert decided.wrong + decided.undecided == possibly
+
+
+def test_counts_too_large_for_floats_are_refused() -> None:
+    """What overflows is infinite, or the largest float where results are rounded to zero."""
+    assert rounded(2.0**999, 0, over=True) == 2**999
+    for value in (2.0**1000, float(np.finfo(np.float64).max), np.inf, np.nan):
+        with pytest.raises(OverflowError):
+            rounded(value, 0, over=True)
+
+
+def test_choices_that_there_are_not() -> None:
+    """More positions than there are, or fewer than none, cannot be chosen."""
+    assert sum_of_choices(np.array([2, 3]), 3, 2) == 3 * (4 + 9)
+    for others in (-1, 4):
+        with pytest.raises(ValueError, match="of 3 positions cannot be chosen"):
+            sum_of_choices(np.array([2]), 3, others)

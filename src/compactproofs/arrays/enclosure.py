@@ -243,8 +243,8 @@ def _exp(a: Enclosure) -> Pair:
 def _matmul(a: Enclosure, b: Enclosure) -> Pair:
     # The lemma on products above, with |XY - AB| <= |A| rad(B) + rad(A) (|B| + rad(B)).  Its t |A| and t |B| are in
     # |A| 2 TINY, half of which makes up for underflow of g |B|, and in (TINY / g) (g |B|).  No factor of the products
-    # that form the radius is 0 or subnormal and none is negative: they lose gamma_2n of themselves and 8 n t, which the
-    # last line restores, or overflow to 2^1023 at least.  So rad < g 2^1000 says that S < 2^1001.
+    # that form the radius is 0 or subnormal and none is negative: each loses gamma_2n of itself and 8 n t, which the
+    # last line restores, or overflows to 2^1023 at least.  So rad < g 2^1000 says that S < 2^1001.
     n = a.shape[-1]
     g = gamma(2 * n)
     size_a, size_b = np.abs(a.mid), np.abs(b.mid)
@@ -253,7 +253,7 @@ def _matmul(a: Enclosure, b: Enclosure) -> Pair:
     known = rad < g * 2.0**1000
     if a.rad.any():
         rad = rad + _product(a.rad + TINY, size_b + b.rad + TINY)
-    return mid, np.where(known, (rad * (1.0 + 2.0 * g) + 8.0 * n * TINY) * UP, np.inf)
+    return mid, np.where(known, (rad * (1.0 + 2.0 * g) + 24.0 * n * TINY) * UP, np.inf)
 
 
 def _negative(a: Enclosure) -> Pair:

@@ -45,8 +45,8 @@ one above high, as k does, and both are dropped.
 Which of the sets have been met is a further part of the state; at the end all must have been.
 
 Floating point.  Counts are float64 sums of products of numbers that are 0 or at least 1, so nothing underflows; what
-overflows does not become finite again, and is refused.  Each operation that a count passes through changes it by a
-factor in [1 - u, 1 + u], u = 2^-53.  If there are at most M <= 2^50 in a row, the result is the count times a factor
+overflows stays as large as 2^1023 in every mode of arithmetic, and counts from 2^1000 on are refused.  Each operation
+that a count passes through changes it by a factor in [1 - u, 1 + u], u = 2^-53.  If there are at most M <= 2^50 in a row, the result is the count times a factor
 between (1 - u)^M >= 1 - M u and (1 + u)^M <= 1 / (1 - M u), so the count is the result times a factor in [1 - M u, 1 +
 2 M u], as M u <= 1/8.  The final step to an integer is exact.
 
@@ -153,7 +153,7 @@ def count_at_most_zero(work: Workspace, axes: list[Axis], required: BoolArray, o
 
 def rounded(value: float, passed: int, over: bool) -> int:
     """An integer on the safe side of a count that passed through that many operations."""
-    if not (np.isfinite(value) and passed <= 2**50):
+    if not (value < 2.0**1000 and passed <= 2**50):
         raise OverflowError("a count is too large")
     slack = Fraction(2 * passed, 2**53)
     return floor(Fraction(value) * (1 + slack)) if over else ceil(Fraction(value) * (1 - slack))
