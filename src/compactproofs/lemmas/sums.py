@@ -46,9 +46,9 @@ Which of the sets have been met is a further part of the state; at the end all m
 
 Floating point.  Counts are float64 sums of products of numbers that are 0 or at least 1, so nothing underflows; what
 overflows stays as large as 2^1023 in every mode of arithmetic, and counts from 2^1000 on are refused.  Each operation
-that a count passes through changes it by a factor in [1 - u, 1 + u], u = 2^-53.  If there are at most M <= 2^50 in a row, the result is the count times a factor
-between (1 - u)^M >= 1 - M u and (1 + u)^M <= 1 / (1 - M u), so the count is the result times a factor in [1 - M u, 1 +
-2 M u], as M u <= 1/8.  The final step to an integer is exact.
+that a count passes through changes it by a factor in [1 - u, 1 + u], u = 2^-53.  If there are at most M <= 2^50 in a
+row, the result is the count times a factor between (1 - u)^M >= 1 - M u and (1 + u)^M <= 1 / (1 - M u), so the count is
+the result times a factor in [1 - M u, 1 + 2 M u], as M u <= 1/8.  The final step to an integer is exact.
 
 Cost: about 2 P (distinct steps) (cells of the window), booked as floating-point operations.
 """
