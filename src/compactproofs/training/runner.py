@@ -95,10 +95,7 @@ def train(
                 _train_in_processes(config, missing, directory, min(jobs, len(missing)), display)
     except KeyboardInterrupt:
         done = [seed for seed in wanted if model_path(directory, seed).exists()]
-        interrupted = TrainingInterrupted(done, [seed for seed in wanted if seed not in done], directory)
-        if progress:
-            Console(stderr=True).print(str(interrupted), soft_wrap=True)
-        raise interrupted from None
+        raise TrainingInterrupted(done, [seed for seed in wanted if seed not in done], directory) from None
     return TrainingReport(
         trained=tuple(model_path(directory, seed) for seed in missing),
         skipped=tuple(model_path(directory, seed) for seed in finished),
