@@ -38,7 +38,7 @@ WORDS: dict[str, list[str]] = {
     "prove": [LADDER, "--strategy", "cubic", "--strategy", "histogram-upper"],
     "verify": [GOOD, LADDER],
     "show": [GOOD],
-    "train": ["--out", "models", "--seed", "1", "--n-ctx", "2", "--d-vocab", "4", "--steps", "1"],
+    "train": ["--out", "models"],
     "table1": ["--out", "results", "--seeds", "0"],
     "frontier": ["--out", "results", "--seeds", "0"],
     "explain": [LADDER, "--out", "page.txt"],
@@ -528,6 +528,7 @@ def _become(how: dict[str, Any], out: int, err: int) -> None:
         *(word.encode("utf-8", "surrogatepass").decode("utf-8", "surrogatepass") for word in how["words"]),
     ]
     if "signal" in how:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # before the command has begun
         signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), how["signal"]))
         signal.setitimer(signal.ITIMER_REAL, how["delay"])
 
