@@ -19,6 +19,7 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
@@ -40,6 +41,33 @@ _IN_ASCII = {"≤": "<=", "≥": ">=", "−": "-", "–": "-", "—": "-", "─"
 
 def main() -> None:
     """What the shell calls: take charge of the streams and signals, run the command, and leave with its exit code."""
+    try:
+        code = run(sys.argv[1:], _take_charge)
+    except KeyboardInterrupt:  # while it was being said what ended the command
+        code = 128 + (_received or [signal.SIGINT])[-1]
+    sys.exit(code)
+
+
+def run(arguments: list[str], begin: Callable[[], None] = lambda: None) -> int:
+    """Run a command, and if it fails say why; the exit code."""
+    loaded = False
+    try:
+        begin()
+        if 0 < sys.get_int_max_str_digits() < sys.int_info.default_max_str_digits:
+            sys.set_int_max_str_digits(sys.int_info.default_max_str_digits)  # counts may have 4000 digits
+        from compactproofs.cli import execute
+
+        loaded = True
+        code = execute(arguments)
+        sys.stdout.flush()
+        _let_signals_end_the_process()
+        return code
+    except BaseException as error:
+        _let_signals_end_the_process()
+        return _explain(error, loaded)
+
+
+def _take_charge() -> None:
     for number in _SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _interrupt)
@@ -51,27 +79,13 @@ def main() -> None:
     codecs.register_error("in-ascii", _in_ascii)
     sys.stdout = _guarded(sys.stdout, 1, "standard output")
     sys.stderr = _guarded(sys.stderr, 2, "standard error")
-    code = run(sys.argv[1:])
+
+
+def _let_signals_end_the_process() -> None:
+    """All is done but for a few words; a signal may end what Python does at its end."""
     for number in _SIGNALS:
         if signal.getsignal(number) == _interrupt:
-            signal.signal(number, signal.SIG_DFL)  # all is said; a signal may end what Python does at its end
-    sys.exit(code)
-
-
-def run(arguments: list[str]) -> int:
-    """Run a command, and if it fails say why; the exit code."""
-    loaded = False
-    try:
-        if 0 < sys.get_int_max_str_digits() < sys.int_info.default_max_str_digits:
-            sys.set_int_max_str_digits(sys.int_info.default_max_str_digits)  # counts may have 4000 digits
-        from compactproofs.cli import execute
-
-        loaded = True
-        code = execute(arguments)
-        sys.stdout.flush()
-        return code
-    except BaseException as error:
-        return _explain(error, loaded)
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _explain(error: BaseException, loaded: bool) -> int:
