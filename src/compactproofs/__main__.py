@@ -13,11 +13,13 @@ but the standard library until then.
 
 from __future__ import annotations
 
+import _thread
 import codecs
 import io
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from types import FrameType
@@ -71,6 +73,7 @@ def _take_charge() -> None:
     for number in _SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _interrupt)
+    sys.unraisablehook = _lost
     for descriptor in range(3):
         try:
             os.fstat(descriptor)
@@ -118,6 +121,16 @@ def _is_expected(error: BaseException) -> bool:
     from compactproofs.arrays.machine import UnsuitableArithmetic
 
     return isinstance(error, ValueError | OSError | MemoryError | ImportError | UnsuitableArithmetic)
+
+
+def _lost(unraisable: sys.UnraisableHookArgs) -> None:
+    """An interrupt in the middle of a finaliser, which swallows it, comes again; other errors there are printed."""
+    if _received and isinstance(unraisable.exc_value, KeyboardInterrupt):
+        again = threading.Timer(0.1, _thread.interrupt_main, _received[-1:])  # when this function has long ended
+        again.daemon = True
+        again.start()
+    else:
+        sys.__unraisablehook__(unraisable)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
