@@ -15,9 +15,9 @@ import numpy as np
 
 import compactproofs as cp
 from compactproofs import zoo
-from compactproofs.checker import run
-from compactproofs.search import search_hints
-from compactproofs.workspace import Workspace
+from compactproofs.kernel.checker import run
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.search.hints import search_hints
 
 
 def measured(row: zoo.ZooRow, ids: list[str], reading: str) -> list[tuple[int, int, int, int]]:

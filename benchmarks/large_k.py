@@ -13,10 +13,10 @@ import time
 from fractions import Fraction
 
 import compactproofs as cp
-from compactproofs.strategies import Strategy
-from compactproofs.strategies.branch_and_bound import BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER
-from compactproofs.strategies.histogram import HISTOGRAM, HISTOGRAM_UPPER
-from compactproofs.task import total_inputs
+from compactproofs.tasks.max_of_k import total_inputs
+from compactproofs.theorems import Strategy
+from compactproofs.theorems.max_of_k.core.branch_and_bound import BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER
+from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM, HISTOGRAM_UPPER
 
 SEEDS = (50, 104, 123, 519, 742)
 FAMILIES = ("max-of-5", "max-of-10", "max-of-20", "max-of-10-v128")

@@ -11,9 +11,9 @@ import resource
 import time
 
 import compactproofs as cp
-from compactproofs.checker import run
-from compactproofs.search import search_hints
-from compactproofs.workspace import Workspace
+from compactproofs.kernel.checker import run
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.search.hints import search_hints
 
 SOME = (
     "brute-force",

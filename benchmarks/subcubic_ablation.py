@@ -14,13 +14,14 @@ from unittest.mock import patch
 import numpy as np
 
 import compactproofs as cp
-from compactproofs import circuits, zoo
-from compactproofs.lemmas import own_output
-from compactproofs.lemmas.direct_path import DirectPath, direct_path
-from compactproofs.lemmas.spread import row_spread
-from compactproofs.search import search_hints
-from compactproofs.strategies import subcubic
-from compactproofs.workspace import Workspace, shared
+from compactproofs import zoo
+from compactproofs.kernel.workspace import Workspace, shared
+from compactproofs.networks.attention_only import circuits
+from compactproofs.search.hints import search_hints
+from compactproofs.theorems.max_of_k.subcubic import gaps as subcubic
+from compactproofs.theorems.max_of_k.subcubic import own_output
+from compactproofs.theorems.max_of_k.subcubic.direct_path import DirectPath, direct_path
+from compactproofs.theorems.max_of_k.subcubic.spread import row_spread
 
 STRATEGIES = {
     "exact": "sub-cubic/max_diff_exact/mean_query+diff/exact_EQKE+max_diff_exact",

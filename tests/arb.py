@@ -14,7 +14,7 @@ from typing import Any
 import flint
 import numpy as np
 
-from compactproofs.arrays import Enclosure, max_where
+from compactproofs.kernel.arrays import Enclosure, max_where
 
 flint.ctx.prec = 400
 

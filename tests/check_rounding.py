@@ -29,7 +29,7 @@ from flint import arb as Ball
 from flint import arb_mat, ctx
 
 import arb
-from compactproofs.arrays import (
+from compactproofs.kernel.arrays import (
     CautiousEnclosure,
     Counted,
     Enclosure,
@@ -491,7 +491,7 @@ def _line(name: str, tally: Tally) -> str:
     return f"{name:22}{counts}{room:>12}{tally.seconds:7.0f}"
 
 
-#: Which batches use a function of `arrays.enclosure`; the others are found by rational numbers.
+#: Which batches use a function of `kernel.enclosure`; the others are found by rational numbers.
 USED_BY = {
     "_add": ["add"],
     "_subtract": ["subtract"],

@@ -23,7 +23,7 @@ def without(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
 
     def block(missing: str) -> None:
         for name in list(sys.modules):
-            if name.split(".")[0] == missing or name.startswith(("compactproofs.experiments", "compactproofs.report")):
+            if name.split(".")[0] == missing or name.startswith(("compactproofs.paper", "compactproofs.report")):
                 monkeypatch.delitem(sys.modules, name)
 
         class Block:

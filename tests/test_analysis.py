@@ -18,14 +18,14 @@ from compactproofs.analysis.margins import PATHS, Tables, margin_terms
 from compactproofs.analysis.models import ranks, regress, student
 from compactproofs.analysis.remainder import BOUNDS, NOISE_BOUNDS, REPLACEMENTS
 from compactproofs.analysis.waterfall import WATERFALLS, Waterfalls
-from compactproofs.arrays import FloatArray, IntArray
-from compactproofs.checker import run
-from compactproofs.lemmas.low_rank import Bounds
-from compactproofs.search import search_hints
-from compactproofs.strategies.brute_force import enumerate_inputs
-from compactproofs.strategies.failing_sets import FAILING_SETS
-from compactproofs.strategies.subcubic import CHOICES
-from compactproofs.workspace import Workspace
+from compactproofs.kernel.arrays import FloatArray, IntArray
+from compactproofs.kernel.checker import run
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.search.hints import search_hints
+from compactproofs.theorems.max_of_k.core.brute_force import enumerate_inputs
+from compactproofs.theorems.max_of_k.failing_sets.low_rank import Bounds
+from compactproofs.theorems.max_of_k.failing_sets.strategies import FAILING_SETS
+from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES
 from soundness.models import inputs_of
 
 SHAPES = [(5, 1), (2, 1), (6, 2), (5, 3), (4, 4), (3, 5)]

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 import compactproofs as cp
-from compactproofs import apart, prover
-from compactproofs.apart import another_core, running_apart
-from compactproofs.checker import run
-from compactproofs.strategies import get_strategy
-from compactproofs.workspace import Workspace
+from compactproofs.kernel.checker import run
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.search import prover
+from compactproofs.search import side_process as apart
+from compactproofs.search.side_process import another_core, running_apart
+from compactproofs.theorems import get_strategy
 from test_analysis import random_model
 
 HINTED = "failing-sets"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import compactproofs as cp
+from compactproofs.theorems import STATEMENTS
 
 SOURCES = sorted(Path(cp.__file__).parent.rglob("*.py"))
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -115,7 +116,7 @@ def test_strategies_describe_themselves() -> None:
         assert strategy.id == strategy_id
         assert strategy.summary
         assert strategy.complexity.startswith("O(")
-        module = importlib.import_module(strategy.theorem)
+        module = importlib.import_module(STATEMENTS[strategy.theorem])
         assert "Theorem" in (module.__doc__ or ""), strategy.theorem
         assert "Proof" in (module.__doc__ or ""), strategy.theorem
 

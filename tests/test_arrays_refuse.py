@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compactproofs.arrays import (
+from compactproofs.kernel.arrays import (
     Array,
     CautiousEnclosure,
     Counted,

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from compactproofs import STRATEGIES, Model, load_model
-from compactproofs.checker import verify
-from compactproofs.prover import Prover
-from compactproofs.task import total_inputs
-from compactproofs.workspace import Workspace
+from compactproofs.kernel.checker import verify
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.search.prover import Prover
+from compactproofs.tasks.max_of_k import total_inputs
 from limited import Limited, limited
 from soundness.truth import exact_correct
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 import compactproofs as cp
 from compactproofs import Certificate, MalformedCertificate, Model
-from compactproofs.certificate import CLAIMS, FORMAT, MAX_BYTES
-from compactproofs.strategies import STRATEGIES, HintSpec
+from compactproofs.kernel.certificate import CLAIMS, FORMAT, MAX_BYTES
+from compactproofs.theorems import STRATEGIES, HintSpec
 
 HINTED = "sub-cubic/max_diff_exact/mean_query+diff/max_diff_exact"
 
@@ -523,7 +523,10 @@ def test_more_than_proved_is_rejected(strategy: str) -> None:
         ({"task": {"name": "max", "n_ctx": 3, "d_vocab": 6}}, "task: the certificate says"),
         ({"total": 126}, "total: the certificate says 126, there are 125 inputs"),
         ({"total": 124}, "total: the certificate says 124, there are 125 inputs"),
-        ({"theorem": "trust me"}, "theorem: cubic rests on compactproofs.strategies.cubic, not on 'trust me'"),
+        (
+            {"theorem": "trust me"},
+            "theorem: cubic rests on compactproofs.strategies.cubic, not on 'trust me'",
+        ),
         ({"claim": "at most"}, "claim: cubic proves 'at least', not 'at most'"),
         ({"claim": "at most", "certified": 125}, "claim: cubic proves 'at least', not 'at most'"),
     ],

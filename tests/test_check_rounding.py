@@ -13,8 +13,8 @@ import pytest
 import check_rounding
 import test_planted_arithmetic
 from check_rounding import BATCHES, PRODUCTS, SCALARS, USED_BY, Tally, first_violation, run, run_batch
-from compactproofs import arrays
-from compactproofs.arrays import Enclosure, enclosure
+from compactproofs.kernel import arrays, enclosure
+from compactproofs.kernel.arrays import Enclosure
 
 ERRORS = [(name, old, new) for name, old, new, _ in test_planted_arithmetic.ERRORS]
 FIRST = {name: (old, new) for name, old, new in reversed(ERRORS)}

@@ -21,8 +21,11 @@ from safetensors.numpy import save_file
 
 import compactproofs as cp
 from compactproofs import __main__ as entry
-from compactproofs import cli, effort, terminal, zoo
-from compactproofs.certificate import MAX_BYTES
+from compactproofs import zoo
+from compactproofs.cli import app as cli
+from compactproofs.cli import terminal
+from compactproofs.kernel.certificate import MAX_BYTES
+from compactproofs.search import effort
 
 NAME = "max-of-4/123"
 HINTED = "sub-cubic/max_diff_exact/mean_query+diff/exact_EQKE+max_diff_exact"

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import save, save_file
 
-from compactproofs import InvalidModel, Model, __main__, load_model, notes
-from compactproofs.configuration import KEY, as_text, from_text, of_file, unknown, unsaid, unsupported
+from compactproofs import InvalidModel, Model, __main__, load_model
+from compactproofs.opening import notes
+from compactproofs.opening.configuration import KEY, as_text, from_text, of_file, unknown, unsaid, unsupported
 
 V, N, D, H = 5, 3, 8, 4
 PLAIN: dict[str, Any] = {

@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 
 from compactproofs import zoo
-from compactproofs.certificate import MAX_BYTES, Certificate, MalformedCertificate
-from compactproofs.checker import verify
-from compactproofs.model import MAX_FILE_BYTES, InvalidModel, Model
-from compactproofs.strategies import STRATEGIES
-from compactproofs.task import task_of, total_inputs
-from compactproofs.untrusted import MAX_NESTED
-from compactproofs.workspace import Workspace
+from compactproofs.kernel.certificate import MAX_BYTES, Certificate, MalformedCertificate
+from compactproofs.kernel.checker import verify
+from compactproofs.kernel.strict import MAX_NESTED
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.networks.attention_only.model import MAX_FILE_BYTES, InvalidModel, Model
+from compactproofs.tasks.max_of_k import task_of, total_inputs
+from compactproofs.theorems import STRATEGIES
 from limited import MEMORY, SECONDS, Limited, Outcome, limited
 from soundness.models import weights_of
 from soundness.truth import exact_correct

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import arb
-from compactproofs.arrays import Cost, Counted, Enclosure, Meter, certainly_positive, max_where, to_grid
-from compactproofs.model import Model
-from compactproofs.strategies import STRATEGIES
-from compactproofs.workspace import Workspace, shared
+from compactproofs.kernel.arrays import Cost, Counted, Enclosure, Meter, certainly_positive, max_where, to_grid
+from compactproofs.kernel.workspace import Workspace, shared
+from compactproofs.networks.attention_only.model import Model
+from compactproofs.theorems import STRATEGIES
 
 ROW, GRID = (4,), (3, 4)
 KEEP = np.array([[True, False, True, True], [False, False, False, True], [False, False, False, False]])

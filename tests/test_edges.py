@@ -96,7 +96,7 @@ def commands() -> dict[str, list[str]]:
     """All commands of the program, each with words to try."""
     import typer
 
-    from compactproofs import cli
+    from compactproofs.cli import app as cli
 
     known = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
     return {name: [name, *WORDS.get(name, ["--help"])] for name in known}
@@ -433,7 +433,7 @@ def test_directories(attempt: Try) -> None:
 
 WRITER = """
 import os, sys, time
-from compactproofs.files import write_atomically
+from compactproofs.runs.files import write_atomically
 os.fsync = lambda number: (print("writing", flush=True), time.sleep(60))
 write_atomically(sys.argv[1], b"half")
 """
@@ -479,8 +479,8 @@ def test_temporary_files_left_behind(attempt: Try) -> None:
 
 def test_a_temporary_file_removed_before_it_is_locked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its writer takes another."""
-    from compactproofs import files
-    from compactproofs.places import remove_left_behind
+    from compactproofs.runs import files
+    from compactproofs.runs.places import remove_left_behind
 
     locked = files.lock
     calls = []

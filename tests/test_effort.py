@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import compactproofs as cp
-from compactproofs import effort
-from compactproofs.arrays.cost import CALL, Counted, Meter
-from compactproofs.strategies import Hints, Strategy, get_strategy
-from compactproofs.task import task_of, total_inputs
-from compactproofs.workspace import Workspace
+from compactproofs.kernel.cost import CALL, Counted, Meter
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.search import effort
+from compactproofs.tasks.max_of_k import task_of, total_inputs
+from compactproofs.theorems import Hints, Strategy, get_strategy
 
 BOUNDED = ("trivial", "brute-force", "cubic", *(id for id in cp.STRATEGIES if id.startswith("sub-cubic")))
 #: v, n, d, h

@@ -12,12 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import arb
-from compactproofs.arrays import CautiousEnclosure, Enclosure, certainly_positive, lower, max_where, midpoint, to_grid
-from compactproofs.arrays.enclosure import EXP_ULPS, MAX_TERMS, UP, U, exact_float64, gamma
-from compactproofs.lemmas.rivals import max_of_others
-from compactproofs.model import Model
-from compactproofs.strategies import STRATEGIES
-from compactproofs.workspace import Workspace
+from compactproofs.kernel.arrays import (
+    CautiousEnclosure,
+    Enclosure,
+    certainly_positive,
+    lower,
+    max_where,
+    midpoint,
+    to_grid,
+)
+from compactproofs.kernel.enclosure import EXP_ULPS, MAX_TERMS, UP, U, exact_float64, gamma
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.networks.attention_only.model import Model
+from compactproofs.theorems import STRATEGIES
+from compactproofs.theorems.max_of_k.core.rivals import max_of_others
 
 OPERATIONS = arb.operations()
 BY_NAME = {operation.name: operation for operation in OPERATIONS}

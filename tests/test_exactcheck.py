@@ -19,14 +19,15 @@ import numpy as np
 import pytest
 from flint import ctx
 
-from compactproofs import effort, zoo
-from compactproofs.certificate import Certificate, MalformedCertificate
-from compactproofs.checker import verify
-from compactproofs.model import InvalidModel, Model
-from compactproofs.search import search_hints
-from compactproofs.strategies import STRATEGIES, Strategy
-from compactproofs.task import task_of, total_inputs
-from compactproofs.workspace import Workspace
+from compactproofs import zoo
+from compactproofs.kernel.certificate import Certificate, MalformedCertificate
+from compactproofs.kernel.checker import verify
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.networks.attention_only.model import InvalidModel, Model
+from compactproofs.search import effort
+from compactproofs.search.hints import search_hints
+from compactproofs.tasks.max_of_k import task_of, total_inputs
+from compactproofs.theorems import STRATEGIES, Strategy
 from soundness.hints import KINDS, hints_of, kinds_of
 from soundness.models import NAMES, Case, cases, constant_weights, weights_of, working_weights
 from soundness.planting import Planted, showing

@@ -25,18 +25,17 @@ import pytest
 import compactproofs as cp
 from compactproofs import __main__ as entry
 from compactproofs import zoo
-from compactproofs.certificate import certificate_name
-from compactproofs.experiments import sweep as sweeps
-from compactproofs.experiments.rows import ROWS, TABLE_STRATEGIES, Published, published
-from compactproofs.experiments.sweep import COLUMNS, Sweep, local_processes, prove_model
-from compactproofs.files import seal
-from compactproofs.strategies.subcubic import CHOICES
+from compactproofs.kernel.certificate import certificate_name
+from compactproofs.paper.rows import ROWS, TABLE_STRATEGIES, Published, published
+from compactproofs.runs import sweep as sweeps
+from compactproofs.runs.files import seal
+from compactproofs.runs.sweep import COLUMNS, Sweep, local_processes, prove_model
+from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES
 
 pl = pytest.importorskip("polars", reason="needs the extra report")
 pytest.importorskip("matplotlib", reason="needs the extra report")
 
-from compactproofs.experiments import command, table1  # noqa: E402
-from compactproofs.report import frontier  # noqa: E402
+from compactproofs.paper import command, frontier, table1  # noqa: E402
 
 MODELS = ("max-of-4/50", "max-of-4/104")
 DROP = "drop_average_query_per_output_logit_reasoning"
@@ -595,7 +594,7 @@ def test_a_process_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 COMMAND = f"""
 import sys
 from compactproofs import __main__ as entry
-from compactproofs.experiments import command
+from compactproofs.paper import command
 if __name__ == "__main__":
     command.TABLE_STRATEGIES = {STRATEGIES!r}
     sys.argv = ["compactproofs", "table1", "--out", sys.argv[1], "--seeds", "2", "--jobs", "1"]
@@ -885,7 +884,7 @@ CLUSTER = f"""
 import sys
 from pathlib import Path
 from distributed import LocalCluster
-from compactproofs.experiments.sweep import Sweep, cluster
+from compactproofs.runs.sweep import Sweep, cluster
 with LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as local:
     with cluster(local.scheduler_address) as executor:
         Sweep({MODELS!r}, {STRATEGIES!r}, Path("run")).run(executor, print)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 
 from compactproofs import Model, load_model
-from compactproofs.forward import answers, logits, logits_within, some_inputs
+from compactproofs.opening.forward import answers, logits, logits_within, some_inputs
 
 
 def random_model(rng: np.random.Generator, scale: float, dtype: npt.DTypeLike, **sizes: int) -> Model:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from compactproofs.certificate import Certificate
-from compactproofs.checker import Verdict
+from compactproofs.kernel.certificate import Certificate
+from compactproofs.kernel.checker import Verdict
 from fuzz import targets
 from fuzz.seeds import seeds
 from fuzz.targets import CORPUS, TARGETS, Violation

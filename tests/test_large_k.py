@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compactproofs.lemmas.suspects import ClassMargins
-from compactproofs.model import Model
-from compactproofs.prover import prove
-from compactproofs.strategies import branch_and_bound, histogram
-from compactproofs.task import total_inputs
-from compactproofs.workspace import Workspace
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.networks.attention_only.model import Model
+from compactproofs.search.prover import prove
+from compactproofs.tasks.max_of_k import total_inputs
+from compactproofs.theorems.max_of_k.core import branch_and_bound
+from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins
+from compactproofs.theorems.max_of_k.counting import histogram
 from compactproofs.zoo import load_model
 from soundness.counting import Problem, problems, random_class, wrong_inputs
 from soundness.models import Case, all_cases, cases, random_weights, working_weights
@@ -171,7 +172,7 @@ def test_sizes_that_are_refused() -> None:
 
 
 def broken_counts(sums: ModuleType) -> bool:
-    """Whether some count of a copy of `lemmas.sums` is on the wrong side."""
+    """Whether some count of a copy of `counting.sums` is on the wrong side."""
     work = Workspace(cases("working")[0].model, "check")
 
     def wrong(problem: Problem) -> bool:
@@ -185,7 +186,7 @@ def broken_counts(sums: ModuleType) -> bool:
 
 
 def broken_halves(halves: ModuleType) -> bool:
-    """Whether some count of a copy of `lemmas.halves` is on the wrong side."""
+    """Whether some count of a copy of `counting.half_sums` is on the wrong side."""
     work = Workspace(cases("working")[0].model, "check")
     rng = np.random.default_rng(0)
 
@@ -210,7 +211,7 @@ def classes() -> list[tuple[ClassMargins, int, int]]:
 
 
 def broken_unions(unions: ModuleType) -> bool:
-    """Whether some bound of a copy of `lemmas.unions` is on the wrong side."""
+    """Whether some bound of a copy of `counting.unions` is on the wrong side."""
     work = Workspace(cases("working")[0].model, "check")
 
     def wrong(margins: ClassMargins, certainly: int, possibly: int) -> bool:
@@ -222,8 +223,8 @@ def broken_unions(unions: ModuleType) -> bool:
 
 def broken_bounds(planted: Planted, module: str, models: tuple[Case, ...]) -> bool:
     """Whether a copy of a strategy is on the wrong side of the truth for some model."""
-    strategy = planted.module(f"strategies.{module}")
-    workspace = planted.module("workspace").Workspace
+    strategy = planted.module(module)
+    workspace = planted.module("kernel.workspace").Workspace
 
     def wrong(case: Case) -> Iterator[str]:
         work = workspace(case.model, "check")
@@ -235,126 +236,172 @@ def broken_bounds(planted: Planted, module: str, models: tuple[Case, ...]) -> bo
 
 COUNTING_ERRORS: dict[str, tuple[Change, ...]] = {
     "bins are rounded the wrong way": (
-        ("lemmas.sums", "k = shifted // axis.width if over else", "k = shifted // axis.width if not over else"),
+        (
+            "counting.sums",
+            "k = shifted // axis.width if over else",
+            "k = shifted // axis.width if not over else",
+        ),
     ),
     "the start is rounded down on both sides": (
         (
-            "lemmas.sums",
+            "counting.sums",
             "first // axis.width if over else -(-first // axis.width)",
             "first // axis.width",
         ),
     ),
     "a sum of 0 counts as positive": (
-        ("lemmas.sums", "dropped = below(max(low, 1 - least))", "dropped = below(max(low, -least))"),
+        (
+            "counting.sums",
+            "dropped = below(max(low, 1 - least))",
+            "dropped = below(max(low, -least))",
+        ),
     ),
-    "a sum of 1 is done": (("lemmas.sums", "done = min(below(1 - most), kept)", "done = min(below(2 - most), kept)"),),
+    "a sum of 1 is done": (
+        ("counting.sums", "done = min(below(1 - most), kept)", "done = min(below(2 - most), kept)"),
+    ),
     "what is above the window is dropped": (
-        ("lemmas.sums", "dropped = below(max(low, 1 - least))", "dropped = below(top + 1)"),
+        ("counting.sums", "dropped = below(max(low, 1 - least))", "dropped = below(top + 1)"),
     ),
     "what is below the window is done": (
-        ("lemmas.sums", "done = min(below(1 - most), kept)", "done = min(below(bottom), kept)"),
+        ("counting.sums", "done = min(below(1 - most), kept)", "done = min(below(bottom), kept)"),
     ),
-    "sets need not be met": (("lemmas.sums", "value = float(states[(-1,)", "value = float(states[(0,)"),),
-    "sets are met by any token": (("lemmas.sums", "met = (required * 2", "met = (np.ones_like(required) * 2"),),
+    "sets need not be met": (("counting.sums", "value = float(states[(-1,)", "value = float(states[(0,)"),),
+    "sets are met by any token": (("counting.sums", "met = (required * 2", "met = (np.ones_like(required) * 2"),),
     "least and most of the steps as they are clipped": (
         (
-            "lemmas.sums",
+            "counting.sums",
             "    smallest, largest = k.min(axis=1).tolist(), k.max(axis=1).tolist()",
             "    k = np.clip(k, axis.low - axis.high - 1, axis.high - axis.low + 1)\n"
             "    smallest, largest = k.min(axis=1).tolist(), k.max(axis=1).tolist()",
         ),
     ),
-    "tokens in one bin count once": (("lemmas.sums", "block if times == 1 else", "block if True else"),),
+    "tokens in one bin count once": (("counting.sums", "block if times == 1 else", "block if True else"),),
 }
 
 HALVES_ERRORS: dict[str, Change] = {
     "clusters take the best of their tokens": (
-        "lemmas.halves",
+        "counting.half_sums",
         "(np.minimum if over else np.maximum).reduceat",
         "(np.maximum if over else np.minimum).reduceat",
     ),
     "clusters join tokens inside and outside of a set": (
-        "lemmas.halves",
+        "counting.half_sums",
         "apart = bits[:, None] != bits",
         "apart = bits[:, None] < 0 * bits",
     ),
-    "a cluster counts as one token": ("lemmas.halves", "np.diff(first, append=len(order))", "np.ones_like(first)"),
-    "sets need not be met": ("lemmas.halves", "(2 ** len(required) - 1) & ~", "0 & ~"),
-    "sets are to be met in both halves": ("lemmas.halves", "& ~int(outer.met[0] | inner.met[0])", "& ~0"),
-    "the start is forgotten": ("lemmas.halves", "sums=first.sums + start[:, None]", "sums=first.sums"),
+    "a cluster counts as one token": (
+        "counting.half_sums",
+        "np.diff(first, append=len(order))",
+        "np.ones_like(first)",
+    ),
+    "sets need not be met": ("counting.half_sums", "(2 ** len(required) - 1) & ~", "0 & ~"),
+    "sets are to be met in both halves": (
+        "counting.half_sums",
+        "& ~int(outer.met[0] | inner.met[0])",
+        "& ~0",
+    ),
+    "the start is forgotten": (
+        "counting.half_sums",
+        "sums=first.sums + start[:, None]",
+        "sums=first.sums",
+    ),
     "a shared rank counts from below": (
-        "lemmas.halves",
+        "counting.half_sums",
         "else np.maximum(rank - 1, 0)",
         "else np.minimum(rank, ranks)",
     ),
     "a shared rank does not count from above": (
-        "lemmas.halves",
+        "counting.half_sums",
         "np.minimum(rank, ranks) if over",
         "np.maximum(rank - 1, 0) if over",
     ),
-    "a sum of 1 counts as 0 from below": ("lemmas.halves", "(0 if over else 1)", "(0 if over else 2)"),
-    "limits are a bin too low": ("lemmas.halves", "bins += 1", "bins += 0"),
+    "a sum of 1 counts as 0 from below": (
+        "counting.half_sums",
+        "(0 if over else 1)",
+        "(0 if over else 2)",
+    ),
+    "limits are a bin too low": ("counting.half_sums", "bins += 1", "bins += 0"),
     "counts are not cumulative on the first axis": (
-        "lemmas.halves",
+        "counting.half_sums",
         "table[row] += table[row - 1]",
         "table[row] += 0.0 * table[row - 1]",
     ),
     "what some limit is out of reach for is left out": (
-        "lemmas.halves",
+        "counting.half_sums",
         "inner.sums.min(axis=1)",
         "inner.sums.max(axis=1)",
     ),
-    "a sum at the limit is out of reach": ("lemmas.halves", "[:, None] < np.array(", "[:, None] <= np.array("),
-    "the second half has one position less": ("lemmas.halves", "single[half:last]", "single[half + 1:last]"),
+    "a sum at the limit is out of reach": (
+        "counting.half_sums",
+        "[:, None] < np.array(",
+        "[:, None] <= np.array(",
+    ),
+    "the second half has one position less": (
+        "counting.half_sums",
+        "single[half:last]",
+        "single[half + 1:last]",
+    ),
 }
 
-FEW_INPUTS = ("lemmas.unions", "_TRIED, _SAMPLE, _FEW = 2**15, 4096, 256", "_TRIED, _SAMPLE, _FEW = 6, 3, 1")
+FEW_INPUTS = (
+    "counting.unions",
+    "_TRIED, _SAMPLE, _FEW = 2**15, 4096, 256",
+    "_TRIED, _SAMPLE, _FEW = 6, 3, 1",
+)
 UNIONS_ERRORS: dict[str, tuple[Change, ...]] = {
     "the joint count takes the best output": (
         (
-            "lemmas.unions",
+            "counting.unions",
             "low = self.margins.low[:, :, outputs].min(axis=2)\n        self.work.meter",
             "low = self.margins.low[:, :, outputs].max(axis=2)\n        self.work.meter",
         ),
     ),
     "the joint count starts at the best output": (
         (
-            "lemmas.unions",
+            "counting.unions",
             "joint = low, int(self.margins.low_last[outputs].min())",
             "joint = low, int(self.margins.low_last[outputs].max())",
         ),
     ),
     "inputs that fail for two outputs count twice": (
-        ("lemmas.unions", "sizes = [self._difference(head, i, False)", "sizes = [self._single(head, False)"),
+        (
+            "counting.unions",
+            "sizes = [self._difference(head, i, False)",
+            "sizes = [self._single(head, False)",
+        ),
     ),
     "inputs that fail for three outputs count twice": (
-        ("lemmas.unions", "((j - 1) * self._single(head, True) if j > 1 else 0)", "0"),
+        ("counting.unions", "((j - 1) * self._single(head, True) if j > 1 else 0)", "0"),
     ),
     "outputs that fail elsewhere do not count": (
-        ("lemmas.unions", "heads, others = heads + others[:more]", "heads, others = heads"),
+        ("counting.unions", "heads, others = heads + others[:more]", "heads, others = heads"),
         FEW_INPUTS,
     ),
     "other outputs fail only where they do in the sample": (
-        ("lemmas.unions", "if rest <= missed + 10 * self.worth:", "if True:"),
-        ("lemmas.unions", "total += rest", "total += missed"),
+        ("counting.unions", "if rest <= missed + 10 * self.worth:", "if True:"),
+        ("counting.unions", "total += rest", "total += missed"),
         FEW_INPUTS,
     ),
     "the opposite of at most 0 is at least 0": (
-        ("lemmas.unions", "return -entries, 1 - last", "return -entries, -last"),
+        ("counting.unions", "return -entries, 1 - last", "return -entries, -last"),
     ),
     "what fails elsewhere is taken away for nothing": (
-        ("lemmas.unions", "total += self._difference(head, parent, True)", "total += 0"),
+        ("counting.unions", "total += self._difference(head, parent, True)", "total += 0"),
     ),
     "all fail as soon as one may": (
-        ("lemmas.unions", "self.margins.high.max(axis=1)", "self.margins.high.min(axis=1)"),
+        ("counting.unions", "self.margins.high.max(axis=1)", "self.margins.high.min(axis=1)"),
     ),
     "the guess is taken for a bound": (
-        ("lemmas.unions", "before, best = best, (min if over else max)(best, count())", "before, best = best, guess"),
+        (
+            "counting.unions",
+            "before, best = best, (min if over else max)(best, count())",
+            "before, best = best, guess",
+        ),
         FEW_INPUTS,
     ),
     "differences from below take away too little": (
         (
-            "lemmas.unions",
+            "counting.unions",
             "self._opposite(b, over)], guess, over)",
             "(self._opposite(b, over)[0], self._opposite(b, over)[1] - 2)], guess, over)",
         ),
@@ -363,64 +410,76 @@ UNIONS_ERRORS: dict[str, tuple[Change, ...]] = {
 
 STRATEGY_ERRORS: dict[str, tuple[str, tuple[Change, ...]]] = {
     "screened by the largest term": (
-        "histogram",
-        (("lemmas.suspects", "low = g.min(axis=1)\n", "low = g.max(axis=1)\n"),),
+        "counting.histogram",
+        (("core.class_margins", "low = g.min(axis=1)\n", "low = g.max(axis=1)\n"),),
     ),
     "a maximum where it helps most": (
-        "histogram",
-        (("lemmas.suspects", "place[:, : n - 1].min(axis=1)", "place[:, : n - 1].max(axis=1)"),),
+        "counting.histogram",
+        (("core.class_margins", "place[:, : n - 1].min(axis=1)", "place[:, : n - 1].max(axis=1)"),),
     ),
     "a maximum at every position": (
-        "branch_and_bound",
-        (("lemmas.suspects", "(low[:-1, m] - least).min(axis=0)", "(low[:-1, m] - least).sum(axis=0)"),),
-    ),
-    "q = m needs another maximum": (
-        "histogram",
-        (("lemmas.suspects", "(0 if query == m else 1, m + 1)", "(1, m + 1)"),),
-    ),
-    "q < m needs no maximum": (
-        "histogram",
-        (("lemmas.suspects", "(0 if query == m else 1, m + 1)", "(0, m + 1)"),),
-    ),
-    "heavy tokens may be missing from their part": (
-        "histogram",
-        (("lemmas.suspects", "required = np.concatenate([required, (weight > below)[None, kept]])", "pass"),),
-    ),
-    "a heavy token where it is lightest, everywhere": (
-        "histogram",
+        "core.branch_and_bound",
         (
             (
-                "lemmas.suspects",
+                "core.class_margins",
+                "(low[:-1, m] - least).min(axis=0)",
+                "(low[:-1, m] - least).sum(axis=0)",
+            ),
+        ),
+    ),
+    "q = m needs another maximum": (
+        "counting.histogram",
+        (("core.class_margins", "(0 if query == m else 1, m + 1)", "(1, m + 1)"),),
+    ),
+    "q < m needs no maximum": (
+        "counting.histogram",
+        (("core.class_margins", "(0 if query == m else 1, m + 1)", "(0, m + 1)"),),
+    ),
+    "heavy tokens may be missing from their part": (
+        "counting.histogram",
+        (
+            (
+                "core.class_margins",
+                "required = np.concatenate([required, (weight > below)[None, kept]])",
+                "pass",
+            ),
+        ),
+    ),
+    "a heavy token where it is lightest, everywhere": (
+        "counting.histogram",
+        (
+            (
+                "core.class_margins",
                 "smallest + above[members].min(axis=0) <= 0",
                 "smallest + above[members].max(axis=0) <= 0",
             ),
         ),
     ),
     "the query of a part is its maximum": (
-        "histogram",
-        (("lemmas.suspects", "np.append(tokens, self.query)", "np.append(tokens, tokens[-1])"),),
+        "counting.histogram",
+        (("core.class_margins", "np.append(tokens, self.query)", "np.append(tokens, tokens[-1])"),),
     ),
     "unknown classes are right": (
-        "histogram",
+        "counting.histogram",
         (
             (
-                "strategies.histogram",
+                "counting.histogram",
                 "_wrong(work, Failing.at_most, class_size)",
                 "_wrong(work, Failing.at_most, lambda *_: 0)",
             ),
         ),
     ),
     "boxes may have no maximum": (
-        "branch_and_bound",
-        (("lemmas.boxes", "[self.smaller] * p + [self.maximum]", "[self.smaller] * p + [self.root]"),),
+        "core.branch_and_bound",
+        (("core.boxes", "[self.smaller] * p + [self.maximum]", "[self.smaller] * p + [self.root]"),),
     ),
     "a box is right if one output is": (
-        "branch_and_bound",
-        (("lemmas.boxes", "(least <= 0).any(axis=1)", "(least <= 0).all(axis=1)"),),
+        "core.branch_and_bound",
+        (("core.boxes", "(least <= 0).any(axis=1)", "(least <= 0).all(axis=1)"),),
     ),
     "a box is wrong if it may be": (
-        "branch_and_bound",
-        (("lemmas.boxes", "fails = (most <= 0)", "fails = (least <= 0)"),),
+        "core.branch_and_bound",
+        (("core.boxes", "fails = (most <= 0)", "fails = (least <= 0)"),),
     ),
 }
 
@@ -431,32 +490,32 @@ def test_planted_error_in_counting_is_caught(error: str) -> None:
     changes = COUNTING_ERRORS[error]
     planted = Planted(*changes)
 
-    assert broken_counts(planted.module("lemmas.sums"))
+    assert broken_counts(planted.module("counting.sums"))
 
 
 @pytest.mark.parametrize("error", UNIONS_ERRORS)
 def test_planted_error_in_unions_is_caught(error: str) -> None:
     """Enumeration of small classes finds it."""
-    assert broken_unions(Planted(*UNIONS_ERRORS[error]).module("lemmas.unions"))
+    assert broken_unions(Planted(*UNIONS_ERRORS[error]).module("counting.unions"))
 
 
 @pytest.mark.parametrize("error", HALVES_ERRORS)
 def test_planted_error_in_halves_is_caught(error: str) -> None:
     """Enumeration of small problems finds it."""
-    assert broken_halves(Planted(HALVES_ERRORS[error]).module("lemmas.halves"))
+    assert broken_halves(Planted(HALVES_ERRORS[error]).module("counting.half_sums"))
 
 
 def test_unchanged_copy_counts_right() -> None:
     """It is the errors that are found."""
     planted = Planted(
-        ("lemmas.sums", "patterns = list(", "patterns = list("),
-        ("lemmas.halves", "_BINS = 2**16", "_BINS = 2**16"),
+        ("counting.sums", "patterns = list(", "patterns = list("),
+        ("counting.half_sums", "_BINS = 2**16", "_BINS = 2**16"),
         FEW_INPUTS,
     )
 
-    assert not broken_counts(planted.module("lemmas.sums"))
-    assert not broken_halves(planted.module("lemmas.halves"))
-    assert not broken_unions(planted.module("lemmas.unions"))
+    assert not broken_counts(planted.module("counting.sums"))
+    assert not broken_halves(planted.module("counting.half_sums"))
+    assert not broken_unions(planted.module("counting.unions"))
 
 
 @pytest.mark.parametrize("error", STRATEGY_ERRORS)
@@ -470,4 +529,4 @@ def test_planted_error_in_a_strategy_is_caught(error: str) -> None:
 
 def _loaded(module: str) -> tuple[Change, ...]:
     """A change that is none, so that the strategy is loaded into the copy."""
-    return ((f"strategies.{module}", "MAX_VOCABULARY = 512", "MAX_VOCABULARY = 512"),)
+    return ((module, "MAX_VOCABULARY = 512", "MAX_VOCABULARY = 512"),)

@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from compactproofs import InvalidModel, Model, load_model, notes
-from compactproofs.configuration import as_text, of_file, unknown, unsaid
-from compactproofs.forward import logits_within
+from compactproofs import InvalidModel, Model, load_model
+from compactproofs.opening import notes
+from compactproofs.opening.configuration import as_text, of_file, unknown, unsaid
+from compactproofs.opening.forward import logits_within
 
 transformer_lens = pytest.importorskip("transformer_lens", reason="needs the extra lens")
 import torch  # noqa: E402
@@ -57,7 +58,7 @@ def small(factor: float = 1.0) -> Model:
 
 
 def logits(model: Model, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    """The formula at the top of `compactproofs.model`, one input at a time: tokens (B, n) to logits (B, v)."""
+    """The formula of `networks.attention_only.model`, one input at a time: tokens (B, n) to logits (B, v)."""
     rows = []
     for x in tokens:
         query = model.W_E[x[-1]] + model.W_pos[-1]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compactproofs.arrays import Enclosure, certainly_positive
-from compactproofs.lemmas import bilinear, low_rank
+from compactproofs.kernel.arrays import Enclosure, certainly_positive
+from compactproofs.theorems.max_of_k.failing_sets import bilinear, low_rank
 
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -123,8 +123,8 @@ def test_entries_are_those_of_the_product() -> None:
 
 def test_hints_of_directions_are_made_finite() -> None:
     """NaN, too many columns, and none at all."""
-    from compactproofs.model import Model
-    from compactproofs.workspace import Workspace
+    from compactproofs.kernel.workspace import Workspace
+    from compactproofs.networks.attention_only.model import Model
 
     rng = np.random.default_rng(0)
     shapes = {"W_E": (5, 3), "W_pos": (2, 3), "W_Q": (3, 2), "W_K": (3, 2), "W_V": (3, 2), "W_O": (2, 3), "W_U": (3, 5)}

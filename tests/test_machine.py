@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import compactproofs as cp
-from compactproofs.arrays.machine import UnsuitableArithmetic, require_ieee_arithmetic
+from compactproofs.kernel.machine import UnsuitableArithmetic, require_ieee_arithmetic
 from modes import MODES, mode, needs_x86
 
 CORPUS = Path(__file__).parent / "certificates"
@@ -86,7 +86,7 @@ def test_threads_of_the_blas_may_be_in_any_mode(name: str) -> None:
         "    import numpy as np",
         "    np.ones((512, 512)) @ np.ones((512, 512))",
         "import test_products",
-        "from compactproofs.arrays.machine import require_ieee_arithmetic",
+        "from compactproofs.kernel.machine import require_ieee_arithmetic",
         "require_ieee_arithmetic()",
         "for size in (8, 64, 96, 128, 256):",
         "    test_products.check_size(size)",

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compactproofs.lemmas.low_rank import Bounds
-from compactproofs.lemmas.margin_tables import MarginTables, exact_tables
-from compactproofs.strategies import failing_sets
-from compactproofs.workspace import Workspace
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.theorems.max_of_k.failing_sets import strategies as failing_sets
+from compactproofs.theorems.max_of_k.failing_sets.low_rank import Bounds
+from compactproofs.theorems.max_of_k.failing_sets.margin_tables import MarginTables, exact_tables
 from soundness.models import cases
 from soundness.truth import exact_correct
 
@@ -41,7 +41,7 @@ def around(rng: np.random.Generator, exact: Table) -> tuple[Table, Table]:
 
 @pytest.mark.parametrize("seed", range(30))
 def test_differences_of_bounds_up_to_constants(seed: int) -> None:
-    """Both lemmas of `lemmas.margin_tables`; for weights, their logarithms."""
+    """Both lemmas of `failing_sets.margin_tables`; for weights, their logarithms."""
     rng = np.random.default_rng(seed)
     queries, v = int(rng.integers(1, 5)), int(rng.integers(2, 5))
     exact = table(rng, queries, v)
@@ -107,7 +107,7 @@ def least_sum(rng: np.random.Generator, own: bool) -> Fraction:
 
 @pytest.mark.parametrize("own", [False, True])
 def test_outputs_that_the_lemmas_rule_out_never_win(own: bool) -> None:
-    """Both lemmas of `lemmas.safe_outputs`, with numbers on the allowed side of what they bound; some are sharp."""
+    """Both lemmas of `failing_sets.safe_outputs`, with numbers on the allowed side of what they bound; some sharp."""
     rng = np.random.default_rng(own)
     sums = [least_sum(rng, own) for _ in range(500)]
 

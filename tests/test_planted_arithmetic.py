@@ -16,10 +16,10 @@ import pytest
 import arb
 import test_enclosure
 import test_products
-from compactproofs import arrays
-from compactproofs.arrays import Enclosure, enclosure
-from compactproofs.strategies import STRATEGIES
-from compactproofs.workspace import Workspace
+from compactproofs.kernel import arrays, enclosure
+from compactproofs.kernel.arrays import Enclosure
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.theorems import STRATEGIES
 from modes import needs_x86
 from soundness.models import BEYOND, cases
 from soundness.truth import exact_correct

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from compactproofs.model import Model
-from compactproofs.strategies import STRATEGIES, Strategy, get_strategy
-from compactproofs.workspace import Workspace
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.networks.attention_only.model import Model
+from compactproofs.theorems import STRATEGIES, Strategy, get_strategy
 from soundness.attack import attack
 from soundness.hints import Hint
 from soundness.models import Case, cases, ordinary_cases
@@ -40,7 +40,7 @@ ERRORS = (
         "attention to the query where that to the non-maximum belongs, as published",
         (
             (
-                "strategies.cubic",
+                "core.cubic",
                 "            thresholds.append(-(of_maximum + of_query[queries]) / rest.sum(axis=1))",
                 "            w, A = token_weights(work)[: m + 1, : m + 1], _lead_of_tokens(work, m)\n"
                 "            B = (max_of_others(circuits.EU(work)) - circuits.EU(work))[: m + 1, m]\n"
@@ -50,7 +50,7 @@ ERRORS = (
                 "            thresholds.append(-(of_maximum + of_query[queries])[:, None] - of_token)",
             ),
             (
-                "strategies.cubic",
+                "core.cubic",
                 "good = certainly_positive(threshold[:, None] - f[queries, :m])",
                 "good = certainly_positive(threshold)",
             ),
@@ -60,7 +60,7 @@ ERRORS = (
         "the query's weight on the non-maximum",
         (
             (
-                "strategies.cubic",
+                "core.cubic",
                 "f = token_weights(work)[: m + 1, : m + 1] * "
                 "(lead_direct[: m + 1, m, None] + _lead_of_tokens(work, m))",
                 "w = token_weights(work)[: m + 1, : m + 1]; "
@@ -71,17 +71,17 @@ ERRORS = (
     ),
     Error(
         "classes without a maximum",
-        (("strategies.cubic", "slice(0, m + 1) if c <= n - 2 else slice(m, m + 1)", "slice(0, m + 1)"),),
+        (("core.cubic", "slice(0, m + 1) if c <= n - 2 else slice(m, m + 1)", "slice(0, m + 1)"),),
     ),
     Error(
         "classes without a maximum at K = 1",
-        (("strategies.cubic", "slice(0, m + 1) if n > 1 else slice(m, m + 1)", "slice(0, m + 1)"),),
+        (("core.cubic", "slice(0, m + 1) if n > 1 else slice(m, m + 1)", "slice(0, m + 1)"),),
     ),
     Error(
         "ties count",
         (
             (
-                "strategies.cubic",
+                "core.cubic",
                 "good = certainly_positive(threshold[:, None] - f[queries, :m])",
                 "good = ~certainly_positive(f[queries, :m] - threshold[:, None])",
             ),
@@ -91,7 +91,7 @@ ERRORS = (
         "ties count where only the query differs",
         (
             (
-                "strategies.cubic",
+                "core.cubic",
                 "right = certainly_positive(sums[:, m] - rivals)",
                 "right = ~certainly_positive(rivals - sums[:, m])",
             ),
@@ -99,17 +99,17 @@ ERRORS = (
     ),
     Error(
         "maxima in the places of least attention only",
-        (("strategies.cubic", "threshold = np.minimum(*thresholds)", "threshold = thresholds[0]"),),
+        (("core.cubic", "threshold = np.minimum(*thresholds)", "threshold = thresholds[0]"),),
     ),
     Error(
         "maxima in the places of most attention only",
-        (("strategies.cubic", "threshold = np.minimum(*thresholds)", "threshold = thresholds[1]"),),
+        (("core.cubic", "threshold = np.minimum(*thresholds)", "threshold = thresholds[1]"),),
     ),
     Error(
         "the query's own term is left out",
         (
             (
-                "strategies.cubic",
+                "core.cubic",
                 "of_query = weights[:, n - 1] * np.diagonal(f)",
                 "of_query = 0.0 * weights[:, n - 1]",
             ),
@@ -119,7 +119,7 @@ ERRORS = (
         "the query's term is that of the maximum",
         (
             (
-                "strategies.cubic",
+                "core.cubic",
                 "of_query = weights[:, n - 1] * np.diagonal(f)",
                 "of_query = weights[:, n - 1] * f[:, m]",
             ),
@@ -129,7 +129,7 @@ ERRORS = (
         "the token's own output is left out, not the maximum's",
         (
             (
-                "strategies.cubic",
+                "core.cubic",
                 "return max_where(tokens + worst_position, np.arange(work.model.d_vocab) != m, axis=1) - tokens[:, m]",
                 "return max_where(tokens + worst_position, np.arange(work.model.d_vocab) != "
                 "np.arange(m + 1)[:, None], axis=1) - tokens[:, m]",
@@ -138,13 +138,13 @@ ERRORS = (
     ),
     Error(
         "only outputs below the maximum are rivals",
-        (("lemmas.rivals", "np.maximum(before[:, :-1], after[:, 1:])", "before[:, :-1]"),),
+        (("core.rivals", "np.maximum(before[:, :-1], after[:, 1:])", "before[:, :-1]"),),
     ),
     Error(
         "positions write what is best, not worst",
         (
             (
-                "strategies.cubic",
+                "core.cubic",
                 "worst_position = (positions - positions[:, m, None]).max(axis=0)",
                 "worst_position = (positions - positions[:, m, None]).min(axis=0)",
             ),
@@ -152,28 +152,29 @@ ERRORS = (
     ),
     Error(
         "the others' places do not count",
-        (("strategies.cubic", "/ rest.sum(axis=1)", "/ rest[:, 0]"),),
+        (("core.cubic", "/ rest.sum(axis=1)", "/ rest[:, 0]"),),
     ),
     Error(
         "one place too many to choose from",
-        (("task", "_binomials(positions)[others]", "_binomials(positions + 1)[others]"),),
+        (("tasks.max_of_k", "_binomials(positions)[others]", "_binomials(positions + 1)[others]"),),
     ),
     Error(
-        "the query sits at the first position", (("circuits", 'work.weight("W_pos")[-1]', 'work.weight("W_pos")[0]'),)
+        "the query sits at the first position",
+        (("networks.attention_only.circuits", 'work.weight("W_pos")[-1]', 'work.weight("W_pos")[0]'),),
     ),
     Error(
         "attention without positions",
-        (("lemmas.additive", "np.exp(circuits.EQKP(work))", "np.exp(0.0 * circuits.EQKP(work))"),),
+        (("core.additive", "np.exp(circuits.EQKP(work))", "np.exp(0.0 * circuits.EQKP(work))"),),
     ),
     Error(
         "scores are not divided by the root of h",
-        (("circuits", '@ work.weight("W_K").T / root', '@ work.weight("W_K").T'),),
+        (("networks.attention_only.circuits", '@ work.weight("W_K").T / root', '@ work.weight("W_K").T'),),
     ),
     Error(
         "scores are shifted by column",
         (
             (
-                "lemmas.additive",
+                "core.additive",
                 "midpoint(scores.max(axis=1, keepdims=True))",
                 "midpoint(scores.max(axis=0, keepdims=True))",
             ),
@@ -181,20 +182,32 @@ ERRORS = (
     ),
     Error(
         "no rounding errors",
-        (("arrays.enclosure", "return type(like)(*pair)", "return type(like)(pair[0], 0.0 * pair[1])"),),
+        (("kernel.enclosure", "return type(like)(*pair)", "return type(like)(pair[0], 0.0 * pair[1])"),),
     ),
     Error(
         "doubt is no obstacle",
-        (("arrays", "return np.asarray(x.mid > x.doubt * x.rad)", "return np.asarray(x.mid >= -x.doubt * x.rad)"),),
+        (
+            (
+                "kernel.arrays",
+                "return np.asarray(x.mid > x.doubt * x.rad)",
+                "return np.asarray(x.mid >= -x.doubt * x.rad)",
+            ),
+        ),
     ),
     Error(
         "undecided sums count",
-        (("lemmas.enumeration", "np.count_nonzero(least > 0)", "np.count_nonzero(least > -gap)"),),
+        (("core.enumeration", "np.count_nonzero(least > 0)", "np.count_nonzero(least > -gap)"),),
         "brute-force",
     ),
     Error(
         "the maximum may be missing",
-        (("lemmas.enumeration", "[range(m)] * p + [range(m, m + 1)]", "[range(m)] * p + [range(m + 1)]"),),
+        (
+            (
+                "core.enumeration",
+                "[range(m)] * p + [range(m, m + 1)]",
+                "[range(m)] * p + [range(m + 1)]",
+            ),
+        ),
         "brute-force",
     ),
 )
@@ -202,17 +215,27 @@ ERRORS = (
 EXACT = "sub-cubic/max_diff_exact/mean_query+diff/exact_EQKE+max_diff_exact"
 
 SUBCUBIC_ERRORS = (
-    Error("one token too many", (("strategies.subcubic", "m[:, None] - gap + 1", "m[:, None] - gap + 2"),), EXACT),
+    Error(
+        "one token too many",
+        (("subcubic.gaps", "m[:, None] - gap + 1", "m[:, None] - gap + 2"),),
+        EXACT,
+    ),
     Error(
         "gap 0 is a gap",
-        (("strategies.subcubic", "(wide >= 1) & (wide <= m[:, None])", "(wide >= 0) & (wide <= m[:, None])"),),
+        (
+            (
+                "subcubic.gaps",
+                "(wide >= 1) & (wide <= m[:, None])",
+                "(wide >= 0) & (wide <= m[:, None])",
+            ),
+        ),
         EXACT,
     ),
     Error(
         "a query that pulls towards the maximum helps",
         (
             (
-                "strategies.subcubic",
+                "subcubic.gaps",
                 "pull = np.maximum(self._base + _rival(work)[q, m][:, None], 0.0)",
                 "pull = self._base + _rival(work)[q, m][:, None]",
             ),
@@ -223,7 +246,7 @@ SUBCUBIC_ERRORS = (
         "other tokens that pull towards the maximum help",
         (
             (
-                "strategies.subcubic",
+                "subcubic.gaps",
                 "pull = np.maximum(self._base[:, None, :] + self._others[m, m - gap][:, :, None], 0.0)",
                 "pull = self._base[:, None, :] + self._others[m, m - gap][:, :, None]",
             ),
@@ -232,20 +255,20 @@ SUBCUBIC_ERRORS = (
     ),
     Error(
         "the smallest token stands for all others",
-        (("strategies.subcubic", "self._others[m, m - gap]", "self._others[m, 0 * gap]"),),
+        (("subcubic.gaps", "self._others[m, m - gap]", "self._others[m, 0 * gap]"),),
         EXACT,
     ),
     Error(
         "scores grow with the token",
-        (("strategies.subcubic", "np.maximum.accumulate(approximation, axis=1)", "approximation"),),
+        (("subcubic.gaps", "np.maximum.accumulate(approximation, axis=1)", "approximation"),),
         EXACT,
     ),
-    Error("one good line is enough", (("strategies.subcubic", ".all(axis=2))", ".any(axis=2))"),), EXACT),
+    Error("one good line is enough", (("subcubic.gaps", ".all(axis=2))", ".any(axis=2))"),), EXACT),
     Error(
         "maxima in the best places",
         (
             (
-                "lemmas.extreme_positions",
+                "subcubic.extreme_positions",
                 "np.sort(position_weights(work)[:, : n - 1], axis=1)",
                 "np.flip(np.sort(position_weights(work)[:, : n - 1], axis=1), axis=1)",
             ),
@@ -254,19 +277,31 @@ SUBCUBIC_ERRORS = (
     ),
     Error(
         "shifted chords",
-        (("lemmas.own_output", "values[:-1] - work.constant(nodes[:-1])[:, None] * slope", "values[:-1] - slope"),),
+        (
+            (
+                "subcubic.own_output",
+                "values[:-1] - work.constant(nodes[:-1])[:, None] * slope",
+                "values[:-1] - slope",
+            ),
+        ),
         EXACT,
     ),
     Error(
         "positions write what is best for all maxima",
-        (("lemmas.own_output", "- positions[:, :, None]).max(axis=0)", "- positions[:, :, None]).min(axis=0)"),),
+        (
+            (
+                "subcubic.own_output",
+                "- positions[:, :, None]).max(axis=0)",
+                "- positions[:, :, None]).min(axis=0)",
+            ),
+        ),
         EXACT,
     ),
     Error(
         "the remainder does not matter",
         (
             (
-                "strategies.subcubic",
+                "subcubic.gaps",
                 "against = spread[:, None] - approximation",
                 "against = 0.0 * spread[:, None] - approximation",
             ),
@@ -275,19 +310,25 @@ SUBCUBIC_ERRORS = (
     ),
     Error(
         "spreads cancel",
-        (("lemmas.spread", "return np.abs(left) @ right_spreads", "return left @ right_spreads"),),
+        (("subcubic.spread", "return np.abs(left) @ right_spreads", "return left @ right_spreads"),),
         "sub-cubic/max_diff_exact/mean_query+diff/max_diff",
     ),
     Error(
         "spread of the mean row only",
-        (("lemmas.spread", "row_spread(through) + np.abs(left - row) @ right_spreads", "row_spread(through)"),),
+        (
+            (
+                "subcubic.spread",
+                "row_spread(through) + np.abs(left - row) @ right_spreads",
+                "row_spread(through)",
+            ),
+        ),
         "sub-cubic/max_diff_exact/mean_query+diff/mean+max_diff",
     ),
     Error(
         "a factor along a direction has no remainder",
         (
             (
-                "lemmas.peel",
+                "subcubic.peel",
                 "self.factors[i] = self.factors[i] - column * row",
                 "self.factors[i] = 0.0 * self.factors[i]",
             ),
@@ -296,24 +337,30 @@ SUBCUBIC_ERRORS = (
     ),
     Error(
         "a quarter of the norm",
-        (("lemmas.remainder", "np.sqrt(2.0 * squares)", "np.sqrt(0.125 * squares)"),),
+        (("subcubic.remainder", "np.sqrt(2.0 * squares)", "np.sqrt(0.125 * squares)"),),
         "sub-cubic/max_diff_exact/mean_query+diff/svd",
     ),
     Error(
         "the mildest query stands for all",
-        (("lemmas.direct_path", "row_spread(deviation).max()", "row_spread(deviation).min()"),),
+        (("subcubic.direct_path", "row_spread(deviation).max()", "row_spread(deviation).min()"),),
         "sub-cubic/global_max_diff_exact/mean_query+diff/exact_EQKE+max_diff_exact",
     ),
     Error(
         "deviations of the direct path cancel",
-        (("lemmas.direct_path", "(np.abs(rows) @ _unembedding_spread(work))", "(rows @ _unembedding_spread(work))"),),
+        (
+            (
+                "subcubic.direct_path",
+                "(np.abs(rows) @ _unembedding_spread(work))",
+                "(rows @ _unembedding_spread(work))",
+            ),
+        ),
         "sub-cubic/mean_query+max_diff/mean_query+diff/exact_EQKE+max_diff_exact",
     ),
     Error(
         "the best slope stands for all outputs",
         (
             (
-                "lemmas.own_output",
+                "subcubic.own_output",
                 "max_where(_copying(work), others, 1)[None])",
                 "-max_where(-_copying(work), others, 1)[None])",
             ),
@@ -372,7 +419,11 @@ def test_planted_error_is_caught_by_the_attack(error: Error) -> None:
 def test_copy_without_error_is_sound() -> None:
     """What finds the errors is the errors, not the copying."""
     unchanged = Planted(
-        ("strategies.cubic", "certified = 0\n    for m in range(v):", "certified = 0\n    for m in range(v):")
+        (
+            "core.cubic",
+            "certified = 0\n    for m in range(v):",
+            "certified = 0\n    for m in range(v):",
+        )
     )
 
     assert next(broken_on(unchanged, "cubic", ordinary_cases()), None) is None
@@ -382,13 +433,13 @@ def test_copy_without_error_is_sound() -> None:
 def test_copy_is_private() -> None:
     """Planting leaves the package as it was."""
     before = {name: module for name, module in sys.modules.items() if name.startswith("compactproofs")}
-    planted = Planted(("task", "_binomials(positions)[others]", "1000"))
+    planted = Planted(("tasks.max_of_k", "_binomials(positions)[others]", "1000"))
     after = {name: module for name, module in sys.modules.items() if name.startswith("compactproofs")}
     model = cases("working")[0].model
 
     assert before == after
-    assert planted.module("task") is not sys.modules["compactproofs.task"]
-    assert planted.module("strategies").STRATEGIES.keys() == STRATEGIES.keys()
+    assert planted.module("tasks.max_of_k") is not sys.modules["compactproofs.tasks.max_of_k"]
+    assert planted.module("theorems").STRATEGIES.keys() == STRATEGIES.keys()
     assert exact_correct(model) < planted.bound("cubic", model)
 
 
@@ -396,7 +447,7 @@ def test_copy_is_private() -> None:
 def test_planting_fails_if_the_code_has_changed(text: str) -> None:
     """An error that can no longer be planted is noticed, whether its text is gone or no longer unique."""
     with pytest.raises(NotPlanted, match=r"cubic has \d+ times, not once"):
-        Planted(("strategies.cubic", text, "pass"))
+        Planted(("core.cubic", text, "pass"))
 
 
 if __name__ == "__main__":

@@ -15,29 +15,53 @@ QUADRATIC, STRICT = "failing-sets/quadratic-QK", "failing-sets/strict-QK"
 ERRORS = (
     Error(
         "the error has the wrong sign",
-        (("lemmas.low_rank", "Bounds(centre + error, centre - error)", "Bounds(centre - error, centre + error)"),),
+        (
+            (
+                "failing_sets.low_rank",
+                "Bounds(centre + error, centre - error)",
+                "Bounds(centre - error, centre + error)",
+            ),
+        ),
         QK,
     ),
     Error(
         "the cross term is left out",
-        (("lemmas.low_rank", "(twice_identity - N.T @ M)", "(twice_identity + 0.0 * (N.T @ M))"),),
+        (
+            (
+                "failing_sets.low_rank",
+                "(twice_identity - N.T @ M)",
+                "(twice_identity + 0.0 * (N.T @ M))",
+            ),
+        ),
         BOTH,
     ),
     Error(
         "the norm of one side is left out",
-        (("lemmas.low_rank", "* row_norms(right - y @ M.T)", "* (0.0 * row_norms(right - y @ M.T))"),),
+        (
+            (
+                "failing_sets.low_rank",
+                "* row_norms(right - y @ M.T)",
+                "* (0.0 * row_norms(right - y @ M.T))",
+            ),
+        ),
         EU,
     ),
     Error(
         "the largest entry for the norm",
-        (("lemmas.low_rank", "np.sqrt((matrix * matrix).sum(axis=1))", "np.sqrt((matrix * matrix).max(axis=1))"),),
+        (
+            (
+                "failing_sets.low_rank",
+                "np.sqrt((matrix * matrix).sum(axis=1))",
+                "np.sqrt((matrix * matrix).max(axis=1))",
+            ),
+        ),
         EU,
     ),
     Error(
         "an entry from the wrong row",
         (
             (
-                "lemmas.low_rank",
+                "failing_sets.low_rank",
                 "(self._left[rows] * self._right[columns])",
                 "(self._left[rows - 1] * self._right[columns])",
             ),
@@ -48,7 +72,7 @@ ERRORS = (
         "an entry of the direct path from the wrong row",
         (
             (
-                "lemmas.low_rank",
+                "failing_sets.low_rank",
                 "(self._left[rows] * self._right[columns])",
                 "(self._left[rows - 1] * self._right[columns])",
             ),
@@ -57,14 +81,14 @@ ERRORS = (
     ),
     Error(
         "entries are found again under the wrong place",
-        (("lemmas.low_rank", "known + np.arange(len(rows))", "np.arange(len(rows))"),),
+        (("failing_sets.low_rank", "known + np.arange(len(rows))", "np.arange(len(rows))"),),
         BOTH,
     ),
     Error(
         "entries and bounds with different constants",
         (
             (
-                "lemmas.low_rank_tables",
+                "failing_sets.low_rank_tables",
                 "Entries(left, right)\n\n\ndef",
                 "Entries(left, right + 50.0 * left.mean(axis=0))\n\n\ndef",
             ),
@@ -75,7 +99,7 @@ ERRORS = (
         "lower weights for near tokens",
         (
             (
-                "lemmas.safe_outputs",
+                "failing_sets.safe_outputs",
                 "tables.score_high[queries, self.near[0] : m] - own_score",
                 "tables.score_low[queries, self.near[0] : m] - own_score",
             ),
@@ -86,7 +110,7 @@ ERRORS = (
         "the better end of the direct path",
         (
             (
-                "lemmas.safe_outputs",
+                "failing_sets.safe_outputs",
                 "tables.direct_low[self.queries, m][:, None] - tables.direct_high[self.queries][:, outputs]",
                 "tables.direct_high[self.queries, m][:, None] - tables.direct_low[self.queries][:, outputs]",
             ),
@@ -95,14 +119,20 @@ ERRORS = (
     ),
     Error(
         "lower weights for all tokens of a class",
-        (("lemmas.failing_inputs", "ends = [(scores.high, scores.low)]", "ends = [(scores.low, scores.low)]"),),
+        (
+            (
+                "failing_sets.failing_inputs",
+                "ends = [(scores.high, scores.low)]",
+                "ends = [(scores.low, scores.low)]",
+            ),
+        ),
         STRICT,
     ),
     Error(
         "upper weights for all tokens of a class",
         (
             (
-                "lemmas.failing_inputs",
+                "failing_sets.failing_inputs",
                 "return np.where(positive, low, high) * np.where(positive, brackets, np.minimum(brackets, 0.0))",
                 "return high * brackets",
             ),
@@ -113,7 +143,7 @@ ERRORS = (
         "the maximum's own end of the score",
         (
             (
-                "lemmas.failing_inputs",
+                "failing_sets.failing_inputs",
                 "weight = rho * np.exp(bounds.score_running[q, m - window - 1] - scores.low[-2])",
                 "weight = rho * np.exp(bounds.score_running[q, m - window - 1] - scores.high[-2])",
             ),
@@ -123,36 +153,58 @@ ERRORS = (
     Error(
         "the sums of the rest's rows cancel",
         (
-            ("lemmas.bilinear", "np.abs(rest.left) @ row_norms", "np.abs(rest.left @ row_norms"),
-            ("lemmas.bilinear", "(Q - U @ of_query),", "(Q - U @ of_query)),"),
+            (
+                "failing_sets.bilinear",
+                "np.abs(rest.left) @ row_norms",
+                "np.abs(rest.left @ row_norms",
+            ),
+            ("failing_sets.bilinear", "(Q - U @ of_query),", "(Q - U @ of_query)),"),
         ),
         STRICT,
     ),
     Error(
         "any hinted norm is believed",
-        (("lemmas.bilinear", "if not certainly_positive(pivot):", "if len(rest) < 1:"),),
+        (("failing_sets.bilinear", "if not certainly_positive(pivot):", "if len(rest) < 1:"),),
         QUADRATIC,
     ),
     Error(
         "the norm of the whole product for that of the embedding",
-        (("lemmas.bilinear", "row_norms(rest.left) * norm", "row_norms(rest.left) * np.minimum(norm, 0.1)"),),
+        (
+            (
+                "failing_sets.bilinear",
+                "row_norms(rest.left) * norm",
+                "row_norms(rest.left) * np.minimum(norm, 0.1)",
+            ),
+        ),
         QUADRATIC,
     ),
     Error(
         "scores of positions are divided by the root twice and more",
-        (("lemmas.low_rank_tables", "_scaled_query(work) @ (work", "_scaled_query(work) / 4.0 @ (work"),),
+        (
+            (
+                "failing_sets.low_rank_tables",
+                "_scaled_query(work) @ (work",
+                "_scaled_query(work) / 4.0 @ (work",
+            ),
+        ),
         STRICT,
     ),
     Error(
         "the query's score for that of the maximum",
-        (("lemmas.failing_inputs", "[np.exp(of[tokens] - own[-2]), *one]", "[np.exp(of[tokens] - own[-1]), *one]"),),
+        (
+            (
+                "failing_sets.failing_inputs",
+                "[np.exp(of[tokens] - own[-2]), *one]",
+                "[np.exp(of[tokens] - own[-1]), *one]",
+            ),
+        ),
         QK,
     ),
     Error(
         "the direct path to the rival from another query",
         (
             (
-                "lemmas.safe_outputs",
+                "failing_sets.safe_outputs",
                 "own_direct = tables.best_directs(used, np.full(len(used), m)).low",
                 "own_direct = tables.best_directs(0 * used, np.full(len(used), m)).low",
             ),
@@ -161,14 +213,20 @@ ERRORS = (
     ),
     Error(
         "classes given up are right",
-        (("strategies.failing_sets", "lost += sum(class_size(int(q)", "lost += 0 * sum(class_size(int(q)"),),
+        (
+            (
+                "failing_sets.strategies",
+                "lost += sum(class_size(int(q)",
+                "lost += 0 * sum(class_size(int(q)",
+            ),
+        ),
         EU,
     ),
     Error(
         "the mean of the direct path without the position",
         (
             (
-                "lemmas.low_rank_tables",
+                "failing_sets.low_rank_tables",
                 "typical = circuits.query_embedding(work)",
                 'typical = work.weight("W_E")',
             ),
@@ -199,17 +257,17 @@ def test_planted_error_is_caught(error: Error) -> None:
 )
 def test_error_that_orthonormal_hints_hide_is_caught(module: str, change: tuple[str, str]) -> None:
     """With dual bases for hints nothing is wrong; the lemmas' own tests find it."""
-    planted = Planted((f"lemmas.{module}", *change))
+    planted = Planted((f"failing_sets.{module}", *change))
     fails = low_rank_fails if module == "low_rank" else bilinear_fails
-    enclosure = planted.module("workspace").Enclosure
+    enclosure = planted.module("kernel.workspace").Enclosure
 
-    assert any(fails(planted.module(f"lemmas.{module}"), seed, enclosure) for seed in range(20))
+    assert any(fails(planted.module(f"failing_sets.{module}"), seed, enclosure) for seed in range(20))
 
 
 @pytest.mark.parametrize("strategy", [QK, EU, BOTH, QUADRATIC, STRICT])
 def test_copy_without_error_is_sound(strategy: str) -> None:
     """What finds the errors is the errors, not the copying."""
-    unchanged = Planted(("lemmas.low_rank", "centre + error", "centre + error"))
+    unchanged = Planted(("failing_sets.low_rank", "centre + error", "centre + error"))
 
     assert next(broken_on(unchanged, strategy, cases("rough") + cases("contrary")), None) is None
 

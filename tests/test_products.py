@@ -1,6 +1,6 @@
 """Products of matrices enclose the real ones in whatever mode the threads of a BLAS are.
 
-Here the thread that computes takes the mode on for the products alone, as `arrays.enclosure` calls them.
+Here the thread that computes takes the mode on for the products alone, as `kernel.enclosure` calls them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import test_enclosure
-from compactproofs.arrays import Enclosure, enclosure
+from compactproofs.kernel import enclosure
+from compactproofs.kernel.arrays import Enclosure
 from modes import MODES, mode, needs_x86
 
 LARGEST = float(np.finfo(np.float64).max)

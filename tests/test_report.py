@@ -16,13 +16,14 @@ from compactproofs import __main__ as entry
 from compactproofs import analysis, zoo
 from compactproofs.analysis.inputs import Inputs
 from compactproofs.analysis.models import summarise
-from compactproofs.experiments import command, explain
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.paper import command
+from compactproofs.report import command as explain
 from compactproofs.report import pictures
 from compactproofs.report.model_page import SECTIONS, Subject, model_page
 from compactproofs.report.models_page import models_page
 from compactproofs.report.page import Page, Section, Table, cell, render, say, write
 from compactproofs.report.pictures import picture, with_minus
-from compactproofs.workspace import Workspace
 from test_analysis import random_model
 from test_experiments import Inline
 

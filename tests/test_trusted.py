@@ -12,8 +12,8 @@ import compactproofs
 
 PACKAGE = "compactproofs"
 ROOT = Path(compactproofs.__file__).parent
-TRUSTED_FILES = ("model", "tensors", "task", "circuits", "workspace", "certificate", "checker", "untrusted", "files")
-TRUSTED_FOLDERS = ("arrays", "lemmas", "strategies")
+TRUSTED_FILES = ("runs/__init__", "runs/files")
+TRUSTED_FOLDERS = ("kernel", "networks", "tasks", "theorems")
 OUTSIDE = {"numpy"}
 
 
@@ -70,7 +70,11 @@ def test_trusted_imports() -> None:
     modules = trusted_modules(ROOT)
 
     assert violations(ROOT) == []
-    assert {f"{PACKAGE}.checker", f"{PACKAGE}.arrays.enclosure", f"{PACKAGE}.strategies.cubic"} <= set(modules)
+    assert {
+        f"{PACKAGE}.kernel.checker",
+        f"{PACKAGE}.kernel.enclosure",
+        f"{PACKAGE}.theorems.max_of_k.core.cubic",
+    } <= set(modules)
     assert all(file.is_file() for file in modules.values())
 
 
@@ -88,12 +92,13 @@ def test_the_page_lists_the_trusted_modules() -> None:
 def planted(tmp_path: Path) -> Path:
     """A small package of the same layout with nothing wrong in it."""
     root = tmp_path / PACKAGE
-    for name in (*TRUSTED_FILES, "search", "__init__"):
-        (root / f"{name}.py").parent.mkdir(exist_ok=True)
+    for name in (*TRUSTED_FILES, "search/__init__", "search/hints", "__init__"):
+        (root / f"{name}.py").parent.mkdir(exist_ok=True, parents=True)
         (root / f"{name}.py").write_text("import math\nimport numpy as np\n")
-    for folder in TRUSTED_FOLDERS:
+    for folder in (*TRUSTED_FOLDERS, "networks/attention_only", "theorems/max_of_k"):
         (root / folder).mkdir()
-        (root / folder / "__init__.py").write_text(f"from {PACKAGE}.model import Model\n")
+        (root / folder / "__init__.py").write_text(f"from {PACKAGE}.kernel import checker\n")
+    (root / "kernel" / "checker.py").write_text("import numpy as np\n")
     assert violations(root) == []
     return root
 
@@ -101,27 +106,27 @@ def planted(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("file", "code", "target"),
     [
-        ("checker", "import torch", "torch"),
-        ("checker", "import torch.nn as nn", "torch.nn"),
-        ("model", "from torch import nn", "torch"),
-        ("strategies/new", "from rich.console import Console", "rich.console"),
-        ("arrays/__init__", "import scipy", "scipy"),
-        ("tensors", "from safetensors import deserialize", "safetensors"),
-        ("checker", "import compactproofs.search", "compactproofs.search"),
-        ("checker", "from compactproofs.search import search_hints", "compactproofs.search"),
-        ("checker", "from compactproofs import search", "compactproofs.search"),
-        ("checker", "from compactproofs import Model", "compactproofs"),
-        ("checker", "import compactproofs", "compactproofs"),
-        ("checker", "from . import search", "compactproofs.search"),
-        ("checker", "from .search import search_hints", "compactproofs.search"),
-        ("lemmas/__init__", "from .. import search", "compactproofs.search"),
-        ("lemmas/new", "from ..search import search_hints", "compactproofs.search"),
-        ("task", "def late() -> None:\n    import torch", "torch"),
-        ("task", "try:\n    import torch\nexcept ImportError:\n    pass", "torch"),
-        ("task", "if TYPE_CHECKING:\n    import torch", "torch"),
-        ("task", "import importlib\nimportlib.import_module('torch')", "anything, by import_module"),
-        ("task", "__import__('torch')", "anything, by __import__"),
-        ("task", "exec('import torch')", "anything, by exec"),
+        ("kernel/checker", "import torch", "torch"),
+        ("kernel/checker", "import torch.nn as nn", "torch.nn"),
+        ("networks/attention_only/model", "from torch import nn", "torch"),
+        ("theorems/max_of_k/new", "from rich.console import Console", "rich.console"),
+        ("kernel/enclosure", "import scipy", "scipy"),
+        ("kernel/tensors", "from safetensors import deserialize", "safetensors"),
+        ("kernel/checker", "import compactproofs.search.hints", "compactproofs.search.hints"),
+        ("kernel/checker", "from compactproofs.search.hints import search_hints", "compactproofs.search.hints"),
+        ("kernel/checker", "from compactproofs import search", "compactproofs.search"),
+        ("kernel/checker", "from compactproofs import Model", "compactproofs"),
+        ("kernel/checker", "import compactproofs", "compactproofs"),
+        ("kernel/checker", "from .. import search", "compactproofs.search"),
+        ("kernel/checker", "from ..search.hints import search_hints", "compactproofs.search.hints"),
+        ("theorems/__init__", "from .. import search", "compactproofs.search"),
+        ("theorems/new", "from ..search import search_hints", "compactproofs.search"),
+        ("tasks/max_of_k", "def late() -> None:\n    import torch", "torch"),
+        ("tasks/max_of_k", "try:\n    import torch\nexcept ImportError:\n    pass", "torch"),
+        ("tasks/max_of_k", "if TYPE_CHECKING:\n    import torch", "torch"),
+        ("tasks/max_of_k", "import importlib\nimportlib.import_module('torch')", "anything, by import_module"),
+        ("tasks/max_of_k", "__import__('torch')", "anything, by __import__"),
+        ("tasks/max_of_k", "exec('import torch')", "anything, by exec"),
     ],
 )
 def test_violations_are_found(planted: Path, file: str, code: str, target: str) -> None:
@@ -134,8 +139,10 @@ def test_violations_are_found(planted: Path, file: str, code: str, target: str) 
 
 def test_relative_imports_of_the_trusted_part_are_allowed(planted: Path) -> None:
     """Only the direction matters."""
-    (planted / "lemmas" / "new.py").write_text("from ..model import Model\nfrom . import other\nfrom .. import task\n")
-    (planted / "lemmas" / "other.py").write_text("")
+    (planted / "theorems" / "new.py").write_text(
+        "from ..kernel.checker import verify\nfrom . import other\nfrom .. import tasks\n"
+    )
+    (planted / "theorems" / "other.py").write_text("")
     assert violations(planted) == []
 
 
@@ -153,7 +160,7 @@ HEAVY = (
 )
 
 
-@pytest.mark.parametrize("module", ["checker", "model", "certificate"])
+@pytest.mark.parametrize("module", ["kernel.checker", "networks.attention_only.model", "kernel.certificate"])
 def test_importing_the_checker_loads_no_heavy_package(module: str) -> None:
     """In a fresh interpreter, whichever of them are installed."""
     code = f"import sys, {PACKAGE}.{module}; print([name for name in {HEAVY!r} if name in sys.modules])"
@@ -163,7 +170,7 @@ def test_importing_the_checker_loads_no_heavy_package(module: str) -> None:
 
 def test_that_import_test_can_fail() -> None:
     """The command line does load one of them."""
-    code = f"import sys, {PACKAGE}.cli; print([name for name in {HEAVY!r} if name in sys.modules])"
+    code = f"import sys, {PACKAGE}.cli.app; print([name for name in {HEAVY!r} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "'typer'" in result.stdout
     assert "'torch'" not in result.stdout

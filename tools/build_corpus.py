@@ -24,9 +24,9 @@ import numpy.typing as npt
 from safetensors.numpy import save
 
 import compactproofs as cp
-from compactproofs.certificate import Certificate
-from compactproofs.files import write_atomically
-from compactproofs.strategies import STRATEGIES
+from compactproofs.kernel.certificate import Certificate
+from compactproofs.runs.files import write_atomically
+from compactproofs.theorems import STRATEGIES
 
 CORPUS = Path(__file__).resolve().parent.parent / "tests" / "certificates"
 SUBCUBIC = "sub-cubic/max_diff_exact/mean_query+diff/max_diff_exact"

@@ -36,11 +36,11 @@ from typing import Any
 
 import numpy as np
 
-from compactproofs.certificate import Certificate, certificate_name
-from compactproofs.checker import verify
-from compactproofs.model import Model
-from compactproofs.prover import Prover, feasible_strategies
-from compactproofs.workspace import Workspace
+from compactproofs.kernel.certificate import Certificate, certificate_name
+from compactproofs.kernel.checker import verify
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.networks.attention_only.model import Model
+from compactproofs.search.prover import Prover, feasible_strategies
 from compactproofs.zoo import path as zoo_path
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -10,14 +10,14 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 import compactproofs as cp
-from compactproofs import circuits
-from compactproofs.lemmas.direct_path import direct_path
-from compactproofs.lemmas.margin_tables import exact_tables
-from compactproofs.lemmas.own_output import own_output, worst_position
-from compactproofs.lemmas.safe_outputs import FIRST_TEST, SECOND_TEST, suspects
-from compactproofs.search import search_hints
-from compactproofs.strategies.subcubic import pairs
-from compactproofs.workspace import Workspace
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.networks.attention_only import circuits
+from compactproofs.search.hints import search_hints
+from compactproofs.theorems.max_of_k.failing_sets.margin_tables import exact_tables
+from compactproofs.theorems.max_of_k.failing_sets.safe_outputs import FIRST_TEST, SECOND_TEST, suspects
+from compactproofs.theorems.max_of_k.subcubic.direct_path import direct_path
+from compactproofs.theorems.max_of_k.subcubic.gaps import pairs
+from compactproofs.theorems.max_of_k.subcubic.own_output import own_output, worst_position
 
 FIGURES = Path(__file__).parent.parent / "docs" / "figures"
 MODEL = "max-of-4/123"

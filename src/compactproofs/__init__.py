@@ -15,13 +15,21 @@ from typing import TYPE_CHECKING, Any
 from compactproofs.version import __version__
 
 if TYPE_CHECKING:
-    from compactproofs.arrays.cost import TooMuchWork
-    from compactproofs.certificate import Certificate, MalformedCertificate
-    from compactproofs.checker import Verdict
-    from compactproofs.effort import verify
-    from compactproofs.model import InvalidModel, Model
-    from compactproofs.prover import Infeasible, Proof, ProofFailed, Prover, feasible_strategies, prove, prove_all
-    from compactproofs.strategies import STRATEGIES, Strategy, UnknownStrategy
+    from compactproofs.kernel.certificate import Certificate, MalformedCertificate
+    from compactproofs.kernel.checker import Verdict
+    from compactproofs.kernel.cost import TooMuchWork
+    from compactproofs.networks.attention_only.model import InvalidModel, Model
+    from compactproofs.search.effort import verify
+    from compactproofs.search.prover import (
+        Infeasible,
+        Proof,
+        ProofFailed,
+        Prover,
+        feasible_strategies,
+        prove,
+        prove_all,
+    )
+    from compactproofs.theorems import STRATEGIES, Strategy, UnknownStrategy
     from compactproofs.zoo import UnknownModel, load_model
 
 __all__ = [
@@ -48,13 +56,13 @@ __all__ = [
 ]
 
 _MODULES = {
-    "arrays.cost": ("TooMuchWork",),
-    "certificate": ("Certificate", "MalformedCertificate"),
-    "checker": ("Verdict",),
-    "effort": ("verify",),
-    "model": ("InvalidModel", "Model"),
-    "prover": ("Infeasible", "Proof", "ProofFailed", "Prover", "feasible_strategies", "prove", "prove_all"),
-    "strategies": ("STRATEGIES", "Strategy", "UnknownStrategy"),
+    "kernel.cost": ("TooMuchWork",),
+    "kernel.certificate": ("Certificate", "MalformedCertificate"),
+    "kernel.checker": ("Verdict",),
+    "search.effort": ("verify",),
+    "networks.attention_only.model": ("InvalidModel", "Model"),
+    "search.prover": ("Infeasible", "Proof", "ProofFailed", "Prover", "feasible_strategies", "prove", "prove_all"),
+    "theorems": ("STRATEGIES", "Strategy", "UnknownStrategy"),
     "zoo": ("UnknownModel", "load_model"),
 }
 

@@ -25,7 +25,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
-from compactproofs.messages import escaped, reason
+from compactproofs.cli.messages import escaped, reason
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -57,7 +57,7 @@ def run(arguments: list[str], begin: Callable[[], None] = lambda: None) -> int:
         begin()
         if 0 < sys.get_int_max_str_digits() < sys.int_info.default_max_str_digits:
             sys.set_int_max_str_digits(sys.int_info.default_max_str_digits)  # counts may have 4000 digits
-        from compactproofs.cli import execute
+        from compactproofs.cli.app import execute
 
         loaded = True
         code = execute(arguments)
@@ -118,7 +118,7 @@ def _explain(error: BaseException, loaded: bool) -> int:
 
 def _is_expected(error: BaseException) -> bool:
     """Whether the error is one that users can cause, which needs no traceback."""
-    from compactproofs.arrays.machine import UnsuitableArithmetic
+    from compactproofs.kernel.machine import UnsuitableArithmetic
 
     return isinstance(error, ValueError | OSError | MemoryError | ImportError | UnsuitableArithmetic)
 

@@ -28,12 +28,12 @@ except ModuleNotFoundError as error:
         'models of TransformerLens need transformer-lens, which is not installed: pip install "compactproofs[lens]"'
     ) from error
 
-from compactproofs.arrays import FloatArray, IntArray
-from compactproofs.configuration import KEY, as_text, unsupported
-from compactproofs.files import write_atomically
-from compactproofs.forward import logits_within, some_inputs
-from compactproofs.model import InvalidModel, Model
-from compactproofs.untrusted import shown
+from compactproofs.kernel.arrays import FloatArray, IntArray
+from compactproofs.kernel.strict import shown
+from compactproofs.networks.attention_only.model import InvalidModel, Model
+from compactproofs.opening.configuration import KEY, as_text, unsupported
+from compactproofs.opening.forward import logits_within, some_inputs
+from compactproofs.runs.files import write_atomically
 
 __all__ = ["from_hooked_transformer", "save", "to_hooked_transformer"]
 
@@ -75,7 +75,7 @@ def save(model: HookedTransformer, path: str | Path) -> None:
     """Write a model's state dict and its configuration to a safetensors file, atomically.
 
     The model is checked as by `from_hooked_transformer`.  The settings stand in the file's metadata, as
-    `compactproofs.configuration` says, and whoever loads the file here has them checked.
+    `compactproofs.opening.configuration` says, and whoever loads the file here has them checked.
     """
     from_hooked_transformer(model)
     write_atomically(Path(path), safetensors.numpy.save(_tensors(model), {KEY: as_text(_settings(model))}))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from compactproofs.strategies import STRATEGIES
+from compactproofs.theorems import STRATEGIES
 
 from .targets import CORPUS, models
 

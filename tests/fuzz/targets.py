@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from compactproofs.certificate import Certificate, MalformedCertificate
-from compactproofs.checker import Verdict
-from compactproofs.checker import verify as check
-from compactproofs.model import InvalidModel, Model
-from compactproofs.strategies import STRATEGIES, HintSpec
-from compactproofs.task import task_of, total_inputs
+from compactproofs.kernel.certificate import Certificate, MalformedCertificate
+from compactproofs.kernel.checker import Verdict
+from compactproofs.kernel.checker import verify as check
+from compactproofs.networks.attention_only.model import InvalidModel, Model
+from compactproofs.tasks.max_of_k import task_of, total_inputs
+from compactproofs.theorems import STRATEGIES, HintSpec
 
 TESTS = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS), str(TESTS.parent / "tools")]

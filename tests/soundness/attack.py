@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from compactproofs.model import InvalidModel, Model
-from compactproofs.search import search_hints
-from compactproofs.strategies import STRATEGIES, Strategy, get_strategy
-from compactproofs.task import total_inputs
-from compactproofs.workspace import Workspace
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.networks.attention_only.model import InvalidModel, Model
+from compactproofs.search.hints import search_hints
+from compactproofs.tasks.max_of_k import total_inputs
+from compactproofs.theorems import STRATEGIES, Strategy, get_strategy
 
 from .hints import KINDS, Hint, Search, hints_of
 from .models import NAMES, Weights, constant_weights, float_margins, random_weights

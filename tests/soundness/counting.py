@@ -9,7 +9,7 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from compactproofs.lemmas.suspects import ClassMargins
+from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from compactproofs.model import Model
-from compactproofs.search import search_hints
-from compactproofs.strategies import HintSpec, Strategy
-from compactproofs.workspace import Workspace
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.networks.attention_only.model import Model
+from compactproofs.search.hints import search_hints
+from compactproofs.theorems import HintSpec, Strategy
 
 Hint = npt.NDArray[Any]
 Search = Callable[[Strategy, Workspace], dict[str, Hint]]

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from compactproofs.model import Model
+from compactproofs.networks.attention_only.model import Model
 
 FloatArray = npt.NDArray[np.float64]
 Weights = dict[str, FloatArray]

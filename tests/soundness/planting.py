@@ -25,6 +25,9 @@ PACKAGE = "compactproofs"
 
 Change = tuple[str, str, str]  # module, old text, new text
 
+_TIERS = ("core", "subcubic", "failing_sets", "counting")
+_ALWAYS = ("theorems", "kernel.workspace", "search.hints")
+
 _SHOWN: Counter[str] = Counter()  # how often a model, by its hash, showed an error
 
 
@@ -39,6 +42,11 @@ def showing(models: Sequence[Case], wrong: Callable[[Case], Iterable[str]]) -> I
         for where in wrong(case):
             _SHOWN[case.model.sha256] += 1
             yield where
+
+
+def full_name(module: str) -> str:
+    """A module by its name in the package, where theorems are named by tier and file alone."""
+    return f"theorems.max_of_k.{module}" if module.partition(".")[0] in _TIERS else module
 
 
 class NotPlanted(AssertionError):
@@ -105,31 +113,31 @@ class Planted:
     def __init__(self, *changes: Change) -> None:
         by_module: dict[str, list[tuple[str, str]]] = {}
         for module, old, new in changes:
-            by_module.setdefault(f"{PACKAGE}.{module}", []).append((old, new))
+            by_module.setdefault(f"{PACKAGE}.{full_name(module)}", []).append((old, new))
         self._modules: dict[str, ModuleType] = {}
         self._values: dict[str, Any] = {}
         self._found: dict[tuple[str, str], Mapping[str, Hint]] = {}
         self._last: tuple[Any, str, Any] | None = None  # a model, a reading and their workspace, for all kinds of hints
         with _private_imports(_Finder(by_module)):
-            for name in (*by_module, f"{PACKAGE}.strategies", f"{PACKAGE}.workspace", f"{PACKAGE}.search"):
+            for name in (*by_module, *(f"{PACKAGE}.{always}" for always in _ALWAYS)):
                 self._modules[name] = importlib.import_module(name)
 
     def module(self, name: str) -> ModuleType:
-        """A module of the copy: one that was changed, or `strategies`, `workspace` or `search`."""
-        return self._modules[f"{PACKAGE}.{name}"]
+        """A module of the copy: one that was changed, or one of `_ALWAYS`."""
+        return self._modules[f"{PACKAGE}.{full_name(name)}"]
 
     def hints(self, strategy_id: str, model: Any, kind: str, rng: np.random.Generator) -> dict[str, Hint]:
         """Hostile hints of one of `hints.KINDS`, with the search of the copy, which sees the error too."""
-        strategy = self.module("strategies").STRATEGIES[strategy_id]
+        strategy = self.module("theorems").STRATEGIES[strategy_id]
         if model.sha256 not in self._values:
-            self._values[model.sha256] = self.module("workspace").Workspace(model, "value")
+            self._values[model.sha256] = self.module("kernel.workspace").Workspace(model, "value")
         return hints_of(strategy, model, kind, rng, self._values[model.sha256], self._search)
 
     def _search(self, strategy: Any, work: Any) -> Mapping[str, Hint]:
         """What the copy's search finds, once for all kinds of hints that start from it."""
         key = strategy.id, work.model.sha256
         if key not in self._found:
-            self._found[key] = self.module("search").search_hints(strategy, work)
+            self._found[key] = self.module("search.hints").search_hints(strategy, work)
         return self._found[key]
 
     def search(self, strategy_id: str, model: Any) -> dict[str, Hint]:
@@ -140,8 +148,8 @@ class Planted:
         self, strategy_id: str, model: Any, reading: str = "check", hints: Mapping[str, Any] | None = None
     ) -> int:
         """N according to the copy."""
-        strategy = self.module("strategies").STRATEGIES[strategy_id]
+        strategy = self.module("theorems").STRATEGIES[strategy_id]
         if self._last is None or self._last[0] is not model or self._last[1] != reading:
-            self._last = model, reading, self.module("workspace").Workspace(model, reading)
+            self._last = model, reading, self.module("kernel.workspace").Workspace(model, reading)
         certified: int = strategy.bound(self._last[2], hints or {})
         return certified

@@ -8,9 +8,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from compactproofs.lemmas import boxes, halves, suspects, unions
-from compactproofs.strategies import STRATEGIES, branch_and_bound, histogram
-from compactproofs.workspace import Workspace
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.theorems import STRATEGIES
+from compactproofs.theorems.max_of_k.core import boxes, branch_and_bound
+from compactproofs.theorems.max_of_k.core import class_margins as suspects
+from compactproofs.theorems.max_of_k.counting import half_sums as halves
+from compactproofs.theorems.max_of_k.counting import histogram, unions
 
 from .models import FAMILIES, cases
 from .truth import exact_correct

@@ -7,15 +7,15 @@ from math import comb
 import numpy as np
 import pytest
 
-from compactproofs.arrays import IntArray
-from compactproofs.lemmas import halves
-from compactproofs.lemmas.boxes import decide
-from compactproofs.lemmas.halves import count_in_halves
-from compactproofs.lemmas.sums import Axis, count_at_most_zero, rounded
-from compactproofs.lemmas.suspects import ClassMargins
-from compactproofs.lemmas.unions import Failing
-from compactproofs.task import sum_of_choices
-from compactproofs.workspace import Workspace
+from compactproofs.kernel.arrays import IntArray
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.tasks.max_of_k import sum_of_choices
+from compactproofs.theorems.max_of_k.core.boxes import decide
+from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins
+from compactproofs.theorems.max_of_k.counting import half_sums as halves
+from compactproofs.theorems.max_of_k.counting.half_sums import count_in_halves
+from compactproofs.theorems.max_of_k.counting.sums import Axis, count_at_most_zero, rounded
+from compactproofs.theorems.max_of_k.counting.unions import Failing
 
 from .counting import Problem, problems, random_class, wrong_inputs
 from .models import cases

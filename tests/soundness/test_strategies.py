@@ -10,11 +10,11 @@ from functools import cache
 import numpy as np
 import pytest
 
-from compactproofs.strategies import STRATEGIES, HintSpec, Strategy
-from compactproofs.strategies.brute_force import enumerate_inputs
-from compactproofs.strategies.cubic import CUBIC
-from compactproofs.task import total_inputs
-from compactproofs.workspace import Workspace
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.tasks.max_of_k import total_inputs
+from compactproofs.theorems import STRATEGIES, HintSpec, Strategy
+from compactproofs.theorems.max_of_k.core.brute_force import enumerate_inputs
+from compactproofs.theorems.max_of_k.core.cubic import CUBIC
 from compactproofs.zoo import load_model
 
 from .attack import attack, check_bound

@@ -26,12 +26,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tests"))
 
 from compactproofs import zoo
-from compactproofs.certificate import Certificate
-from compactproofs.model import Model
-from compactproofs.search import search_hints
-from compactproofs.strategies import STRATEGIES
-from compactproofs.task import task_of, total_inputs
-from compactproofs.workspace import Workspace
+from compactproofs.kernel.certificate import Certificate
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.networks.attention_only.model import Model
+from compactproofs.search.hints import search_hints
+from compactproofs.tasks.max_of_k import task_of, total_inputs
+from compactproofs.theorems import STRATEGIES
 from exactcheck import checking, reading
 from soundness.hints import KINDS, hints_of, kinds_of
 from soundness.models import FAMILIES, cases

@@ -4,7 +4,7 @@ Everything here is plain float64 arithmetic and certifies nothing; certified bou
 
 >>> import compactproofs as cp
 >>> from compactproofs import analysis
->>> from compactproofs.workspace import Workspace
+>>> from compactproofs.kernel.workspace import Workspace
 >>> work = Workspace(cp.load_model("max-of-4/123"), "value")
 >>> round(float(analysis.spectrum(work).values[0]))
 7443

@@ -12,10 +12,10 @@ from math import prod
 
 import numpy as np
 
-from compactproofs.arrays import BoolArray, FloatArray, IntArray
-from compactproofs.lemmas.enumeration import Box, boxes_with_maximum
-from compactproofs.model import Model
-from compactproofs.task import total_inputs
+from compactproofs.kernel.arrays import BoolArray, FloatArray, IntArray
+from compactproofs.networks.attention_only.model import Model
+from compactproofs.tasks.max_of_k import total_inputs
+from compactproofs.theorems.max_of_k.core.enumeration import Box, boxes_with_maximum
 
 #: Terms of margins: for a maximum m, queries (N,) and tokens (N or 1, n or 1, T), none above m, shape (N, n, T, rivals)
 #: over (query, position, token there, rival).  An input counts if for every rival the sum of its terms over positions

@@ -1,7 +1,7 @@
 """Margins from the five paths, whole or ablated: the tables that an analysis changes, and the terms of their sums.
 
 The margin of the maximum m over an output o, times the softmax's denominator, is a sum over positions
-(`lemmas.additive`):  sum_p w(q, x_p) e(q, p) (EU_D[q] + EVOU_D[x_p] + PVOU_D[p]),  X_D[r] = X[r, m] - X[r, o].
+(`core.additive`):  sum_p w(q, x_p) e(q, p) (EU_D[q] + EVOU_D[x_p] + PVOU_D[p]),  X_D[r] = X[r, m] - X[r, o].
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compactproofs import circuits
 from compactproofs.analysis.inputs import Terms
-from compactproofs.arrays import FloatArray, IntArray
-from compactproofs.lemmas.low_rank import Bounds
-from compactproofs.workspace import Workspace
+from compactproofs.kernel.arrays import FloatArray, IntArray
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.networks.attention_only import circuits
+from compactproofs.theorems.max_of_k.failing_sets.low_rank import Bounds
 
 PATHS = ("EU", "EVOU", "PVOU", "EQKE", "EQKP")
 

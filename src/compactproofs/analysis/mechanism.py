@@ -8,8 +8,8 @@ import numpy as np
 
 from compactproofs.analysis.inputs import Inputs
 from compactproofs.analysis.margins import Tables, margin_terms
-from compactproofs.arrays import BoolArray, FloatArray, IntArray
-from compactproofs.lemmas.rivals import max_of_others
+from compactproofs.kernel.arrays import BoolArray, FloatArray, IntArray
+from compactproofs.theorems.max_of_k.core.rivals import max_of_others
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from compactproofs.analysis.mechanism import attention_gaps, copying
 from compactproofs.analysis.remainder import budgets, compare_with_noise, replace_residuals
 from compactproofs.analysis.spectra import fit, spectrum
 from compactproofs.analysis.waterfall import WATERFALLS, Waterfalls
-from compactproofs.arrays import FloatArray
-from compactproofs.strategies.failing_sets import KINDS
-from compactproofs.strategies.subcubic import CHOICES
-from compactproofs.workspace import Workspace
+from compactproofs.kernel.arrays import FloatArray
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.theorems.max_of_k.failing_sets.strategies import KINDS
+from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES
 
 #: The strategies whose certificates are made for each model.
 STRATEGIES = ("cubic", *CHOICES, *(strategy for strategy in WATERFALLS.values() if strategy in KINDS))

@@ -10,14 +10,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compactproofs import circuits
 from compactproofs.analysis.inputs import Inputs, Share
 from compactproofs.analysis.margins import Tables, margin_terms
 from compactproofs.analysis.spectra import searched_directions
-from compactproofs.arrays import FloatArray, midpoint
-from compactproofs.lemmas.remainder import EXACT, KINDS, RECURSIVE_KINDS, residual_factors, scores, spread_of_product
-from compactproofs.lemmas.spread import row_spread
-from compactproofs.workspace import Workspace
+from compactproofs.kernel.arrays import FloatArray, midpoint
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.networks.attention_only import circuits
+from compactproofs.theorems.max_of_k.subcubic.remainder import (
+    EXACT,
+    KINDS,
+    RECURSIVE_KINDS,
+    residual_factors,
+    scores,
+    spread_of_product,
+)
+from compactproofs.theorems.max_of_k.subcubic.spread import row_spread
 
 BOUNDS = tuple(kind for kind in KINDS if kind != EXACT)
 #: The bounds that need nothing but the four residual factors, so that noise can stand in for these: how each bounds

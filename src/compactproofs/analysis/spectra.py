@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compactproofs import circuits
-from compactproofs.arrays import FloatArray
-from compactproofs.lemmas.remainder import Directions, residual_factors
-from compactproofs.search import search_hints
-from compactproofs.strategies.subcubic import CHOICES, SUBCUBIC, directions_of
-from compactproofs.workspace import Workspace
+from compactproofs.kernel.arrays import FloatArray
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.networks.attention_only import circuits
+from compactproofs.search.hints import search_hints
+from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES, SUBCUBIC, directions_of
+from compactproofs.theorems.max_of_k.subcubic.remainder import Directions, residual_factors
 
 FACTORS = ("E_q", "Q", "K", "Ē")
 

@@ -16,19 +16,19 @@ import numpy as np
 
 from compactproofs.analysis.inputs import Inputs, Share, Terms, every_token
 from compactproofs.analysis.margins import Tables, leads, margin_terms, weigh, weights
-from compactproofs.arrays import FloatArray, IntArray
-from compactproofs.lemmas import direct_path, own_output, remainder
-from compactproofs.lemmas.additive import position_weights
-from compactproofs.lemmas.extreme_positions import worst_positions
-from compactproofs.lemmas.hints import HintedVector
-from compactproofs.lemmas.low_rank import Bounds
-from compactproofs.lemmas.rivals import max_of_others
-from compactproofs.search import HintArrays, search_hints
-from compactproofs.strategies import Strategy, get_strategy
-from compactproofs.strategies.failing_sets import GIVEN_UP, KINDS, Kind
-from compactproofs.strategies.subcubic import CHOICES, Choice, directions_of
-from compactproofs.task import total_inputs
-from compactproofs.workspace import Workspace
+from compactproofs.kernel.arrays import FloatArray, IntArray
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.search.hints import HintArrays, search_hints
+from compactproofs.tasks.max_of_k import total_inputs
+from compactproofs.theorems import Strategy, get_strategy
+from compactproofs.theorems.max_of_k.core.additive import position_weights
+from compactproofs.theorems.max_of_k.core.rivals import max_of_others
+from compactproofs.theorems.max_of_k.failing_sets.low_rank import Bounds
+from compactproofs.theorems.max_of_k.failing_sets.strategies import GIVEN_UP, KINDS, Kind
+from compactproofs.theorems.max_of_k.subcubic import direct_path, own_output, remainder
+from compactproofs.theorems.max_of_k.subcubic.extreme_positions import worst_positions
+from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES, Choice, directions_of
+from compactproofs.theorems.max_of_k.subcubic.hints import HintedVector
 
 #: One strategy for each relaxation that matters: of the paper's rows, from the tightest to the cheapest, and our own.
 WATERFALLS = {
@@ -215,7 +215,7 @@ def _count_tokens_alone(work: Workspace) -> int:
 
 
 class _Relaxed:
-    """The relaxed margins of a strategy of the sub-cubic family; notation of `strategies.subcubic`."""
+    """The relaxed margins of a strategy of the sub-cubic family; notation of `subcubic.gaps`."""
 
     def __init__(self, work: Workspace, tables: Tables, choice: Choice, hints: HintArrays) -> None:
         centre = HintedVector.of(hints["centre"]) if "centre" in hints else None

@@ -17,15 +17,15 @@ from compactproofs.analysis.mechanism import answers, attention_gaps, certainly_
 from compactproofs.analysis.remainder import Replaced, budgets, compare_with_noise, replace_residuals
 from compactproofs.analysis.spectra import factors, fit, normality, simplest_fit, spectrum
 from compactproofs.analysis.waterfall import WATERFALLS, Step, Waterfalls
-from compactproofs.arrays import FloatArray, IntArray
-from compactproofs.experiments.rows import ROWS, Row
+from compactproofs.kernel.arrays import FloatArray, IntArray
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.paper.rows import ROWS, Row
 from compactproofs.report import charts
 from compactproofs.report.page import Cell, Page, Section, Table, cell, say, theorem_link
 from compactproofs.report.pictures import Picture, picture
 from compactproofs.report.words import words
-from compactproofs.strategies import get_strategy
-from compactproofs.task import total_inputs
-from compactproofs.workspace import Workspace
+from compactproofs.tasks.max_of_k import total_inputs
+from compactproofs.theorems import get_strategy
 
 #: Our own strategies, beside those of the paper's table.
 _OWN = {row: strategy for row, strategy in WATERFALLS.items() if row not in {paper.name for paper in ROWS}}

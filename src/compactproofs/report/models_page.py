@@ -16,15 +16,15 @@ from compactproofs.analysis.margins import PATHS
 from compactproofs.analysis.models import Regression, ranks, regress
 from compactproofs.analysis.remainder import BOUNDS, REPLACEMENTS
 from compactproofs.analysis.waterfall import WATERFALLS
-from compactproofs.arrays import FloatArray
-from compactproofs.experiments.rows import ROWS
-from compactproofs.lemmas import remainder
+from compactproofs.kernel.arrays import FloatArray
+from compactproofs.paper.rows import ROWS
 from compactproofs.report import charts
 from compactproofs.report.page import Cell, Page, Section, Table, cell, say, theorem_link
 from compactproofs.report.pictures import Picture, picture
 from compactproofs.report.words import words
-from compactproofs.strategies import get_strategy
-from compactproofs.strategies.subcubic import CHOICES, Choice
+from compactproofs.theorems import get_strategy
+from compactproofs.theorems.max_of_k.subcubic import remainder
+from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES, Choice
 
 Summary = dict[str, Any]
 

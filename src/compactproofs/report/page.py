@@ -10,10 +10,10 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from compactproofs.files import write_atomically
-from compactproofs.places import check_file, remove_left_behind
 from compactproofs.report.pictures import Picture, with_minus
-from compactproofs.strategies import get_strategy
+from compactproofs.runs.files import write_atomically
+from compactproofs.runs.places import check_file, remove_left_behind
+from compactproofs.theorems import STATEMENTS, get_strategy
 from compactproofs.version import __version__
 
 GENERATOR = f"compactproofs {__version__}"
@@ -53,10 +53,15 @@ class Section:
     terms: Sequence[tuple[str, str]] = ()
 
 
-#: The lemmas that say what the choices of a family of strategies are, by the family's theorem.
+#: The lemmas that say what the choices of a family of strategies are, by the family's package.
 _LEMMAS = {
-    "compactproofs.strategies.subcubic": ("direct_path", "own_output", "remainder", "peel", "spread"),
-    "compactproofs.strategies.failing_sets": ("margin_tables", "safe_outputs", "failing_inputs", "low_rank_tables"),
+    "compactproofs.theorems.max_of_k.subcubic": ("direct_path", "own_output", "remainder", "peel", "spread"),
+    "compactproofs.theorems.max_of_k.failing_sets": (
+        "margin_tables",
+        "safe_outputs",
+        "failing_inputs",
+        "low_rank_tables",
+    ),
 }
 
 
@@ -78,8 +83,11 @@ class Page:
     @property
     def theorems(self) -> list[tuple[str, str, str]]:
         """(anchor, module, statement and proof) of each theorem and lemma that the strategies rest on, each once."""
-        theorems = dict.fromkeys(get_strategy(strategy).theorem for strategy in self.strategies)
-        modules = [m for t in theorems for m in (t, *(f"compactproofs.lemmas.{name}" for name in _LEMMAS.get(t, ())))]
+        theorems = dict.fromkeys(STATEMENTS[get_strategy(strategy).theorem] for strategy in self.strategies)
+        modules = []
+        for theorem in theorems:
+            package = theorem.rpartition(".")[0]
+            modules += [theorem, *(f"{package}.{name}" for name in _LEMMAS.get(package, ()))]
         return [(_anchor(module), module, (sys.modules[module].__doc__ or "").strip()) for module in modules]
 
 
@@ -90,11 +98,13 @@ def say(text: str, /, **values: object) -> Markup:
 
 def theorem_link(strategy_id: str, text: str) -> Markup:
     """A link to the strategy's theorem on the same page."""
-    return say('<a href="#{anchor}">{text}</a>', anchor=_anchor(get_strategy(strategy_id).theorem), text=text)
+    return say(
+        '<a href="#{anchor}">{text}</a>', anchor=_anchor(STATEMENTS[get_strategy(strategy_id).theorem]), text=text
+    )
 
 
 def _anchor(module: str) -> str:
-    return "theorem-" + module.rpartition(".")[2].replace("_", "-")
+    return "theorem-" + module.removeprefix("compactproofs.theorems.").replace("_", "-").replace(".", "-")
 
 
 def cell(value: str | float, form: str = "") -> Cell:

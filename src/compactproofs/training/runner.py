@@ -21,8 +21,8 @@ import safetensors.numpy
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from compactproofs.files import write_atomically
-from compactproofs.interrupts import begin_worker, interrupts_ignored, interrupts_noted, killed_workers_explained
+from compactproofs.runs.files import write_atomically
+from compactproofs.runs.interrupts import begin_worker, interrupts_ignored, interrupts_noted, killed_workers_explained
 from compactproofs.training.recipe import RECIPE, TrainedModel, TrainingConfig, derive_seeds, train_one
 
 METADATA_KEY = "compactproofs.training"

@@ -18,8 +18,8 @@ import importlib.resources
 from dataclasses import dataclass
 from pathlib import Path
 
-from compactproofs import configuration, foreign
-from compactproofs.model import InvalidModel, Model
+from compactproofs.networks.attention_only.model import InvalidModel, Model
+from compactproofs.opening import configuration, foreign
 
 __all__ = ["UnknownModel", "ZooRow", "known_correct", "load_model", "names", "path", "table"]
 

@@ -1,0 +1,609 @@
+"""The command line: parse, call, print.
+
+What a command returns is the exit code; only `verify` returns one.  Errors are raised, and end in `__main__`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn, track
+from rich.text import Text
+
+import compactproofs as cp
+from compactproofs import zoo
+from compactproofs.cli.messages import escaped, reason
+from compactproofs.cli.terminal import err, say, say_json, say_table
+from compactproofs.kernel.arrays import Meter
+from compactproofs.kernel.certificate import CLAIMS, certificate_name
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.opening import notes
+from compactproofs.runs.places import STANDARD, check_directory, check_file, load_certificate, load_model
+from compactproofs.search.budget import prove_within
+from compactproofs.search.effort import MAX_MEMORY, power, to_allow
+from compactproofs.tasks.max_of_k import total_inputs
+from compactproofs.theorems import get_strategy
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    epilog="Exit codes: 0 done or accepted, 1 rejected and nothing else, 2 malformed or unusable input, wrong usage, "
+    "refused work, or output that could not be written, 130 interrupted (143 and 129 by SIGTERM and SIGHUP).",
+)
+
+
+def execute(arguments: list[str]) -> int:
+    """Run the command that these words name; the exit code, unless it raises."""
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("compactproofs", list(arguments) or ["--help"]) as context:
+            return command.invoke(context) or 0
+    except typer.Exit as stop:  # after --help and --version
+        return 2 if stop.exit_code or not arguments else 0
+
+
+ModelArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", help="A zoo name such as max-of-4/123, or a path to a .safetensors file.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"compactproofs {cp.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Certified bounds on the accuracy of small transformers, and a checker for their certificates."""
+
+
+@app.command("strategies")
+def show_strategies(as_json: JsonOption = False) -> None:
+    """List the strategies: id, complexity, and what each does."""
+    known = cp.STRATEGIES.values()
+    if as_json:
+        columns = ("id", "claim", "complexity", "summary", "theorem")
+        say_json([{name: getattr(strategy, name) for name in columns} for strategy in known])
+    else:
+        say_table(("strategy", "complexity", "what it does"), [(s.id, s.complexity, s.summary) for s in known])
+
+
+@app.command("zoo")
+def show_zoo(as_json: JsonOption = False) -> None:
+    """List the trained models that ship with the package."""
+    rows = zoo.table()
+    if as_json:
+        say_json([dataclasses.asdict(row) for row in rows])
+        return
+    cells = []
+    for row in rows:
+        exact = row.exact_correct is not None
+        accuracy = row.exact_correct / row.total if row.exact_correct is not None else row.sampled_accuracy or 0.0
+        source = "all inputs" if exact else f"{row.samples:,} inputs"
+        cells.append((row.name, str(row.n_ctx), str(row.d_vocab), f"{accuracy:.6f}", source))
+    say_table(("name", "K", "tokens", "accuracy", "known from"), cells, numbers=(1, 2, 3))
+
+
+@app.command()
+def prove(
+    model: ModelArgument,
+    strategy: Annotated[list[str] | None, typer.Option(help="A strategy id; may be given several times.")] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Use every strategy that is feasible for this model; the best comes first.")
+    ] = False,
+    out_name: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            metavar="PATH",
+            help="Where to write certificates: a file for one strategy, or - for standard output; "
+            "a directory for several.",
+        ),
+    ] = None,
+    budget: Annotated[
+        str | None,
+        typer.Option(help="Find the best bound for this many operations, such as 2^21 or 1.6e6, by any strategy."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Prove bounds on a model's accuracy, check them, and write certificates."""
+    if every + bool(strategy) + (budget is not None) != 1:
+        raise ValueError("choose one: --strategy ID (may be repeated), --all, or --budget FLOPS")
+    if as_json and out_name == STANDARD:
+        raise ValueError("--out -: standard output cannot hold a certificate and --json; name a file, or choose one")
+    operations = None if budget is None else _operations("--budget", budget)
+    loaded = load_model(model)
+    prover = cp.Prover(loaded)
+    if operations is not None:
+        ids = ["budget"]
+        if out_name is not None and Path(out_name).is_dir():
+            raise ValueError(f"--out: {out_name} is a directory; with --budget name a file")
+    else:
+        ids = cp.feasible_strategies(loaded) if strategy is None else list(dict.fromkeys(strategy))
+        for strategy_id in ids:
+            limit = get_strategy(strategy_id).limit(loaded)
+            if limit is not None:
+                raise cp.Infeasible(f"{strategy_id}: {limit}")
+    targets = _targets(out_name, ids)
+    proofs = []
+    for proof, target in zip(_proofs(prover, ids, operations), targets, strict=True):
+        proofs.append(proof)
+        if target:
+            _save(proof.certificate, target)
+    exact = zoo.known_correct(loaded)
+    if exact is None and "brute-force" in ids:
+        exact = prover.exact_correct()
+    for line in notes.in_short(model, loaded):
+        say(line, to=err)
+    for proof in proofs:
+        more = to_allow(proof.certificate, loaded, proof.cost)
+        if more is not None:
+            say(f"note: to check {proof.certificate.strategy}, verify needs --max-ops {more}", to=err)
+    rows = [proof.as_dict(model, exact) for proof in proofs]
+    if as_json:
+        say_json(rows)
+        return
+    console = err if out_name == STANDARD else None
+    size = f"max of {loaded.n_ctx}, {loaded.d_vocab} tokens, {rows[0]['total']} inputs"
+    say(f"{model}: {size}; {notes.LABEL}", to=console)
+    if every:
+        rows.sort(key=_worse)
+    _say_bounds(rows, console)
+    if every:
+        say(_best(rows), to=console)
+    if None in (row["normalised"] for row in rows):
+        say(f"normalised: ?, since {_why_not_normalised(loaded, exact, ids)}", to=console)
+    if out_name is not None and out_name != STANDARD:
+        place = targets[0] if len(targets) == 1 else out_name
+        say(f"{len(proofs)} certificate{'s' if len(proofs) > 1 else ''} written to {place}")
+
+
+def _proofs(prover: cp.Prover, ids: list[str], budget: int | None) -> Iterator[cp.Proof]:
+    """One proof after the other by each strategy, or the best one for a budget."""
+    if budget is None:
+        yield from map(prover.prove, track(ids, "proving", console=err, transient=True) if err.is_terminal else ids)
+        return
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
+        bar = progress.add_task("trying", total=len(cp.feasible_strategies(prover.model)))
+        yield prove_within(prover, budget, lambda strategy_id: progress.advance(bar))
+
+
+_OPERATIONS = re.compile(r"(\d+(?:\.\d*)?(?:[eE]\+?\d+)?)(?:\^(\d+(?:\.\d*)?))?", re.ASCII)
+
+
+def _operations(option: str, text: str) -> int:
+    """A number of operations: 2^21, 2097152 or 2.1e6."""
+    found = _OPERATIONS.fullmatch(text.strip())
+    try:
+        number = float(found[1]) ** float(found[2] or 1) if found else math.inf
+    except OverflowError:
+        number = math.inf
+    if number >= 2**63:
+        raise ValueError(f"{option}: expected a number of operations such as 2^21 or 1.6e6, found {text!r}")
+    return int(number)
+
+
+def _targets(name: str | None, ids: list[str]) -> Sequence[Path | str | None]:
+    """Where each certificate goes; refuses to replace a file that is not a certificate."""
+    if name is None:
+        return [None] * len(ids)
+    several = len(ids) > 1
+    if name == STANDARD:
+        if several:
+            raise ValueError(f"--out -: {len(ids)} certificates need a directory; one goes to standard output")
+        return [STANDARD]
+    path = Path(name)
+    if several or path.is_dir():
+        if path.exists() and not path.is_dir():
+            raise ValueError(f"--out: {path} is a file; {len(ids)} certificates need a directory")
+        check_directory(path)
+        path.mkdir(parents=True, exist_ok=True)
+        targets = [path / certificate_name(i) for i in ids]
+    else:
+        check_file(path)
+        targets = [path]
+    for target in targets:
+        if target.exists():
+            try:
+                load_certificate(target)
+            except ValueError as error:
+                raise ValueError(f"--out: {target} exists and is not a certificate; choose another name") from error
+    return targets
+
+
+def _save(certificate: cp.Certificate, target: Path | str) -> None:
+    if target == STANDARD:
+        print(certificate.to_bytes().decode("ascii"), end="")
+        return
+    try:
+        certificate.save(target)
+    except OSError as error:
+        raise ValueError(f"--out: cannot write {target}: {error.strerror or error}") from error
+
+
+def _say_bounds(rows: list[dict[str, Any]], console: Console | None) -> None:
+    headers = ("certified", "bound", "normalised", "FLOPs", "unexplained", "search", "verify", "strategy")
+    cells = [
+        (
+            _count(row),
+            f"{row['bound']:.6f}",
+            "?" if row["normalised"] is None else f"{row['normalised']:.4f}",
+            power(row["flops"]),
+            power(row["unexplained_dimension"]),
+            f"{row['search_seconds']:.2f} s",
+            f"{row['verify_seconds']:.2f} s",
+            row["strategy"],
+        )
+        for row in rows
+    ]
+    say_table(headers, cells, label=7, numbers=range(7), to=console)
+
+
+def _count(row: dict[str, Any]) -> str:
+    certified = row["certified"] if len(row["certified"]) <= 15 else f"{Decimal(row['certified']):.6e}"
+    return f"{'≤ ' if row['claim'] == 'at most' else ''}{certified}"
+
+
+def _worse(row: dict[str, Any]) -> tuple[bool, int, int]:
+    """Sorts the best bound from below first, then the best one from above; of equal ones that of fewer operations."""
+    above = row["claim"] == "at most"
+    return above, int(row["certified"]) * (1 if above else -1), row["flops"]
+
+
+def _best(rows: list[dict[str, Any]]) -> str:
+    """The best bounds of rows that are sorted: from below, and from above if there are such."""
+    best = {row["claim"]: row for row in reversed(rows)}
+    return "best: " + "; ".join(
+        f"{claim} {best[claim]['certified']} of {best[claim]['total']} by {best[claim]['strategy']}, "
+        f"{power(best[claim]['flops'])} operations"
+        for claim in CLAIMS
+        if claim in best
+    )
+
+
+def _why_not_normalised(model: cp.Model, exact: int | None, ids: list[str]) -> str:
+    if exact == 0:
+        return "no input is answered correctly"
+    limit = get_strategy("brute-force").limit(model)
+    if limit is None:
+        limit = "brute force left inputs undecided" if "brute-force" in ids else "brute force was not asked for"
+    return f"the exact accuracy is not known ({limit})"
+
+
+@app.command()
+def verify(
+    certificate: Annotated[
+        str,
+        typer.Argument(
+            metavar="CERTIFICATE",
+            help="A certificate, - for one on standard input, or a directory of them (*.cert.json).",
+        ),
+    ],
+    model: ModelArgument,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Look into the folders of a directory too.")
+    ] = False,
+    max_ops: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="Refuse, and stop at, more operations than this, such as 2^36; without it 2^33, or 2^40 for "
+            "brute-force, branch-and-bound and histogram, and at most what trained models of that size need.",
+        ),
+    ] = None,
+    max_memory: Annotated[
+        float, typer.Option(metavar="GIB", help="Refuse what may take more GiB of memory than this.")
+    ] = MAX_MEMORY / 2**30,
+    as_json: JsonOption = False,
+) -> int:
+    """Check certificates against a model: exit code 0 all accepted, 1 some rejected, 2 some malformed or refused."""
+    if not max_memory >= 0.0:
+        raise ValueError(f"--max-memory: expected a number of GiB such as 16, found {max_memory}")
+    limits = {
+        "max_ops": None if max_ops is None else _operations("--max-ops", max_ops),
+        "max_memory": int(min(max_memory, 2.0**30) * 2**30),
+    }
+    path = Path(certificate)
+    of_directory = certificate != STANDARD and path.is_dir()
+    try:
+        found = _look_into(path, recursive) if of_directory else _Found({certificate: path})
+        if not found.certificates:
+            raise ValueError("; ".join((f"{certificate} holds no files named *.cert.json", *found.left_out(recursive))))
+        not_a_model = Path(model).suffix == ".json" or Path(model).is_dir()
+        missing = certificate != STANDARD and not path.exists()
+        if path.suffix == ".safetensors" or (missing and not_a_model):
+            raise ValueError(f"{certificate} is no certificate; the order is: verify CERTIFICATE MODEL")
+        if certificate == model == STANDARD:
+            raise ValueError("standard input cannot be both the certificate and the model")
+        loaded = load_model(model)
+    except (ValueError, OSError, MemoryError) as error:
+        outcome = {"outcome": "malformed", "reason": reason(error)}
+        if as_json:
+            say_json([outcome] if of_directory else outcome)
+        else:
+            _say_outcome(outcome)
+        return 2
+    work = Workspace(loaded, "check")
+    outcomes = []
+    for name, file in found.certificates.items():
+        outcome = _outcome(certificate if certificate == STANDARD else file, loaded, work, limits)
+        outcomes.append({"certificate": name, **outcome} if of_directory else outcome)
+        if not as_json:
+            _say_outcome(outcomes[-1])
+    if as_json:
+        say_json(outcomes if of_directory else outcomes[0])
+    if of_directory:
+        words = [outcome["outcome"] for outcome in outcomes]
+        counts = ", ".join(f"{words.count(word)} {word}" for word in _EXIT_CODES if word in words)
+        for line in (f"{_plural(len(words), 'certificate')} checked: {counts}", *found.left_out(recursive)):
+            say(line, to=err if as_json else None)
+    return max(_EXIT_CODES[outcome["outcome"]] for outcome in outcomes)
+
+
+_EXIT_CODES = {"accepted": 0, "rejected": 1, "refused": 2, "malformed": 2}
+_COLOURS = {"accepted": "green", "rejected": "red", "refused": "yellow", "malformed": "yellow"}
+
+
+@dataclass
+class _Found:
+    """What is in a directory: certificates by their names, and the names of what is not looked at."""
+
+    certificates: dict[str, Path] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+
+    def left_out(self, recursive: bool) -> Iterator[str]:
+        """One line each about files and folders."""
+        if self.files:
+            yield f"not checked: {_plural(len(self.files), 'file')} not named *.cert.json ({_some(self.files)})"
+        if self.folders:
+            way = "links are not followed" if recursive else "use --recursive"
+            yield f"not looked into: {_plural(len(self.folders), 'folder')} ({_some(self.folders)}); {way}"
+
+
+def _look_into(directory: Path, recursive: bool, prefix: str = "") -> _Found:
+    found = _Found()
+    for path in sorted(directory.iterdir()):
+        name = prefix + path.name
+        if name.lower().endswith(".cert.json"):
+            found.certificates[name] = path
+        elif not path.is_dir():
+            found.files.append(name)
+        elif recursive and not path.is_symlink():
+            below = _look_into(path, recursive, f"{name}/")
+            found.certificates |= below.certificates
+            found.files += below.files
+            found.folders += below.folders
+        else:
+            found.folders.append(name)
+    return found
+
+
+def _plural(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names if len(names) <= 6 else [*names[:5], f"and {len(names) - 5} more"])
+
+
+def _outcome(file: Path | str, model: cp.Model, work: Workspace, limits: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        claim = load_certificate(file)
+    except (ValueError, OSError) as error:
+        return {"outcome": "malformed", "reason": reason(error)}
+    try:
+        with _watched(work.meter, claim.strategy):
+            verdict = cp.verify(claim, model, work, **limits)
+    except cp.MalformedCertificate as error:
+        return {"outcome": "malformed", "reason": reason(error)}
+    except (ValueError, MemoryError) as error:
+        return {"outcome": "refused", "reason": reason(error)}
+    return {
+        "outcome": "accepted" if verdict.accepted else "rejected",
+        "reason": verdict.reason,
+        "strategy": claim.strategy,
+        "claim": claim.claim,
+        "claimed": str(claim.certified),
+        "recomputed": None if verdict.certified is None else str(verdict.certified),
+        "total": str(claim.total),
+        "flops": verdict.cost.flops if verdict.cost else None,
+        "verify_seconds": round(verdict.seconds, 6),
+    }
+
+
+def _watched(meter: Meter, what: str) -> Progress:
+    """Inside it a terminal shows what is checked, how many operations were done, and since when."""
+
+    class Done(ProgressColumn):
+        before = meter.spent
+
+        def render(self, task: Task) -> Text:
+            most = "" if meter.limit is None else f" of at most {power(meter.limit - self.before)}"
+            return Text(f"{power(meter.spent - self.before)}{most} operations")
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), Done(), TimeElapsedColumn())
+    progress = Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
+    progress.add_task(f"checking {escaped(what)}", total=None)
+    return progress
+
+
+def _say_outcome(outcome: dict[str, Any]) -> None:
+    where = f" ({outcome['certificate']})" if "certificate" in outcome else ""
+    word = outcome["outcome"]
+    say(f": {outcome['reason']}{where}", start=word, style=f"bold {_COLOURS[word]}")
+
+
+@app.command()
+def show(
+    path: Annotated[
+        str,
+        typer.Argument(metavar="PATH", help="A certificate, - for one on standard input, a model file, or a zoo name."),
+    ],
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a model or certificate contains, without checking any claim."""
+    if path == STANDARD or _is_like_certificate(Path(path)):
+        fields, facts = _about_certificate(load_certificate(path))
+    else:
+        fields, facts = _about_model(path, load_model(path))
+    if as_json:
+        say_json(facts)
+        return
+    width = max(map(len, fields))
+    for name, value in fields.items():
+        say(f"  {value}", start=name.ljust(width), style="bold")
+
+
+def _is_like_certificate(file: Path) -> bool:
+    if not file.is_file() or file.suffix == ".safetensors":
+        return False
+    with file.open("rb") as stream:
+        return file.suffix == ".json" or stream.read(1) == b"{"
+
+
+Described = tuple[dict[str, str], dict[str, Any]]  # in words, and for JSON
+
+
+def _about_certificate(certificate: cp.Certificate) -> Described:
+    task, hints = certificate.task, certificate.hints
+    words = {
+        "certificate": f"claims (unchecked) that {certificate}",
+        "task": f"{task['name']} of {task['n_ctx']} tokens from {task['d_vocab']}",
+        "model": certificate.model_sha256,
+        "strategy": certificate.strategy,
+        "theorem": certificate.theorem,
+        "hints": "; ".join(f"{name}: {hint.dtype} {hint.shape}" for name, hint in hints.items()) or "none",
+        "written by": certificate.tool,
+    }
+    return words, {
+        "kind": "certificate",
+        "claim": certificate.claim,
+        "certified": str(certificate.certified),
+        "total": str(certificate.total),
+        "task": dict(task),
+        "model_sha256": certificate.model_sha256,
+        "strategy": certificate.strategy,
+        "theorem": certificate.theorem,
+        "hints": {name: {"dtype": str(hint.dtype), "shape": list(hint.shape)} for name, hint in hints.items()},
+        "tool": certificate.tool,
+    }
+
+
+def _about_model(name: str, model: cp.Model) -> Described:
+    correct = zoo.known_correct(model)
+    inputs = str(total_inputs(model))
+    said = notes.in_full(name, model)
+    largest = max(float(abs(weight).max()) for weight in model.state_dict().values())
+    words = {
+        "model": f"max of {model.n_ctx}, {model.d_vocab} tokens, d_model {model.d_model}, d_head {model.d_head}",
+        "inputs": inputs,
+        "sha256": model.sha256,
+        "largest weight": f"{largest:.4g}",
+        "accuracy": "unknown" if correct is None else f"{correct} inputs correct (from the zoo's table)",
+        **said,
+    }
+    return words, {
+        "kind": "model",
+        "n_ctx": model.n_ctx,
+        "d_vocab": model.d_vocab,
+        "d_model": model.d_model,
+        "d_head": model.d_head,
+        "inputs": inputs,
+        "sha256": model.sha256,
+        "largest_weight": largest,
+        "correct": None if correct is None else str(correct),
+        **said,
+    }
+
+
+@app.command()
+def train(
+    out_dir: Annotated[Path, typer.Option("--out", help="The directory for <seed>.safetensors files.")],
+    seed: Annotated[list[int] | None, typer.Option(help="An experiment seed; may be given several times.")] = None,
+    paper_seeds: Annotated[bool, typer.Option("--paper-seeds", help="Use the 151 seeds of the paper.")] = False,
+    n_ctx: Annotated[int, typer.Option(help="Tokens in an input, K.")] = 4,
+    d_vocab: Annotated[int, typer.Option(help="Number of tokens, v.")] = 64,
+    steps: Annotated[int, typer.Option(help="Training steps of 128 sequences.")] = 3000,
+    jobs: Annotated[int, typer.Option(help="Processes.")] = 1,
+) -> None:
+    """Train models by the paper's recipe; finished seeds are skipped, so an interrupted run resumes."""
+    from compactproofs import training
+
+    if paper_seeds == bool(seed):
+        raise ValueError("choose seeds: --seed N (may be repeated), or --paper-seeds")
+    seeds = seed or [row.seed for row in zoo.table() if row.name.startswith("max-of-4/")]
+    config = training.TrainingConfig(n_ctx=n_ctx, d_vocab=d_vocab, steps=steps)
+    check_directory(out_dir)
+    report = training.train(config, seeds, out_dir, jobs=jobs, progress=True)
+    say(f"{len(report.trained)} trained, {len(report.skipped)} already there, in {out_dir}")
+
+
+OutOption = Annotated[Path, typer.Option("--out", help="The directory for results, certificates and figures.")]
+SeedsOption = Annotated[int | None, typer.Option(help="Use only the first N models; default: all 151.")]
+JobsOption = Annotated[int, typer.Option(min=1, help="Processes.")]
+SchedulerOption = Annotated[str | None, typer.Option(help="Address of a Dask scheduler, instead of processes.")]
+
+
+@app.command()
+def table1(
+    out_dir: OutOption, seeds: SeedsOption = None, jobs: JobsOption = 2, scheduler: SchedulerOption = None
+) -> None:
+    """Reproduce the paper's Table 1: all its strategies on its models; an interrupted run resumes."""
+    _extra("paper.command").run_table1(out_dir, seeds, jobs, scheduler)
+
+
+@app.command()
+def frontier(
+    out_dir: OutOption, seeds: SeedsOption = None, jobs: JobsOption = 2, scheduler: SchedulerOption = None
+) -> None:
+    """Draw bounds against operations, the paper's strategies and ours; takes up the results of table1 in --out."""
+    _extra("paper.command").run_frontier(out_dir, seeds, jobs, scheduler)
+
+
+@app.command()
+def explain(
+    model: Annotated[
+        str | None, typer.Argument(metavar="[MODEL]", help="A zoo name, or a path to a .safetensors file.")
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="all|N", help="Instead of one model, all 151 of the paper or the first N.")
+    ] = None,
+    target: Annotated[
+        Path | None, typer.Option("--out", help="The page, such as report.html; its figures go beside it.")
+    ] = None,
+    jobs: JobsOption = 2,
+    scheduler: SchedulerOption = None,
+) -> None:
+    """Show the mechanism: an HTML report about a model, or over many; with --seeds an interrupted run resumes."""
+    if (model is None) == (seeds is None):
+        raise ValueError("choose one: a MODEL, or --seeds all")
+    command = _extra("report.command")
+    if model is not None:
+        command.explain_model(model, target)
+    else:
+        command.explain_models(seeds, target, jobs, scheduler)
+
+
+def _extra(module: str) -> ModuleType:
+    try:
+        return importlib.import_module(f"compactproofs.{module}")
+    except ImportError as error:
+        raise ImportError('this command needs more packages: pip install "compactproofs[report]"') from error

@@ -1,1 +1,0 @@
-"""Sweeps over models and strategies: resumable, on local processes or a Dask cluster."""

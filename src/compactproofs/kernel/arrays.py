@@ -1,0 +1,157 @@
+"""Three readings of one array program: plain values, rigorous enclosures, and counted operations.
+
+A strategy is ordinary NumPy code on the arrays that a `Workspace` hands it.  It may use +, -, *, /, @, abs, exp, sqrt,
+maximum, minimum; sum, max, min, mean; running maxima and minima (`np.maximum.accumulate`); sort, where with a plain
+mask; indexing and functions that move entries about; and the functions of this module.  Everything else raises.
+"""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from compactproofs.kernel.cost import Cost, Counted, Meter
+from compactproofs.kernel.enclosure import CautiousEnclosure, Enclosure
+
+#: A plain float64 array, an `Enclosure`, or a `Counted` array over either.
+Array: TypeAlias = Any
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+IntArray: TypeAlias = npt.NDArray[np.int64]
+
+__all__ = [
+    "Array",
+    "BoolArray",
+    "CautiousEnclosure",
+    "Cost",
+    "Counted",
+    "Enclosure",
+    "FloatArray",
+    "IntArray",
+    "Meter",
+    "certainly_positive",
+    "lower",
+    "max_where",
+    "midpoint",
+    "to_grid",
+]
+
+
+@singledispatch
+def certainly_positive(x: Any) -> BoolArray:
+    """Where x > 0 holds for every real array that x stands for: the only way by which a proof decides.
+
+    The comparison of midpoint and radius is exact, and false for NaN and for infinity against infinity.
+    """
+    return np.asarray(x > 0.0)
+
+
+@certainly_positive.register
+def _(x: Enclosure) -> BoolArray:
+    with np.errstate(all="ignore"):
+        return np.asarray(x.mid > x.doubt * x.rad)
+
+
+@certainly_positive.register
+def _(x: Counted) -> BoolArray:
+    x.meter.charge(int_ops=x.size)
+    return certainly_positive(x.inner)
+
+
+@singledispatch
+def lower(x: Any) -> FloatArray:
+    """Floats that are certainly at most x, -inf where nothing is known; to decide by comparing them.
+
+    If lower(x) > -lower(y), an exact comparison, then x + y > 0.
+    """
+    return np.where(np.isnan(x), -np.inf, x)
+
+
+@lower.register
+def _(x: Enclosure) -> FloatArray:
+    # The computed difference is within half a unit in the last place of mid - doubt * rad (the product by 1 or 4 is
+    # exact), so the next float below is at most that.
+    with np.errstate(all="ignore"):
+        low = np.nextafter(x.mid - x.doubt * x.rad, -np.inf)
+    return np.where(np.isnan(low), -np.inf, low)
+
+
+@lower.register
+def _(x: Counted) -> FloatArray:
+    return lower(x.inner)
+
+
+@singledispatch
+def midpoint(x: Any) -> FloatArray:
+    """Floats near x, about which nothing is guaranteed: for choices that cannot hurt, such as a scale or an order."""
+    return np.asarray(x)
+
+
+@midpoint.register
+def _(x: Enclosure) -> FloatArray:
+    view = np.asarray(x.mid).view()  # read-only: writing to it would move the enclosure
+    view.flags.writeable = False
+    return view
+
+
+@midpoint.register
+def _(x: Counted) -> FloatArray:
+    return midpoint(x.inner)
+
+
+@singledispatch
+def max_where(x: Any, keep: BoolArray, axis: int) -> Array:
+    """The maximum along `axis` of those entries where `keep` (which broadcasts to x) is true.
+
+    A slice that keeps nothing gives a value about which nothing is known.
+    """
+    return np.where(keep, x, -np.inf).max(axis=axis)
+
+
+@max_where.register
+def _(x: Enclosure, keep: BoolArray, axis: int) -> Array:
+    # Entries with midpoint -inf and radius 0 have excess -inf, so they drop out of the maximum and of its radius.
+    keep = np.broadcast_to(keep, x.shape)
+    return type(x)(np.where(keep, x.mid, -np.inf), np.where(keep, x.rad, 0.0)).max(axis=axis)
+
+
+@max_where.register
+def _(x: Counted, keep: BoolArray, axis: int) -> Array:
+    kept = np.broadcast_to(keep, x.shape).sum(axis=axis)
+    x.meter.charge(flops=int(np.maximum(kept - 1, 0).sum()))
+    return Counted(max_where(x.inner, keep, axis), x.meter)
+
+
+@singledispatch
+def to_grid(x: Any, scale: float) -> tuple[IntArray, IntArray]:
+    """Integers lo <= x * scale <= hi for a power of two `scale`; entries that are not known to 2^52 are refused.
+
+    Returns (lo, hi), int64 arrays of x's shape.  Raises OverflowError where x * scale is NaN or 2^52 and beyond.
+    """
+    return _outward(np.asarray(x, np.float64), np.zeros(np.shape(x)), scale)
+
+
+@to_grid.register
+def _(x: Enclosure, scale: float) -> tuple[IntArray, IntArray]:
+    return _outward(x.mid, x.doubt * x.rad, scale)
+
+
+@to_grid.register
+def _(x: Counted, scale: float) -> tuple[IntArray, IntArray]:
+    x.meter.charge(flops=x.size)
+    return to_grid(x.inner, scale)
+
+
+def _outward(mid: FloatArray, rad: FloatArray, scale: float) -> tuple[IntArray, IntArray]:
+    if not (scale > 0.0 and np.frexp(scale)[0] == 0.5):
+        raise ValueError(f"the scale must be a power of two, not {scale}")
+    # Scaling by a power of two is exact but for underflow below 2^-1022, which the extra 1 on each side outweighs;
+    # floor, ceil and the sums are exact below 2^53.
+    with np.errstate(all="ignore"):
+        low, high, wide = np.floor(mid * scale), np.ceil(mid * scale), np.ceil(rad * scale) + 1.0
+        if not (np.abs(mid * scale) + wide < 2.0**52).all():
+            raise OverflowError("a value is too large or too uncertain for the integer grid")
+    return (low - wide).astype(np.int64), (high + wide).astype(np.int64)

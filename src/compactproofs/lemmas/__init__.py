@@ -1,1 +1,0 @@
-"""Reusable bounds, each with its statement and proof; strategies are compositions of these."""

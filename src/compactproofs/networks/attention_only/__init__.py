@@ -1,0 +1,1 @@
+"""One-layer, one-head, attention-only transformers."""

@@ -1,0 +1,106 @@
+"""What to say about a model besides bounds: what its file leaves open, and whether it seems to do the task.
+
+Plain float64 on some inputs; nothing here is trusted, and bounds hold whatever it says.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from compactproofs import zoo
+from compactproofs.kernel.strict import shown
+from compactproofs.networks.attention_only.model import Model
+from compactproofs.opening import configuration
+from compactproofs.opening.forward import answers, some_inputs
+from compactproofs.tasks.max_of_k import total_inputs
+
+__all__ = ["LABEL", "in_full", "in_short"]
+
+LABEL = "the label is the largest token"
+
+_OWN = "the largest token"
+_ENOUGH = 0.75  # of inputs: a model that answers fewer by the task seems to do something else
+_BETTER = 0.05  # of inputs, by which another task explains the answers better
+_SAMPLE = 2048
+_ENTRIES = 2**22  # of the sample's residual streams and logits, unless that leaves too few inputs
+_FEWEST = 256
+
+
+def in_short(name: str, model: Model) -> list[str]:
+    """Lines for whoever proves bounds on the model that was loaded by this name; none for a model of the zoo."""
+    if _in_zoo(model):
+        return []
+    lines = []
+    if _open(name):
+        lines.append(f"note: {shown(name, 100)} leaves open how its tensors are used; 'compactproofs show' says more")
+    shares, about = _shares(model)
+    if shares[_OWN] < _ENOUGH or _best(shares) != _OWN:
+        lines.append(
+            f"warning: {LABEL}, but {_named(shares, about)}; was it trained for another task? "
+            "The bounds hold nevertheless"
+        )
+    return lines
+
+
+def in_full(name: str, model: Model) -> dict[str, str]:
+    """What there is to say about the same model, as fields with names."""
+    if _in_zoo(model):
+        return {"task": LABEL}
+    return {
+        "task": f"{LABEL}; {_named(*_shares(model))}",
+        "reading": "; ".join(_open(name)) or f"as the settings in its metadata say ({configuration.KEY})",
+    }
+
+
+def _open(name: str) -> list[str]:
+    """What the file of this name leaves open about how its tensors are used."""
+    settings = configuration.of_file(Path(name))
+    unsaid, unknown = configuration.unsaid(settings or {}), configuration.unknown(settings or {})
+    lines = []
+    if unsaid:
+        lines.append(f"tensors do not show, so these are assumed to be absent: {', '.join(unsaid)}")
+    if settings is None:
+        lines.append(
+            "likewise hooks and other changes of the forward pass (compactproofs.lens.save checks for all of it)"
+        )
+    if unknown:
+        more = f" and {len(unknown) - 5} more" if len(unknown) > 5 else ""
+        lines.append(f"its metadata has settings that are not known here: {', '.join(map(shown, unknown[:5]))}{more}")
+    return lines
+
+
+def _shares(model: Model) -> tuple[dict[str, float], str]:
+    """For how many inputs the model's answer is that of each task, as shares, and "about " unless of all inputs."""
+    number = min(_SAMPLE, max(_FEWEST, _ENTRIES // (model.n_ctx * model.d_model + model.d_vocab)))
+    tokens = some_inputs(model, number, np.random.default_rng(0))
+    last = model.n_ctx - 1
+    labels = {
+        _OWN: tokens.max(axis=1),
+        "the smallest token": tokens.min(axis=1),
+        "the first token": tokens[:, 0],
+        "the last token": tokens[:, -1],
+        "the first position of the largest token": tokens.argmax(axis=1),
+        "the last position of the largest token": last - tokens[:, ::-1].argmax(axis=1),
+    }
+    found = answers(model, tokens)
+    shares = {task: float(np.mean(found == label)) for task, label in labels.items()}
+    return shares, "" if total_inputs(model) <= number else "about "
+
+
+def _best(shares: dict[str, float]) -> str:
+    """The task that explains the answers best, which is the model's own unless another one is clearly better."""
+    best = max(shares, key=lambda task: shares[task])
+    return best if shares[best] > shares[_OWN] + _BETTER else _OWN
+
+
+def _named(shares: dict[str, float], about: str) -> str:
+    """What the model answers, in words."""
+    best = _best(shares)
+    other = "" if best == _OWN else f", and {best} for {about}{shares[best]:.1%}"
+    return f"this model names {_OWN} for {about}{shares[_OWN]:.1%} of inputs{other}"
+
+
+def _in_zoo(model: Model) -> bool:
+    return any(row.model_sha256 == model.sha256 for row in zoo.table())

@@ -1,0 +1,1 @@
+"""Long runs: whole files or none, interrupts, resuming, and many processes."""

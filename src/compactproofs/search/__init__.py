@@ -1,0 +1,1 @@
+"""Untrusted: finding hints, making claims, counting operations, and saying how long things take."""

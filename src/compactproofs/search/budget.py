@@ -1,0 +1,101 @@
+"""The best bound for a given number of operations: untrusted search among all strategies and their cheaper variants.
+
+Failing sets cost little until they count the inputs of single classes, and each class can be given up on its own.  So
+where the whole count is too dear, the classes that gain the most inputs for their operations are counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from compactproofs.networks.attention_only.model import Model
+from compactproofs.search.hints import HintArrays
+from compactproofs.search.prover import Infeasible, Proof, Prover, feasible_strategies
+from compactproofs.tasks.max_of_k import total_inputs
+from compactproofs.theorems import get_strategy
+from compactproofs.theorems.max_of_k.failing_sets.failing_inputs import Suspects, class_size
+from compactproofs.theorems.max_of_k.failing_sets.strategies import GIVEN_UP, KINDS, HintedPlan, Kind, suspects_by_query
+
+_TRIMMED = 2  # kinds of failing sets, those that exceed the budget least, of which classes are given up
+
+
+def prove_within(prover: Prover, budget: int, done: Callable[[str], None] = lambda strategy_id: None) -> Proof:
+    """The proof of the highest lower bound that this search finds among those of at most `budget` operations.
+
+    Calls `done` with each strategy that was tried.  Raises Infeasible if every strategy costs more.
+    """
+    best: Proof | None = None
+    too_dear: list[Proof] = []
+
+    def consider(proof: Proof) -> None:
+        nonlocal best
+        if proof.cost.flops <= budget and (best is None or _merit(proof) > _merit(best)):
+            best = proof
+
+    for strategy_id in feasible_strategies(prover.model):
+        strategy = get_strategy(strategy_id)
+        if strategy.claim == "at least" and _least_cost(strategy_id, prover.model) <= budget:
+            proof = prover.prove(strategy_id)
+            consider(proof)
+            if strategy_id in KINDS and proof.cost.flops > budget:
+                too_dear.append(proof)
+        done(strategy_id)
+    for proof in sorted(too_dear, key=lambda proof: proof.cost.flops)[:_TRIMMED]:
+        kind = KINDS[proof.certificate.strategy]
+        hints = _trimmed(prover, kind, dict(proof.certificate.hints), budget)
+        if hints is not None:
+            consider(prover.certify(get_strategy(kind.id), hints, proof.search_seconds))
+    if best is None:
+        raise Infeasible(f"every strategy needs more than {budget} operations")
+    return best
+
+
+def _least_cost(strategy_id: str, model: Model) -> int:
+    """What the strategies that are far from cheap cost at the least, so that they are not tried in vain."""
+    v = model.d_vocab
+    known = {"brute-force": total_inputs(model) * v, "branch-and-bound": v**4, "histogram": v**4}
+    return known.get(strategy_id, 0)
+
+
+def _merit(proof: Proof) -> tuple[int, int]:
+    return proof.certificate.certified, -proof.cost.flops
+
+
+def _trimmed(prover: Prover, kind: Kind, hints: HintArrays, budget: int) -> HintArrays | None:
+    """The hints with as many classes given up as the budget demands, the least rewarding first; None if even all."""
+    classes = _by_reward(prover, kind, hints)
+
+    def keeping(count: int) -> HintArrays:
+        window = hints["window"].copy()
+        for q, m in classes[count:]:
+            window[q, m] = GIVEN_UP
+        return {**hints, "window": window}
+
+    low, high = -1, len(classes)  # keeping `low` classes is within the budget
+    while high - low > 1:
+        middle = (low + high) // 2
+        within = prover.cost(get_strategy(kind.id), keeping(middle)).flops <= budget
+        low, high = (middle, high) if within else (low, middle)
+    return keeping(low) if low >= 0 else None
+
+
+def _by_reward(prover: Prover, kind: Kind, hints: HintArrays) -> list[tuple[int, int]]:
+    """The classes (q, m) that are counted, by inputs gained for the operations that counting takes, best first."""
+    work = prover.values
+    n, v = prover.model.n_ctx, prover.model.d_vocab
+    tables, plan = kind.tables_of(work, hints), HintedPlan(hints["skip"])
+    reward: dict[tuple[int, int], float] = {}
+    with np.errstate(all="ignore"):
+        for m in range(v):
+            found = suspects_by_query(work, tables, m, plan)
+            if found:
+                group = Suspects(work, tables, m, np.unique(np.concatenate(list(found.values()))), [0, m])
+                for q, outputs in found.items():
+                    window = min(max(int(hints["window"][q, m]) - 1, 0), m)
+                    gain = class_size(q, m, n) - group.count(q, outputs, window)
+                    # Brackets, weights, sums and far cells of each position, for each output.
+                    cost = len(outputs) * (window + 2) * (4 * n - 6)
+                    reward[q, m] = gain / cost
+    return sorted(reward, key=lambda pair: -reward[pair])

@@ -1,0 +1,160 @@
+"""How much work it is to check a certificate: declared before, from sizes and hints, and limited while it goes on.
+
+Untrusted: a wrong figure makes somebody wait, or refuses what could have been checked, and proves nothing.
+
+Work is a number of operations on numbers, where each call of NumPy counts as `CALL` more, whatever the arrays' size.
+For strategies that do as hints and sizes say, it is an upper bound.  Others stop when a class of inputs is decided,
+which no size tells; they may do what trained models need many times over, and then are stopped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from compactproofs.kernel import checker
+from compactproofs.kernel.certificate import Certificate
+from compactproofs.kernel.checker import Verdict
+from compactproofs.kernel.cost import CALL, Cost, TooMuchWork
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.networks.attention_only.model import Model
+from compactproofs.theorems import Hints, Strategy, get_strategy
+from compactproofs.theorems.max_of_k.core import brute_force
+
+#: Operations that a strategy may declare unless the caller allows more: one that goes through inputs, and any other.
+MAX_OPS_OF_INPUTS, MAX_OPS = 2**40, 2**33
+#: Bytes, likewise.
+MAX_MEMORY = 2**32
+
+_INPUT_BY_INPUT = ("brute-force", "branch-and-bound", "histogram")
+_ROOM = 2**29  # bytes for blocks, whose size does not grow with the model
+
+
+class Work(NamedTuple):
+    """What checking takes: operations, and bytes of memory for arrays."""
+
+    operations: int
+    memory: int
+
+
+def verify(
+    certificate: Certificate,
+    model: Model,
+    work: Workspace | None = None,
+    *,
+    max_ops: int | None = None,
+    max_memory: int = MAX_MEMORY,
+) -> Verdict:
+    """Decide whether `certificate` proves its claim about `model`, as `checker.verify` does, with limited work.
+
+    Refuses where the strategy declares more operations than `max_ops` (by default 2^33, or 2^40 for brute-force,
+    branch-and-bound and histogram) or more bytes than `max_memory`, and stops when it has done `max_ops` (by default:
+    what it declared).  A call of NumPy counts as 2^15 operations.  Both are a TooMuchWork, a ValueError; what else can
+    be raised is said there.
+    """
+    work = Workspace(model, "check") if work is None else work
+    before = work.meter.spent
+    more = "allow more with --max-ops 2^N (max_ops= in Python)"
+
+    def admit(strategy: Strategy) -> None:
+        needed = declared(strategy, model, certificate.hints)
+        allowed = default_max_ops(strategy) if max_ops is None else max_ops
+        if needed.operations > allowed:
+            raise TooMuchWork(
+                f"{strategy.id} may take {power(needed.operations)} operations on this model, and {power(allowed)} are "
+                f"allowed; {more}"
+            )
+        if needed.memory > max_memory:
+            raise TooMuchWork(
+                f"{strategy.id} may take {needed.memory / 2**30:.1f} GiB of memory on this model, and "
+                f"{max_memory / 2**30:.1f} GiB are allowed; allow more with --max-memory GIB (max_memory= in Python)"
+            )
+        work.meter.limit = before + (needed.operations if max_ops is None else max_ops)
+
+    try:
+        return checker.verify(certificate, model, work, admit)
+    except TooMuchWork as error:
+        if work.meter.limit is None:
+            raise
+        done = power(work.meter.limit - before)
+        raise TooMuchWork(f"{certificate.strategy} was stopped after {done} operations; {more}") from error
+    finally:
+        work.meter.limit = None
+
+
+def to_allow(certificate: Certificate, model: Model, cost: Cost) -> str | None:
+    """What `max_ops` must be for `verify` to check this at that cost, as a power of two; None for the default."""
+    strategy = get_strategy(certificate.strategy)
+    needed = declared(strategy, model, certificate.hints).operations
+    if needed <= default_max_ops(strategy) and cost.work <= needed:
+        return None
+    return f"2^{math.ceil(math.log2(max(needed, cost.work)))}"
+
+
+def default_max_ops(strategy: Strategy) -> int:
+    """How many operations a strategy may declare unless somebody allows more."""
+    return MAX_OPS_OF_INPUTS if strategy.id.removesuffix("-upper") in _INPUT_BY_INPUT else MAX_OPS
+
+
+def declared(strategy: Strategy, model: Model, hints: Hints) -> Work:
+    """What checking may take: from the model's sizes, and from the types and sizes of the hints."""
+    v, n, d, h = model.d_vocab, model.n_ctx, model.d_model, model.d_head
+    directions = sum(hint.size for hint in hints.values() if hint.dtype == np.float64) // (2 * d) + 1
+    circuits = 8 * ((v + n) * (d * h + v * (d + h)) + d * d * h) + 4 * directions * (v + d) ** 2
+    entries = v * v * (160 + 20 * n) + 16 * (v + n + h) * (d + h) + 16 * directions * (v + d)
+    family = strategy.id.partition("/")[0].removesuffix("-upper")
+    beyond = _BEYOND_CIRCUITS[family](v, n) if family in _BEYOND_CIRCUITS else MAX_OPS // 2
+    return Work(circuits + beyond + CALL * 1000, 8 * entries + _ROOM)
+
+
+def _cubic(v: int, n: int) -> int:
+    return 8 * v**3 + 6 * v**2 * n**2 + CALL * v * (10 + 16 * n)
+
+
+def _subcubic(v: int, n: int) -> int:
+    return 100 * v**2 * n + 4 * v * n**2 + CALL * 3 * n
+
+
+def _brute_force(v: int, n: int) -> int:
+    sums: int = v ** (n + 1)
+    at_once: int = v ** max(1, int(18 / math.log2(v)))  # of the 2^18 that there is room for
+    return 3 * sums + 8 * n * v**3 + CALL * (v**2 * (8 + 6 * n) + 8 * sums // at_once)
+
+
+def _failing_sets(v: int, n: int) -> int:
+    return min(2**28 * n**2, 3 * 2**31)
+
+
+def _branch_and_bound(v: int, n: int) -> int:
+    inputs: int = v**n
+    return 2 * v**4 + min(2**32, 2**9 * inputs)
+
+
+def _histogram(v: int, n: int) -> int:
+    inputs: int = v**n
+    if inputs <= brute_force.MAX_INPUTS:
+        return _brute_force(v, n)
+    # One for every fifth class of what the finest count of a pair of outputs takes, by halves or by histograms.
+    sequences: int = min(v ** (n // 2), 7 * 10**6)
+    of_pair = 10 * sequences if n <= 12 else 2 * n * v * 640**2
+    return 2 * v**4 + v**2 * of_pair // 5
+
+
+#: By family of strategies: operations besides those for the circuits.
+_BEYOND_CIRCUITS: dict[str, Callable[[int, int], int]] = {
+    "trivial": lambda v, n: 0,
+    "brute-force": _brute_force,
+    "cubic": _cubic,
+    "sub-cubic": _subcubic,
+    "failing-sets": _failing_sets,
+    "branch-and-bound": _branch_and_bound,
+    "histogram": _histogram,
+}
+
+
+def power(number: int) -> str:
+    """A number of operations as a power of two."""
+    return f"2^{math.log2(number):.1f}" if number else "0"

@@ -1,0 +1,172 @@
+"""The untrusted path: search for hints, claim a bound, and write a certificate that `verify` accepts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from compactproofs.kernel.arrays import Cost
+from compactproofs.kernel.certificate import Certificate
+from compactproofs.kernel.checker import run, verify
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.networks.attention_only.model import Model
+from compactproofs.search.hints import HintArrays, search_hints, search_seconds
+from compactproofs.search.side_process import another_core, running_apart
+from compactproofs.tasks.max_of_k import task_of, total_inputs
+from compactproofs.theorems import STRATEGIES, Strategy, get_strategy
+from compactproofs.theorems.max_of_k.core.branch_and_bound import BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER
+from compactproofs.theorems.max_of_k.core.brute_force import BRUTE_FORCE, enumerate_inputs
+from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM, HISTOGRAM_UPPER
+from compactproofs.version import __version__
+
+#: Strategies that take long if there are so many inputs.
+_LONG = {strategy.id for strategy in (BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER, HISTOGRAM, HISTOGRAM_UPPER)}
+_MANY_INPUTS = 2**28
+
+
+class ProofFailed(RuntimeError):
+    """A certificate that was just made was not accepted; this is a bug of this package, and nothing was claimed."""
+
+
+class Infeasible(ValueError):
+    """The strategy cannot be run on a model of this size."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A certificate with what it took to find and to check it."""
+
+    certificate: Certificate
+    cost: Cost
+    unexplained_dimension: int
+    complexity: str
+    hint_bytes: int
+    search_seconds: float
+    verify_seconds: float
+
+    @property
+    def bound(self) -> Fraction:
+        """The certified bound on the accuracy."""
+        return Fraction(self.certificate.certified, self.certificate.total)
+
+    def as_dict(self, model: str, exact_correct: int | None) -> dict[str, Any]:
+        """The proof as `compactproofs prove --json` prints it.
+
+        `exact_correct` is the number of inputs that the model answers correctly, where known; the normalised bound is
+        the certified number divided by it.
+        """
+        certificate = self.certificate
+        return {
+            "model": model,
+            "strategy": certificate.strategy,
+            "claim": certificate.claim,
+            "certified": str(certificate.certified),
+            "total": str(certificate.total),
+            "bound": float(self.bound),
+            "normalised": certificate.certified / exact_correct if exact_correct else None,
+            "flops": self.cost.flops,
+            "int_ops": self.cost.int_ops,
+            "unexplained_dimension": self.unexplained_dimension,
+            "complexity": self.complexity,
+            "hint_bytes": self.hint_bytes,
+            "search_seconds": round(self.search_seconds, 6),
+            "verify_seconds": round(self.verify_seconds, 6),
+        }
+
+
+def feasible_strategies(model: Model) -> list[str]:
+    """The ids of all strategies that can be checked on a model of this size."""
+    return [strategy.id for strategy in STRATEGIES.values() if strategy.limit(model) is None]
+
+
+class Prover:
+    """Proves bounds on one model by any strategies, which share what they have in common.
+
+    Times are those that a strategy takes alone: each includes all that was shared.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.values = Workspace(model, "value")
+        self._claim = Workspace(model, "claim")
+        self._check = Workspace(model, "check")
+
+    def prove(self, strategy_id: str) -> Proof:
+        """Find hints, claim the bound that they prove with room to spare, and check the certificate.
+
+        Raises UnknownStrategy, Infeasible, or ProofFailed.
+        """
+        strategy = get_strategy(strategy_id)
+        return self.certify(strategy, self.search(strategy), search_seconds(strategy, self.values))
+
+    def search(self, strategy: Strategy) -> HintArrays:
+        """Good hints for the strategy; raises Infeasible."""
+        reason = strategy.limit(self.model)
+        if reason is not None:
+            raise Infeasible(f"{strategy.id}: {reason}")
+        return search_hints(strategy, self.values)
+
+    def cost(self, strategy: Strategy, hints: HintArrays) -> Cost:
+        """What checking a certificate with these hints costs."""
+        return run(strategy, self._check, hints).cost
+
+    def certify(self, strategy: Strategy, hints: HintArrays, seconds: float = 0.0) -> Proof:
+        """Claim what these hints prove with room to spare, and check the certificate; `seconds`: to find the hints.
+
+        Where that takes long and there is another core, the claim is computed by another process in the meantime.
+        """
+        claimed, claim_seconds = self._claim_for(strategy, hints)
+        certificate = Certificate(
+            task=task_of(self.model),
+            model_sha256=self.model.sha256,
+            strategy=strategy.id,
+            theorem=strategy.theorem,
+            certified=claimed,
+            total=total_inputs(self.model),
+            hints=hints,
+            tool=f"compactproofs {__version__}",
+            claim=strategy.claim,
+        )
+        verdict = verify(Certificate.from_bytes(certificate.to_bytes()), self.model, self._check)
+        if not verdict.accepted or verdict.cost is None:
+            raise ProofFailed(f"{strategy.id}: a fresh certificate was rejected: {verdict.reason}")
+        return Proof(
+            certificate=certificate,
+            cost=verdict.cost,
+            unexplained_dimension=strategy.unexplained_dimension(self.model),
+            complexity=strategy.complexity,
+            hint_bytes=sum(hint.nbytes for hint in hints.values()),
+            search_seconds=seconds + claim_seconds,
+            verify_seconds=verdict.seconds,
+        )
+
+    def _claim_for(self, strategy: Strategy, hints: HintArrays) -> tuple[int, float]:
+        """What to claim, and the seconds that it took."""
+        if strategy.id in _LONG and total_inputs(self.model) > _MANY_INPUTS and another_core():
+            with running_apart(strategy, self.model, "claim", hints) as apart:
+                run(strategy, self._check, hints)  # kept for verification
+                found = apart.result()
+                if found is not None:
+                    return found
+        claim = run(strategy, self._claim, hints)
+        return claim.certified, claim.seconds
+
+    def exact_correct(self) -> int | None:
+        """The number of inputs answered correctly, if brute force is feasible and decides every input."""
+        if BRUTE_FORCE.limit(self.model) is not None:
+            return None
+        decided = enumerate_inputs(self._check)
+        return decided.certain if decided.undecided == 0 else None
+
+
+def prove(model: Model, strategy_id: str) -> Proof:
+    """A proof by one strategy; see `Prover.prove`."""
+    return Prover(model).prove(strategy_id)
+
+
+def prove_all(model: Model, strategy_ids: Sequence[str] | None = None) -> Iterator[Proof]:
+    """One proof after the other for each strategy: those named, or all that are feasible."""
+    prover = Prover(model)
+    return map(prover.prove, feasible_strategies(model) if strategy_ids is None else strategy_ids)

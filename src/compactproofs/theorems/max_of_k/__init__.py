@@ -1,0 +1,1 @@
+"""Theorems about the largest of K tokens, in tiers: the core first."""

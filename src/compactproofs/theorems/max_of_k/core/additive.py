@@ -1,0 +1,60 @@
+"""The additive margin: without the softmax, a margin is a sum over positions of table entries.
+
+Lemma.  Fix the query q and any real s, and put w(t, p) = exp(EQKE[q, t] + EQKP[q, p] - s) > 0.  For an input x with
+x_n = q and outputs m and o,
+
+    logit m > logit o  if and only if  sum_p w(x_p, p) ( EU_D[q] + EVOU_D[x_p] + PVOU_D[p] ) > 0,
+
+where X_D[r] = X[r, m] - X[r, o].
+
+Proof.  The attention to position p is w(x_p, p) / D with D = sum_p w(x_p, p) > 0, since a common factor exp(-s)
+cancels in the softmax.  Attentions sum to 1, so the sum is D (logit m - logit o), and D > 0.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from compactproofs.kernel.arrays import Array, IntArray, midpoint
+from compactproofs.kernel.workspace import Workspace, shared
+from compactproofs.networks.attention_only import circuits
+
+
+@shared
+def token_weights(work: Workspace) -> Array:
+    """exp(EQKE[q, t] - s_q), shape (v, v) over (query, token), with s_q near the row's maximum.
+
+    A factor exp(-s_q) common to a row changes no proof that multiplies by the softmax's denominator; s_q is a float,
+    so it is the same number in every use.  It keeps exp from overflowing.  Cost 3 v^2.
+    """
+    scores = circuits.EQKE(work)
+    shift = midpoint(scores.max(axis=1, keepdims=True))
+    return np.exp(scores - np.where(np.isfinite(shift), shift, 0.0))
+
+
+@shared
+def position_weights(work: Workspace) -> Array:
+    """exp(EQKP[q, p]), shape (v, n) over (query, position).  Cost v n."""
+    return np.exp(circuits.EQKP(work))
+
+
+def other_outputs(work: Workspace, m: int) -> IntArray:
+    """The outputs o != m in order, shape (v - 1,)."""
+    return np.delete(np.arange(work.model.d_vocab), m)
+
+
+def values_of_maximum(work: Workspace, m: int) -> Array:
+    """EVOU_D[t] + PVOU_D[p] for tokens t <= m, shape (n, m + 1, v - 1) over (position, token, other output)."""
+    others = other_outputs(work, m)
+    tokens, positions = circuits.EVOU(work)[: m + 1], circuits.PVOU(work)
+    return (tokens[:, m, None] - tokens[:, others]) + (positions[:, m, None] - positions[:, others])[:, None, :]
+
+
+def additive_terms(work: Workspace, query: int, m: int, values: Array) -> Array:
+    """The terms of the lemma for one query and inputs of maximum m, shape (n, m + 1, v - 1) like `values`.
+
+    `values`: `values_of_maximum(work, m)`, which all queries share.  Cost 2 n m v.
+    """
+    direct = circuits.EU(work)[query]
+    weights = position_weights(work)[query][:, None] * token_weights(work)[query, : m + 1]
+    return weights[:, :, None] * (values + (direct[m] - direct[other_outputs(work, m)]))

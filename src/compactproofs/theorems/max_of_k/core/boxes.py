@@ -1,0 +1,172 @@
+"""Deciding all inputs of a class by boxes of tokens: branch and bound.
+
+A box allows at each of P positions the tokens of one node of a binary tree over the tokens.  With the integers
+L and H of `class_margins`, let lo be the sum over positions of the node's smallest L, and hi that of its largest
+H, with those of the last position.
+
+Lemma.  If lo > 0 for every output, all inputs of the box are answered correctly.  If hi <= 0 for some output, all are
+answered wrongly.
+
+Proof.  Each S_o(x), times the positive factor that `class_margins` allows, lies between lo and hi.  (Outputs that it
+leaves out never win.)
+
+A box that is neither is split at one position into the two children of its node, which are disjoint and together hold
+the same inputs.  A box of single tokens cannot be split: the integers are too coarse for its input.  It is decided by
+enclosures of the S_o themselves, as right if all are certainly positive, as wrong if one is certainly negative, or not
+at all: never if the least S_o is 0, a tie.
+
+Start.  If the maximum is to be met among the P positions, the class is the disjoint union of the boxes whose first
+maximum is at position p = 1 ... P: smaller tokens before, any after.  So the tree has a node "smaller than m", a leaf
+m, and a root above both.
+
+The work is limited: boxes left when it is spent, and single inputs beyond 2^14, are undecided.  Sums and sizes are
+64-bit integers: entries are at most 2^52 (`class_margins`), and classes of 2^62 inputs and more are left undecided.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from compactproofs.kernel.arrays import IntArray, certainly_positive
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins
+
+_BATCH = 2**14  # boxes handled at once
+_MAX_SINGLES = 2**14  # inputs of a class that are decided one by one; more are given up
+
+
+@dataclass(frozen=True)
+class Decided:
+    """How many inputs are certainly wrong, and how many could not be decided; and the boxes that it took."""
+
+    wrong: int
+    undecided: int
+    boxes: int
+
+
+def decide(work: Workspace, margins: ClassMargins, limit: int) -> Decided:
+    """Decide the inputs of a class with at most about `limit` boxes."""
+    positions, tokens, _ = margins.low.shape
+    if tokens**positions >= 2**62:
+        return Decided(0, margins.size, 0)
+    tree = _Tree(work, margins)
+    todo = [tree.boxes_of_class(positions, seen=len(margins.required) == 0)]
+    wrong = undecided = boxes = 0
+    singles = []
+    while todo:
+        batch = todo.pop()
+        if len(batch) > _BATCH:
+            todo.append(batch[_BATCH:])
+            batch = batch[:_BATCH]
+        sizes = tree.sizes[batch].prod(axis=1)
+        if boxes > limit:
+            undecided += int(sizes.sum())
+            continue
+        boxes += len(batch)
+        least, most = tree.ends(batch)
+        work.meter.charge(flops=2 * positions * least.size, int_ops=2 * least.size)
+        fails = (most <= 0).any(axis=1)
+        left = ~fails & (least <= 0).any(axis=1)
+        wrong += int(sizes[fails].sum())
+        batch = batch[left]
+        spread = np.where(tree.children[batch, 0] >= 0, tree.spread[np.arange(positions), batch], -1)
+        position = spread.argmax(axis=1) if positions else np.zeros(len(batch), np.int64)
+        rows = np.arange(len(batch))
+        single = spread[rows, position] < 0 if positions else np.ones(len(batch), np.bool_)
+        singles.append(batch[single])
+        batch, position = batch[~single], position[~single]
+        if len(batch):
+            halves = np.repeat(batch[None], 2, axis=0)
+            rows = np.arange(len(batch))
+            for child in (0, 1):
+                halves[child, rows, position] = tree.children[batch[rows, position], child]
+            todo.append(halves.reshape(-1, positions))
+    # A node that cannot be split is a leaf, and leaves are numbered like the tokens.
+    inputs = np.concatenate(singles) if singles else np.zeros((0, positions), np.int64)
+    confirmed = _confirm(margins, inputs[:_MAX_SINGLES])
+    return Decided(wrong + confirmed.wrong, undecided + confirmed.undecided + len(inputs[_MAX_SINGLES:]), boxes)
+
+
+def _confirm(margins: ClassMargins, inputs: IntArray) -> Decided:
+    """Decide single inputs, shape (inputs, positions), by the sums of their terms."""
+    if margins.terms is None:
+        return Decided(0, len(inputs), 0)
+    wrong = undecided = 0
+    for start in range(0, len(inputs), 1024):
+        chunk = inputs[start : start + 1024]
+        full = np.concatenate([chunk, np.full((len(chunk), 1), margins.query)], axis=1)
+        sums = margins.terms[np.arange(full.shape[1]), full].sum(axis=1)
+        fails = certainly_positive(-sums).any(axis=1)
+        holds = certainly_positive(sums).all(axis=1)
+        wrong += int(fails.sum())
+        undecided += int((~fails & ~holds).sum())
+    return Decided(wrong, undecided, 0)
+
+
+class _Tree:
+    """A binary tree over the tokens: neighbours have similar integers.  Arrays over nodes, children before parents."""
+
+    def __init__(self, work: Workspace, margins: ClassMargins) -> None:
+        low, high = margins.low, margins.high
+        self._low_last, self._high_last = margins.low_last, margins.high_last
+        tokens = low.shape[1]
+        # Leaves are numbered like the tokens, of which the last is the maximum; the others are joined by size.
+        lows = [low[:, token] for token in range(tokens)]
+        highs = [high[:, token] for token in range(tokens)]
+        sizes = [1] * tokens
+        children = [(-1, -1)] * tokens
+
+        def join(a: int, b: int) -> int:
+            lows.append(np.minimum(lows[a], lows[b]))
+            highs.append(np.maximum(highs[a], highs[b]))
+            sizes.append(sizes[a] + sizes[b])
+            children.append((a, b))
+            return len(sizes) - 1
+
+        def build(ordered: list[int]) -> int:
+            if len(ordered) == 1:
+                return ordered[0]
+            cut = _cut(low[:, ordered])
+            return join(build(ordered[:cut]), build(ordered[cut:]))
+
+        self.maximum = tokens - 1
+        key = low[:, :-1].sum(axis=0)
+        order = np.argsort(np.abs(key).max(axis=1), kind="stable").tolist() if tokens > 1 else []
+        self.smaller = build(order) if order else -1
+        self.root = join(self.smaller, self.maximum) if order else self.maximum
+        self.children: IntArray = np.array(children, np.int64)
+        self.sizes: IntArray = np.array(sizes, np.int64)
+        self._lows, self._highs = np.stack(lows, axis=1), np.stack(highs, axis=1)
+        self.spread: IntArray = (self._highs - self._lows).max(axis=2)
+        work.meter.charge(flops=6 * len(sizes) * low[:, 0].size)
+
+    def boxes_of_class(self, positions: int, seen: bool) -> IntArray:
+        """The boxes to start with, shape (boxes, positions): the maximum is in each, or `seen` already."""
+        if seen:
+            return np.full((1, positions), self.root, np.int64)
+        first = [
+            [self.smaller] * p + [self.maximum] + [self.root] * (positions - 1 - p)
+            for p in range(positions if self.smaller >= 0 else min(positions, 1))
+        ]
+        return np.array(first, np.int64).reshape(len(first), positions)
+
+    def ends(self, boxes: IntArray) -> tuple[IntArray, IntArray]:
+        """lo and hi of boxes, shape (boxes, outputs)."""
+        least = np.repeat(self._low_last[None], len(boxes), axis=0)
+        most = np.repeat(self._high_last[None], len(boxes), axis=0)
+        for position, nodes in enumerate(boxes.T):
+            least += self._lows[position, nodes]
+            most += self._highs[position, nodes]
+        return least, most
+
+
+def _cut(low: IntArray) -> int:
+    """Where to cut the tokens, shape (positions, tokens, outputs), so that both sides vary little."""
+    total = low.sum(axis=0)
+    up, down = np.maximum.accumulate(total), np.minimum.accumulate(total)
+    left = (up - down).max(axis=1)[:-1]
+    back = total[::-1]
+    right = (np.maximum.accumulate(back) - np.minimum.accumulate(back)).max(axis=1)[::-1][1:]
+    return int(np.argmin(np.maximum(left, right) + 1e-3 * (left + right))) + 1

@@ -1,0 +1,58 @@
+"""Brute force: every input is its own case.
+
+Theorem.  The number N returned is at most the number of inputs whose label has the strictly largest logit, with
+equality if no input is left undecided.
+
+Proof.  Inputs are split by their last token q and their maximum m >= q, the label.  By the additive margin
+(`additive`) an input is answered correctly exactly if for every other output its sum of terms is positive, and
+`enumeration` counts inputs for which that is certain.  What it calls neither right nor undecided is wrong.  With
+n = 1 the only class is q = m.
+
+Nothing of the model is understood: the unexplained dimension is v^(K+1), one number for each input and output.
+Source: section 4.1 of arXiv 2406.11779, where each input takes a forward pass; here it takes K - 1 additions of rows.
+"""
+
+from __future__ import annotations
+
+from compactproofs.kernel.strategy import Hints, Strategy
+from compactproofs.kernel.workspace import Workspace, shared
+from compactproofs.networks.attention_only.model import Model
+from compactproofs.tasks.max_of_k import total_inputs
+from compactproofs.theorems.max_of_k.core.additive import additive_terms, values_of_maximum
+from compactproofs.theorems.max_of_k.core.enumeration import Enumerated, count_by_enumeration
+
+MAX_INPUTS = 2**31
+
+
+@shared
+def enumerate_inputs(work: Workspace) -> Enumerated:
+    """Decide all inputs of the model."""
+    counts = Enumerated(0, 0)
+    for m in range(work.model.d_vocab):
+        values = values_of_maximum(work, m)
+        for q in range(m + 1):
+            counts += count_by_enumeration(work, additive_terms(work, q, m, values), q)
+    return counts
+
+
+def bound(work: Workspace, hints: Hints) -> int:
+    """The number of inputs that are certainly answered correctly."""
+    return enumerate_inputs(work).certain
+
+
+def limit(model: Model) -> str | None:
+    """Brute force is refused above 2^31 inputs."""
+    if total_inputs(model) <= MAX_INPUTS:
+        return None
+    return f"brute force would enumerate {model.d_vocab}^{model.n_ctx} inputs; at most 2^31 are supported"
+
+
+BRUTE_FORCE = Strategy(
+    id="brute-force",
+    summary="every input is its own case",
+    theorem="compactproofs.strategies.brute_force",
+    complexity="O(v^{K+1} K d)",
+    bound=bound,
+    unexplained_dimension=lambda model: total_inputs(model) * model.d_vocab,
+    limit=limit,
+)

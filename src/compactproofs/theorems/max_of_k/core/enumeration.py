@@ -1,0 +1,143 @@
+"""Counting by enumeration: which sequences of tokens make every sum of table entries positive.
+
+Given F of shape (n, m + 1, r) over (position, token, rival) and a last token q <= m, consider the inputs x with
+x_n = q and maximum m.  With S_j(x) = sum_p F[p, x_p, j], count those with S_j(x) > 0 for all j.
+
+Adding enclosures for every input would be slow, so almost all inputs are decided on integers.
+
+Lemma.  Let c > 0 and integers L <= c F <= H entrywise, and gap = sum over p of max (H[p] - L[p]).  With
+d(x) = min_j sum_p L[p, x_p, j]:  d > 0 implies that x counts, and d <= -gap implies that it does not.
+
+Proof.  c S_j(x) >= sum_p L[p, x_p, j] >= d.  And for the j at which d is attained, c S_j(x) <= d + gap <= 0.
+
+Sums of integers are exact as long as none leaves 32 bits, which is checked before.  Of the inputs in between, which
+are few, up to 2^14 are then tried by enclosures of the sums of F itself: an input that they show to count does, all
+others stay undecided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+
+from compactproofs.kernel.arrays import Array, IntArray, certainly_positive, midpoint, to_grid
+from compactproofs.kernel.workspace import Workspace
+
+_BLOCK_ENTRIES = 2**18  # sums held at once: rivals x sequences
+_MAX_UNDECIDED = 2**14  # for each call; more are given up
+
+Box = list[range]  # the tokens allowed at each of the first n - 1 positions
+
+
+@dataclass(frozen=True)
+class Enumerated:
+    """How many inputs are certainly right, and how many are neither that nor wrong by the integers: undecided."""
+
+    certain: int
+    undecided: int
+
+    def __add__(self, other: Enumerated) -> Enumerated:
+        return Enumerated(self.certain + other.certain, self.undecided + other.undecided)
+
+
+def boxes_with_maximum(n: int, m: int, query: int) -> list[Box]:
+    """The inputs with this last token and maximum m as disjoint boxes: split by the first position that holds m."""
+    if query == m:
+        return [[range(m + 1)] * (n - 1)]
+    return [[range(m)] * p + [range(m, m + 1)] + [range(m + 1)] * (n - 2 - p) for p in range(n - 1)]
+
+
+def count_by_enumeration(work: Workspace, terms: Array, query: int) -> Enumerated:
+    """Count the inputs with last token `query` and maximum m for which every sum of `terms` is positive.
+
+    `terms`: shape (n, m + 1, r) over (position, token, rival), query <= m.  Cost about 2 r for each input: the
+    integers stand for the terms, so their additions and minima are booked as floating-point operations.
+    """
+    n, tokens, _ = terms.shape
+    boxes = boxes_with_maximum(n, tokens - 1, query)
+    try:
+        low, gap = _integer_terms(work, terms)
+    except OverflowError:
+        return Enumerated(0, sum(prod(map(len, box)) for box in boxes))
+    certain = undecided = kept = 0
+    between = [np.zeros((0, n - 1), np.int64)]
+    for box in boxes:
+        for start, sums in _blocks(work, low, query, box):
+            least = sums.min(axis=0)
+            certain += int(np.count_nonzero(least > 0))
+            unsure = np.flatnonzero((least > -gap) & (least <= 0))
+            undecided += unsure.size
+            unsure = unsure[: _MAX_UNDECIDED - kept]
+            if unsure.size:
+                kept += unsure.size
+                between.append(_tokens(box, start + unsure))
+            work.meter.charge(flops=sums.size - least.size, int_ops=2 * least.size)
+    right, wrong = _confirm(terms, np.concatenate(between), query)
+    return Enumerated(certain + right, undecided - right - wrong)
+
+
+def _integer_terms(work: Workspace, terms: Array) -> tuple[npt.NDArray[np.int32], int]:
+    """L as (position, rival, token) and the gap of the lemma; OverflowError if sums could leave 32 bits."""
+    n = terms.shape[0]
+    largest = float(np.abs(midpoint(terms)).max())
+    work.meter.charge(flops=2 * terms.size)
+    if not np.isfinite(largest):
+        raise OverflowError("a term is not finite")
+    exponent = int(np.frexp(largest)[1]) if largest > 0.0 else 0
+    low, high = to_grid(terms, float(np.ldexp(1.0, min(30 - (n - 1).bit_length() - exponent, 1000))))
+    if n * max(-int(low.min()), int(high.max())) >= 2**31:
+        raise OverflowError("a sum of terms does not fit 32 bits")
+    gap = int((high - low).max(axis=(1, 2)).sum())
+    return np.ascontiguousarray(low.transpose(0, 2, 1).astype(np.int32)), gap
+
+
+def _blocks(
+    work: Workspace, low: npt.NDArray[np.int32], query: int, box: Box
+) -> Iterator[tuple[int, npt.NDArray[np.int32]]]:
+    """Sums over positions for all inputs of a box, the last token running fastest.
+
+    Yields (number of inputs before the block, sums of shape (rival, input of the block)).
+    """
+    n, rivals, _ = low.shape
+    sums = low[n - 1][:, query].reshape(rivals, 1)
+    outer = n - 1
+    while outer > 0 and (outer == n - 1 or sums.size * len(box[outer - 1]) <= _BLOCK_ENTRIES):
+        outer -= 1
+        choices = low[outer][:, box[outer].start : box[outer].stop]
+        sums = (choices[:, :, None] + sums[:, None, :]).reshape(rivals, -1)
+        work.meter.charge(flops=sums.size)
+    if outer == 0:
+        yield 0, sums
+        return
+    for number, prefix in enumerate(product(*box[:outer])):
+        shift = low[np.arange(outer), :, prefix].sum(axis=0, dtype=np.int32)
+        work.meter.charge(flops=(outer - 1) * rivals + sums.size)
+        yield number * sums.shape[1], sums + shift[:, None]
+
+
+def _tokens(box: Box, number: IntArray) -> IntArray:
+    """The inputs with these numbers in the order of `_blocks`, shape (len(number), n - 1)."""
+    columns: list[IntArray] = []
+    for choices in reversed(box):
+        number, digit = np.divmod(number, len(choices))
+        columns.insert(0, digit + choices.start)
+    return np.stack(columns, axis=1) if columns else np.zeros((len(number), 0), np.int64)
+
+
+def _confirm(terms: Array, inputs: IntArray, query: int) -> tuple[int, int]:
+    """How many of these inputs, shape (N, n - 1), have only positive sums, and how many a negative one: enclosures."""
+    n = terms.shape[0]
+    confirmed = refuted = 0
+    for start in range(0, len(inputs), 1024):
+        chunk = inputs[start : start + 1024]
+        full = np.concatenate([chunk, np.full((len(chunk), 1), query)], axis=1)
+        sums = terms[np.arange(n), full].sum(axis=1)
+        right = certainly_positive(sums).all(axis=1)
+        confirmed += int(right.sum())
+        refuted += int(certainly_positive(-sums[~right]).any(axis=1).sum())
+    return confirmed, refuted

@@ -1,0 +1,1 @@
+"""Strategies that count inputs by histograms of sums."""

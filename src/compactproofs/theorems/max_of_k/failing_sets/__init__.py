@@ -1,0 +1,1 @@
+"""Strategies that rule out most outputs, and count the inputs on which the others win."""
