@@ -15,15 +15,14 @@ import numpy as np
 
 import compactproofs as cp
 from compactproofs import zoo
-from compactproofs.kernel.checker import run
-from compactproofs.kernel.workspace import Workspace
 from compactproofs.search.hints import search_hints
+from compactproofs.search.workspaces import run, workspace
 
 
 def measured(row: zoo.ZooRow, ids: list[str], reading: str) -> list[tuple[int, int, int, int]]:
     """(flops, int_ops, certified, exact) for each strategy."""
     model = zoo.load_model(row.name)
-    values, work = Workspace(model, "value"), Workspace(model, reading)
+    values, work = workspace(model, "value"), workspace(model, reading)
     results = []
     for strategy in (cp.STRATEGIES[strategy_id] for strategy_id in ids):
         certified, cost, _ = run(strategy, work, search_hints(strategy, values))

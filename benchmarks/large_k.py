@@ -13,8 +13,8 @@ import time
 from fractions import Fraction
 
 import compactproofs as cp
-from compactproofs.tasks.max_of_k import total_inputs
-from compactproofs.theorems import Strategy
+from compactproofs.kernel.problem import Strategy
+from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems.max_of_k.core.branch_and_bound import BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER
 from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM, HISTOGRAM_UPPER
 
@@ -40,7 +40,7 @@ def main() -> None:
     )
     for name in options.models:
         model = cp.load_model(name)
-        total = total_inputs(model)
+        total = max_of_k(model).task.total
         pair = (HISTOGRAM, HISTOGRAM_UPPER) if model.n_ctx > 6 else (BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER)
         lower, seconds, cost = timed(pair[0], model)
         upper, seconds_upper, cost_upper = timed(pair[1], model)

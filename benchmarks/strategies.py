@@ -11,9 +11,9 @@ import resource
 import time
 
 import compactproofs as cp
-from compactproofs.kernel.checker import run
-from compactproofs.kernel.workspace import Workspace
 from compactproofs.search.hints import search_hints
+from compactproofs.search.workspaces import run, workspace
+from compactproofs.tasks.max_of_k import max_of_k
 
 SOME = (
     "brute-force",
@@ -25,9 +25,9 @@ SOME = (
 
 
 def seconds(model: cp.Model, strategy: cp.Strategy, reading: str) -> float:
-    hints = search_hints(strategy, Workspace(model, "value"))
+    hints = search_hints(strategy, workspace(model, "value"))
     start = time.perf_counter()
-    run(strategy, Workspace(model, reading), hints)
+    run(strategy, workspace(model, reading), hints)
     return time.perf_counter() - start
 
 
@@ -48,7 +48,7 @@ def main() -> None:
     print(f"{'value':>8} {'check':>8} {'ratio':>6}  strategy")
     for strategy_id in SOME:
         strategy = cp.STRATEGIES[strategy_id]
-        if strategy.limit(model) is None:
+        if strategy.limit(max_of_k(model)) is None:
             plain, check = (
                 min(seconds(model, strategy, reading) for _ in range(options.repeat)) for reading in ("value", "check")
             )

@@ -15,9 +15,10 @@ import numpy as np
 
 import compactproofs as cp
 from compactproofs import zoo
-from compactproofs.kernel.workspace import Workspace, shared
+from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only import circuits
 from compactproofs.search.hints import search_hints
+from compactproofs.search.workspaces import MaxWorkspace, workspace
 from compactproofs.theorems.max_of_k.subcubic import gaps as subcubic
 from compactproofs.theorems.max_of_k.subcubic import own_output
 from compactproofs.theorems.max_of_k.subcubic.direct_path import DirectPath, direct_path
@@ -31,7 +32,7 @@ STRATEGIES = {
 }
 
 
-def bound(model: cp.Model, work: Workspace, strategy_id: str, fewer: int = 0) -> int:
+def bound(model: cp.Model, work: MaxWorkspace, strategy_id: str, fewer: int = 0) -> int:
     """The strategy's N, with `fewer` tokens counted for each gap."""
     strategy = cp.STRATEGIES[strategy_id]
     hints = search_hints(strategy, work)
@@ -48,13 +49,13 @@ def bound(model: cp.Model, work: Workspace, strategy_id: str, fewer: int = 0) ->
 
 
 @shared
-def rival_by_row_spread(work: Workspace) -> np.ndarray:
+def rival_by_row_spread(work: MaxWorkspace) -> np.ndarray:
     table = circuits.EVOU(work)
     return np.broadcast_to(row_spread(table)[:, None], table.shape)
 
 
 @shared
-def direct_path_by_row_spread(work: Workspace, kind: str, centre: object) -> DirectPath:
+def direct_path_by_row_spread(work: MaxWorkspace, kind: str, centre: object) -> DirectPath:
     typical, delta = direct_path(work, kind, centre)
     if kind == "max_diff_exact":
         delta = row_spread(circuits.EU(work) - typical)[:, None]
@@ -90,7 +91,7 @@ def main() -> None:
         with change():
             for name in names:
                 model = cp.load_model(name)
-                work = Workspace(model, "value")
+                work = workspace(model, "value")
                 correct = zoo.known_correct(model)
                 means += [bound(model, work, s, fewer) / correct / len(names) for s in STRATEGIES.values()]
         print("  ".join(f"{mean:.4f}" for mean in means), "", label)

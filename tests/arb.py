@@ -14,7 +14,8 @@ from typing import Any
 import flint
 import numpy as np
 
-from compactproofs.kernel.arrays import Enclosure, max_where
+from compactproofs.kernel.decisions import max_where
+from compactproofs.kernel.enclosure import Enclosure
 
 flint.ctx.prec = 400
 

@@ -29,16 +29,10 @@ from flint import arb as Ball
 from flint import arb_mat, ctx
 
 import arb
-from compactproofs.kernel.arrays import (
-    CautiousEnclosure,
-    Counted,
-    Enclosure,
-    Meter,
-    certainly_positive,
-    lower,
-    max_where,
-    to_grid,
-)
+from compactproofs.kernel.decisions import certainly_positive, lower, max_where, to_grid
+from compactproofs.kernel.enclosure import Enclosure
+from compactproofs.search.cost import Counted, Meter
+from compactproofs.search.workspaces import CautiousEnclosure
 
 FloatArray = np.ndarray
 READINGS = ("check", "claim", "value")

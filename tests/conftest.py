@@ -6,6 +6,10 @@ from collections.abc import Callable
 import pytest
 from hypothesis import settings
 
+from compactproofs import theorems
+from compactproofs.kernel.library import Library
+from compactproofs.kernel.problem import Strategy
+
 # `--hypothesis-profile=default` draws new ones.
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")
@@ -35,3 +39,24 @@ def without(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
         monkeypatch.setattr(sys, "meta_path", [Block, *sys.meta_path])
 
     return block
+
+
+@pytest.fixture
+def also(monkeypatch: pytest.MonkeyPatch) -> Callable[[Strategy], None]:
+    """Let the package know one more strategy; the library itself is sealed."""
+
+    def add(strategy: Strategy) -> None:
+        library = Library.of([*theorems.STRATEGIES.values(), strategy], theorems.BUILT_IN.tasks)
+        changes = (
+            (theorems.BUILT_IN, library),
+            (theorems.STRATEGIES, library.strategies),
+            (theorems.get_strategy, library.strategy),
+        )
+        for name, module in list(sys.modules.items()):
+            if name.startswith("compactproofs"):
+                for attribute, value in list(vars(module).items()):
+                    for old, new in changes:
+                        if value is old:
+                            monkeypatch.setattr(module, attribute, new)
+
+    return add

@@ -27,9 +27,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from compactproofs.kernel.certificate import Certificate
-from compactproofs.networks.attention_only.model import Model
+from compactproofs.opening.models import Model
 from compactproofs.runs.sweep import COLUMNS
+from compactproofs.search.certificates import Certificate
 
 PROGRAM = "from compactproofs.__main__ import main\nif __name__ == '__main__':\n    main()\n"
 TIMES = ("search_seconds", "verify_seconds")  # which differ from run to run

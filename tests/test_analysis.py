@@ -18,10 +18,10 @@ from compactproofs.analysis.margins import PATHS, Tables, margin_terms
 from compactproofs.analysis.models import ranks, regress, student
 from compactproofs.analysis.remainder import BOUNDS, NOISE_BOUNDS, REPLACEMENTS
 from compactproofs.analysis.waterfall import WATERFALLS, Waterfalls
-from compactproofs.kernel.arrays import FloatArray, IntArray
-from compactproofs.kernel.checker import run
-from compactproofs.kernel.workspace import Workspace
+from compactproofs.kernel.decisions import FloatArray, IntArray
 from compactproofs.search.hints import search_hints
+from compactproofs.search.workspaces import run, workspace
+from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems.max_of_k.core.brute_force import enumerate_inputs
 from compactproofs.theorems.max_of_k.failing_sets.low_rank import Bounds
 from compactproofs.theorems.max_of_k.failing_sets.strategies import FAILING_SETS
@@ -77,7 +77,7 @@ def right(tables: Tables, inputs: IntArray) -> np.ndarray:
 
 def tables_of(model: cp.Model) -> Tables:
     """The model's paths."""
-    return Tables.of(Workspace(model, "value"))
+    return Tables.of(workspace(model, "value"))
 
 
 def every(model: cp.Model) -> Inputs:
@@ -113,7 +113,7 @@ def test_counts_and_failing_inputs() -> None:
 
         assert sorted(failing.tolist()) == wrong.tolist()
         assert share == analysis.Share(len(tokens) - len(wrong), len(tokens), True)
-        assert share.count == enumerate_inputs(Workspace(model, "value")).certain
+        assert share.count == enumerate_inputs(workspace(model, "value")).certain
         assert share.error == 0.0
 
 
@@ -244,9 +244,9 @@ def test_waterfalls(strategy_id: str) -> None:
     # Of three seeds for each shape one, from strategy to strategy another; and a model with near and far tokens.
     some = list(models())[sum(map(ord, strategy_id)) % 3 :: 3]
     for model in (*some, random_model(10, 3, copying=4.0)):
-        if strategy.limit(model) is not None:
+        if strategy.limit(max_of_k(model)) is not None:
             continue
-        work = Workspace(model, "value")
+        work = workspace(model, "value")
         steps = Waterfalls(work, every(model)).of(strategy_id)
         counts = [step.left.count for step in steps]
         total = model.d_vocab**model.n_ctx
@@ -263,7 +263,7 @@ def test_waterfall_of_a_sample() -> None:
     model = random_model(4, 4)
     inputs = Inputs.of(model, np.random.default_rng(0), most=0, size=500)
     for strategy in WATERFALLS.values():
-        steps = Waterfalls(Workspace(model, "value"), inputs).of(strategy)
+        steps = Waterfalls(workspace(model, "value"), inputs).of(strategy)
         exact = 1 if strategy.startswith("failing-sets") else 2
         assert [step.left.exact for step in steps] == [False] * (len(steps) - exact) + [True] * exact
 
@@ -271,9 +271,9 @@ def test_waterfall_of_a_sample() -> None:
 def test_waterfall_of_a_long_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sets of positions are gone through up to a length only; the other steps stay as they are."""
     model = random_model(5, 4)
-    whole = Waterfalls(Workspace(model, "value"), every(model)).of("cubic")
+    whole = Waterfalls(workspace(model, "value"), every(model)).of("cubic")
     monkeypatch.setattr(waterfall, "_MOST_POSITIONS", 3)
-    short = Waterfalls(Workspace(model, "value"), every(model)).of("cubic")
+    short = Waterfalls(workspace(model, "value"), every(model)).of("cubic")
     assert short[:-1] == whole[:-2]
     assert short[-1].left == whole[-1].left
     assert short[-1].name == "others harmless alone, and positions at their extremes"
@@ -283,14 +283,14 @@ def test_waterfall_of_another_strategy() -> None:
     """There is none."""
     model = random_model(3, 2)
     with pytest.raises(ValueError, match="no waterfall for histogram; there is one for cubic, for sub-cubic"):
-        Waterfalls(Workspace(model, "value"), every(model)).of("histogram")
+        Waterfalls(workspace(model, "value"), every(model)).of("histogram")
 
 
 @pytest.mark.parametrize(("v", "n", "reason"), [(5, 1, "at least 2 tokens"), (6, 20, "would tell apart")])
 def test_waterfall_of_a_model_that_is_too_small_or_too_large(v: int, n: int, reason: str) -> None:
     """The reason is the strategy's own."""
-    work = Workspace(random_model(v, n), "value")
-    inputs = Inputs.of(work.model, np.random.default_rng(0), size=10)
+    work = workspace(random_model(v, n), "value")
+    inputs = Inputs.of(work.network, np.random.default_rng(0), size=10)
     with pytest.raises(ValueError, match=f"no waterfall for failing-sets: it .*{reason}"):
         Waterfalls(work, inputs).of("failing-sets")
 
@@ -338,7 +338,7 @@ BETWEEN = ("failing-sets/quadratic-QK", "failing-sets/strict-QK")  # by the same
 def test_certified_bound_is_the_waterfalls_end(strategies: Sequence[str]) -> None:
     """For a trained model rigorous arithmetic loses nothing, so the certificate says the same; none goes upwards."""
     model = cp.load_model("max-of-4/123")
-    work, check = Workspace(model, "value"), Workspace(model, "check")
+    work, check = workspace(model, "value"), workspace(model, "check")
     waterfalls = Waterfalls(work, every(model))
     for strategy_id in strategies:
         strategy = cp.STRATEGIES[strategy_id]
@@ -354,7 +354,7 @@ def test_certified_bound_is_the_waterfalls_end(strategies: Sequence[str]) -> Non
 def test_budgets() -> None:
     """Each bound is above the true spread; the exact one is the truth; the cost is the checker's."""
     model = cp.load_model("max-of-4/123")
-    budgets = {b.kind: b for b in analysis.budgets(Workspace(model, "value"), Workspace(model, "check"))}
+    budgets = {b.kind: b for b in analysis.budgets(workspace(model, "value"), workspace(model, "check"))}
     assert set(budgets) == set(BOUNDS)
     for budget in budgets.values():
         assert (budget.bound >= budget.true * (1 - 1e-9)).all()
@@ -367,7 +367,7 @@ def test_budgets() -> None:
 
 def test_noise() -> None:
     """Reproducible by its seed; on factors that are noise the deviations are those of noise."""
-    work = Workspace(cp.load_model("max-of-4/123"), "value")
+    work = workspace(cp.load_model("max-of-4/123"), "value")
     first, again, other = (
         analysis.compare_with_noise(work, np.random.default_rng(seed), draws=50) for seed in (1, 1, 2)
     )
@@ -386,7 +386,7 @@ def test_noise_model_against_noise() -> None:
     rng = np.random.default_rng(0)
     d, v, n = 16, 24, 3
     shapes = [(v, d), (n, d), (d, d), (d, d), (d, d), (d, d), (d, v)]
-    work = Workspace(cp.Model(*(rng.normal(size=shape) for shape in shapes)), "value")
+    work = workspace(cp.Model(*(rng.normal(size=shape) for shape in shapes)), "value")
     compared = analysis.compare_with_noise(work, rng, draws=200)
     assert all(abs(c.deviations) < 5 for c in compared)
 
@@ -394,7 +394,7 @@ def test_noise_model_against_noise() -> None:
 def test_replaced_residuals() -> None:
     """Nothing changes where the residual is put back; the mean row is the same as nothing."""
     model = cp.load_model("max-of-4/123")
-    work = Workspace(model, "value")
+    work = workspace(model, "value")
     found = {r.kind: r for r in analysis.replace_residuals(work, every(model), np.random.default_rng(0), draws=2)}
     assert tuple(found) == REPLACEMENTS
     assert found["zero"].shares == found["mean"].shares
@@ -409,7 +409,7 @@ def test_replaced_residuals() -> None:
 
 def test_spectrum_of_the_papers_model() -> None:
     """Figure 11 of the paper: the first singular value is just over 7440."""
-    work = Workspace(cp.load_model("max-of-4/123"), "value")
+    work = workspace(cp.load_model("max-of-4/123"), "value")
     found = analysis.spectrum(work)
     assert 7440 < found.values[0] < 7450
     assert 14 < found.values[1] < 17
@@ -445,7 +445,7 @@ def test_simplest_fit() -> None:
 def test_factors() -> None:
     """What is left is smaller, and the whole is what the paths are made of."""
     model = cp.load_model("max-of-4/123")
-    factors = analysis.factors(Workspace(model, "value"))
+    factors = analysis.factors(workspace(model, "value"))
     assert [f.name for f in factors] == ["E_q", "Q", "K", "Ē"]
     assert [f.residual.shape for f in factors] == [(64, 32), (32, 32), (32, 32), (64, 32)]
     for factor, parts in zip(factors, (2, 1, 1, 2), strict=True):
@@ -587,7 +587,7 @@ def test_summary(tmp_path: Path, name: str) -> None:
     again = analysis.summarise(name, draws=3)
     assert again == summary
     model = cp.load_model(name)
-    assert summary["accuracy"] == enumerate_inputs(Workspace(model, "value")).certain / model.d_vocab**4
+    assert summary["accuracy"] == enumerate_inputs(workspace(model, "value")).certain / model.d_vocab**4
     for row, steps in summary["waterfalls"].items():
         if WATERFALLS[row] in summary["proofs"]:
             certified = summary["proofs"][WATERFALLS[row]][0] * summary["accuracy"]

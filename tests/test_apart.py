@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 
 import compactproofs as cp
-from compactproofs.kernel.checker import run
-from compactproofs.kernel.workspace import Workspace
 from compactproofs.search import prover
 from compactproofs.search import side_process as apart
 from compactproofs.search.side_process import another_core, running_apart
+from compactproofs.search.workspaces import run, workspace
 from compactproofs.theorems import get_strategy
 from test_analysis import random_model
 
@@ -30,7 +29,7 @@ def test_same_number(strategy_id: str, reading: str) -> None:
     with running_apart(strategy, model, reading, hints) as process:
         found = process.result()
     assert found is not None
-    assert found[0] == run(strategy, Workspace(model, reading), hints).certified
+    assert found[0] == run(strategy, workspace(model, reading), hints).certified
     assert found[1] > 0
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import compactproofs as cp
-from compactproofs.theorems import STATEMENTS
+from compactproofs.search import words
+from compactproofs.search.words import STATEMENTS
 
 SOURCES = sorted(Path(cp.__file__).parent.rglob("*.py"))
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -114,8 +115,8 @@ def test_strategies_describe_themselves() -> None:
     """Each has its id as key, a summary, and a theorem that names a module whose docstring states and proves it."""
     for strategy_id, strategy in cp.STRATEGIES.items():
         assert strategy.id == strategy_id
-        assert strategy.summary
-        assert strategy.complexity.startswith("O(")
+        assert words.summary(strategy)
+        assert words.complexity(strategy).startswith("O(")
         module = importlib.import_module(STATEMENTS[strategy.theorem])
         assert "Theorem" in (module.__doc__ or ""), strategy.theorem
         assert "Proof" in (module.__doc__ or ""), strategy.theorem

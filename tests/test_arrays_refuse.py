@@ -13,16 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compactproofs.kernel.arrays import (
-    Array,
-    CautiousEnclosure,
-    Counted,
-    Enclosure,
-    Meter,
-    certainly_positive,
-    midpoint,
-    to_grid,
-)
+from compactproofs.kernel.decisions import Array, certainly_positive, midpoint, to_grid
+from compactproofs.kernel.enclosure import Enclosure
+from compactproofs.search.cost import Counted, Meter
+from compactproofs.search.workspaces import CautiousEnclosure
 
 VALUES = np.array([1.0, 2.0, 3.0])
 SQUARE = np.array([[1.0, 2.0], [3.0, 4.0]])

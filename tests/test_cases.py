@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from compactproofs import STRATEGIES, Model, load_model
-from compactproofs.kernel.checker import verify
-from compactproofs.kernel.workspace import Workspace
+from compactproofs.search.effort import verify
 from compactproofs.search.prover import Prover
-from compactproofs.tasks.max_of_k import total_inputs
+from compactproofs.search.workspaces import workspace
+from compactproofs.tasks.max_of_k import max_of_k
 from limited import Limited, limited
 from soundness.truth import exact_correct
 
@@ -174,7 +174,7 @@ def test_bounds_hold(name: str) -> None:
     """Forward passes in ball arithmetic give the truth; no strategy claims more, and the exact ones find it."""
     model, (right, decided) = model_of(name), READ[name]
     assert exact_correct(model) == right
-    prover, work = Prover(model), Workspace(model, "check")
+    prover, work = Prover(model), workspace(model, "check")
     assert prover.exact_correct() == (right if decided else None)
     for strategy in CHEAP:
         certificate = prover.prove(strategy).certificate
@@ -182,6 +182,6 @@ def test_bounds_hold(name: str) -> None:
         if STRATEGIES[strategy].claim == "at least":
             assert certificate.certified <= right, strategy
         else:
-            assert right <= certificate.certified <= total_inputs(model), strategy
+            assert right <= certificate.certified <= max_of_k(model).task.total, strategy
         if decided and strategy in ("brute-force", "failing-sets", "branch-and-bound", "branch-and-bound-upper"):
             assert certificate.certified == right, strategy

@@ -4,6 +4,7 @@ import base64
 import dataclasses
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ from hypothesis import strategies as st
 import compactproofs as cp
 from compactproofs import Certificate, MalformedCertificate, Model
 from compactproofs.kernel.certificate import CLAIMS, FORMAT, MAX_BYTES
-from compactproofs.theorems import STRATEGIES, HintSpec
+from compactproofs.kernel.library import Library
+from compactproofs.kernel.problem import HintSpec, Strategy
+from compactproofs.tasks.max_of_k import max_of_k
+from compactproofs.theorems import BUILT_IN, STRATEGIES
 
 HINTED = "sub-cubic/max_diff_exact/mean_query+diff/max_diff_exact"
 
@@ -46,10 +50,11 @@ REAL = {strategy: certificate.to_bytes() for strategy, certificate in PROOFS.ite
 def sample(**changes: Any) -> Certificate:
     """A certificate with hints of every type and of unusual shapes; what it says does not matter here."""
     fields: dict[str, Any] = {
-        "task": {"name": "max", "n_ctx": 4, "d_vocab": 64},
+        "task": {"name": "max-of-k", "n_ctx": 4, "d_vocab": 64},
+        "family": "attention-only-1l1h",
         "model_sha256": "0123456789abcdef" * 4,
         "strategy": "cubic",
-        "theorem": "compactproofs.strategies.cubic",
+        "theorem": "max-of-k/cubic@1",
         "certified": 5,
         "total": 64**4,
         "hints": {
@@ -130,10 +135,10 @@ def test_other_claims(claim: str) -> None:
 def test_format() -> None:
     """The keys and constants of the documented format."""
     assert KEYS == [
-        "format", "version", "task", "model_sha256", "strategy", "theorem", "claim", "certified", "total", "hints",
-        "tool",
+        "format", "version", "family", "task", "model_sha256", "strategy", "theorem", "claim", "certified", "total",
+        "hints", "tool",
     ]  # fmt: skip
-    assert (SAMPLE["format"], SAMPLE["version"], SAMPLE["claim"]) == (FORMAT, 1, "at least")
+    assert (SAMPLE["format"], SAMPLE["version"], SAMPLE["claim"]) == (FORMAT, 2, "at least")
     assert CLAIMS == ("at least", "at most")
     assert SAMPLE["certified"] == "5"
     assert SAMPLE["total"] == "16777216"
@@ -229,7 +234,8 @@ VALUES: list[Any] = [None, True, False, 0, 1, -1, 2**70, "", "1", "x", "max", []
 def test_wrong_type_of_field(key: str) -> None:
     """Values of other types, and other values where only some are allowed."""
     allowed: dict[str, list[Any]] = {
-        "version": [1],
+        "version": [2],
+        "family": ["", "1", "x", "max"],
         "strategy": ["", "1", "x", "max"],
         "theorem": ["", "1", "x", "max"],
         "tool": ["", "1", "x", "max"],
@@ -243,23 +249,51 @@ def test_wrong_type_of_field(key: str) -> None:
             refused(SAMPLE | {key: value}, "certified" if key == "total" and value == "1" else key)
 
 
-@pytest.mark.parametrize("where", ["the certificate", "task", "hints.u"])
+@pytest.mark.parametrize("where", ["the certificate", "hints.u"])
 @pytest.mark.parametrize("key", ["extra", "", "Format", "\x1b[2J", "ключ", "a" * 10_000])
 def test_unknown_field(where: str, key: str) -> None:
     """A key that the format does not have is refused, at every level, and named in plain ASCII."""
     fields = json.loads(json.dumps(SAMPLE))
-    target = {"the certificate": fields, "task": fields["task"], "hints.u": fields["hints"]["u"]}[where]
+    target = {"the certificate": fields, "hints.u": fields["hints"]["u"]}[where]
     target[key] = 1
     refused(fields, f"{where}: unknown key", "known: ")
 
 
-@pytest.mark.parametrize("key", ["name", "n_ctx", "d_vocab"])
-def test_task_fields(key: str) -> None:
-    """A task has a known name and two sizes."""
+def test_task_is_a_record() -> None:
+    """A name, and integers and short texts; which of them a task has, the task says."""
     task = SAMPLE["task"]
-    refused(SAMPLE | {"task": {k: v for k, v in task.items() if k != key}}, f"task: the key '{key}' is missing")
-    for value in (None, True, "4", "min", 0, -4, 2**31, [], {}):
-        refused(SAMPLE | {"task": task | {key: value}}, f"task.{key}: expected")
+    refused(SAMPLE | {"task": {"n_ctx": 4, "d_vocab": 64}}, "task: expected an object with a name")
+    for value in (None, True, [], {}, "\n", "x" * 100):
+        refused(
+            SAMPLE | {"task": task | {"n_ctx": value}}, "task: expected up to 16 integers and short printable texts"
+        )
+    refused(SAMPLE | {"task": task | {str(i): i for i in range(20)}}, "task: expected up to 16 integers")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"name": "min"}, {"n_ctx": "4"}, {"n_ctx": 0}, {"d_vocab": -4}, {"d_vocab": 2**31}, {"extra": 1}],
+    ids=str,
+)
+def test_tasks_that_there_are_not(changes: dict[str, Any]) -> None:
+    """Are malformed, whatever the certificate claims about them."""
+    certificate = PROOFS["cubic"]
+    with pytest.raises(MalformedCertificate, match=r"^task: "):
+        cp.verify(dataclasses.replace(certificate, task={**certificate.task, **changes}), MODEL)
+
+
+def test_version_1() -> None:
+    """Had one family and one task, and named theorems by modules: it says the same as ever."""
+    old = SAMPLE | {"version": 1, "task": {"name": "max", "n_ctx": 4, "d_vocab": 64}}
+    del old["family"]
+    for name in ("brute-force", "cubic", "sub-cubic", "failing-sets", "histogram"):
+        module = name.replace("sub-", "sub").replace("-", "_")
+        found = Certificate.from_bytes(json.dumps(old | {"theorem": f"compactproofs.strategies.{module}"}).encode())
+        assert found.theorem == f"max-of-k/{name}@1"
+        assert (found.family, found.task) == (MODEL.family, sample().task)
+    refused(old | {"family": "attention-only-1l1h"}, "the certificate: unknown key family")
+    for task in ({"name": "min"}, {"n_ctx": True}, {"n_ctx": 0}, {"d_vocab": "4"}, {"more": 1}):
+        refused(old | {"task": old["task"] | task}, "task")
 
 
 @pytest.mark.parametrize("key", ["certified", "total"])
@@ -292,8 +326,8 @@ def test_texts_are_printable(key: str, text: str) -> None:
 
 def test_version_and_format_are_asked_first() -> None:
     """A later version may have other keys; what is said is that the version is unknown."""
-    refused({"format": FORMAT, "version": 2, "new": []}, "version: expected 1, found 2")
-    refused({"format": "other", "version": 2}, f"format: expected '{FORMAT}', found 'other'")
+    refused({"format": FORMAT, "version": 3, "new": []}, "version: expected 2, found 3")
+    refused({"format": "other", "version": 3}, f"format: expected '{FORMAT}', found 'other'")
     refused({"version": 1}, f"format: expected '{FORMAT}', found None")
 
 
@@ -519,13 +553,13 @@ def test_more_than_proved_is_rejected(strategy: str) -> None:
     ("changes", "reason"),
     [
         ({"model_sha256": "0" * 64}, "model_sha256: the certificate is about another model"),
-        ({"task": {"name": "max", "n_ctx": 4, "d_vocab": 5}}, "task: the certificate says"),
-        ({"task": {"name": "max", "n_ctx": 3, "d_vocab": 6}}, "task: the certificate says"),
+        ({"task": {"name": "max-of-k", "n_ctx": 4, "d_vocab": 5}}, "task: the certificate says"),
+        ({"task": {"name": "max-of-k", "n_ctx": 3, "d_vocab": 6}}, "task: the certificate says"),
         ({"total": 126}, "total: the certificate says 126, there are 125 inputs"),
         ({"total": 124}, "total: the certificate says 124, there are 125 inputs"),
         (
             {"theorem": "trust me"},
-            "theorem: cubic rests on compactproofs.strategies.cubic, not on 'trust me'",
+            "theorem: cubic rests on max-of-k/cubic@1, not on 'trust me'",
         ),
         ({"claim": "at most"}, "claim: cubic proves 'at least', not 'at most'"),
         ({"claim": "at most", "certified": 125}, "claim: cubic proves 'at least', not 'at most'"),
@@ -540,12 +574,12 @@ def test_other_subjects_are_rejected(changes: dict[str, Any], reason: str) -> No
 
 
 @pytest.fixture
-def ceiling(monkeypatch: pytest.MonkeyPatch) -> Certificate:
+def ceiling(also: Callable[[Strategy], None]) -> Certificate:
     """A certificate of a strategy that proves "at most": at most 100 of the 125 inputs."""
     strategy = dataclasses.replace(
         STRATEGIES["trivial"], id="ceiling", bound=lambda work, hints: 100, claim="at most", theorem="for this test"
     )
-    monkeypatch.setitem(STRATEGIES, "ceiling", strategy)
+    also(strategy)
     return cp.prove(MODEL, "ceiling").certificate
 
 
@@ -571,7 +605,8 @@ def test_no_strategy_proves_another_claim(strategy: str) -> None:
     """Whatever the number: turning a certificate's claim round is rejected before anything is computed."""
     known = STRATEGIES[strategy]
     hints = {
-        name: np.zeros([size or 0 for size in spec.shape], spec.dtype) for name, spec in known.hints(MODEL).items()
+        name: np.zeros([size or 0 for size in spec.shape], spec.dtype)
+        for name, spec in known.hints(max_of_k(MODEL)).items()
     }
     (turned,) = set(CLAIMS) - {known.claim}
     for claimed in (0, 125):
@@ -624,7 +659,7 @@ def test_what_fits_a_hint(
         assert not spec.fits(np.zeros(size, np.uint16))
 
 
-def test_hints_of_any_length(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hints_of_any_length(also: Callable[[Strategy], None]) -> None:
     """A declared length of None takes every length, also through a file; what does not fit is malformed."""
     strategy = dataclasses.replace(
         STRATEGIES["trivial"],
@@ -632,7 +667,7 @@ def test_hints_of_any_length(monkeypatch: pytest.MonkeyPatch) -> None:
         hints=lambda model: {"list": HintSpec(np.uint16, (None, 3))},
         bound=lambda work, hints: min(len(hints["list"]), 100),
     )
-    monkeypatch.setitem(STRATEGIES, "long", strategy)
+    also(strategy)
     base = dataclasses.replace(PROOFS["cubic"], strategy="long", theorem=strategy.theorem, certified=0)
     for length in (0, 1, 90):
         given = dataclasses.replace(base, certified=length, hints={"list": np.ones((length, 3), np.uint16)})
@@ -644,6 +679,20 @@ def test_hints_of_any_length(monkeypatch: pytest.MonkeyPatch) -> None:
             cp.verify(dataclasses.replace(base, hints={"list": hint}), MODEL)
     with pytest.raises(MalformedCertificate, match=re.escape(f"hints.list: missing; long needs {spec}")):
         cp.verify(dataclasses.replace(base, hints={}), MODEL)
+
+
+def test_the_library_is_sealed() -> None:
+    """No strategy can be replaced or added while a program runs."""
+    trusting = dataclasses.replace(STRATEGIES["cubic"], bound=lambda work, hints: 125)
+    for strategies in (STRATEGIES, BUILT_IN.strategies, cp.STRATEGIES):
+        with pytest.raises(TypeError):
+            strategies["cubic"] = trusting  # type: ignore[index]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        BUILT_IN.strategies = {"cubic": trusting}  # type: ignore[misc]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        STRATEGIES["cubic"].bound = trusting.bound  # type: ignore[misc]
+    with pytest.raises(ValueError, match="two strategies have the id cubic"):
+        Library.of([STRATEGIES["cubic"], trusting], {})
 
 
 # Fuzzing

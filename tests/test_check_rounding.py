@@ -13,8 +13,8 @@ import pytest
 import check_rounding
 import test_planted_arithmetic
 from check_rounding import BATCHES, PRODUCTS, SCALARS, USED_BY, Tally, first_violation, run, run_batch
-from compactproofs.kernel import arrays, enclosure
-from compactproofs.kernel.arrays import Enclosure
+from compactproofs.kernel import decisions, enclosure
+from compactproofs.kernel.enclosure import Enclosure
 
 ERRORS = [(name, old, new) for name, old, new, _ in test_planted_arithmetic.ERRORS]
 FIRST = {name: (old, new) for name, old, new in reversed(ERRORS)}
@@ -49,12 +49,12 @@ def test_errors_in_decisions_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
             raise OverflowError
         return low.astype(np.int64), low.astype(np.int64)
 
-    monkeypatch.setattr(arrays, "_outward", of_midpoints)
+    monkeypatch.setattr(decisions, "outward", of_midpoints)
     assert first_violation(["to_grid"], 0, most=100)
     for function, name, wrong in (
-        (arrays.lower, "lower", lambda x: np.nan_to_num(x.mid - x.doubt * x.rad, nan=-np.inf)),
-        (arrays.certainly_positive, "certainly_positive", lambda x: x.mid - x.rad > 0.0),
-        (arrays.max_where, "max_where", lambda x, keep, axis: Enclosure(x.mid, 0.0 * x.rad).max(axis=axis)),
+        (decisions.lower, "lower", lambda x: np.nan_to_num(x.mid - x.doubt * x.rad, nan=-np.inf)),
+        (decisions.certainly_positive, "certainly_positive", lambda x: x.mid - x.rad > 0.0),
+        (decisions.max_where, "max_where", lambda x, keep, axis: Enclosure(x.mid, 0.0 * x.rad).max(axis=axis)),
     ):
         original = function.dispatch(Enclosure)
         try:

@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 
 from compactproofs import zoo
-from compactproofs.kernel.certificate import MAX_BYTES, Certificate, MalformedCertificate
-from compactproofs.kernel.checker import verify
+from compactproofs.kernel.certificate import MAX_BYTES, MalformedCertificate
 from compactproofs.kernel.strict import MAX_NESTED
-from compactproofs.kernel.workspace import Workspace
-from compactproofs.networks.attention_only.model import MAX_FILE_BYTES, InvalidModel, Model
-from compactproofs.tasks.max_of_k import task_of, total_inputs
+from compactproofs.opening.models import MAX_FILE_BYTES, InvalidModel, Model
+from compactproofs.search.certificates import Certificate
+from compactproofs.search.effort import verify
+from compactproofs.search.workspaces import MaxWorkspace, workspace
+from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems import STRATEGIES
 from limited import MEMORY, SECONDS, Limited, Outcome, limited
 from soundness.models import weights_of
@@ -232,12 +233,19 @@ def test_hints_that_make_work(command: Limited, tmp_path: Path, strategy: str) -
     skip = np.array([(m, o, code) for m in range(64) for o in range(64) for code in codes], np.uint16)[:100_000]
     hints = {"skip": skip, "window": np.zeros((64, 64), np.uint16)}
     rng = np.random.default_rng(0)
-    directions = [name for name in known.hints(model) if "directions" in name]
-    for name, spec in known.hints(model).items():
+    directions = [name for name in known.hints(max_of_k(model)) if "directions" in name]
+    for name, spec in known.hints(max_of_k(model)).items():
         if name not in hints:
             hints[name] = rng.normal(size=[size or 22_000 // len(directions) for size in spec.shape])
     claim = Certificate(
-        task_of(model), model.sha256, strategy, known.theorem, total_inputs(model), total_inputs(model), hints
+        max_of_k(model).task.record,
+        model.sha256,
+        strategy,
+        known.theorem,
+        max_of_k(model).task.total,
+        max_of_k(model).task.total,
+        hints,
+        family=model.family,
     )
     path = tmp_path / "slow.cert.json"
     claim.save(path)
@@ -248,7 +256,7 @@ def test_hints_that_make_work(command: Limited, tmp_path: Path, strategy: str) -
 # What is damaged
 
 
-def verdict_on(data: bytes, model: Model, work: Workspace, truth: int) -> str:
+def verdict_on(data: bytes, model: Model, work: MaxWorkspace, truth: int) -> str:
     """Accepted, rejected or malformed, and where it is accepted, true."""
     try:
         claim = Certificate.from_bytes(data)
@@ -257,7 +265,11 @@ def verdict_on(data: bytes, model: Model, work: Workspace, truth: int) -> str:
         return "malformed"
     if not verdict.accepted:
         return "rejected"
-    assert (claim.model_sha256, claim.total, dict(claim.task)) == (model.sha256, total_inputs(model), task_of(model))
+    assert (claim.model_sha256, claim.total, dict(claim.task)) == (
+        model.sha256,
+        max_of_k(model).task.total,
+        max_of_k(model).task.record,
+    )
     assert claim.claim == STRATEGIES[claim.strategy].claim
     assert claim.certified <= truth if claim.claim == "at least" else claim.certified >= truth
     return "accepted"
@@ -285,7 +297,7 @@ def flips(data: bytes, every: int) -> Iterator[bytes]:
 def test_one_flipped_bit(path: Path, every: int) -> None:
     """A certificate with a flipped bit is refused, or still says what is true of the same model."""
     model = Model.load(LADDER)
-    work, truth = Workspace(model, "check"), exact_correct(model)
+    work, truth = workspace(model, "check"), exact_correct(model)
     seen = {verdict_on(data, model, work, truth) for data in flips(path.read_bytes(), every)}
     assert {"malformed", "rejected"} <= seen
 

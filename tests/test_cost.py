@@ -9,9 +9,13 @@ import numpy as np
 import pytest
 
 import arb
-from compactproofs.kernel.arrays import Cost, Counted, Enclosure, Meter, certainly_positive, max_where, to_grid
-from compactproofs.kernel.workspace import Workspace, shared
-from compactproofs.networks.attention_only.model import Model
+from compactproofs.kernel.decisions import certainly_positive, max_where, to_grid
+from compactproofs.kernel.enclosure import Enclosure
+from compactproofs.kernel.workspace import shared
+from compactproofs.networks.attention_only.model import WEIGHTS
+from compactproofs.opening.models import Model
+from compactproofs.search.cost import Cost, Counted, Meter
+from compactproofs.search.workspaces import MaxWorkspace, workspace
 from compactproofs.theorems import STRATEGIES
 
 ROW, GRID = (4,), (3, 4)
@@ -143,7 +147,7 @@ def random_model(v: int = 5, n: int = 3, d: int = 4, h: int = 2) -> Model:
 
 def test_a_step_costs_what_it_used_each_once() -> None:
     """A step that is reached on two ways counts once; two users are both charged in full."""
-    work = Workspace(random_model(), "check")
+    work = workspace(random_model(), "check")
     calls = []
 
     def base() -> Any:
@@ -165,7 +169,7 @@ def test_a_step_costs_what_it_used_each_once() -> None:
 
 def test_what_is_done_outside_a_step_is_not_charged_to_it() -> None:
     """Operations are booked where they happen, also when a step hands out a result that is used later."""
-    work = Workspace(random_model(), "check")
+    work = workspace(random_model(), "check")
     result = work.once("step", lambda: work.weight("W_E") * 2.0)
     _ = result + result
     work.once("later", lambda: result + 1.0)
@@ -177,7 +181,7 @@ def test_what_is_done_outside_a_step_is_not_charged_to_it() -> None:
 
 def test_a_step_that_fails_is_not_kept() -> None:
     """An exception leaves no result, and operations before it are not charged twice."""
-    work = Workspace(random_model(), "check")
+    work = workspace(random_model(), "check")
     attempts = []
 
     def compute() -> Any:
@@ -197,7 +201,7 @@ def test_a_step_that_fails_is_not_kept() -> None:
 def test_unknown_steps_have_no_cost() -> None:
     """Asking for the cost of a step that was never computed is an error."""
     with pytest.raises(KeyError):
-        Workspace(random_model(), "check").cost("never")
+        workspace(random_model(), "check").cost("never")
 
 
 def test_shared_functions() -> None:
@@ -205,12 +209,12 @@ def test_shared_functions() -> None:
     calls = []
 
     @shared
-    def scaled(work: Workspace, factor: float) -> Any:
+    def scaled(work: MaxWorkspace, factor: float) -> Any:
         """The unembedding, scaled."""
         calls.append(factor)
         return work.weight("W_U") * factor
 
-    work, other = Workspace(random_model(), "check"), Workspace(random_model(), "check")
+    work, other = workspace(random_model(), "check"), workspace(random_model(), "check")
     assert scaled(work, 2.0) is scaled(work, 2.0)
     assert scaled(work, 2.0) is not scaled(work, 3.0)
     assert scaled(other, 2.0) is not scaled(work, 2.0)
@@ -220,7 +224,7 @@ def test_shared_functions() -> None:
     assert work.cost("twice") == Cost(40, 0)
 
 
-def bound(work: Workspace, strategy: str) -> int:
+def bound(work: MaxWorkspace, strategy: str) -> int:
     """A strategy's bound as a step of the workspace."""
     return work.once(strategy, lambda: STRATEGIES[strategy].bound(work, {}))
 
@@ -232,10 +236,10 @@ def test_strategies_that_share_are_each_charged_in_full(reading: str) -> None:
     names = ("trivial", "brute-force", "cubic")
     alone = {}
     for name in names:
-        work = Workspace(model, reading)
+        work = workspace(model, reading)
         alone[name] = (bound(work, name), work.cost(name))
     for order in (names, names[::-1]):
-        work = Workspace(model, reading)
+        work = workspace(model, reading)
         together = {name: bound(work, name) for name in order}
         assert {name: (together[name], work.cost(name)) for name in names} == alone
     assert alone["trivial"] == (0, Cost(0, 0))
@@ -247,8 +251,8 @@ def test_cost_is_that_of_the_algorithm() -> None:
     """The same for all weights of one shape, unless a proof branches: the cubic one does not."""
     costs = set()
     for scale in (0.0, 1e-200, 1.0, 1e100):
-        weights = {name: getattr(random_model(), name) * scale for name in Model.__dataclass_fields__}
-        work = Workspace(Model(**weights), "check")
+        weights = {name: getattr(random_model(), name) * scale for name in WEIGHTS}
+        work = workspace(Model(**weights), "check")
         try:
             bound(work, "cubic")
         except ValueError:  # the shift of the softmax overflows
@@ -259,7 +263,7 @@ def test_cost_is_that_of_the_algorithm() -> None:
 
 def test_values_are_not_counted() -> None:
     """The reading for search and figures hands out plain arrays."""
-    work = Workspace(random_model(), "value")
+    work = workspace(random_model(), "value")
     assert type(work.weight("W_E")) is np.ndarray
     with pytest.raises(ValueError, match="unknown reading"):
-        Workspace(random_model(), "guess")
+        workspace(random_model(), "guess")

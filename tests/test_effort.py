@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 import compactproofs as cp
-from compactproofs.kernel.cost import CALL, Counted, Meter
+from compactproofs.kernel.enclosure import Enclosure
+from compactproofs.kernel.limits import CALL, Allowance, allowing
+from compactproofs.kernel.problem import Hints, Strategy
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.search import effort
-from compactproofs.tasks.max_of_k import task_of, total_inputs
-from compactproofs.theorems import Hints, Strategy, get_strategy
+from compactproofs.tasks.max_of_k import max_of_k
+from compactproofs.theorems import get_strategy
 
 BOUNDED = ("trivial", "brute-force", "cubic", *(id for id in cp.STRATEGIES if id.startswith("sub-cubic")))
 #: v, n, d, h
@@ -36,15 +38,15 @@ def hints_of(strategy: Strategy, model: cp.Model, rank: int = 3) -> Hints:
     """Hints of the right types and sizes, of which windows say that everything is to be told apart."""
     return {
         name: np.zeros([rank if size is None else size for size in spec.shape], spec.dtype)
-        for name, spec in strategy.hints(model).items()
+        for name, spec in strategy.hints(max_of_k(model)).items()
     }
 
 
 def claim(strategy: Strategy, model: cp.Model, hints: Hints) -> cp.Certificate:
     """A certificate that claims nothing much."""
-    certified = 0 if strategy.claim == "at least" else total_inputs(model)
-    names = task_of(model), model.sha256, strategy.id, strategy.theorem
-    return cp.Certificate(*names, certified, total_inputs(model), hints, "", strategy.claim)
+    certified = 0 if strategy.claim == "at least" else max_of_k(model).task.total
+    names = max_of_k(model).task.record, model.sha256, strategy.id, strategy.theorem
+    return cp.Certificate(*names, certified, max_of_k(model).task.total, hints, "", strategy.claim, family=model.family)
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -52,15 +54,16 @@ def test_strategies_take_no_more_than_they_declare(size: tuple[int, ...]) -> Non
     """Neither operations, where these are bounded by sizes, nor memory; others are stopped."""
     model = model_of(*size)
     for strategy in STRATEGIES:
-        if strategy.limit(model) is not None or (strategy.id == "brute-force" and size[0] >= 64):
+        if strategy.limit(max_of_k(model)) is not None or (strategy.id == "brute-force" and size[0] >= 64):
             continue
         hints = hints_of(strategy, model)
         needed = effort.declared(strategy, model, hints)
-        work = Workspace(model, "check")
-        work.meter.limit = needed.operations if strategy.id in BOUNDED else LIMIT
+        work = Workspace(max_of_k(model))
+        allowance = Allowance(needed.operations if strategy.id in BOUNDED else LIMIT)
         tracemalloc.start()
         try:
-            strategy.bound(work, hints)
+            with allowing(allowance):
+                strategy.bound(work, hints)
         except cp.TooMuchWork:
             assert strategy.id not in BOUNDED
         assert tracemalloc.get_traced_memory()[1] <= needed.memory
@@ -73,10 +76,9 @@ def test_memory_that_hints_cause() -> None:
     strategy = get_strategy("failing-sets/strict-QK+EU")
     hints = hints_of(strategy, model, 2000)
     needed = effort.declared(strategy, model, hints)
-    work = Workspace(model, "check")
-    work.meter.limit = LIMIT
+    work = Workspace(max_of_k(model))
     tracemalloc.start()
-    with pytest.raises(cp.TooMuchWork):
+    with allowing(Allowance(LIMIT)), pytest.raises(cp.TooMuchWork):
         strategy.bound(work, hints)
     assert tracemalloc.get_traced_memory()[1] <= needed.memory
     tracemalloc.stop()
@@ -100,11 +102,11 @@ def test_what_would_take_a_minute_is_stopped(strategy_id: str, model: cp.Model) 
     hints = hints_of(strategy, model, 0)
     operations = effort.declared(strategy, model, hints).operations
     assert operations <= 2**31.5
-    work = Workspace(model, "check")
-    work.meter.limit = operations // 50
-    with pytest.raises(cp.TooMuchWork):
+    work = Workspace(max_of_k(model))
+    allowance = Allowance(operations // 50)
+    with allowing(allowance), pytest.raises(cp.TooMuchWork):
         strategy.bound(work, hints)
-    assert work.meter.spent <= operations // 50 + 2**26
+    assert allowance.spent <= operations // 50 + 2**26
 
 
 def test_what_a_size_shows_to_be_too_much_is_refused_at_once() -> None:
@@ -135,7 +137,7 @@ def test_work_stops_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a strategy does more than it declared; and the workspace can be used afterwards."""
     model = model_of(8, 3)
     strategy = get_strategy("branch-and-bound")
-    work = Workspace(model, "check")
+    work = Workspace(max_of_k(model))
     with monkeypatch.context() as patch:
         patch.setitem(effort._BEYOND_CIRCUITS, "branch-and-bound", lambda v, n: -CALL * 900)
         with pytest.raises(cp.TooMuchWork, match=r"^branch-and-bound was stopped after 2\^2\d\.\d operations; allow"):
@@ -151,22 +153,29 @@ def test_other_verdicts_come_first() -> None:
     assert not cp.verify(certificate, model_of(2, 12000, scale=0.0)).accepted
 
 
-def test_meter() -> None:
-    """Operations, and what a call counts."""
-    meter = Meter()
-    x = Counted(np.ones((3, 4)), meter)
-    x + x
-    x @ x.T
-    assert meter.spent == 12 + 9 * 7 + 2 * CALL
-    meter.limit = meter.spent + CALL + 12
-    x + x
-    with pytest.raises(cp.TooMuchWork):
+def test_allowance() -> None:
+    """Operations, and what a call counts; nothing is booked outside."""
+    allowance = Allowance()
+    x = Enclosure.exact(np.ones((3, 4)))
+    with allowing(allowance):
         x + x
+    x + x
+    assert allowance.spent == 12 + CALL
+    with allowing(allowance):
+        x @ x.T
+    assert 9 * 7 <= allowance.spent - 12 - 3 * CALL <= 9 * 8 + 12
+    allowance.limit = allowance.spent + CALL + 12
+    with allowing(allowance):
+        x + x
+        with pytest.raises(cp.TooMuchWork):
+            x + x
 
 
 def test_a_trained_model_needs_no_more() -> None:
     """A model of the zoo, by a strategy whose work no size tells; those with hints are in `test_exactcheck`."""
     model = cp.load_model("max-of-4/742")
-    work = Workspace(model, "check")
-    get_strategy("branch-and-bound").bound(work, {})
-    assert 2 * work.meter.spent <= effort.declared(get_strategy("branch-and-bound"), model, {}).operations
+    work = Workspace(max_of_k(model))
+    allowance = Allowance()
+    with allowing(allowance):
+        get_strategy("branch-and-bound").bound(work, {})
+    assert 2 * allowance.spent <= effort.declared(get_strategy("branch-and-bound"), model, {}).operations

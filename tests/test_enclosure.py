@@ -12,18 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import arb
-from compactproofs.kernel.arrays import (
-    CautiousEnclosure,
-    Enclosure,
-    certainly_positive,
-    lower,
-    max_where,
-    midpoint,
-    to_grid,
-)
-from compactproofs.kernel.enclosure import EXP_ULPS, MAX_TERMS, UP, U, exact_float64, gamma
-from compactproofs.kernel.workspace import Workspace
-from compactproofs.networks.attention_only.model import Model
+from compactproofs.kernel.decisions import certainly_positive, lower, max_where, midpoint, to_grid
+from compactproofs.kernel.enclosure import EXP_ULPS, MAX_TERMS, UP, Enclosure, U, exact_float64, gamma
+from compactproofs.opening.models import Model
+from compactproofs.search.workspaces import CautiousEnclosure, workspace
 from compactproofs.theorems import STRATEGIES
 from compactproofs.theorems.max_of_k.core.rivals import max_of_others
 
@@ -212,7 +204,7 @@ def test_a_rival_that_overflows_is_no_weaker() -> None:
     none = np.zeros((4, 1))
     model = Model(embedding, np.zeros((2, 4)), none, none, none, none.T, unembedding)
     for strategy in ("brute-force", "cubic"):
-        assert STRATEGIES[strategy].bound(Workspace(model, "check"), {}) <= 1  # only (0, 0) has the label 0
+        assert STRATEGIES[strategy].bound(workspace(model, "check"), {}) <= 1  # only (0, 0) has the label 0
 
 
 def test_maximum_uses_every_radius() -> None:

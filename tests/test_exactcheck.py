@@ -20,14 +20,18 @@ import pytest
 from flint import ctx
 
 from compactproofs import zoo
-from compactproofs.kernel.certificate import Certificate, MalformedCertificate
-from compactproofs.kernel.checker import verify
-from compactproofs.kernel.workspace import Workspace
-from compactproofs.networks.attention_only.model import InvalidModel, Model
+from compactproofs.kernel.certificate import MalformedCertificate
+from compactproofs.kernel.limits import Allowance, allowing
+from compactproofs.kernel.problem import Strategy
+from compactproofs.networks.attention_only.model import InvalidModel
+from compactproofs.opening.models import Model
 from compactproofs.search import effort
+from compactproofs.search.certificates import Certificate
+from compactproofs.search.effort import verify
 from compactproofs.search.hints import search_hints
-from compactproofs.tasks.max_of_k import task_of, total_inputs
-from compactproofs.theorems import STRATEGIES, Strategy
+from compactproofs.search.workspaces import MaxWorkspace, workspace
+from compactproofs.tasks.max_of_k import max_of_k
+from compactproofs.theorems import STRATEGIES
 from soundness.hints import KINDS, hints_of, kinds_of
 from soundness.models import NAMES, Case, cases, constant_weights, weights_of, working_weights
 from soundness.planting import Planted, showing
@@ -57,14 +61,14 @@ def small_cases(families: tuple[str, ...]) -> tuple[Case, ...]:
         case
         for family in families
         for case in cases(family)
-        if case.model.d_vocab <= 12 and case.model.n_ctx <= 4 and total_inputs(case.model) <= 750
+        if case.model.d_vocab <= 12 and case.model.n_ctx <= 4 and max_of_k(case.model).task.total <= 750
     )
 
 
 @cache
-def work_of(case: Case, reading: str) -> Workspace:
+def work_of(case: Case, reading: str) -> MaxWorkspace:
     """One workspace for all strategies."""
-    return Workspace(case.model, reading)
+    return workspace(case.model, reading)
 
 
 @cache
@@ -85,9 +89,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def certificate_of(strategy: Strategy, model: Model, hints: dict[str, Any], certified: int) -> Certificate:
     """A certificate that claims this number."""
-    total = total_inputs(model)
+    total = max_of_k(model).task.total
     theorem, claim = strategy.theorem, strategy.claim
-    return Certificate(task_of(model), model.sha256, strategy.id, theorem, certified, total, hints, claim=claim)
+    return Certificate(
+        max_of_k(model).task.record,
+        model.sha256,
+        strategy.id,
+        theorem,
+        certified,
+        total,
+        hints,
+        claim=claim,
+        family=model.family,
+    )
 
 
 def both(strategy: Strategy, case: Case, kind: str, folder: Path) -> tuple[int, checking.Result]:
@@ -105,7 +119,7 @@ def shortfall(strategy: Strategy, pairs: list[tuple[Case, str]], folder: Path) -
     """How many inputs verification loses on these models and hints, having asserted that it never proves more."""
     lost = 0
     for case, kind in pairs:
-        if strategy.limit(case.model) is not None:
+        if strategy.limit(max_of_k(case.model)) is not None:
             continue
         found, exact = both(strategy, case, kind, folder)
         where = f"{strategy.id} on '{case.name}' with hints '{kind}': {found}, exactly {exact}"
@@ -207,7 +221,7 @@ def check_larger(models: Iterator[Model], folder: Path) -> int:
             right, possible = whole_classes.right_inputs(weights)
         known += right == possible
         for kind in ("check", "claim"):
-            work = Workspace(model, kind)
+            work = workspace(model, kind)
             least, most, low, high = (STRATEGIES[key].bound(work, {}) for key in LARGE)
             assert least <= possible
             assert most >= right
@@ -267,7 +281,7 @@ def test_planted_errors_are_found(error: Error, folder: Path) -> None:
     planted, strategy = Planted(*error.changes), KNOWN[error.strategy]
 
     def wrong(case: Case) -> Iterator[str]:
-        if strategy.limit(case.model) is not None:
+        if strategy.limit(max_of_k(case.model)) is not None:
             return
         for kind in list(kinds_of(strategy, case.model))[:4]:
             hints = planted.hints(error.strategy, case.model, kind, np.random.default_rng(0))
@@ -301,15 +315,16 @@ def test_equal_on_a_trained_model(strategy_id: str) -> None:
     """Rounding costs not one of the 64^4 inputs, and with found hints half of the declared work is enough."""
     model, strategy = trained(), STRATEGIES[strategy_id]
     hints = search_hints(strategy, trained_values())
-    work = Workspace(model, "check")
-    found = strategy.bound(work, hints)
-    assert strategy_id not in HINTED or 2 * work.meter.spent <= effort.declared(strategy, model, hints).operations
+    allowance = Allowance()
+    with allowing(allowance):
+        found = strategy.bound(workspace(model, "check"), hints)
+    assert strategy_id not in HINTED or 2 * allowance.spent <= effort.declared(strategy, model, hints).operations
     weights = reading.read_weights(zoo.path("max-of-4/123").read_bytes())
     certificate = reading.read_certificate(certificate_of(strategy, model, hints, found).to_bytes())
     exact = checking.derive(strategy_id, weights, certificate.hints)
 
     assert exact == checking.Result(found, 0, 256)
-    assert found > total_inputs(model) // 2
+    assert found > max_of_k(model).task.total // 2
 
 
 @cache
@@ -319,9 +334,9 @@ def trained() -> Model:
 
 
 @cache
-def trained_values() -> Workspace:
+def trained_values() -> MaxWorkspace:
     """Its workspace for searches."""
-    return Workspace(trained(), "value")
+    return workspace(trained(), "value")
 
 
 # --- the program ---
@@ -339,7 +354,7 @@ def test_exit_codes(tmp_path: Path) -> None:
     case, strategy = cases("working")[0], STRATEGIES["cubic"]
     model, path = case.model, tmp_path / "model.safetensors"
     model.save(path)
-    found = strategy.bound(Workspace(model, "check"), {})
+    found = strategy.bound(workspace(model, "check"), {})
     for name, certified in (("right", found), ("wrong", found + 1)):
         certificate_of(strategy, model, {}, certified).save(tmp_path / name)
     (tmp_path / "malformed").write_text("{}")
@@ -437,9 +452,9 @@ BAD = [
     *((key, None) for key in good_fields()),
     ("more", 1),
     ("format", "compactproofs"),
-    ("version", 2),
+    ("version", 3),
     ("version", True),
-    ("version", "1"),
+    ("version", "2"),
     ("task", []),
     ("task.name", "min"),
     ("task.n_ctx", 0),
@@ -523,9 +538,9 @@ def test_both_refuse_other_bytes(folder: Path) -> None:
     assert both_refuse(b"", folder)
     assert both_refuse(b"[" * 100_000, folder)
     assert both_refuse((good + "x").encode(), folder)
-    assert both_refuse(good.replace('"version": 1', '"version": 1.0').encode(), folder)
-    assert both_refuse(good.replace('"version": 1', '"version": NaN').encode(), folder)
-    assert both_refuse(good.replace('"version": 1', '"version": 1, "version": 1').encode(), folder)
+    assert both_refuse(good.replace('"version": 2', '"version": 2.0').encode(), folder)
+    assert both_refuse(good.replace('"version": 2', '"version": NaN').encode(), folder)
+    assert both_refuse(good.replace('"version": 2', '"version": 1, "version": 2').encode(), folder)
     data = good_fields()["hints"]["gap"]["data"]
     for other in (data + "\n", data + "====", data.rstrip("=") + "=" * 5, data[:4] + "\n" + data[4:]):
         assert both_refuse(json.dumps(changed("hints.gap.data", other)).encode(), folder)

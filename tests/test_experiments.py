@@ -25,11 +25,12 @@ import pytest
 import compactproofs as cp
 from compactproofs import __main__ as entry
 from compactproofs import zoo
-from compactproofs.kernel.certificate import certificate_name
 from compactproofs.paper.rows import ROWS, TABLE_STRATEGIES, Published, published
 from compactproofs.runs import sweep as sweeps
 from compactproofs.runs.files import seal
 from compactproofs.runs.sweep import COLUMNS, Sweep, local_processes, prove_model
+from compactproofs.search import words
+from compactproofs.search.certificates import certificate_name
 from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES
 
 pl = pytest.importorskip("polars", reason="needs the extra report")
@@ -177,7 +178,7 @@ def test_complexities_of_rows_and_strategies() -> None:
     """Within a row of exact (quadratic) scores or logits, no strategy has the other kind."""
     for row in ROWS[2:]:
         for strategy in row.strategies:
-            complexity = cp.STRATEGIES[strategy].complexity
+            complexity = words.complexity(cp.STRATEGIES[strategy])
             assert ("v^2 d (QK)" in complexity) == (row.name.startswith("sub-cubic") or row.name == "low-rank EU")
             assert ("v^2 d (EU)" in complexity) == ("EU" not in row.name)
 

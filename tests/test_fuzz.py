@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from compactproofs.kernel.certificate import Certificate
 from compactproofs.kernel.checker import Verdict
+from compactproofs.search.certificates import Certificate
 from fuzz import targets
 from fuzz.seeds import seeds
 from fuzz.targets import CORPUS, TARGETS, Violation
@@ -61,7 +61,8 @@ def test_violations_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(Violation, match="N of cubic"):
             targets.certificate(high)
     with monkeypatch.context() as patch:
-        patch.setattr(Certificate, "from_bytes", lambda data: Certificate({}, "", "", "", 1, 1))
+        task = {"name": "max-of-k", "n_ctx": 1, "d_vocab": 2}
+        patch.setattr(Certificate, "from_bytes", lambda data: Certificate(task, "", "", "", 1, 1, family=""))
         with pytest.raises(Violation, match="refused by the second reader"):
             targets.certificate(b"{}")
     with monkeypatch.context() as patch:

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compactproofs.kernel.workspace import Workspace
-from compactproofs.networks.attention_only.model import Model
+from compactproofs.opening.models import Model
 from compactproofs.search.prover import prove
-from compactproofs.tasks.max_of_k import total_inputs
+from compactproofs.search.workspaces import MaxWorkspace, workspace
+from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems.max_of_k.core import branch_and_bound
 from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins
 from compactproofs.theorems.max_of_k.counting import histogram
@@ -25,7 +25,7 @@ from soundness.models import Case, all_cases, cases, random_weights, working_wei
 from soundness.planting import Change, Planted, showing
 from soundness.truth import exact_correct
 
-Bound = Callable[[Workspace, dict[str, Any]], int]
+Bound = Callable[[MaxWorkspace, dict[str, Any]], int]
 
 PAIRS: dict[str, tuple[Bound, Bound]] = {
     "branch-and-bound": (branch_and_bound.bound, branch_and_bound.upper_bound),
@@ -36,7 +36,7 @@ KINDS = pytest.mark.parametrize("kind", PAIRS)
 
 def brackets(kind: str, model: Model, reading: str = "check") -> tuple[int, int]:
     """The lower and the upper bound."""
-    work = Workspace(model, reading)
+    work = workspace(model, reading)
     lower, upper = PAIRS[kind]
     return lower(work, {}), upper(work, {})
 
@@ -50,7 +50,7 @@ def test_bounds_bracket_the_truth(kind: str, part: int) -> None:
         lower, upper = brackets(kind, case.model)
         claimed_lower, claimed_upper = brackets(kind, case.model, "claim")
 
-        total = total_inputs(case.model)
+        total = max_of_k(case.model).task.total
         assert 0 <= claimed_lower <= lower <= truth <= upper <= claimed_upper <= total, case.name
         assert {type(n) for n in (lower, upper, claimed_lower, claimed_upper)} == {int}, case.name
 
@@ -73,7 +73,7 @@ def test_close_on_ordinary_models(kind: str, family: str) -> None:
     widths = []
     for case in cases(family):
         lower, upper = brackets(kind, case.model)
-        widths.append((upper - lower) / total_inputs(case.model))
+        widths.append((upper - lower) / max_of_k(case.model).task.total)
 
         assert kind == "histogram" or lower == upper == exact_correct(case.model), case.name
     assert np.mean(widths) < 0.03
@@ -90,7 +90,7 @@ def test_trained_models_with_four_positions(name: str, right: int, histograms: b
     if histograms:
         lower, upper = brackets("histogram", model)
         assert lower <= right <= upper
-        assert upper - lower < 2e-5 * total_inputs(model)
+        assert upper - lower < 2e-5 * max_of_k(model).task.total
 
 
 def test_trained_model_with_five_positions() -> None:
@@ -99,10 +99,10 @@ def test_trained_model_with_five_positions() -> None:
     exact, same = brackets("branch-and-bound", model)
 
     assert exact == same
-    assert exact - 1e-3 * total_inputs(model) < prove(model, "failing-sets").certificate.certified <= exact
+    assert exact - 1e-3 * max_of_k(model).task.total < prove(model, "failing-sets").certificate.certified <= exact
     lower, upper = brackets("histogram", model)
     assert lower <= exact <= upper
-    assert upper - lower < 2e-5 * total_inputs(model)
+    assert upper - lower < 2e-5 * max_of_k(model).task.total
 
 
 def right_and_tied(model: Model) -> tuple[int, int]:
@@ -161,11 +161,11 @@ def test_sizes_that_are_refused() -> None:
     wide = Model(**working_weights(rng, 513, 2))
     many = Model(**working_weights(rng, 64, 8))
 
-    assert "1025" in str(histogram.limit(long))
-    assert "v = 512" in str(histogram.limit(wide))
-    assert "v = 512" in str(branch_and_bound.limit(wide))
-    assert "64^8" in str(branch_and_bound.limit(many))
-    assert histogram.limit(many) is None
+    assert "1025" in str(histogram.limit(max_of_k(long)))
+    assert "v = 512" in str(histogram.limit(max_of_k(wide)))
+    assert "v = 512" in str(branch_and_bound.limit(max_of_k(wide)))
+    assert "64^8" in str(branch_and_bound.limit(max_of_k(many)))
+    assert histogram.limit(max_of_k(many)) is None
 
 
 # --- errors on purpose ---
@@ -173,7 +173,7 @@ def test_sizes_that_are_refused() -> None:
 
 def broken_counts(sums: ModuleType) -> bool:
     """Whether some count of a copy of `counting.sums` is on the wrong side."""
-    work = Workspace(cases("working")[0].model, "check")
+    work = workspace(cases("working")[0].model, "check")
 
     def wrong(problem: Problem) -> bool:
         entries, start = problem.entries, problem.start
@@ -187,7 +187,7 @@ def broken_counts(sums: ModuleType) -> bool:
 
 def broken_halves(halves: ModuleType) -> bool:
     """Whether some count of a copy of `counting.half_sums` is on the wrong side."""
-    work = Workspace(cases("working")[0].model, "check")
+    work = workspace(cases("working")[0].model, "check")
     rng = np.random.default_rng(0)
 
     def wrong(problem: Problem) -> bool:
@@ -212,7 +212,7 @@ def classes() -> list[tuple[ClassMargins, int, int]]:
 
 def broken_unions(unions: ModuleType) -> bool:
     """Whether some bound of a copy of `counting.unions` is on the wrong side."""
-    work = Workspace(cases("working")[0].model, "check")
+    work = workspace(cases("working")[0].model, "check")
 
     def wrong(margins: ClassMargins, certainly: int, possibly: int) -> bool:
         failing = [unions.Failing(work, part, 0) for part in margins.parts(work)]
@@ -224,7 +224,7 @@ def broken_unions(unions: ModuleType) -> bool:
 def broken_bounds(planted: Planted, module: str, models: tuple[Case, ...]) -> bool:
     """Whether a copy of a strategy is on the wrong side of the truth for some model."""
     strategy = planted.module(module)
-    workspace = planted.module("kernel.workspace").Workspace
+    workspace = planted.module("search.workspaces").workspace
 
     def wrong(case: Case) -> Iterator[str]:
         work = workspace(case.model, "check")

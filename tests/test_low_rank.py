@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compactproofs.kernel.arrays import Enclosure, certainly_positive
+from compactproofs.kernel.decisions import certainly_positive
+from compactproofs.kernel.enclosure import Enclosure
 from compactproofs.theorems.max_of_k.failing_sets import bilinear, low_rank
 
 Matrix = np.ndarray[Any, np.dtype[np.float64]]
@@ -123,12 +124,12 @@ def test_entries_are_those_of_the_product() -> None:
 
 def test_hints_of_directions_are_made_finite() -> None:
     """NaN, too many columns, and none at all."""
-    from compactproofs.kernel.workspace import Workspace
-    from compactproofs.networks.attention_only.model import Model
+    from compactproofs.opening.models import Model
+    from compactproofs.search.workspaces import workspace
 
     rng = np.random.default_rng(0)
     shapes = {"W_E": (5, 3), "W_pos": (2, 3), "W_Q": (3, 2), "W_K": (3, 2), "W_V": (3, 2), "W_O": (2, 3), "W_U": (3, 5)}
-    work = Workspace(Model(**{name: rng.normal(size=shape) for name, shape in shapes.items()}), "value")
+    work = workspace(Model(**{name: rng.normal(size=shape) for name, shape in shapes.items()}), "value")
     for columns in (0, 1, 3, 9):
         M, N = low_rank.hinted_directions(work, np.full((2, 3, columns), np.nan))
         assert M.shape == N.shape == (3, min(max(columns, 1), 3))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compactproofs.kernel.workspace import Workspace
+from compactproofs.search.workspaces import MaxWorkspace, workspace
 from compactproofs.theorems.max_of_k.failing_sets import strategies as failing_sets
 from compactproofs.theorems.max_of_k.failing_sets.low_rank import Bounds
 from compactproofs.theorems.max_of_k.failing_sets.margin_tables import MarginTables, exact_tables
@@ -120,7 +120,7 @@ def test_any_constant_and_any_bounds_will_do(family: str) -> None:
     """Bounds of scores and direct path moved by numbers of their own for each query, and apart: N is still true."""
     rng = np.random.default_rng(0)
 
-    def moved(work: Workspace, bounds: Bounds, size: float, room: float) -> Bounds:
+    def moved(work: MaxWorkspace, bounds: Bounds, size: float, room: float) -> Bounds:
         shape = bounds.high.shape
         constant = work.constant(rng.normal(size=(len(bounds.high), 1)) * size)
         above, below = (work.constant(room * rng.random(shape) * rng.integers(0, 2, shape)) for _ in range(2))
@@ -134,7 +134,7 @@ def test_any_constant_and_any_bounds_will_do(family: str) -> None:
         truth = exact_correct(case.model)
         for size, room in ((0.0, 0.0), (1.0, 0.0), (3.0, 0.1), (100.0, 0.01)):
 
-            def tables(work: Workspace, hints: Any, size: float = size, room: float = room) -> MarginTables:
+            def tables(work: MaxWorkspace, hints: Any, size: float = size, room: float = room) -> MarginTables:
                 exact = exact_tables(work)
                 scores = moved(work, Bounds(exact.score_high, exact.score_low), size, room)
                 direct = moved(work, Bounds(exact.direct_high, exact.direct_low), size, room)
@@ -142,4 +142,4 @@ def test_any_constant_and_any_bounds_will_do(family: str) -> None:
                     score_high=scores.high, score_low=scores.low, direct_high=direct.high, direct_low=direct.low
                 )
 
-            assert failing_sets._bound(Workspace(case.model, "check"), hints, tables) <= truth, (case.name, size, room)
+            assert failing_sets._bound(workspace(case.model, "check"), hints, tables) <= truth, (case.name, size, room)

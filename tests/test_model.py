@@ -14,7 +14,7 @@ from safetensors.numpy import save, save_file
 
 from compactproofs import InvalidModel, Model
 from compactproofs.kernel.tensors import MAX_HEADER_BYTES
-from compactproofs.networks.attention_only.model import MAX_FILE_BYTES
+from compactproofs.opening.models import MAX_FILE_BYTES
 
 Tensors = dict[str, npt.NDArray[Any]]
 V, N, D, H = 5, 3, 4, 2

@@ -16,9 +16,9 @@ import pytest
 import arb
 import test_enclosure
 import test_products
-from compactproofs.kernel import arrays, enclosure
-from compactproofs.kernel.arrays import Enclosure
-from compactproofs.kernel.workspace import Workspace
+from compactproofs.kernel import decisions, enclosure
+from compactproofs.kernel.enclosure import Enclosure
+from compactproofs.search.workspaces import workspace
 from compactproofs.theorems import STRATEGIES
 from modes import needs_x86
 from soundness.models import BEYOND, cases
@@ -191,9 +191,9 @@ def test_planted_constant_is_caught(
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("_outward", lambda mid, rad, scale: (np.floor(mid * scale).astype(np.int64),) * 2),
+        ("outward", lambda mid, rad, scale: (np.floor(mid * scale).astype(np.int64),) * 2),
         (
-            "_outward",
+            "outward",
             lambda mid, rad, scale: (
                 np.floor((mid - rad) * scale).astype(np.int64) + 1,
                 np.ceil((mid + rad) * scale).astype(np.int64),
@@ -205,32 +205,32 @@ def test_planted_constant_is_caught(
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_planted_grid_is_caught(monkeypatch: pytest.MonkeyPatch, name: str, value: object) -> None:
     """The same for the integer grid."""
-    monkeypatch.setattr(arrays, name, value)
+    monkeypatch.setattr(decisions, name, value)
     assert caught(test_enclosure.check_grid)
 
 
 def test_planted_masked_maximum_is_caught() -> None:
     """A masked maximum that keeps the radii of what is left out is sound; one that drops all radii is not."""
-    original = arrays.max_where.dispatch(Enclosure)
+    original = decisions.max_where.dispatch(Enclosure)
 
     def without_radii(x: Enclosure, keep: np.ndarray, axis: int) -> Enclosure:
         return original(Enclosure(x.mid, np.zeros(x.shape)), keep, axis)
 
     try:
-        arrays.max_where.register(Enclosure, without_radii)
+        decisions.max_where.register(Enclosure, without_radii)
         assert caught(random("max_where"))
     finally:
-        arrays.max_where.register(Enclosure, original)
+        decisions.max_where.register(Enclosure, original)
 
 
 def test_planted_lower_end_is_caught() -> None:
     """A lower end that is rounded to nearest is too high at times."""
-    original = arrays.lower.dispatch(Enclosure)
+    original = decisions.lower.dispatch(Enclosure)
     try:
-        arrays.lower.register(Enclosure, lambda x: np.nan_to_num(x.mid - x.doubt * x.rad, nan=-np.inf))
+        decisions.lower.register(Enclosure, lambda x: np.nan_to_num(x.mid - x.doubt * x.rad, nan=-np.inf))
         assert caught(lambda: test_enclosure.check_lower(Enclosure))
     finally:
-        arrays.lower.register(Enclosure, original)
+        decisions.lower.register(Enclosure, original)
 
 
 def false_bounds() -> Iterator[str]:
@@ -238,7 +238,7 @@ def false_bounds() -> Iterator[str]:
     for case in (case for family in BEYOND for case in cases(family)):
         for strategy in ("brute-force", "cubic", "branch-and-bound"):
             with np.errstate(all="ignore"):
-                bound = STRATEGIES[strategy].bound(Workspace(case.model, "check"), {})
+                bound = STRATEGIES[strategy].bound(workspace(case.model, "check"), {})
             if bound > exact_correct(case.model):
                 yield case.name.partition(", v=")[0]
 

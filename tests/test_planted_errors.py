@@ -13,9 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from compactproofs.kernel.workspace import Workspace
-from compactproofs.networks.attention_only.model import Model
-from compactproofs.theorems import STRATEGIES, Strategy, get_strategy
+from compactproofs.kernel.problem import Strategy
+from compactproofs.opening.models import Model
+from compactproofs.search.workspaces import MaxWorkspace
+from compactproofs.tasks.max_of_k import max_of_k
+from compactproofs.theorems import STRATEGIES, get_strategy
 from soundness.attack import attack
 from soundness.hints import Hint
 from soundness.models import Case, cases, ordinary_cases
@@ -130,9 +132,8 @@ ERRORS = (
         (
             (
                 "core.cubic",
-                "return max_where(tokens + worst_position, np.arange(work.model.d_vocab) != m, axis=1) - tokens[:, m]",
-                "return max_where(tokens + worst_position, np.arange(work.model.d_vocab) != "
-                "np.arange(m + 1)[:, None], axis=1) - tokens[:, m]",
+                "np.arange(work.network.d_vocab) != m, axis=1) - tokens[:, m]",
+                "np.arange(work.network.d_vocab) != np.arange(m + 1)[:, None], axis=1) - tokens[:, m]",
             ),
         ),
     ),
@@ -381,7 +382,7 @@ def broken_on(planted: Planted, strategy: str, models: tuple[Case, ...]) -> Iter
 
     def wrong(case: Case) -> Iterator[str]:
         rng = np.random.default_rng(int(case.model.sha256, 16))  # whatever the order
-        for kind in HINT_KINDS if STRATEGIES[strategy].hints(case.model) else HINT_KINDS[:1]:
+        for kind in HINT_KINDS if STRATEGIES[strategy].hints(max_of_k(case.model)) else HINT_KINDS[:1]:
             hints = planted.hints(strategy, case.model, kind, rng)
             if planted.bound(strategy, case.model, hints=hints) > exact_correct(case.model):
                 yield f"{case.name}, hints {kind}"
@@ -396,8 +397,8 @@ def attacked(error: Error) -> bool:
     def bound(model: Model, hints: dict[str, Hint]) -> int:
         return planted.bound(error.strategy, model, hints=hints)
 
-    def search(strategy: Strategy, work: Workspace) -> dict[str, Hint]:
-        return planted.search(error.strategy, work.model)
+    def search(strategy: Strategy, work: MaxWorkspace) -> dict[str, Hint]:
+        return planted.search(error.strategy, work.network)
 
     return any(attack(bound, strategy, np.random.default_rng(seed), STEPS, search).gap > 0 for seed in ATTACKS)
 

@@ -259,7 +259,7 @@ def test_error_that_orthonormal_hints_hide_is_caught(module: str, change: tuple[
     """With dual bases for hints nothing is wrong; the lemmas' own tests find it."""
     planted = Planted((f"failing_sets.{module}", *change))
     fails = low_rank_fails if module == "low_rank" else bilinear_fails
-    enclosure = planted.module("kernel.workspace").Enclosure
+    enclosure = planted.module("search.workspaces").Enclosure
 
     assert any(fails(planted.module(f"failing_sets.{module}"), seed, enclosure) for seed in range(20))
 

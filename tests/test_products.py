@@ -14,7 +14,7 @@ import pytest
 
 import test_enclosure
 from compactproofs.kernel import enclosure
-from compactproofs.kernel.arrays import Enclosure
+from compactproofs.kernel.enclosure import Enclosure
 from modes import MODES, mode, needs_x86
 
 LARGEST = float(np.finfo(np.float64).max)

@@ -16,7 +16,6 @@ from compactproofs import __main__ as entry
 from compactproofs import analysis, zoo
 from compactproofs.analysis.inputs import Inputs
 from compactproofs.analysis.models import summarise
-from compactproofs.kernel.workspace import Workspace
 from compactproofs.paper import command
 from compactproofs.report import command as explain
 from compactproofs.report import pictures
@@ -24,6 +23,7 @@ from compactproofs.report.model_page import SECTIONS, Subject, model_page
 from compactproofs.report.models_page import models_page
 from compactproofs.report.page import Page, Section, Table, cell, render, say, write
 from compactproofs.report.pictures import picture, with_minus
+from compactproofs.search.workspaces import workspace
 from test_analysis import random_model
 from test_experiments import Inline
 
@@ -172,7 +172,7 @@ def test_a_certified_bound_above_an_estimate(monkeypatch: pytest.MonkeyPatch) ->
     model = random_model(6, 4)
     certified = float(cp.prove(model, "failing-sets").bound)
     rng = np.random.default_rng(0)
-    wrong = Inputs.of(model, rng).failing(analysis.margin_terms(analysis.Tables.of(Workspace(model, "value"))))
+    wrong = Inputs.of(model, rng).failing(analysis.margin_terms(analysis.Tables.of(workspace(model, "value"))))
     monkeypatch.setattr(Inputs, "of", staticmethod(lambda model, rng: Inputs(4, 6, wrong)))  # a sample with no luck
     subject = Subject("m", model, rng, 2)
     assert (subject.exact.value, subject.accuracy) == (0.0, certified)

@@ -26,7 +26,7 @@ import numpy.typing as npt
 from safetensors.numpy import load_file
 
 from compactproofs import zoo
-from compactproofs.networks.attention_only.model import Model
+from compactproofs.opening.models import Model
 from compactproofs.runs.files import write_atomically
 from compactproofs.training import TrainingConfig, train
 from compactproofs.training.runner import read_metadata

@@ -36,11 +36,11 @@ from typing import Any
 
 import numpy as np
 
-from compactproofs.kernel.certificate import Certificate, certificate_name
-from compactproofs.kernel.checker import verify
-from compactproofs.kernel.workspace import Workspace
-from compactproofs.networks.attention_only.model import Model
+from compactproofs.opening.models import Model
+from compactproofs.search.certificates import Certificate, certificate_name
+from compactproofs.search.effort import verify
 from compactproofs.search.prover import Prover, feasible_strategies
+from compactproofs.search.workspaces import workspace
 from compactproofs.zoo import path as zoo_path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,7 +87,7 @@ def check(folder: Path) -> Results:
     verdicts = {}
     for model_file in sorted(folder.glob("*/model.safetensors")):
         model = Model.load(model_file)
-        work = Workspace(model, "check")
+        work = workspace(model, "check")
         for file in sorted(model_file.parent.glob("*.cert.json")):
             verdict = verify(Certificate.load(file), model, work)
             found = None if verdict.certified is None else str(verdict.certified)

@@ -10,9 +10,9 @@ from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 import compactproofs as cp
-from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.attention_only import circuits
 from compactproofs.search.hints import search_hints
+from compactproofs.search.workspaces import MaxWorkspace, workspace
 from compactproofs.theorems.max_of_k.failing_sets.margin_tables import exact_tables
 from compactproofs.theorems.max_of_k.failing_sets.safe_outputs import FIRST_TEST, SECOND_TEST, suspects
 from compactproofs.theorems.max_of_k.subcubic.direct_path import direct_path
@@ -28,13 +28,13 @@ def save(figure: Figure, name: str) -> None:
     figure.savefig(FIGURES / f"{name}.svg", metadata={"Date": None})
 
 
-def draw_chords(work: Workspace, m: int = 40) -> None:
+def draw_chords(work: MaxWorkspace, m: int = 40) -> None:
     """The convex function phi_m and the chords that bound it."""
     attention = np.linspace(0, 1, 400)
     typical = direct_path(work, "max_diff_exact", None).typical
     copying = circuits.EVOU(work)[m] - circuits.EVOU(work)[m, m]
     constants = worst_position(work)[m] + typical - typical[m]
-    others = np.arange(work.model.d_vocab) != m
+    others = np.arange(work.network.d_vocab) != m
     phi = (constants[others, None] + attention * copying[others, None]).max(axis=0)
     lines = own_output(work, "mean_query+diff", "max_diff_exact", None)
     single = own_output(work, "drop_average_query_per_output_logit_reasoning", "max_diff_exact", None)
@@ -59,14 +59,14 @@ def draw_chords(work: Workspace, m: int = 40) -> None:
     save(figure, "chords")
 
 
-def draw_gaps(work: Workspace) -> None:
+def draw_gaps(work: MaxWorkspace) -> None:
     """The smallest certified gap of each class with one other token."""
     strategy = cp.STRATEGIES["sub-cubic/max_diff_exact/mean_query+diff/exact_EQKE+max_diff_exact"]
     gap = search_hints(strategy, work)["gap"]
-    q, m = pairs(work.model.d_vocab)
+    q, m = pairs(work.network.d_vocab)
     figure = Figure(figsize=(9, 3.2), layout="constrained")
     for number, axes in enumerate(figure.subplots(1, 3, sharey=True)):
-        table = np.full((work.model.d_vocab,) * 2, np.nan)
+        table = np.full((work.network.d_vocab,) * 2, np.nan)
         table[q, m] = np.where(gap[:, number] > 0, gap[:, number], np.nan)
         image = axes.imshow(table, origin="lower", cmap="viridis", vmin=1, vmax=8)
         axes.set_title(f"{number + 1} other token{'s' if number else ''}", fontsize=10)
@@ -93,9 +93,9 @@ class Recorder:
         self.second[m, outputs[codes == SECOND_TEST]] = True
 
 
-def draw_outputs(work: Workspace, near: int = 4) -> None:
+def draw_outputs(work: MaxWorkspace, near: int = 4) -> None:
     """Which test rules out which output for which maximum."""
-    v = work.model.d_vocab
+    v = work.network.d_vocab
     recorder = Recorder(v)
     left = np.zeros((v, v), int)
     for m in range(v):
@@ -122,7 +122,7 @@ def draw_outputs(work: Workspace, near: int = 4) -> None:
 def main() -> None:
     """Draw everything."""
     FIGURES.mkdir(parents=True, exist_ok=True)
-    work = Workspace(cp.load_model(MODEL), "value")
+    work = workspace(cp.load_model(MODEL), "value")
     draw_chords(work)
     draw_gaps(work)
     draw_outputs(work)

@@ -15,10 +15,14 @@ from typing import TYPE_CHECKING, Any
 from compactproofs.version import __version__
 
 if TYPE_CHECKING:
-    from compactproofs.kernel.certificate import Certificate, MalformedCertificate
+    from compactproofs.kernel.certificate import MalformedCertificate
     from compactproofs.kernel.checker import Verdict
-    from compactproofs.kernel.cost import TooMuchWork
-    from compactproofs.networks.attention_only.model import InvalidModel, Model
+    from compactproofs.kernel.library import UnknownStrategy
+    from compactproofs.kernel.limits import TooMuchWork
+    from compactproofs.kernel.problem import Strategy
+    from compactproofs.networks.attention_only.model import InvalidModel
+    from compactproofs.opening.models import Model
+    from compactproofs.search.certificates import Certificate
     from compactproofs.search.effort import verify
     from compactproofs.search.prover import (
         Infeasible,
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
         prove,
         prove_all,
     )
-    from compactproofs.theorems import STRATEGIES, Strategy, UnknownStrategy
+    from compactproofs.theorems import STRATEGIES
     from compactproofs.zoo import UnknownModel, load_model
 
 __all__ = [
@@ -56,13 +60,17 @@ __all__ = [
 ]
 
 _MODULES = {
-    "kernel.cost": ("TooMuchWork",),
-    "kernel.certificate": ("Certificate", "MalformedCertificate"),
+    "kernel.certificate": ("MalformedCertificate",),
     "kernel.checker": ("Verdict",),
+    "kernel.library": ("UnknownStrategy",),
+    "kernel.limits": ("TooMuchWork",),
+    "kernel.problem": ("Strategy",),
+    "networks.attention_only.model": ("InvalidModel",),
+    "opening.models": ("Model",),
+    "search.certificates": ("Certificate",),
     "search.effort": ("verify",),
-    "networks.attention_only.model": ("InvalidModel", "Model"),
     "search.prover": ("Infeasible", "Proof", "ProofFailed", "Prover", "feasible_strategies", "prove", "prove_all"),
-    "theorems": ("STRATEGIES", "Strategy", "UnknownStrategy"),
+    "theorems": ("STRATEGIES",),
     "zoo": ("UnknownModel", "load_model"),
 }
 

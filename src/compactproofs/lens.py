@@ -28,11 +28,12 @@ except ModuleNotFoundError as error:
         'models of TransformerLens need transformer-lens, which is not installed: pip install "compactproofs[lens]"'
     ) from error
 
-from compactproofs.kernel.arrays import FloatArray, IntArray
+from compactproofs.kernel.decisions import FloatArray, IntArray
 from compactproofs.kernel.strict import shown
-from compactproofs.networks.attention_only.model import InvalidModel, Model
+from compactproofs.networks.attention_only.model import InvalidModel
 from compactproofs.opening.configuration import KEY, as_text, unsupported
 from compactproofs.opening.forward import logits_within, some_inputs
+from compactproofs.opening.models import Model
 from compactproofs.runs.files import write_atomically
 
 __all__ = ["from_hooked_transformer", "save", "to_hooked_transformer"]

@@ -17,12 +17,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from compactproofs.kernel.certificate import Certificate, MalformedCertificate
+from compactproofs.kernel.certificate import MalformedCertificate
 from compactproofs.kernel.checker import Verdict
-from compactproofs.kernel.checker import verify as check
-from compactproofs.networks.attention_only.model import InvalidModel, Model
-from compactproofs.tasks.max_of_k import task_of, total_inputs
-from compactproofs.theorems import STRATEGIES, HintSpec
+from compactproofs.kernel.library import UnknownTask
+from compactproofs.kernel.problem import HintSpec
+from compactproofs.networks.attention_only.model import InvalidModel
+from compactproofs.opening.models import Model
+from compactproofs.search.certificates import Certificate
+from compactproofs.search.effort import verify as check
+from compactproofs.tasks.max_of_k import max_of_k
+from compactproofs.theorems import BUILT_IN, STRATEGIES
 
 TESTS = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS), str(TESTS.parent / "tools")]
@@ -47,14 +51,24 @@ def models() -> tuple[Model, ...]:
     """Small models: those of the corpus, then one working and several hostile ones."""
     found = [Model.load(path) for path in sorted((CORPUS / "models").glob("*.safetensors"))]
     for family in FAMILIES:
-        small = [c.model for c in cases(family) if c.model.n_ctx >= 2 and total_inputs(c.model) <= LARGEST]
+        small = [c.model for c in cases(family) if c.model.n_ctx >= 2 and max_of_k(c.model).task.total <= LARGEST]
         found.append(small[0])
     return tuple(found)
 
 
+def _read(data: bytes) -> Certificate:
+    """A certificate about a task that there is."""
+    found = Certificate.from_bytes(data)
+    try:
+        BUILT_IN.task(found.task)
+    except UnknownTask as error:
+        raise MalformedCertificate(str(error)) from error
+    return found
+
+
 def certificate(data: bytes) -> None:
     """Reading a certificate: refused by both readers, or by none; read again alike; and no false claim accepted."""
-    ours = _or_refused(lambda: Certificate.from_bytes(data), MalformedCertificate)
+    ours = _or_refused(lambda: _read(data), MalformedCertificate)
     try:
         theirs = reading.read_certificate(data)
     except reading.Malformed as error:
@@ -65,7 +79,8 @@ def certificate(data: bytes) -> None:
     _expect((ours.certified, ours.total, ours.claim) == (theirs.certified, theirs.total, theirs.claim), "numbers")
     _expect((ours.strategy, ours.theorem) == (theirs.strategy, theirs.theorem), "texts")
     _expect(ours.model_sha256 == theirs.model_sha256, "hashes")
-    _expect(dict(ours.task) == {"name": "max", "n_ctx": theirs.n_ctx, "d_vocab": theirs.d_vocab}, "tasks")
+    _expect(ours.family == theirs.family, "families")
+    _expect(dict(ours.task) == {"name": "max-of-k", "n_ctx": theirs.n_ctx, "d_vocab": theirs.d_vocab}, "tasks")
     for name, hint in theirs.hints.items():
         mine = ours.hints[name]
         _expect((str(mine.dtype), mine.shape) == (hint.dtype, hint.shape), f"types of {name}")
@@ -100,14 +115,14 @@ def verify(data: bytes) -> None:
     choice, rest = np.frombuffer(data[:6].ljust(6, b"\0"), np.uint8), data[6:]
     about = models()[choice[0] % len(models())]
     strategy = list(STRATEGIES.values())[choice[1] % len(STRATEGIES)]
-    if strategy.limit(about) is not None:
+    if strategy.limit(max_of_k(about)) is not None:
         return
-    total = total_inputs(about)
+    total = max_of_k(about).task.total
     hints = {}
-    for name, spec in sorted(strategy.hints(about).items()):
+    for name, spec in sorted(strategy.hints(max_of_k(about)).items()):
         hints[name], rest = _filled(spec, int(choice[2]), rest)
     claim = Certificate(
-        task=task_of(about),
+        task=max_of_k(about).task.record,
         model_sha256=about.sha256,
         strategy=strategy.id,
         theorem=strategy.theorem,
@@ -115,6 +130,7 @@ def verify(data: bytes) -> None:
         total=total,
         hints=hints,
         claim=strategy.claim,
+        family=about.family,
     )
     verdict = _verdict(Certificate.from_bytes(claim.to_bytes()), about)
     _expect(verdict.certified is not None, f"refused: {verdict.reason}")

@@ -18,11 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from compactproofs.kernel.workspace import Workspace
-from compactproofs.networks.attention_only.model import InvalidModel, Model
+from compactproofs.kernel.problem import Strategy
+from compactproofs.networks.attention_only.model import InvalidModel
+from compactproofs.opening.models import Model
 from compactproofs.search.hints import search_hints
-from compactproofs.tasks.max_of_k import total_inputs
-from compactproofs.theorems import STRATEGIES, Strategy, get_strategy
+from compactproofs.search.workspaces import workspace
+from compactproofs.tasks.max_of_k import max_of_k
+from compactproofs.theorems import STRATEGIES, get_strategy
 
 from .hints import KINDS, Hint, Search, hints_of
 from .models import NAMES, Weights, constant_weights, float_margins, random_weights
@@ -66,8 +68,8 @@ def check_bound(strategy: Strategy) -> Bound:
     """How many inputs verification finds to be right, or wrong where a strategy bounds the right ones from above."""
 
     def bound(model: Model, hints: dict[str, Hint]) -> int:
-        found = strategy.bound(Workspace(model, "check"), hints)
-        return total_inputs(model) - found if strategy.claim == "at most" else found
+        found = strategy.bound(workspace(model, "check"), hints)
+        return max_of_k(model).task.total - found if strategy.claim == "at most" else found
 
     return bound
 
@@ -142,7 +144,7 @@ def _start(bound: Bound, strategy: Strategy, rng: np.random.Generator, search: S
                 position_write=float(rng.choice([0.0, 0.3])),
                 rough=float(rng.choice([0.0, 0.3, 1.0, 2.0])),
             )
-        if strategy.limit(Model(**weights)) is not None:
+        if strategy.limit(max_of_k(Model(**weights))) is not None:
             continue
         hints = hints_of(strategy, Model(**weights), "searched", rng, search=search)
         start = _measure(bound, weights, hints, strategy.claim == "at most")

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from compactproofs.kernel.workspace import Workspace
-from compactproofs.networks.attention_only.model import Model
+from compactproofs.kernel.problem import HintSpec, Strategy
+from compactproofs.opening.models import Model
 from compactproofs.search.hints import search_hints
-from compactproofs.theorems import HintSpec, Strategy
+from compactproofs.search.workspaces import MaxWorkspace, workspace
+from compactproofs.tasks.max_of_k import max_of_k
 
 Hint = npt.NDArray[Any]
-Search = Callable[[Strategy, Workspace], dict[str, Hint]]
+Search = Callable[[Strategy, MaxWorkspace], dict[str, Hint]]
 
 #: How hints can be made; a strategy without hints knows only the first kind.
 KINDS = ("searched", "spoiled", "plausible", "flat", "extreme", "unreal")
@@ -35,7 +36,7 @@ def hints_of(
     model: Model,
     kind: str,
     rng: np.random.Generator,
-    values: Workspace | None = None,
+    values: MaxWorkspace | None = None,
     search: Search = search_hints,
 ) -> dict[str, Hint]:
     """Hints of the declared types and shapes.
@@ -46,11 +47,11 @@ def hints_of(
     entries replaced; `plausible`: small integers, normal floats; `flat`: one number everywhere; `extreme`: the ends of
     the type; `unreal`: NaN and infinity (integers: plausible).
     """
-    specs = strategy.hints(model)
+    specs = strategy.hints(max_of_k(model))
     if kind in ("searched", "spoiled") and specs:
         try:
             with np.errstate(all="ignore"):
-                searched = search(strategy, values or Workspace(model, "value"))
+                searched = search(strategy, values or workspace(model, "value"))
         except np.linalg.LinAlgError:
             return hints_of(strategy, model, "plausible", rng)
         found = {name: np.array(hint) for name, hint in searched.items()}
@@ -66,7 +67,7 @@ def hints_of(
 
 def kinds_of(strategy: Strategy, model: Model) -> Iterator[str]:
     """The kinds of hints that differ for this strategy."""
-    yield from KINDS if strategy.hints(model) else KINDS[:1]
+    yield from KINDS if strategy.hints(max_of_k(model)) else KINDS[:1]
 
 
 def _sized(spec: HintSpec, model: Model, rng: np.random.Generator, common: int | None) -> _Sized:

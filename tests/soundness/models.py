@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from compactproofs.networks.attention_only.model import Model
+from compactproofs.opening.models import Model
 
 FloatArray = npt.NDArray[np.float64]
 Weights = dict[str, FloatArray]

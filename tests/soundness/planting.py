@@ -26,7 +26,7 @@ PACKAGE = "compactproofs"
 Change = tuple[str, str, str]  # module, old text, new text
 
 _TIERS = ("core", "subcubic", "failing_sets", "counting")
-_ALWAYS = ("theorems", "kernel.workspace", "search.hints")
+_ALWAYS = ("theorems", "search.workspaces", "search.hints")
 
 _SHOWN: Counter[str] = Counter()  # how often a model, by its hash, showed an error
 
@@ -130,12 +130,12 @@ class Planted:
         """Hostile hints of one of `hints.KINDS`, with the search of the copy, which sees the error too."""
         strategy = self.module("theorems").STRATEGIES[strategy_id]
         if model.sha256 not in self._values:
-            self._values[model.sha256] = self.module("kernel.workspace").Workspace(model, "value")
+            self._values[model.sha256] = self.module("search.workspaces").workspace(model, "value")
         return hints_of(strategy, model, kind, rng, self._values[model.sha256], self._search)
 
     def _search(self, strategy: Any, work: Any) -> Mapping[str, Hint]:
         """What the copy's search finds, once for all kinds of hints that start from it."""
-        key = strategy.id, work.model.sha256
+        key = strategy.id, work.network.sha256
         if key not in self._found:
             self._found[key] = self.module("search.hints").search_hints(strategy, work)
         return self._found[key]
@@ -150,6 +150,6 @@ class Planted:
         """N according to the copy."""
         strategy = self.module("theorems").STRATEGIES[strategy_id]
         if self._last is None or self._last[0] is not model or self._last[1] != reading:
-            self._last = model, reading, self.module("kernel.workspace").Workspace(model, reading)
+            self._last = model, reading, self.module("search.workspaces").workspace(model, reading)
         certified: int = strategy.bound(self._last[2], hints or {})
         return certified

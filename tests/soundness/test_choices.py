@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from compactproofs.kernel.workspace import Workspace
+from compactproofs.search.workspaces import workspace
 from compactproofs.theorems import STRATEGIES
 from compactproofs.theorems.max_of_k.core import boxes, branch_and_bound
 from compactproofs.theorems.max_of_k.core import class_margins as suspects
@@ -54,7 +54,7 @@ def test_any_choice_is_sound(seed: int, monkeypatch: pytest.MonkeyPatch) -> None
         with monkeypatch.context() as patch:
             choose(patch, rng)
             unions._random.cache_clear()
-            work, truth = Workspace(case.model, str(rng.choice(["check", "claim"]))), exact_correct(case.model)
+            work, truth = workspace(case.model, str(rng.choice(["check", "claim"]))), exact_correct(case.model)
             for strategy in ("branch-and-bound", "histogram"):
                 assert STRATEGIES[strategy].bound(work, {}) <= truth, (case.name, strategy)
                 assert STRATEGIES[f"{strategy}-upper"].bound(work, {}) >= truth, (case.name, strategy)

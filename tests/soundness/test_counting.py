@@ -7,8 +7,8 @@ from math import comb
 import numpy as np
 import pytest
 
-from compactproofs.kernel.arrays import IntArray
-from compactproofs.kernel.workspace import Workspace
+from compactproofs.kernel.decisions import IntArray
+from compactproofs.search.workspaces import MaxWorkspace, workspace
 from compactproofs.tasks.max_of_k import sum_of_choices
 from compactproofs.theorems.max_of_k.core.boxes import decide
 from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins
@@ -21,9 +21,9 @@ from .counting import Problem, problems, random_class, wrong_inputs
 from .models import cases
 
 
-def some_work() -> Workspace:
+def some_work() -> MaxWorkspace:
     """Counting needs a workspace for its meter only."""
-    return Workspace(cases("working")[0].model, "check")
+    return workspace(cases("working")[0].model, "check")
 
 
 def counts(problem: Problem, axes: list[Axis]) -> tuple[int, int]:
@@ -86,7 +86,7 @@ def test_counts_in_halves_bracket_the_truth_for_any_choice(seed: int, monkeypatc
     rng = np.random.default_rng(seed)
     choose = halves._Ranks.choose
 
-    def any_labels(work: Workspace, entries: IntArray, bits: IntArray, most: int) -> IntArray:
+    def any_labels(work: MaxWorkspace, entries: IntArray, bits: IntArray, most: int) -> IntArray:
         return 7 * bits + rng.integers(0, 7, entries.shape[:2])
 
     def any_ranks(sums: IntArray, limits: IntArray, ranks: int, over: bool) -> halves._Ranks:

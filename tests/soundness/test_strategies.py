@@ -10,9 +10,10 @@ from functools import cache
 import numpy as np
 import pytest
 
-from compactproofs.kernel.workspace import Workspace
-from compactproofs.tasks.max_of_k import total_inputs
-from compactproofs.theorems import STRATEGIES, HintSpec, Strategy
+from compactproofs.kernel.problem import HintSpec, Strategy
+from compactproofs.search.workspaces import MaxWorkspace, workspace
+from compactproofs.tasks.max_of_k import max_of_k
+from compactproofs.theorems import STRATEGIES
 from compactproofs.theorems.max_of_k.core.brute_force import enumerate_inputs
 from compactproofs.theorems.max_of_k.core.cubic import CUBIC
 from compactproofs.zoo import load_model
@@ -30,14 +31,14 @@ SHORTEST_ATTACK = 20
 
 
 @cache
-def work_of(case: Case, reading: str) -> Workspace:
+def work_of(case: Case, reading: str) -> MaxWorkspace:
     """One workspace for all strategies, as in a real run: what they share is computed once."""
-    return Workspace(case.model, reading)
+    return workspace(case.model, reading)
 
 
 def assert_sound(strategy: Strategy, case: Case, kind: str, seed: int = 0) -> None:
     """Both readings on this model stay within the truth, and a claim within what a check finds."""
-    if strategy.limit(case.model) is not None:
+    if strategy.limit(max_of_k(case.model)) is not None:
         return
     rng = np.random.default_rng([seed, KINDS.index(kind)])
     hints = hints_of(strategy, case.model, kind, rng, work_of(case, "value"))
@@ -48,7 +49,7 @@ def assert_sound(strategy: Strategy, case: Case, kind: str, seed: int = 0) -> No
     assert type(checked) is int, where
     assert type(claimed) is int, where
     if strategy.claim == "at most":
-        assert exact_correct(case.model) <= checked <= claimed <= total_inputs(case.model), where
+        assert exact_correct(case.model) <= checked <= claimed <= max_of_k(case.model).task.total, where
         return
     assert 0 <= claimed <= checked, where
     assert checked <= exact_correct(case.model), where
@@ -129,7 +130,7 @@ def test_sound_where_the_bound_itself_drops(seed: int) -> None:
     start = weights_of(pool[int(rng.integers(len(pool)))].model)
 
     def certified(weights: dict[str, np.ndarray]) -> int:
-        return CUBIC.bound(Workspace(Case("", type(pool[0].model)(**weights)).model, "check"), {})
+        return CUBIC.bound(workspace(Case("", type(pool[0].model)(**weights)).model, "check"), {})
 
     pair = razor(rng, start, count=certified)
     for side in pair or ():
@@ -200,9 +201,9 @@ def test_cubic_equals_the_plain_implementation_on_trained_models(name: str) -> N
     model = load_model(name)
     expected = cubic_classes(model).count()
 
-    assert expected == CUBIC.bound(Workspace(model, "check"), {})
-    assert expected == CUBIC.bound(Workspace(model, "claim"), {})
-    assert 0.9 * total_inputs(model) < expected
+    assert expected == CUBIC.bound(workspace(model, "check"), {})
+    assert expected == CUBIC.bound(workspace(model, "claim"), {})
+    assert 0.9 * max_of_k(model).task.total < expected
 
 
 # --- the tests' own parts ---

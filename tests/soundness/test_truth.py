@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compactproofs.networks.attention_only.model import Model
+from compactproofs.opening.models import Model
 
 from .models import Case, Weights, all_cases, cases, float_margins, random_weights, weights_of, working_weights
 from .truth import all_inputs, exact_correct, exact_correct_set

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from flint import arb, arb_mat, ctx
 
-from compactproofs.networks.attention_only.model import Model
+from compactproofs.opening.models import Model
 
 PRECISIONS = (64, 192, 640, 2048)
 

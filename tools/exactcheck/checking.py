@@ -12,6 +12,7 @@ from exactcheck import brute_force, cubic, failing_sets, subcubic, whole_classes
 from exactcheck.balls import Decisions
 from exactcheck.reading import (
     CERTIFICATE_BYTES,
+    FAMILY,
     MODEL_BYTES,
     Certificate,
     Hint,
@@ -25,15 +26,15 @@ from exactcheck.reading import (
 
 PRECISIONS = (256, 1024, 4096)  # bits; the next one is tried while a comparison is undecided
 THEOREMS = {
-    "trivial": "compactproofs.strategies.trivial",
-    "brute-force": "compactproofs.strategies.brute_force",
-    "cubic": "compactproofs.strategies.cubic",
-    "sub-cubic": "compactproofs.strategies.subcubic",
-    "failing-sets": "compactproofs.strategies.failing_sets",
-    "branch-and-bound": "compactproofs.strategies.branch_and_bound",
-    "branch-and-bound-upper": "compactproofs.strategies.branch_and_bound",
-    "histogram": "compactproofs.strategies.histogram",
-    "histogram-upper": "compactproofs.strategies.histogram",
+    "trivial": "max-of-k/trivial@1",
+    "brute-force": "max-of-k/brute-force@1",
+    "cubic": "max-of-k/cubic@1",
+    "sub-cubic": "max-of-k/sub-cubic@1",
+    "failing-sets": "max-of-k/failing-sets@1",
+    "branch-and-bound": "max-of-k/branch-and-bound@1",
+    "branch-and-bound-upper": "max-of-k/branch-and-bound@1",
+    "histogram": "max-of-k/histogram@1",
+    "histogram-upper": "max-of-k/histogram@1",
 }
 COUNTED = {key for key in THEOREMS if key.startswith(("branch-and-bound", "histogram"))}  # by means of our own
 FEW_INPUTS = 2**12
@@ -141,6 +142,7 @@ def verdict(certificate: Certificate, weights: Weights) -> tuple[str, str]:
     expect(is_known(strategy), f"strategy: {strategy!a} is not one that this checker knows")
     for name, claimed, actual in (
         ("model_sha256", certificate.model_sha256, weights.sha256),
+        ("family", certificate.family, FAMILY),
         ("task", (certificate.n_ctx, certificate.d_vocab), (weights.n, weights.v)),
         ("total", certificate.total, weights.v**weights.n),
         ("theorem", certificate.theorem, THEOREMS[strategy.partition("/")[0]]),

@@ -26,11 +26,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tests"))
 
 from compactproofs import zoo
-from compactproofs.kernel.certificate import Certificate
-from compactproofs.kernel.workspace import Workspace
-from compactproofs.networks.attention_only.model import Model
+from compactproofs.opening.models import Model
+from compactproofs.search.certificates import Certificate
 from compactproofs.search.hints import search_hints
-from compactproofs.tasks.max_of_k import task_of, total_inputs
+from compactproofs.search.workspaces import MaxWorkspace, workspace
+from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems import STRATEGIES
 from exactcheck import checking, reading
 from soundness.hints import KINDS, hints_of, kinds_of
@@ -46,17 +46,17 @@ class Pair(NamedTuple):
     model: Model
     strategy: str
     hints: dict[str, np.ndarray]
-    check: Workspace
-    claim: Workspace
+    check: MaxWorkspace
+    claim: MaxWorkspace
 
 
 def of_zoo(names: list[str], strategies: list[str]) -> Iterator[Pair]:
     """Models of the zoo, with searched hints."""
     for name in names:
         model = zoo.load_model(name)
-        values, check, claim = (Workspace(model, kind) for kind in ("value", "check", "claim"))
+        values, check, claim = (workspace(model, kind) for kind in ("value", "check", "claim"))
         for key in strategies:
-            if STRATEGIES[key].limit(model) is None:
+            if STRATEGIES[key].limit(max_of_k(model)) is None:
                 yield Pair(name, model, key, search_hints(STRATEGIES[key], values), check, claim)
 
 
@@ -68,13 +68,13 @@ def hostile(seeds: int, families: list[str], wanted: list[str], strategies: list
     for seed in range(seeds):
         rng = np.random.default_rng(seed)
         for case in (case for family in families for case in cases(family, seed)):
-            if total_inputs(case.model) > MOST_INPUTS:
+            if max_of_k(case.model).task.total > MOST_INPUTS:
                 continue
-            values, check, claim = (Workspace(case.model, kind) for kind in ("value", "check", "claim"))
+            values, check, claim = (workspace(case.model, kind) for kind in ("value", "check", "claim"))
             for key in [*others, *rng.choice(subcubic, min(3, len(subcubic)), replace=False)]:
                 strategy = STRATEGIES[key]
                 kinds = [kind for kind in kinds_of(strategy, case.model) if kind in wanted]
-                if kinds and strategy.limit(case.model) is None:
+                if kinds and strategy.limit(max_of_k(case.model)) is None:
                     kind = str(rng.choice(kinds))
                     hints = hints_of(strategy, case.model, kind, rng, values)
                     yield Pair(f"{case.name} (seed {seed}, hints {kind})", case.model, key, hints, check, claim)
@@ -151,11 +151,19 @@ def derived(pair: Pair, weights: reading.Weights, hints: dict[str, reading.Hint]
 
 def compare(pair: Pair, weights: reading.Weights, rows: dict[str, Row]) -> None:
     """Both checkers on one pair."""
-    strategy, total = STRATEGIES[pair.strategy], total_inputs(pair.model)
+    strategy, total = STRATEGIES[pair.strategy], max_of_k(pair.model).task.total
     found, claimed = strategy.bound(pair.check, pair.hints), strategy.bound(pair.claim, pair.hints)
-    task, theorem = task_of(pair.model), strategy.theorem
+    task, theorem = max_of_k(pair.model).task.record, strategy.theorem
     certificate = Certificate(
-        task, pair.model.sha256, strategy.id, theorem, claimed, total, pair.hints, claim=strategy.claim
+        task,
+        pair.model.sha256,
+        strategy.id,
+        theorem,
+        claimed,
+        total,
+        pair.hints,
+        claim=strategy.claim,
+        family=pair.model.family,
     )
     read = reading.read_certificate(certificate.to_bytes())
     checking.check_hints(strategy.id, weights, read.hints)

@@ -16,8 +16,19 @@ from typing import Any, NamedTuple, NoReturn
 CERTIFICATE_BYTES, MODEL_BYTES, HEADER_BYTES, LONGEST = 2**24, 2**28, 2**20, 2**24
 BRACKETS, DIGITS = 2**16, 4000
 KEYS = {
-    "format", "version", "task", "model_sha256", "strategy", "theorem", "claim", "certified", "total", "hints", "tool",
+    "format", "version", "family", "task", "model_sha256", "strategy", "theorem", "claim", "certified", "total",
+    "hints", "tool",
 }  # fmt: skip
+FAMILY = "attention-only-1l1h"
+THEOREMS_OF_VERSION_1 = {
+    "compactproofs.strategies.trivial": "max-of-k/trivial@1",
+    "compactproofs.strategies.brute_force": "max-of-k/brute-force@1",
+    "compactproofs.strategies.cubic": "max-of-k/cubic@1",
+    "compactproofs.strategies.subcubic": "max-of-k/sub-cubic@1",
+    "compactproofs.strategies.failing_sets": "max-of-k/failing-sets@1",
+    "compactproofs.strategies.branch_and_bound": "max-of-k/branch-and-bound@1",
+    "compactproofs.strategies.histogram": "max-of-k/histogram@1",
+}
 HINT_TYPES = {"uint8": "B", "uint16": "H", "int64": "q", "float64": "d"}
 TYPE_BITS = {
     "BOOL": 8, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8,
@@ -65,6 +76,7 @@ class Certificate:
     certified: int
     total: int
     hints: dict[str, Hint]
+    family: str
 
 
 @dataclass(frozen=True)
@@ -141,14 +153,19 @@ def read_certificate(data: bytes) -> Certificate:
     fields = parse_json(data)
     expect(isinstance(fields, dict), "the certificate is no object")
     expect(fields.get("format") == "compactproofs certificate", "format")
-    expect(type(fields.get("version")) is int and fields["version"] == 1, "version")
+    expect(type(fields.get("version")) is int and fields["version"] in (1, 2), "version")
+    if fields["version"] == 1:  # there was one family, and theorems had names of Python modules
+        expect("family" not in fields, "the certificate's keys")
+        fields = {**fields, "family": FAMILY}
+        if isinstance(fields.get("theorem"), str):
+            fields["theorem"] = THEOREMS_OF_VERSION_1.get(fields["theorem"], fields["theorem"])
     expect(set(fields) == KEYS, "the certificate's keys")
     task = fields["task"]
     expect(isinstance(task, dict) and set(task) == {"name", "n_ctx", "d_vocab"}, "task")
-    expect(task["name"] == "max", "task.name")
+    expect(task["name"] == ("max" if fields["version"] == 1 else "max-of-k"), "task.name")
     for name in ("n_ctx", "d_vocab"):
         expect(type(task[name]) is int and 1 <= task[name] < 2**31, f"task.{name}")
-    for name in ("strategy", "theorem", "tool"):
+    for name in ("family", "strategy", "theorem", "tool"):
         value = fields[name]
         expect(isinstance(value, str) and len(value) <= 1000 and value.isprintable(), name)
     expect(fields["claim"] in ("at least", "at most"), "claim")
@@ -171,6 +188,7 @@ def read_certificate(data: bytes) -> Certificate:
         certified,
         total,
         {name: _hint(name, value) for name, value in fields["hints"].items()},
+        fields["family"],
     )
 
 

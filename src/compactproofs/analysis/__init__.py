@@ -4,8 +4,8 @@ Everything here is plain float64 arithmetic and certifies nothing; certified bou
 
 >>> import compactproofs as cp
 >>> from compactproofs import analysis
->>> from compactproofs.kernel.workspace import Workspace
->>> work = Workspace(cp.load_model("max-of-4/123"), "value")
+>>> from compactproofs.search.workspaces import workspace
+>>> work = workspace(cp.load_model("max-of-4/123"), "value")
 >>> round(float(analysis.spectrum(work).values[0]))
 7443
 >>> analysis.copying(analysis.Tables.of(work)).failing.tolist()

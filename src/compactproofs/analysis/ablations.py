@@ -22,7 +22,7 @@ import numpy as np
 
 from compactproofs.analysis.inputs import Inputs, Share
 from compactproofs.analysis.margins import PATHS, Tables, margin_terms
-from compactproofs.kernel.arrays import FloatArray
+from compactproofs.kernel.decisions import FloatArray
 
 KINDS = ("zero", "mean", "resample", "pessimal")
 _ATTENTION = {"EQKE", "EQKP"}

@@ -12,9 +12,9 @@ from math import prod
 
 import numpy as np
 
-from compactproofs.kernel.arrays import BoolArray, FloatArray, IntArray
-from compactproofs.networks.attention_only.model import Model
-from compactproofs.tasks.max_of_k import total_inputs
+from compactproofs.kernel.decisions import BoolArray, FloatArray, IntArray
+from compactproofs.opening.models import Model
+from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems.max_of_k.core.enumeration import Box, boxes_with_maximum
 
 #: Terms of margins: for a maximum m, queries (N,) and tokens (N or 1, n or 1, T), none above m, shape (N, n, T, rivals)
@@ -63,7 +63,7 @@ class Inputs:
     def of(cls, model: Model, rng: np.random.Generator, most: int = 2**25, size: int = 2**16) -> Inputs:
         """All inputs if there are at most `most`, otherwise `size` uniform ones."""
         n, v = model.n_ctx, model.d_vocab
-        return cls(n, v, None if total_inputs(model) <= most else rng.integers(0, v, (size, n)))
+        return cls(n, v, None if max_of_k(model).task.total <= most else rng.integers(0, v, (size, n)))
 
     @property
     def number(self) -> int:

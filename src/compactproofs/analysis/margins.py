@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from compactproofs.analysis.inputs import Terms
-from compactproofs.kernel.arrays import FloatArray, IntArray
-from compactproofs.kernel.workspace import Workspace
+from compactproofs.kernel.decisions import FloatArray, IntArray
 from compactproofs.networks.attention_only import circuits
+from compactproofs.search.workspaces import MaxWorkspace
 from compactproofs.theorems.max_of_k.failing_sets.low_rank import Bounds
 
 PATHS = ("EU", "EVOU", "PVOU", "EQKE", "EQKP")
@@ -33,7 +33,7 @@ class Tables(NamedTuple):
     EQKP: FloatArray
 
     @classmethod
-    def of(cls, work: Workspace) -> Tables:
+    def of(cls, work: MaxWorkspace) -> Tables:
         """The paths of the workspace's model; the reading must be "value"."""
         return cls(*(getattr(circuits, name)(work) for name in PATHS))
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from compactproofs.analysis.inputs import Inputs
 from compactproofs.analysis.margins import Tables, margin_terms
-from compactproofs.kernel.arrays import BoolArray, FloatArray, IntArray
+from compactproofs.kernel.decisions import BoolArray, FloatArray, IntArray
 from compactproofs.theorems.max_of_k.core.rivals import max_of_others
 
 

@@ -17,8 +17,8 @@ from compactproofs.analysis.mechanism import attention_gaps, copying
 from compactproofs.analysis.remainder import budgets, compare_with_noise, replace_residuals
 from compactproofs.analysis.spectra import fit, spectrum
 from compactproofs.analysis.waterfall import WATERFALLS, Waterfalls
-from compactproofs.kernel.arrays import FloatArray
-from compactproofs.kernel.workspace import Workspace
+from compactproofs.kernel.decisions import FloatArray
+from compactproofs.search.workspaces import workspace
 from compactproofs.theorems.max_of_k.failing_sets.strategies import KINDS
 from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES
 
@@ -53,7 +53,7 @@ def summarise(name: str, draws: int = 1000) -> dict[str, Any]:
         "wrong_next": float(gaps.wrong[0]),
         "budgets": {
             b.kind: [float(b.true.mean()), float(b.bound.mean()), b.flops]
-            for b in budgets(work, Workspace(model, "check"))
+            for b in budgets(work, workspace(model, "check"))
         },
         "noise": {
             c.name: [c.trained, float(c.noise.mean()), float(c.noise.std(ddof=1)), c.deviations]

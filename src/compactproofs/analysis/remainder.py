@@ -13,9 +13,9 @@ import numpy as np
 from compactproofs.analysis.inputs import Inputs, Share
 from compactproofs.analysis.margins import Tables, margin_terms
 from compactproofs.analysis.spectra import searched_directions
-from compactproofs.kernel.arrays import FloatArray, midpoint
-from compactproofs.kernel.workspace import Workspace
+from compactproofs.kernel.decisions import FloatArray, midpoint
 from compactproofs.networks.attention_only import circuits
+from compactproofs.search.workspaces import MaxWorkspace
 from compactproofs.theorems.max_of_k.subcubic.remainder import (
     EXACT,
     KINDS,
@@ -56,7 +56,7 @@ class Budget:
         return max(1.0, float(self.bound.mean() / self.true.mean())) if self.true.mean() > 0 else 1.0
 
 
-def budgets(work: Workspace, check: Workspace) -> list[Budget]:
+def budgets(work: MaxWorkspace, check: MaxWorkspace) -> list[Budget]:
     """Every way of bounding the remainder, cheapest last.  `work`: reading "value"; `check`: "check", for the cost."""
     result = []
     for kind in BOUNDS:
@@ -86,7 +86,7 @@ class Comparison:
         return (self.trained - float(self.noise.mean())) / std if std > 0 else 0.0
 
 
-def compare_with_noise(work: Workspace, rng: np.random.Generator, draws: int = 1000) -> list[Comparison]:
+def compare_with_noise(work: MaxWorkspace, rng: np.random.Generator, draws: int = 1000) -> list[Comparison]:
     """The remainder's spread and its bounds, against Gaussian factors with the same mean and variance of entries."""
     trained, _ = residual_factors(work, searched_directions(work, more=True))
     names = ("true spread", *NOISE_BOUNDS)
@@ -122,7 +122,7 @@ class Replaced:
 
 
 def replace_residuals(
-    work: Workspace, inputs: Inputs, rng: np.random.Generator, draws: int = 5, kinds: tuple[str, ...] = REPLACEMENTS
+    work: MaxWorkspace, inputs: Inputs, rng: np.random.Generator, draws: int = 5, kinds: tuple[str, ...] = REPLACEMENTS
 ) -> list[Replaced]:
     """Accuracy after replacing what the six directions leave of E_q, Q, K and Ē.
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compactproofs.kernel.arrays import FloatArray
-from compactproofs.kernel.workspace import Workspace
+from compactproofs.kernel.decisions import FloatArray
 from compactproofs.networks.attention_only import circuits
 from compactproofs.search.hints import search_hints
+from compactproofs.search.workspaces import MaxWorkspace
 from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES, SUBCUBIC, directions_of
 from compactproofs.theorems.max_of_k.subcubic.remainder import Directions, residual_factors
 
@@ -64,9 +64,9 @@ class Spectrum:
         return float(self.values[0] / self.values[1]) if self.values[1] > 0.0 else float("inf")
 
 
-def spectrum(work: Workspace) -> Spectrum:
+def spectrum(work: MaxWorkspace) -> Spectrum:
     """The singular value decomposition of the attention scores; the workspace's reading must be "value"."""
-    left, values, right = np.linalg.svd(circuits.EQKE(work) * np.sqrt(work.model.d_head))
+    left, values, right = np.linalg.svd(circuits.EQKE(work) * np.sqrt(work.network.d_head))
     tokens = np.arange(len(values)) - (len(values) - 1) / 2
 
     def vectors(i: int) -> tuple[FloatArray, FloatArray]:
@@ -76,7 +76,7 @@ def spectrum(work: Workspace) -> Spectrum:
     return Spectrum(values, *vectors(0), *vectors(1))
 
 
-def searched_directions(work: Workspace, more: bool) -> Directions:
+def searched_directions(work: MaxWorkspace, more: bool) -> Directions:
     """The directions that the search for proofs takes: one for queries and one for keys, or `more`, six in all."""
     kind = "max_diff_subproduct" if more else "max_diff"
     strategy = next(s for s in SUBCUBIC if CHOICES[s.id] == ("max_diff_exact", "mean_query+diff", kind))
@@ -95,14 +95,14 @@ class Factor:
     residual: FloatArray  # entries, (v, d), (d, h), (d, h) or (v, d)
 
 
-def factors(work: Workspace) -> list[Factor]:
+def factors(work: MaxWorkspace) -> list[Factor]:
     """E_q, Q, K and Ē, and what is left of them in the proofs of kind `max_diff_subproduct`.
 
     E_q is as in the paper, without the division by sqrt(h) that the proofs book on it.
     """
     left, _ = residual_factors(work, searched_directions(work, more=True))
     whole = (circuits.query_embedding(work), work.weight("W_Q"), work.weight("W_K"), circuits.key_embedding(work))
-    rest = (left[0] * np.sqrt(work.model.d_head), left[1], left[2].T, left[3].T)
+    rest = (left[0] * np.sqrt(work.network.d_head), left[1], left[2].T, left[3].T)
     return [
         Factor(name, np.linalg.svd(a, compute_uv=False), np.linalg.svd(b, compute_uv=False), b)
         for name, a, b in zip(FACTORS, whole, rest, strict=True)

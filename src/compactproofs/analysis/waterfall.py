@@ -16,11 +16,12 @@ import numpy as np
 
 from compactproofs.analysis.inputs import Inputs, Share, Terms, every_token
 from compactproofs.analysis.margins import Tables, leads, margin_terms, weigh, weights
-from compactproofs.kernel.arrays import FloatArray, IntArray
-from compactproofs.kernel.workspace import Workspace
+from compactproofs.kernel.decisions import FloatArray, IntArray
+from compactproofs.kernel.problem import Problem, Strategy
 from compactproofs.search.hints import HintArrays, search_hints
-from compactproofs.tasks.max_of_k import total_inputs
-from compactproofs.theorems import Strategy, get_strategy
+from compactproofs.search.workspaces import MaxWorkspace
+from compactproofs.tasks.max_of_k import max_of_k
+from compactproofs.theorems import get_strategy
 from compactproofs.theorems.max_of_k.core.additive import position_weights
 from compactproofs.theorems.max_of_k.core.rivals import max_of_others
 from compactproofs.theorems.max_of_k.failing_sets.low_rank import Bounds
@@ -60,7 +61,7 @@ class Step:
 class Waterfalls:
     """Waterfalls of one model, which share their common steps.  The workspace's reading must be "value"."""
 
-    def __init__(self, work: Workspace, inputs: Inputs) -> None:
+    def __init__(self, work: MaxWorkspace, inputs: Inputs) -> None:
         self._work = work
         self._inputs = inputs
         self._tables = Tables.of(work)
@@ -72,7 +73,7 @@ class Waterfalls:
         Raises ValueError for others, and where the strategy cannot be run on a model of this size.
         """
         strategy = get_strategy(strategy_id)
-        reason = strategy.limit(self._work.model)
+        reason = strategy.limit(Problem(self._work.network, self._work.task))
         if reason is not None:
             raise ValueError(f"no waterfall for {strategy_id}: {reason}")
         if strategy_id == "cubic":
@@ -103,7 +104,7 @@ class Waterfalls:
         alone = _count_alone(self._work, margin_terms(tables))
         bound = self._total(strategy.bound(self._work, {}))
         last = [Step("others harmless alone, and positions at their extremes", bound)]
-        if self._work.model.n_ctx <= _MOST_POSITIONS:
+        if self._work.network.n_ctx <= _MOST_POSITIONS:
             count = _count_tokens_alone(self._work) + alone
             harmless = Step("every other token must be harmless alone", self._total(count))
             last = [harmless, Step("positions at their extremes", bound)]
@@ -166,7 +167,7 @@ class Waterfalls:
         ]
 
     def _total(self, certified: int) -> Share:
-        return Share(certified, total_inputs(self._work.model), True)
+        return Share(certified, max_of_k(self._work.network).task.total, True)
 
 
 def _own_outputs(tables: Tables, jointly: bool) -> Terms:
@@ -185,10 +186,10 @@ def _own_outputs(tables: Tables, jointly: bool) -> Terms:
     return terms
 
 
-def _count_alone(work: Workspace, terms: Terms) -> int:
+def _count_alone(work: MaxWorkspace, terms: Terms) -> int:
     """How many inputs that hold only the maximum, but for the query, have positive sums."""
-    n, count = work.model.n_ctx, 0
-    for m in range(work.model.d_vocab):
+    n, count = work.network.n_ctx, 0
+    for m in range(work.network.d_vocab):
         queries = np.arange(m + 1) if n > 1 else np.array([m])
         tokens = np.full((len(queries), n, 1), m)
         tokens[:, -1, 0] = queries
@@ -197,10 +198,10 @@ def _count_alone(work: Workspace, terms: Terms) -> int:
     return count
 
 
-def _count_tokens_alone(work: Workspace) -> int:
+def _count_tokens_alone(work: MaxWorkspace) -> int:
     """Inputs with other tokens, each of which would be harmless if all others were equal to it, positions exact."""
-    tables, n, count = Tables.of(work), work.model.n_ctx, 0
-    for m in range(work.model.d_vocab):
+    tables, n, count = Tables.of(work), work.network.n_ctx, 0
+    for m in range(work.network.d_vocab):
         queries = np.arange(m + 1)
         row = _own_outputs(tables, jointly=False)(m, queries, every_token(m))[..., 0]  # (queries, n, m + 1)
         of_query = row[queries, n - 1, queries]
@@ -217,7 +218,7 @@ def _count_tokens_alone(work: Workspace) -> int:
 class _Relaxed:
     """The relaxed margins of a strategy of the sub-cubic family; notation of `subcubic.gaps`."""
 
-    def __init__(self, work: Workspace, tables: Tables, choice: Choice, hints: HintArrays) -> None:
+    def __init__(self, work: MaxWorkspace, tables: Tables, choice: Choice, hints: HintArrays) -> None:
         centre = HintedVector.of(hints["centre"]) if "centre" in hints else None
         self._work = work
         self._tables = tables
@@ -282,10 +283,10 @@ class _Relaxed:
 
     def count_alone(self) -> int:
         """Inputs each of whose other tokens is harmless in place of all of them, positions at their worst."""
-        n, count = self._work.model.n_ctx, 0
+        n, count = self._work.network.n_ctx, 0
         least, largest = worst_positions(self._work)
         last = position_weights(self._work)[:, -1]
-        for m in range(self._work.model.d_vocab):
+        for m in range(self._work.network.d_vocab):
             queries = np.arange(m + 1)
             harm = self._lead_of_lines(m, queries, every_token(m))[:, 0] * self._weights(m)[:, :, None]
             own = harm[:, m]

@@ -9,6 +9,7 @@ import dataclasses
 import importlib
 import math
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -25,14 +26,16 @@ import compactproofs as cp
 from compactproofs import zoo
 from compactproofs.cli.messages import escaped, reason
 from compactproofs.cli.terminal import err, say, say_json, say_table
-from compactproofs.kernel.arrays import Meter
-from compactproofs.kernel.certificate import CLAIMS, certificate_name
+from compactproofs.kernel.certificate import CLAIMS
+from compactproofs.kernel.limits import Allowance
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.opening import notes
 from compactproofs.runs.places import STANDARD, check_directory, check_file, load_certificate, load_model
+from compactproofs.search import words
 from compactproofs.search.budget import prove_within
+from compactproofs.search.certificates import certificate_name
 from compactproofs.search.effort import MAX_MEMORY, power, to_allow
-from compactproofs.tasks.max_of_k import total_inputs
+from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems import get_strategy
 
 app = typer.Typer(
@@ -79,10 +82,23 @@ def show_strategies(as_json: JsonOption = False) -> None:
     """List the strategies: id, complexity, and what each does."""
     known = cp.STRATEGIES.values()
     if as_json:
-        columns = ("id", "claim", "complexity", "summary", "theorem")
-        say_json([{name: getattr(strategy, name) for name in columns} for strategy in known])
+        say_json(
+            [
+                {
+                    "id": strategy.id,
+                    "claim": strategy.claim,
+                    "complexity": words.complexity(strategy),
+                    "summary": words.summary(strategy),
+                    "theorem": strategy.theorem,
+                    "stated_in": words.STATEMENTS[strategy.theorem],
+                }
+                for strategy in known
+            ]
+        )
     else:
-        say_table(("strategy", "complexity", "what it does"), [(s.id, s.complexity, s.summary) for s in known])
+        say_table(
+            ("strategy", "complexity", "what it does"), [(s.id, words.complexity(s), words.summary(s)) for s in known]
+        )
 
 
 @app.command("zoo")
@@ -138,7 +154,7 @@ def prove(
     else:
         ids = cp.feasible_strategies(loaded) if strategy is None else list(dict.fromkeys(strategy))
         for strategy_id in ids:
-            limit = get_strategy(strategy_id).limit(loaded)
+            limit = get_strategy(strategy_id).limit(max_of_k(loaded))
             if limit is not None:
                 raise cp.Infeasible(f"{strategy_id}: {limit}")
     targets = _targets(out_name, ids)
@@ -281,7 +297,7 @@ def _best(rows: list[dict[str, Any]]) -> str:
 def _why_not_normalised(model: cp.Model, exact: int | None, ids: list[str]) -> str:
     if exact == 0:
         return "no input is answered correctly"
-    limit = get_strategy("brute-force").limit(model)
+    limit = get_strategy("brute-force").limit(max_of_k(model))
     if limit is None:
         limit = "brute force left inputs undecided" if "brute-force" in ids else "brute force was not asked for"
     return f"the exact accuracy is not known ({limit})"
@@ -340,7 +356,7 @@ def verify(
         else:
             _say_outcome(outcome)
         return 2
-    work = Workspace(loaded, "check")
+    work: Workspace[Any, Any] = Workspace(max_of_k(loaded))
     outcomes = []
     for name, file in found.certificates.items():
         outcome = _outcome(certificate if certificate == STANDARD else file, loaded, work, limits)
@@ -404,14 +420,15 @@ def _some(names: list[str]) -> str:
     return ", ".join(names if len(names) <= 6 else [*names[:5], f"and {len(names) - 5} more"])
 
 
-def _outcome(file: Path | str, model: cp.Model, work: Workspace, limits: Mapping[str, Any]) -> dict[str, Any]:
+def _outcome(file: Path | str, model: cp.Model, work: Workspace[Any, Any], limits: Mapping[str, Any]) -> dict[str, Any]:
     try:
         claim = load_certificate(file)
     except (ValueError, OSError) as error:
         return {"outcome": "malformed", "reason": reason(error)}
     try:
-        with _watched(work.meter, claim.strategy):
-            verdict = cp.verify(claim, model, work, **limits)
+        allowance, start = Allowance(), time.perf_counter()
+        with _watched(allowance, claim.strategy):
+            verdict = cp.verify(claim, model, work, allowance=allowance, **limits)
     except cp.MalformedCertificate as error:
         return {"outcome": "malformed", "reason": reason(error)}
     except (ValueError, MemoryError) as error:
@@ -424,20 +441,18 @@ def _outcome(file: Path | str, model: cp.Model, work: Workspace, limits: Mapping
         "claimed": str(claim.certified),
         "recomputed": None if verdict.certified is None else str(verdict.certified),
         "total": str(claim.total),
-        "flops": verdict.cost.flops if verdict.cost else None,
-        "verify_seconds": round(verdict.seconds, 6),
+        "work": allowance.spent,
+        "verify_seconds": round(time.perf_counter() - start, 6),
     }
 
 
-def _watched(meter: Meter, what: str) -> Progress:
+def _watched(allowance: Allowance, what: str) -> Progress:
     """Inside it a terminal shows what is checked, how many operations were done, and since when."""
 
     class Done(ProgressColumn):
-        before = meter.spent
-
         def render(self, task: Task) -> Text:
-            most = "" if meter.limit is None else f" of at most {power(meter.limit - self.before)}"
-            return Text(f"{power(meter.spent - self.before)}{most} operations")
+            most = "" if allowance.limit is None else f" of at most {power(allowance.limit)}"
+            return Text(f"{power(allowance.spent)}{most} operations")
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), Done(), TimeElapsedColumn())
     progress = Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
@@ -484,20 +499,22 @@ Described = tuple[dict[str, str], dict[str, Any]]  # in words, and for JSON
 
 def _about_certificate(certificate: cp.Certificate) -> Described:
     task, hints = certificate.task, certificate.hints
-    words = {
+    said = {
         "certificate": f"claims (unchecked) that {certificate}",
-        "task": f"{task['name']} of {task['n_ctx']} tokens from {task['d_vocab']}",
+        "task": ", ".join(f"{key} {value}" if key != "name" else str(value) for key, value in task.items()),
+        "family": certificate.family,
         "model": certificate.model_sha256,
         "strategy": certificate.strategy,
         "theorem": certificate.theorem,
         "hints": "; ".join(f"{name}: {hint.dtype} {hint.shape}" for name, hint in hints.items()) or "none",
         "written by": certificate.tool,
     }
-    return words, {
+    return said, {
         "kind": "certificate",
         "claim": certificate.claim,
         "certified": str(certificate.certified),
         "total": str(certificate.total),
+        "family": certificate.family,
         "task": dict(task),
         "model_sha256": certificate.model_sha256,
         "strategy": certificate.strategy,
@@ -509,7 +526,7 @@ def _about_certificate(certificate: cp.Certificate) -> Described:
 
 def _about_model(name: str, model: cp.Model) -> Described:
     correct = zoo.known_correct(model)
-    inputs = str(total_inputs(model))
+    inputs = str(max_of_k(model).task.total)
     said = notes.in_full(name, model)
     largest = max(float(abs(weight).max()) for weight in model.state_dict().values())
     words = {

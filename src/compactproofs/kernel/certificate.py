@@ -1,16 +1,17 @@
-"""Certificates: what is claimed about which model, and the hints that checking needs.
+"""Certificates: what is claimed about which network, and the hints that checking needs.
 
 A certificate is one JSON object (UTF-8, at most 16 MiB), with exactly these keys:
 
     format          "compactproofs certificate"
-    version         1
-    task            {"name": "max", "n_ctx": K, "d_vocab": v}
-    model_sha256    the hash of the weights as `Model.sha256` defines it, 64 lower-case hexadecimal digits
+    version         2
+    family          the family of networks, such as "attention-only-1l1h"
+    task            the task's record: its name and what else defines it, {"name": "max-of-k", "n_ctx": K, ...}
+    model_sha256    the hash of the network as its family defines it, 64 lower-case hexadecimal digits
     strategy        the id of the strategy
-    theorem         the theorem that the claim rests on, as the strategy names it
+    theorem         the theorem that the claim rests on, with its version: "max-of-k/cubic@1"
     claim           "at least" or "at most": so many of its `total` inputs, `certified`, the model answers correctly
     certified       N, a decimal integer in a string
-    total           v^K, a decimal integer in a string
+    total           the number of the task's inputs, a decimal integer in a string
     hints           {name: {"dtype": "uint8", "uint16", "int64" or "float64", "shape": [...],
                     "data": base64 of the entries row by row as little-endian bytes}}
     tool            the program and version that wrote it; for information
@@ -22,26 +23,24 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import Any, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from compactproofs.kernel.strict import MAX_DIGITS, read_limited, shown, strict_json
-from compactproofs.runs.files import write_atomically
+from compactproofs.kernel.problem import Claim
+from compactproofs.kernel.strict import MAX_DIGITS, shown, strict_json
 
 FORMAT = "compactproofs certificate"
-VERSION = 1
+VERSION = 2
 CLAIMS = ("at least", "at most")
 MAX_BYTES = 2**24
 
-_DTYPES: dict[str, np.dtype[Any]] = {
+DTYPES: dict[str, np.dtype[Any]] = {
     "uint8": np.dtype("u1"),
     "uint16": np.dtype("<u2"),
     "int64": np.dtype("<i8"),
@@ -50,13 +49,9 @@ _DTYPES: dict[str, np.dtype[Any]] = {
 _NATURAL = re.compile(rf"0|[1-9][0-9]{{0,{MAX_DIGITS - 1}}}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _KEYS = (
-    "format", "version", "task", "model_sha256", "strategy", "theorem", "claim", "certified", "total", "hints", "tool",
+    "format", "version", "family", "task", "model_sha256", "strategy", "theorem", "claim", "certified", "total",
+    "hints", "tool",
 )  # fmt: skip
-
-
-def certificate_name(strategy_id: str) -> str:
-    """The file name that this package gives to a certificate of this strategy."""
-    return f"{strategy_id.replace('/', '--')}.cert.json"
 
 
 class MalformedCertificate(ValueError):
@@ -67,7 +62,7 @@ class MalformedCertificate(ValueError):
 class Certificate:
     """A claim that a model answers at least (or at most) `certified` of its `total` inputs correctly, with hints."""
 
-    task: Mapping[str, Any]
+    task: Mapping[str, str | int]
     model_sha256: str
     strategy: str
     theorem: str
@@ -75,47 +70,27 @@ class Certificate:
     total: int
     hints: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     tool: str = ""
-    claim: str = "at least"
+    claim: Claim = "at least"
+    family: str = field(kw_only=True)
 
     def __str__(self) -> str:
         return f"{self.claim} {self.certified} of {self.total} inputs are answered correctly"
 
-    def to_bytes(self) -> bytes:
-        """The certificate as a file holds it; equal certificates give equal bytes.
-
-        Raises ValueError if it does not fit the format, which has numbers of 4000 digits and files of 16 MiB at most.
-        """
-        if max(self.certified, self.total) >= 10**MAX_DIGITS:
-            raise ValueError(f"a certificate cannot hold numbers of more than {MAX_DIGITS} digits")
-        fields = {
-            "format": FORMAT,
-            "version": VERSION,
-            "task": dict(self.task),
-            "model_sha256": self.model_sha256,
-            "strategy": self.strategy,
-            "theorem": self.theorem,
-            "claim": self.claim,
-            "certified": str(self.certified),
-            "total": str(self.total),
-            "hints": {name: _encode(array) for name, array in sorted(self.hints.items())},
-            "tool": self.tool,
-        }
-        data = (json.dumps(fields, indent=1, ensure_ascii=True) + "\n").encode("ascii")
-        if len(data) > MAX_BYTES:
-            raise ValueError(f"the certificate has {len(data)} bytes; at most {MAX_BYTES} are supported")
-        return data
-
-    def save(self, path: str | Path) -> None:
-        """Write the certificate atomically."""
-        write_atomically(Path(path), self.to_bytes())
-
     @classmethod
-    def from_bytes(cls, data: bytes) -> Certificate:
+    def from_bytes(cls, data: bytes) -> Self:
         """Read a certificate strictly; raises MalformedCertificate for anything but the format above."""
+        if len(data) > MAX_BYTES:
+            raise MalformedCertificate(f"the file is larger than {MAX_BYTES} bytes, the most that is read")
         try:
-            fields = strict_json(data)
+            return cls.of_fields(strict_json(data))
+        except MalformedCertificate:
+            raise
         except ValueError as error:
             raise MalformedCertificate(str(error)) from error
+
+    @classmethod
+    def of_fields(cls, fields: Any) -> Self:
+        """The certificate that this is when written as JSON."""
         if not isinstance(fields, dict):
             raise MalformedCertificate(f"expected a JSON object, found {_kind(fields)}")
         if fields.get("format") != FORMAT:
@@ -137,7 +112,8 @@ class Certificate:
             total=int(_matching(fields, "total", _NATURAL, "a decimal integer in a string")),
             hints={_hint_name(name): _decode(f"hints.{name}", hint) for name, hint in hints.items()},
             tool=_text(fields, "tool"),
-            claim=fields["claim"],
+            claim=cast(Claim, fields["claim"]),
+            family=_text(fields, "family"),
         )
         if certificate.certified > certificate.total:
             raise MalformedCertificate(
@@ -145,30 +121,14 @@ class Certificate:
             )
         return certificate
 
-    @classmethod
-    def load(cls, path: str | Path) -> Certificate:
-        """Read a certificate file; raises MalformedCertificate, or OSError if the file cannot be read."""
-        try:
-            return cls.from_bytes(read_limited(Path(path), MAX_BYTES))
-        except ValueError as error:
-            raise MalformedCertificate(f"{path}: {error}") from error
-
-
-def _encode(array: npt.NDArray[Any]) -> dict[str, Any]:
-    name = array.dtype.name
-    if name not in _DTYPES:
-        raise ValueError(f"hints are arrays of {', '.join(_DTYPES)}, not of {name}")
-    data = np.ascontiguousarray(array, _DTYPES[name]).tobytes()
-    return {"dtype": name, "shape": list(array.shape), "data": base64.b64encode(data).decode("ascii")}
-
 
 def _decode(where: str, hint: Any) -> npt.NDArray[Any]:
     if not isinstance(hint, dict):
         raise MalformedCertificate(f"{where}: expected an object, found {_kind(hint)}")
     _expect_keys(where, hint, ("dtype", "shape", "data"))
-    dtype = _DTYPES.get(hint["dtype"]) if isinstance(hint["dtype"], str) else None
+    dtype = DTYPES.get(hint["dtype"]) if isinstance(hint["dtype"], str) else None
     if dtype is None:
-        raise MalformedCertificate(f"{where}.dtype: expected one of {', '.join(_DTYPES)}, found {_show(hint['dtype'])}")
+        raise MalformedCertificate(f"{where}.dtype: expected one of {', '.join(DTYPES)}, found {_show(hint['dtype'])}")
     shape = hint["shape"]
     if (
         not isinstance(shape, list)
@@ -199,15 +159,14 @@ def _hint_name(name: str) -> str:
     return name
 
 
-def _task(task: Any) -> dict[str, Any]:
-    if not isinstance(task, dict):
-        raise MalformedCertificate(f"task: expected an object, found {_kind(task)}")
-    _expect_keys("task", task, ("name", "n_ctx", "d_vocab"))
-    if task["name"] != "max":
-        raise MalformedCertificate(f"task.name: expected 'max', found {_show(task['name'])}")
-    for key in ("n_ctx", "d_vocab"):
-        if type(task[key]) is not int or not 1 <= task[key] < 2**31:
-            raise MalformedCertificate(f"task.{key}: expected an integer from 1 to 2^31 - 1, found {_show(task[key])}")
+def _task(task: Any) -> dict[str, str | int]:
+    if not isinstance(task, dict) or not isinstance(task.get("name"), str):
+        raise MalformedCertificate(f"task: expected an object with a name, found {_show(task)}")
+    for key, value in task.items():
+        if type(value) not in (str, int) or shown(value) != str(value) or shown(key) != key or len(task) > 16:
+            raise MalformedCertificate(
+                f"task: expected up to 16 integers and short printable texts, found {shown(key)}: {_show(value)}"
+            )
     return task
 
 

@@ -4,76 +4,71 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy.typing as npt
 
-from compactproofs.kernel.arrays import Cost
 from compactproofs.kernel.certificate import Certificate, MalformedCertificate
+from compactproofs.kernel.library import Library, UnknownStrategy, UnknownTask
 from compactproofs.kernel.machine import require_ieee_arithmetic
+from compactproofs.kernel.problem import Network, Problem, Strategy
 from compactproofs.kernel.strict import shown
 from compactproofs.kernel.workspace import Workspace
-from compactproofs.networks.attention_only.model import Model
-from compactproofs.tasks.max_of_k import task_of, total_inputs
-from compactproofs.theorems import Strategy, UnknownStrategy, get_strategy
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a certificate was accepted, and why; with what the check recomputed, where it came that far."""
+    """Whether a certificate was accepted, and why; with the number that the check proves, where it came that far."""
 
     accepted: bool
     reason: str
     certified: int | None = None
-    cost: Cost | None = None
-    seconds: float = 0.0
-
-
-class Run(NamedTuple):
-    """What a strategy's `bound` returned, what it cost, and how long that takes when nothing is shared."""
-
-    certified: int
-    cost: Cost
-    seconds: float
 
 
 def verify(
     certificate: Certificate,
-    model: Model,
-    work: Workspace | None = None,
-    admit: Callable[[Strategy], None] = lambda strategy: None,
+    network: Network,
+    library: Library,
+    work: Workspace[Any, Any] | None = None,
+    admit: Callable[[Strategy, Problem[Any, Any]], None] = lambda strategy, problem: None,
 ) -> Verdict:
-    """Decide whether `certificate` proves its claim about `model`.
+    """Decide whether `certificate` proves its claim about `network`.
 
     Recomputes N from the weights and the certificate's hints and accepts if it is at least the claimed number (for
     claims "at most": at most).
-    Raises MalformedCertificate if the strategy is unknown or the hints are not of the declared types and shapes,
-    UnsuitableArithmetic if this process does not compute as the proofs assume, and ValueError or MemoryError if the
-    model is so large that a sum is too long for the error bounds, or that tables do not fit into memory.
+    Raises MalformedCertificate if the strategy or the task is unknown or the hints are not of the declared types and
+    shapes, UnsuitableArithmetic if this process does not compute as the proofs assume, and ValueError or MemoryError if
+    the network is so large that a sum is too long for the error bounds, or that tables do not fit into memory.
 
-    `work`: a workspace of this model with the reading "check", to share tables between many certificates.  `admit` is
-    called right before the strategy runs, and may raise: for limits on work (`effort.verify`).
+    `work`: a workspace of this network and the certificate's task, to share tables between certificates; whoever passes
+    one says that its numbers are enclosures.  `admit` is called right before the strategy runs, and may raise: for
+    limits on work.
     """
-    if work is None:
-        work = Workspace(model, "check")
-    elif work.model is not model or work.reading != "check":
-        raise ValueError('the workspace must be of this model and have the reading "check"')
     try:
-        strategy = get_strategy(certificate.strategy)
+        strategy = library.strategy(certificate.strategy)
+        task = library.task(certificate.task)
     except UnknownStrategy as error:
         raise MalformedCertificate(f"strategy: {error}") from error
-    if certificate.model_sha256 != model.sha256:
+    except UnknownTask as error:
+        raise MalformedCertificate(f"task: {error}") from error
+    if certificate.model_sha256 != network.sha256:
         return Verdict(
             False,
             f"model_sha256: the certificate is about another model ({certificate.model_sha256[:12]}..., "
-            f"this one is {model.sha256[:12]}...)",
+            f"this one is {network.sha256[:12]}...)",
         )
-    if dict(certificate.task) != task_of(model):
-        return Verdict(False, f"task: the certificate says {dict(certificate.task)}, the model has {task_of(model)}")
-    if certificate.total != total_inputs(model):
+    for subject in (network, strategy):
+        if certificate.family != subject.family:
+            said = shown(certificate.family)
+            return Verdict(False, f"family: the certificate says {said}, but it is {subject.family}")
+    misfit = task.misfit(network)
+    if misfit is None and certificate.task["name"] not in strategy.tasks:
+        misfit = f"{strategy.id} is not about {certificate.task['name']}"
+    if misfit is not None:
+        return Verdict(False, f"task: {misfit}")
+    if certificate.total != task.total:
         return Verdict(
-            False,
-            f"total: the certificate says {shown(certificate.total)}, there are {shown(total_inputs(model))} inputs",
+            False, f"total: the certificate says {shown(certificate.total)}, there are {shown(task.total)} inputs"
         )
     if certificate.theorem != strategy.theorem:
         return Verdict(
@@ -81,39 +76,32 @@ def verify(
         )
     if certificate.claim != strategy.claim:
         return Verdict(False, f"claim: {strategy.id} proves {strategy.claim!r}, not {certificate.claim!r}")
-    check_hints(strategy, model, certificate.hints)
-    reason = strategy.limit(model)
+    problem = Problem(network, task)
+    check_hints(strategy, problem, certificate.hints)
+    reason = strategy.limit(problem)
     if reason is not None:
         return Verdict(False, f"strategy: cannot be checked, since {reason}")
+    if work is None:
+        work = Workspace(problem)
+    elif work.network is not network or work.task != task:
+        raise ValueError("the workspace must be of this network and of the certificate's task")
     require_ieee_arithmetic()
-    admit(strategy)
-    result = run(strategy, work, certificate.hints)
-    holds = (
-        result.certified >= certificate.certified
-        if strategy.claim == "at least"
-        else result.certified <= certificate.certified
-    )
-    if holds:
-        return Verdict(True, str(certificate), *result)
+    admit(strategy, problem)
+    certified = strategy.bound(work, certificate.hints)
+    at_least = strategy.claim == "at least"
+    if certified >= certificate.certified if at_least else certified <= certificate.certified:
+        return Verdict(True, str(certificate), certified)
     return Verdict(
         False,
         f"certified: the certificate claims {certificate.claim} {certificate.certified} inputs, "
-        f"the check proves {strategy.claim} {result.certified}",
-        *result,
+        f"the check proves {strategy.claim} {certified}",
+        certified,
     )
 
 
-def run(strategy: Strategy, work: Workspace, hints: Mapping[str, npt.NDArray[Any]]) -> Run:
-    """The strategy's N on this workspace for these hints."""
-    given = tuple((name, hint.dtype.str, hint.shape, hint.tobytes()) for name, hint in sorted(hints.items()))
-    key = ("bound", strategy.id, given)
-    certified = work.once(key, lambda: strategy.bound(work, hints))
-    return Run(certified, work.cost(key), work.seconds(key))
-
-
-def check_hints(strategy: Strategy, model: Model, hints: Mapping[str, npt.NDArray[Any]]) -> None:
+def check_hints(strategy: Strategy, problem: Problem[Any, Any], hints: Mapping[str, npt.NDArray[Any]]) -> None:
     """Raise MalformedCertificate unless the hints have the names, types and shapes that the strategy declares."""
-    expected = strategy.hints(model)
+    expected = strategy.hints(problem)
     for name in sorted(set(expected) | set(hints)):
         if name not in expected:
             known = ", ".join(expected) or "none"

@@ -42,6 +42,8 @@ from typing import Any, ClassVar, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from compactproofs.kernel.limits import spend
+
 FloatArray = npt.NDArray[np.float64]
 
 U = 2.0**-53
@@ -84,7 +86,7 @@ class Enclosure(np.lib.mixins.NDArrayOperatorsMixin):
 
     __slots__ = ("mid", "rad")
     __hash__ = None  # type: ignore[assignment]
-    # `certainly_positive` asks for mid > doubt * rad.
+    # `certainly_positive` asks for mid > doubt * rad; more than 1 asks for more than is needed.
     doubt: ClassVar[float] = 1.0
 
     def __init__(self, mid: FloatArray, rad: FloatArray) -> None:
@@ -166,19 +168,7 @@ class Enclosure(np.lib.mixins.NDArrayOperatorsMixin):
             raise TypeError(f"np.{getattr(func, '__name__', func)} is not available on enclosures")
         with np.errstate(all="ignore"):
             result = _FUNCTIONS[func](*args, **kwargs)
-        return _wrap(self, (result.mid, result.rad))
-
-
-class CautiousEnclosure(Enclosure):
-    """The reading with which claims are made: it certifies only what has four times the radius to spare.
-
-    If this machine's midpoint exceeds 4 r1, the true value exceeds 3 r1, and a midpoint computed elsewhere (another
-    BLAS, another exp) with radius r2 exceeds 3 r1 - r2.  That is more than r2 whenever r2 <= 1.5 r1, so another
-    machine certifies it too.
-    """
-
-    __slots__ = ()
-    doubt = 4.0
+        return type(self)(result.mid, result.rad)
 
 
 _product: Callable[[FloatArray, FloatArray], FloatArray] = np.matmul  # of plain arrays, by threads in whatever mode
@@ -188,6 +178,7 @@ Pair = tuple[FloatArray, FloatArray]
 
 
 def _wrap(like: E, pair: Pair) -> E:
+    spend(max(like.size, pair[0].size))
     return type(like)(*pair)
 
 
@@ -247,6 +238,7 @@ def _matmul(a: Enclosure, b: Enclosure) -> Pair:
     # last line restores, or overflows to 2^1023 at least.  So rad < g 2^1000 says that S < 2^1001.
     n = a.shape[-1]
     g = gamma(2 * n)
+    spend(2 * a.size * (b.shape[-1] if b.ndim > 1 else 1))
     size_a, size_b = np.abs(a.mid), np.abs(b.mid)
     mid = _product(a.mid, b.mid)
     rad = _product(size_a + TINY / g, b.rad + g * size_b + 2.0 * TINY)

@@ -19,7 +19,7 @@ from typing import Any
 
 from compactproofs.kernel.strict import read_limited, shown, strict_json
 from compactproofs.kernel.tensors import read_tensors
-from compactproofs.networks.attention_only.model import MAX_FILE_BYTES
+from compactproofs.opening.models import MAX_FILE_BYTES
 
 __all__ = ["KEY", "as_text", "check_file", "from_text", "of_file", "unknown", "unsaid", "unsupported"]
 

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from compactproofs.kernel.arrays import FloatArray, IntArray
-from compactproofs.networks.attention_only.model import Model
-from compactproofs.tasks.max_of_k import total_inputs
+from compactproofs.kernel.decisions import FloatArray, IntArray
+from compactproofs.opening.models import Model
+from compactproofs.tasks.max_of_k import max_of_k
 
 __all__ = ["answers", "logits", "logits_within", "some_inputs"]
 
@@ -25,7 +25,7 @@ def some_inputs(model: Model, most: int, rng: np.random.Generator) -> IntArray:
     Each position of the random ones takes all tokens equally often, up to one; apart from that they are uniform.
     """
     v, n = model.d_vocab, model.n_ctx
-    if total_inputs(model) <= most:
+    if max_of_k(model).task.total <= most:
         return np.stack(np.unravel_index(np.arange(v**n), [v] * n), axis=1)
     first = rng.permutation(v)  # if there are fewer inputs than tokens, not the same ones each time
     return rng.permuted(np.tile(first[np.arange(most) % v][:, None], n), axis=0)

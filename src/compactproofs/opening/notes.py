@@ -11,10 +11,10 @@ import numpy as np
 
 from compactproofs import zoo
 from compactproofs.kernel.strict import shown
-from compactproofs.networks.attention_only.model import Model
 from compactproofs.opening import configuration
 from compactproofs.opening.forward import answers, some_inputs
-from compactproofs.tasks.max_of_k import total_inputs
+from compactproofs.opening.models import Model
+from compactproofs.tasks.max_of_k import max_of_k
 
 __all__ = ["LABEL", "in_full", "in_short"]
 
@@ -86,7 +86,7 @@ def _shares(model: Model) -> tuple[dict[str, float], str]:
     }
     found = answers(model, tokens)
     shares = {task: float(np.mean(found == label)) for task, label in labels.items()}
-    return shares, "" if total_inputs(model) <= number else "about "
+    return shares, "" if max_of_k(model).task.total <= number else "about "
 
 
 def _best(shares: dict[str, float]) -> str:

@@ -14,7 +14,7 @@ from compactproofs.analysis.mechanism import AttentionGaps, Copying, Errors
 from compactproofs.analysis.models import Regression
 from compactproofs.analysis.remainder import Budget, Comparison
 from compactproofs.analysis.spectra import Factor, Fit
-from compactproofs.kernel.arrays import FloatArray
+from compactproofs.kernel.decisions import FloatArray
 from compactproofs.report.pictures import BLUE, GREEN, GREY, GRID, INK, MUTED, ORANGE, PURPLE, RED, SERIES
 
 Draw = Callable[[Axes], None]

@@ -17,14 +17,14 @@ from compactproofs.analysis.mechanism import answers, attention_gaps, certainly_
 from compactproofs.analysis.remainder import Replaced, budgets, compare_with_noise, replace_residuals
 from compactproofs.analysis.spectra import factors, fit, normality, simplest_fit, spectrum
 from compactproofs.analysis.waterfall import WATERFALLS, Step, Waterfalls
-from compactproofs.kernel.arrays import FloatArray, IntArray
-from compactproofs.kernel.workspace import Workspace
+from compactproofs.kernel.decisions import FloatArray, IntArray
 from compactproofs.paper.rows import ROWS, Row
 from compactproofs.report import charts
 from compactproofs.report.page import Cell, Page, Section, Table, cell, say, theorem_link
 from compactproofs.report.pictures import Picture, picture
 from compactproofs.report.words import words
-from compactproofs.tasks.max_of_k import total_inputs
+from compactproofs.search.workspaces import MaxWorkspace, workspace
+from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems import get_strategy
 
 #: Our own strategies, beside those of the paper's table.
@@ -44,7 +44,7 @@ class Subject:
 
     def __post_init__(self) -> None:
         self.prover = cp.Prover(self.model)
-        self.work: Workspace = self.prover.values
+        self.work: MaxWorkspace = self.prover.values
         self.tables = Tables.of(self.work)
         self.inputs = Inputs.of(self.model, self.rng)
         self.waterfalls = Waterfalls(self.work, self.inputs)
@@ -63,7 +63,7 @@ class Subject:
         """A certificate for each strategy of the paper's table but brute force, and for our own."""
         if not hasattr(self, "_proofs"):
             ids = [s for row in ROWS for s in row.strategies if s != "brute-force"] + [*_OWN.values()]
-            feasible = [s for s in dict.fromkeys(ids) if get_strategy(s).limit(self.model) is None]
+            feasible = [s for s in dict.fromkeys(ids) if get_strategy(s).limit(max_of_k(self.model)) is None]
             self._proofs = {strategy: self.prover.prove(strategy) for strategy in feasible}
         return self._proofs
 
@@ -125,7 +125,7 @@ def model_page(
     best = max(subject.proofs().values(), key=lambda proof: proof.certificate.certified)
     facts = [
         ("model", name),
-        ("inputs", _large(total_inputs(model))),
+        ("inputs", _large(max_of_k(model).task.total)),
         ("accuracy" if subject.exact.exact else "accuracy, sampled (± 1 standard error)", _accuracy(subject.exact)),
         ("best certified bound here", f"{float(best.bound):.6f}"),
         ("shape", f"d_model {model.d_model}, d_head {model.d_head}"),
@@ -451,7 +451,7 @@ def _words(subject: Subject) -> Section:
 
 @_section
 def _budget(subject: Subject) -> Section:
-    found = budgets(subject.work, Workspace(subject.model, "check"))
+    found = budgets(subject.work, workspace(subject.model, "check"))
     dear, cheap = found[0], found[-1]
     by_kind = {b.kind: b for b in found}
     subproduct, recursive = by_kind["max_diff_subproduct"], by_kind["max_diff_subproduct_recursive"]
@@ -545,7 +545,7 @@ def _bounds(subject: Subject) -> Section:
             else say(
                 "Our {failing} were not run: {reason}. {others}",
                 failing=theorem_link(_FAILING_SETS, "failing sets"),
-                reason=get_strategy(_FAILING_SETS).limit(subject.model),
+                reason=get_strategy(_FAILING_SETS).limit(max_of_k(subject.model)),
                 others=_others(subject),
             ),
             cubic=theorem_link("cubic", "the cubic strategy"),
@@ -575,7 +575,7 @@ def _bounds(subject: Subject) -> Section:
 
 def _others(subject: Subject) -> str:
     """What could be run besides."""
-    able = [s for s in ("branch-and-bound", "histogram") if get_strategy(s).limit(subject.model) is None]
+    able = [s for s in ("branch-and-bound", "histogram") if get_strategy(s).limit(max_of_k(subject.model)) is None]
     return f"{_listed(able)} can be, may take minutes, and may certify more. " if able else ""
 
 

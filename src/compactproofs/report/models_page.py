@@ -16,12 +16,14 @@ from compactproofs.analysis.margins import PATHS
 from compactproofs.analysis.models import Regression, ranks, regress
 from compactproofs.analysis.remainder import BOUNDS, REPLACEMENTS
 from compactproofs.analysis.waterfall import WATERFALLS
-from compactproofs.kernel.arrays import FloatArray
+from compactproofs.kernel.decisions import FloatArray
 from compactproofs.paper.rows import ROWS
 from compactproofs.report import charts
 from compactproofs.report.page import Cell, Page, Section, Table, cell, say, theorem_link
 from compactproofs.report.pictures import Picture, picture
 from compactproofs.report.words import words
+from compactproofs.search.words import unexplained_dimension
+from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems import get_strategy
 from compactproofs.theorems.max_of_k.subcubic import remainder
 from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES, Choice
@@ -386,7 +388,9 @@ def _compression(summaries: Sequence[Summary]) -> Section:
             "bounding EU from its factors leaves {more:,.0f} more numbers and changes the operations by "
             "{saved:+,.0f}. With EU treated alike, among the ten ways of treating EQKE, it is {of_scores:+.2f}: "
             "{verdict}",
-            all=math.log2(get_strategy("brute-force").unexplained_dimension(cp.load_model(summaries[0]["model"]))),
+            all=math.log2(
+                unexplained_dimension(get_strategy("brute-force"), max_of_k(cp.load_model(summaries[0]["model"])))
+            ),
             cubic=int(unexplained[place["cubic"]]),
             cubicflops=math.log2(flops[place["cubic"]]),
             least=int(unexplained[family].min()),

@@ -13,7 +13,8 @@ from markupsafe import Markup
 from compactproofs.report.pictures import Picture, with_minus
 from compactproofs.runs.files import write_atomically
 from compactproofs.runs.places import check_file, remove_left_behind
-from compactproofs.theorems import STATEMENTS, get_strategy
+from compactproofs.search.words import STATEMENTS
+from compactproofs.theorems import get_strategy
 from compactproofs.version import __version__
 
 GENERATOR = f"compactproofs {__version__}"

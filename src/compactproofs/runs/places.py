@@ -9,9 +9,9 @@ import stat
 from pathlib import Path
 
 from compactproofs import zoo
-from compactproofs.kernel.certificate import Certificate
-from compactproofs.networks.attention_only.model import Model
+from compactproofs.opening.models import Model
 from compactproofs.runs.files import lock, seal
+from compactproofs.search.certificates import Certificate
 
 #: Standard input or output, as it is typed.
 STANDARD = "-"

@@ -23,7 +23,6 @@ from typing import Any, TypeVar
 
 import compactproofs as cp
 from compactproofs import zoo
-from compactproofs.kernel.certificate import certificate_name
 from compactproofs.runs.interrupts import (
     WorkersLost,
     begin_worker,
@@ -32,6 +31,7 @@ from compactproofs.runs.interrupts import (
     killed_workers_explained,
 )
 from compactproofs.runs.places import remove_left_behind
+from compactproofs.search.certificates import certificate_name
 
 COLUMNS = {
     "model": "TEXT",

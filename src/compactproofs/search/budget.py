@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from compactproofs.networks.attention_only.model import Model
+from compactproofs.opening.models import Model
 from compactproofs.search.hints import HintArrays
 from compactproofs.search.prover import Infeasible, Proof, Prover, feasible_strategies
-from compactproofs.tasks.max_of_k import total_inputs
+from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems import get_strategy
-from compactproofs.theorems.max_of_k.failing_sets.failing_inputs import Suspects, class_size
+from compactproofs.theorems.max_of_k.failing_sets.failing_inputs import Suspects
 from compactproofs.theorems.max_of_k.failing_sets.strategies import GIVEN_UP, KINDS, HintedPlan, Kind, suspects_by_query
 
 _TRIMMED = 2  # kinds of failing sets, those that exceed the budget least, of which classes are given up
@@ -55,7 +55,7 @@ def prove_within(prover: Prover, budget: int, done: Callable[[str], None] = lamb
 def _least_cost(strategy_id: str, model: Model) -> int:
     """What the strategies that are far from cheap cost at the least, so that they are not tried in vain."""
     v = model.d_vocab
-    known = {"brute-force": total_inputs(model) * v, "branch-and-bound": v**4, "histogram": v**4}
+    known = {"brute-force": max_of_k(model).task.total * v, "branch-and-bound": v**4, "histogram": v**4}
     return known.get(strategy_id, 0)
 
 
@@ -94,7 +94,7 @@ def _by_reward(prover: Prover, kind: Kind, hints: HintArrays) -> list[tuple[int,
                 group = Suspects(work, tables, m, np.unique(np.concatenate(list(found.values()))), [0, m])
                 for q, outputs in found.items():
                     window = min(max(int(hints["window"][q, m]) - 1, 0), m)
-                    gain = class_size(q, m, n) - group.count(q, outputs, window)
+                    gain = max_of_k(prover.model).task.class_size(q, m) - group.count(q, outputs, window)
                     # Brackets, weights, sums and far cells of each position, for each output.
                     cost = len(outputs) * (window + 2) * (4 * n - 6)
                     reward[q, m] = gain / cost

@@ -11,17 +11,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from compactproofs.kernel import checker
 from compactproofs.kernel.certificate import Certificate
 from compactproofs.kernel.checker import Verdict
-from compactproofs.kernel.cost import CALL, Cost, TooMuchWork
+from compactproofs.kernel.limits import CALL, Allowance, TooMuchWork, allowing
+from compactproofs.kernel.problem import Hints, Problem, Strategy
 from compactproofs.kernel.workspace import Workspace
-from compactproofs.networks.attention_only.model import Model
-from compactproofs.theorems import Hints, Strategy, get_strategy
+from compactproofs.networks.attention_only.model import AttentionOnly
+from compactproofs.search.cost import Cost
+from compactproofs.theorems import BUILT_IN, get_strategy
 from compactproofs.theorems.max_of_k.core import brute_force
 
 #: Operations that a strategy may declare unless the caller allows more: one that goes through inputs, and any other.
@@ -42,24 +44,25 @@ class Work(NamedTuple):
 
 def verify(
     certificate: Certificate,
-    model: Model,
-    work: Workspace | None = None,
+    model: AttentionOnly,
+    work: Workspace[Any, Any] | None = None,
     *,
     max_ops: int | None = None,
     max_memory: int = MAX_MEMORY,
+    allowance: Allowance | None = None,
 ) -> Verdict:
     """Decide whether `certificate` proves its claim about `model`, as `checker.verify` does, with limited work.
 
     Refuses where the strategy declares more operations than `max_ops` (by default 2^33, or 2^40 for brute-force,
     branch-and-bound and histogram) or more bytes than `max_memory`, and stops when it has done `max_ops` (by default:
     what it declared).  A call of NumPy counts as 2^15 operations.  Both are a TooMuchWork, a ValueError; what else can
-    be raised is said there.
+    be raised is said there.  `work`: tables that certificates of one task share.  `allowance`: what is done is booked
+    on it.
     """
-    work = Workspace(model, "check") if work is None else work
-    before = work.meter.spent
+    allowance = Allowance() if allowance is None else allowance
     more = "allow more with --max-ops 2^N (max_ops= in Python)"
 
-    def admit(strategy: Strategy) -> None:
+    def admit(strategy: Strategy, problem: Problem[Any, Any]) -> None:
         needed = declared(strategy, model, certificate.hints)
         allowed = default_max_ops(strategy) if max_ops is None else max_ops
         if needed.operations > allowed:
@@ -72,20 +75,22 @@ def verify(
                 f"{strategy.id} may take {needed.memory / 2**30:.1f} GiB of memory on this model, and "
                 f"{max_memory / 2**30:.1f} GiB are allowed; allow more with --max-memory GIB (max_memory= in Python)"
             )
-        work.meter.limit = before + (needed.operations if max_ops is None else max_ops)
+        allowance.limit = needed.operations if max_ops is None else max_ops
 
+    if work is not None and work.task.record != certificate.task:
+        work = None
     try:
-        return checker.verify(certificate, model, work, admit)
+        with allowing(allowance):
+            return checker.verify(certificate, model, BUILT_IN, work, admit)
     except TooMuchWork as error:
-        if work.meter.limit is None:
+        if allowance.limit is None:
             raise
-        done = power(work.meter.limit - before)
-        raise TooMuchWork(f"{certificate.strategy} was stopped after {done} operations; {more}") from error
-    finally:
-        work.meter.limit = None
+        raise TooMuchWork(
+            f"{certificate.strategy} was stopped after {power(allowance.limit)} operations; {more}"
+        ) from error
 
 
-def to_allow(certificate: Certificate, model: Model, cost: Cost) -> str | None:
+def to_allow(certificate: Certificate, model: AttentionOnly, cost: Cost) -> str | None:
     """What `max_ops` must be for `verify` to check this at that cost, as a power of two; None for the default."""
     strategy = get_strategy(certificate.strategy)
     needed = declared(strategy, model, certificate.hints).operations
@@ -99,7 +104,7 @@ def default_max_ops(strategy: Strategy) -> int:
     return MAX_OPS_OF_INPUTS if strategy.id.removesuffix("-upper") in _INPUT_BY_INPUT else MAX_OPS
 
 
-def declared(strategy: Strategy, model: Model, hints: Hints) -> Work:
+def declared(strategy: Strategy, model: AttentionOnly, hints: Hints) -> Work:
     """What checking may take: from the model's sizes, and from the types and sizes of the hints."""
     v, n, d, h = model.d_vocab, model.n_ctx, model.d_model, model.d_head
     directions = sum(hint.size for hint in hints.values() if hint.dtype == np.float64) // (2 * d) + 1
@@ -130,7 +135,8 @@ def _failing_sets(v: int, n: int) -> int:
 
 def _branch_and_bound(v: int, n: int) -> int:
     inputs: int = v**n
-    return 2 * v**4 + min(2**32, 2**9 * inputs)
+    # Some calls for each class, and for the boxes of those that need any.
+    return 2 * v**4 + 8 * CALL * v**2 + min(2**32, 2**9 * inputs)
 
 
 def _histogram(v: int, n: int) -> int:

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from compactproofs.kernel.arrays import BoolArray, IntArray
-from compactproofs.kernel.workspace import Workspace, shared
+from compactproofs.kernel.decisions import BoolArray, IntArray
+from compactproofs.kernel.problem import Strategy
+from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only import circuits
-from compactproofs.networks.attention_only.model import Model
-from compactproofs.theorems import Strategy
+from compactproofs.search.workspaces import MaxWorkspace
+from compactproofs.tasks.max_of_k import MaxOfK
 from compactproofs.theorems.max_of_k.failing_sets import strategies as failing_sets
-from compactproofs.theorems.max_of_k.failing_sets.failing_inputs import MAX_CHOICES, Suspects, class_size
+from compactproofs.theorems.max_of_k.failing_sets.failing_inputs import MAX_CHOICES, Suspects
 from compactproofs.theorems.max_of_k.failing_sets.low_rank_tables import (
     centred_embedding,
     centred_queries,
@@ -27,7 +28,7 @@ HintArrays = dict[str, npt.NDArray[Any]]
 FloatVector = npt.NDArray[np.float64]
 
 
-def search_hints(strategy: Strategy, work: Workspace) -> HintArrays:
+def search_hints(strategy: Strategy, work: MaxWorkspace) -> HintArrays:
     """Good hints for this strategy, found on a workspace with the reading "value".
 
     Strategies searched on one workspace share everything that they have in common.
@@ -36,51 +37,51 @@ def search_hints(strategy: Strategy, work: Workspace) -> HintArrays:
         return work.once(("search", strategy.id), lambda: _search(strategy, work))
 
 
-def search_seconds(strategy: Strategy, work: Workspace) -> float:
+def search_seconds(strategy: Strategy, work: MaxWorkspace) -> float:
     """How long that search took, with all that it needed."""
     return work.seconds(("search", strategy.id))
 
 
-def _search(strategy: Strategy, work: Workspace) -> HintArrays:
-    if strategy.limit(work.model) is not None:
-        specs = strategy.hints(work.model)
+def _search(strategy: Strategy, work: MaxWorkspace) -> HintArrays:
+    if strategy.limit(work.problem) is not None:
+        specs = strategy.hints(work.problem)
         return {name: np.zeros([size or 0 for size in spec.shape], spec.dtype) for name, spec in specs.items()}
     if strategy.id in CHOICES:
         return _subcubic(work, CHOICES[strategy.id], strategy)
     if strategy.id in FAILING_SETS:
         return _failing_sets(work, FAILING_SETS[strategy.id])
-    if not strategy.hints(work.model):
+    if not strategy.hints(work.problem):
         return {}
     raise NotImplementedError(f"there is no search for the hints of {strategy.id}")
 
 
-def _subcubic(work: Workspace, choice: Choice, strategy: Strategy) -> HintArrays:
-    specs = strategy.hints(work.model)
+def _subcubic(work: MaxWorkspace, choice: Choice, strategy: Strategy) -> HintArrays:
+    specs = strategy.hints(work.problem)
     known = {**_directions(work), "centre": _centre(work)}
     hints: HintArrays = {name: known[name] for name in specs if name != "gap"}
-    hints["gap"] = _smallest_gaps(work.model, Classes(work, choice, hints)).astype(specs["gap"].dtype)
+    hints["gap"] = _smallest_gaps(work.task, Classes(work, choice, hints)).astype(specs["gap"].dtype)
     return hints
 
 
-def _smallest_gaps(model: Model, classes: Classes) -> npt.NDArray[np.int64]:
+def _smallest_gaps(task: MaxOfK, classes: Classes) -> npt.NDArray[np.int64]:
     """The smallest gap of each class that certifies it, 0 where none does.
 
     The condition is monotone in the gap, and fewer excluded tokens mean more inputs, so the smallest is the best; it
     is found for all classes at once by bisection.
     """
-    _, m = pairs(model.d_vocab)
-    low = np.zeros((len(m), model.n_ctx - 1), np.int64)  # does not certify
+    _, m = pairs(task.d_vocab)
+    low = np.zeros((len(m), task.n_ctx - 1), np.int64)  # does not certify
     high = np.broadcast_to(m[:, None] + 1, low.shape).copy()  # certifies, or is m + 1
     while (high - low > 1).any():
         middle = (low + high) // 2
-        _, gap = possible_gaps(model, middle)
+        _, gap = possible_gaps(task, middle)
         works = classes.with_others(gap) & (middle >= 1)
         low, high = np.where(works, low, middle), np.where(works, middle, high)
     return np.where(high <= m[:, None], high, 0)
 
 
 @shared
-def _directions(work: Workspace) -> dict[str, FloatVector]:
+def _directions(work: MaxWorkspace) -> dict[str, FloatVector]:
     """The leading singular vectors that the residual factors leave out."""
     scores = circuits.EQKE(work)
     query, key = _top_left(scores), _top_left(scores.T)
@@ -105,7 +106,7 @@ def _top_left(matrix: npt.NDArray[np.float64]) -> FloatVector:
 
 
 @shared
-def _centre(work: Workspace) -> FloatVector:
+def _centre(work: MaxWorkspace) -> FloatVector:
     """The top right singular vector of E_q, scaled by the mean projection onto it."""
     queries = circuits.query_embedding(work)
     direction = _top_left(queries.T)
@@ -127,9 +128,9 @@ class _Learner:
         self.rows.append(rows.astype(np.uint16))
 
 
-def _failing_sets(work: Workspace, kind: Kind) -> HintArrays:
+def _failing_sets(work: MaxWorkspace, kind: Kind) -> HintArrays:
     """Give up classes that are not worth their cost, skip every test that fails, and choose the narrowest windows."""
-    v = work.model.d_vocab
+    v = work.network.d_vocab
     hints: HintArrays = {name: _directions_hint(work, name, kind.id) for name in kind.more_hints}
     tables = kind.tables_of(work, hints)
     window = np.zeros((v, v), np.uint16)
@@ -147,10 +148,10 @@ def _failing_sets(work: Workspace, kind: Kind) -> HintArrays:
 
 def _window_hint(group: Suspects, q: int, outputs: IntArray, worth: float) -> int:
     """The narrowest window that loses no input of a class, or that it is given up."""
-    n = group.work.model.n_ctx
+    n = group.work.network.n_ctx
     widest = _widest(group.m, int((MAX_CHOICES / len(outputs)) ** (1 / (n - 1))))
     width = _narrowest(group, q, outputs, min(widest, _WIDEST) if worth else widest)
-    gain = class_size(q, group.m, n) - group.count(q, outputs, width)
+    gain = group.work.task.class_size(q, group.m) - group.count(q, outputs, width)
     cost = len(outputs) * (40 + (width + 2) * (4 * n + 2))
     return 1 + width if gain > worth * cost else failing_sets.GIVEN_UP
 
@@ -170,7 +171,7 @@ _WIDEST = 12
 _WORTH = {"failing-sets/quadratic-QK": 0.05, "failing-sets/strict-QK": 1.5, "failing-sets/strict-QK+EU": 16.0}
 
 
-def _directions_hint(work: Workspace, name: str, kind_id: str) -> npt.NDArray[np.float64]:
+def _directions_hint(work: MaxWorkspace, name: str, kind_id: str) -> npt.NDArray[np.float64]:
     """The hint of this name; hints of no use where linear algebra fails."""
     try:
         if name == failing_sets.SQUARE:
@@ -179,11 +180,11 @@ def _directions_hint(work: Workspace, name: str, kind_id: str) -> npt.NDArray[np
             return _score_directions(work, _RANKS[kind_id][name])
         return _dual_bases(work, name, _RANKS[kind_id][name])
     except np.linalg.LinAlgError:
-        return np.zeros(1) if name == failing_sets.SQUARE else np.zeros((2, work.model.d_model, 0))
+        return np.zeros(1) if name == failing_sets.SQUARE else np.zeros((2, work.network.d_model, 0))
 
 
 @shared
-def _square(work: Workspace, rank: int) -> npt.NDArray[np.float64]:
+def _square(work: MaxWorkspace, rank: int) -> npt.NDArray[np.float64]:
     """A little more than the square of the largest singular value of Q K^T without those directions."""
     U, V = _score_directions(work, rank)
     inner = circuits.query_to_key(work) - U @ (U.T @ circuits.query_to_key(work))
@@ -191,7 +192,7 @@ def _square(work: Workspace, rank: int) -> npt.NDArray[np.float64]:
 
 
 @shared
-def _score_directions(work: Workspace, rank: int) -> npt.NDArray[np.float64]:
+def _score_directions(work: MaxWorkspace, rank: int) -> npt.NDArray[np.float64]:
     """Orthonormal directions, shape (2, d, rank): the leading one of Q K^T, then those where embeddings are large."""
     left, _, right = np.linalg.svd(circuits.query_to_key(work))
     bases = []
@@ -202,7 +203,7 @@ def _score_directions(work: Workspace, rank: int) -> npt.NDArray[np.float64]:
 
 
 @shared
-def _dual_bases(work: Workspace, name: str, rank: int) -> npt.NDArray[np.float64]:
+def _dual_bases(work: MaxWorkspace, name: str, rank: int) -> npt.NDArray[np.float64]:
     """Directions that span the leading singular vectors of the scores or of the direct path, shape (2, d, rank)."""
     if name == failing_sets.QK:
         left, right = circuits.query_side(work), centred_embedding(work)

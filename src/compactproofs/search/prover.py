@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from compactproofs.kernel.arrays import Cost
-from compactproofs.kernel.certificate import Certificate
-from compactproofs.kernel.checker import run, verify
-from compactproofs.kernel.workspace import Workspace
-from compactproofs.networks.attention_only.model import Model
+from compactproofs.kernel.checker import verify
+from compactproofs.kernel.library import Library
+from compactproofs.kernel.problem import Strategy
+from compactproofs.opening.models import Model
+from compactproofs.search import words
+from compactproofs.search.certificates import Certificate
+from compactproofs.search.cost import Cost
 from compactproofs.search.hints import HintArrays, search_hints, search_seconds
 from compactproofs.search.side_process import another_core, running_apart
-from compactproofs.tasks.max_of_k import task_of, total_inputs
-from compactproofs.theorems import STRATEGIES, Strategy, get_strategy
+from compactproofs.search.workspaces import run, workspace
+from compactproofs.tasks.max_of_k import max_of_k
+from compactproofs.theorems import BUILT_IN, STRATEGIES, get_strategy
 from compactproofs.theorems.max_of_k.core.branch_and_bound import BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER
 from compactproofs.theorems.max_of_k.core.brute_force import BRUTE_FORCE, enumerate_inputs
 from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM, HISTOGRAM_UPPER
@@ -78,7 +81,7 @@ class Proof:
 
 def feasible_strategies(model: Model) -> list[str]:
     """The ids of all strategies that can be checked on a model of this size."""
-    return [strategy.id for strategy in STRATEGIES.values() if strategy.limit(model) is None]
+    return [strategy.id for strategy in STRATEGIES.values() if strategy.limit(max_of_k(model)) is None]
 
 
 class Prover:
@@ -89,9 +92,10 @@ class Prover:
 
     def __init__(self, model: Model) -> None:
         self.model = model
-        self.values = Workspace(model, "value")
-        self._claim = Workspace(model, "claim")
-        self._check = Workspace(model, "check")
+        self.problem = max_of_k(model)
+        self.values = workspace(model, "value")
+        self._claim = workspace(model, "claim")
+        self._check = workspace(model, "check")
 
     def prove(self, strategy_id: str) -> Proof:
         """Find hints, claim the bound that they prove with room to spare, and check the certificate.
@@ -103,7 +107,7 @@ class Prover:
 
     def search(self, strategy: Strategy) -> HintArrays:
         """Good hints for the strategy; raises Infeasible."""
-        reason = strategy.limit(self.model)
+        reason = strategy.limit(self.problem)
         if reason is not None:
             raise Infeasible(f"{strategy.id}: {reason}")
         return search_hints(strategy, self.values)
@@ -119,32 +123,37 @@ class Prover:
         """
         claimed, claim_seconds = self._claim_for(strategy, hints)
         certificate = Certificate(
-            task=task_of(self.model),
+            family=self.model.family,
+            task=self.problem.task.record,
             model_sha256=self.model.sha256,
             strategy=strategy.id,
             theorem=strategy.theorem,
             certified=claimed,
-            total=total_inputs(self.model),
+            total=self.problem.task.total,
             hints=hints,
             tool=f"compactproofs {__version__}",
             claim=strategy.claim,
         )
-        verdict = verify(Certificate.from_bytes(certificate.to_bytes()), self.model, self._check)
-        if not verdict.accepted or verdict.cost is None:
+        # The strategy as it is, but what it computes is kept, with its cost.
+        measured = replace(strategy, bound=lambda work, hints: run(strategy, self._check, hints).certified)
+        library = Library.of([measured], BUILT_IN.tasks)
+        verdict = verify(Certificate.from_bytes(certificate.to_bytes()), self.model, library, self._check)
+        if not verdict.accepted:
             raise ProofFailed(f"{strategy.id}: a fresh certificate was rejected: {verdict.reason}")
+        check = run(strategy, self._check, hints)
         return Proof(
             certificate=certificate,
-            cost=verdict.cost,
-            unexplained_dimension=strategy.unexplained_dimension(self.model),
-            complexity=strategy.complexity,
+            cost=check.cost,
+            unexplained_dimension=words.unexplained_dimension(strategy, self.problem),
+            complexity=words.complexity(strategy),
             hint_bytes=sum(hint.nbytes for hint in hints.values()),
             search_seconds=seconds + claim_seconds,
-            verify_seconds=verdict.seconds,
+            verify_seconds=check.seconds,
         )
 
     def _claim_for(self, strategy: Strategy, hints: HintArrays) -> tuple[int, float]:
         """What to claim, and the seconds that it took."""
-        if strategy.id in _LONG and total_inputs(self.model) > _MANY_INPUTS and another_core():
+        if strategy.id in _LONG and self.problem.task.total > _MANY_INPUTS and another_core():
             with running_apart(strategy, self.model, "claim", hints) as apart:
                 run(strategy, self._check, hints)  # kept for verification
                 found = apart.result()
@@ -155,7 +164,7 @@ class Prover:
 
     def exact_correct(self) -> int | None:
         """The number of inputs answered correctly, if brute force is feasible and decides every input."""
-        if BRUTE_FORCE.limit(self.model) is not None:
+        if BRUTE_FORCE.limit(self.problem) is not None:
             return None
         decided = enumerate_inputs(self._check)
         return decided.certain if decided.undecided == 0 else None

@@ -18,11 +18,11 @@ from dataclasses import dataclass, fields
 from multiprocessing import parent_process
 from typing import BinaryIO
 
-from compactproofs.kernel.checker import run
-from compactproofs.kernel.workspace import Workspace
-from compactproofs.networks.attention_only.model import Model
+from compactproofs.kernel.problem import Strategy
+from compactproofs.opening.models import Model
 from compactproofs.search.hints import HintArrays
-from compactproofs.theorems import Strategy, get_strategy
+from compactproofs.search.workspaces import Reading, run, workspace
+from compactproofs.theorems import get_strategy
 
 #: With -P, nothing is imported from the directory that the user happens to be in.
 _COMMAND = [sys.executable, "-P", "-c", "from compactproofs.search.side_process import main; main()"]
@@ -49,7 +49,7 @@ def another_core() -> bool:
 
 
 @contextmanager
-def running_apart(strategy: Strategy, model: Model, reading: str, hints: HintArrays) -> Iterator[Apart]:
+def running_apart(strategy: Strategy, model: Model, reading: Reading, hints: HintArrays) -> Iterator[Apart]:
     """Inside the block another process runs the strategy; it is killed at the end."""
     weights = {field.name: getattr(model, field.name) for field in fields(model) if field.init}
     try:
@@ -78,7 +78,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     strategy_id, weights, reading, hints = pickle.load(sys.stdin.buffer)
     threading.Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
-    found = run(get_strategy(strategy_id), Workspace(Model(**weights), reading), hints)
+    found = run(get_strategy(strategy_id), workspace(Model(**weights), reading), hints)
     print(found.certified, found.seconds, flush=True)
     os._exit(0)  # without waiting for the thread
 

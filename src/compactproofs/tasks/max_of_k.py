@@ -8,22 +8,61 @@ from __future__ import annotations
 
 import functools
 import math
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from compactproofs.networks.attention_only.model import Model
+from compactproofs.kernel.problem import Problem
+from compactproofs.networks.attention_only.model import AttentionOnly
 
 
-def total_inputs(model: Model) -> int:
-    """The number v^K of inputs."""
-    return math.prod([model.d_vocab] * model.n_ctx)
+@dataclass(frozen=True)
+class MaxOfK:
+    """Name the largest of `n_ctx` tokens out of 0 ... d_vocab - 1."""
+
+    n_ctx: int
+    d_vocab: int
+    name: ClassVar[str] = "max-of-k"
+
+    @property
+    def total(self) -> int:
+        """The number v^K of inputs."""
+        return math.prod([self.d_vocab] * self.n_ctx)
+
+    @property
+    def record(self) -> dict[str, str | int]:
+        """The task as certificates name it."""
+        return {"name": self.name, "n_ctx": self.n_ctx, "d_vocab": self.d_vocab}
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, str | int]) -> MaxOfK:
+        """The task of a certificate; ValueError if it is not one of these."""
+        sizes = [record.get(key) for key in ("n_ctx", "d_vocab")]
+        if len(record) != 3 or not all(isinstance(size, int) and 1 <= size < 2**31 for size in sizes):
+            raise ValueError("expected the keys name, n_ctx and d_vocab, the last two with integers from 1 to 2^31 - 1")
+        return cls(*sizes)  # type: ignore[arg-type]
+
+    def misfit(self, network: AttentionOnly) -> str | None:
+        """Networks of this task read K tokens and name one of the v that there are."""
+        if (network.n_ctx, network.d_vocab) == (self.n_ctx, self.d_vocab):
+            return None
+        return (
+            f"the certificate says {self.n_ctx} tokens out of {self.d_vocab}, "
+            f"the model has {network.n_ctx} out of {network.d_vocab}"
+        )
+
+    def class_size(self, query: int, m: int) -> int:
+        """The number of inputs with this last token and maximum."""
+        before = self.n_ctx - 1
+        return int((m + 1) ** before - (0 if query == m else m**before))
 
 
-def task_of(model: Model) -> dict[str, Any]:
-    """The task as certificates name it."""
-    return {"name": "max", "n_ctx": int(model.n_ctx), "d_vocab": int(model.d_vocab)}
+def max_of_k(network: AttentionOnly) -> Problem[AttentionOnly, MaxOfK]:
+    """The question how often this network names the largest of its tokens."""
+    return Problem(network, MaxOfK(network.n_ctx, network.d_vocab))
 
 
 def sum_of_choices(choices: npt.NDArray[np.int64], positions: int, others: int) -> int:

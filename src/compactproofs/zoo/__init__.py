@@ -18,8 +18,9 @@ import importlib.resources
 from dataclasses import dataclass
 from pathlib import Path
 
-from compactproofs.networks.attention_only.model import InvalidModel, Model
+from compactproofs.networks.attention_only.model import InvalidModel
 from compactproofs.opening import configuration, foreign
+from compactproofs.opening.models import Model
 
 __all__ = ["UnknownModel", "ZooRow", "known_correct", "load_model", "names", "path", "table"]
 

@@ -11,74 +11,79 @@ h = d_head; costs are floating-point operations with d = h.
 
 from __future__ import annotations
 
+from typing import Any, TypeAlias
+
 import numpy as np
 
-from compactproofs.kernel.arrays import Array
+from compactproofs.kernel.decisions import Array
 from compactproofs.kernel.workspace import Workspace, shared
+from compactproofs.networks.attention_only.model import AttentionOnly
+
+Work: TypeAlias = Workspace[AttentionOnly, Any]
 
 
 @shared
-def query_embedding(work: Workspace) -> Array:
+def query_embedding(work: Work) -> Array:
     """E_q, shape (v, d): token embedding plus the last position's.  Cost v d."""
     return work.weight("W_E") + work.weight("W_pos")[-1]
 
 
 @shared
-def key_embedding(work: Workspace) -> Array:
+def key_embedding(work: Work) -> Array:
     """E-, shape (v, d): token embedding plus the mean position embedding.  Cost v d + n d."""
     return work.weight("W_E") + mean_position(work)
 
 
 @shared
-def mean_position(work: Workspace) -> Array:
+def mean_position(work: Work) -> Array:
     """The mean row of W_pos, shape (d,).  Cost n d."""
     return work.weight("W_pos").mean(axis=0)
 
 
 @shared
-def value_to_logits(work: Workspace) -> Array:
+def value_to_logits(work: Work) -> Array:
     """V O U, shape (d, v): what the head writes into the logits.  Cost 2 d^3 + 2 v d^2."""
     return work.weight("W_V") @ work.weight("W_O") @ work.weight("W_U")
 
 
 @shared
-def query_to_key(work: Workspace) -> Array:
+def query_to_key(work: Work) -> Array:
     """Q K^T / sqrt(h), shape (d, d).  Cost 2 d^3 + d^2."""
-    root = np.sqrt(work.constant(work.model.d_head))
+    root = np.sqrt(work.constant(work.network.d_head))
     return work.weight("W_Q") @ work.weight("W_K").T / root
 
 
 @shared
-def query_side(work: Workspace) -> Array:
+def query_side(work: Work) -> Array:
     """E_q Q K^T / sqrt(h), shape (v, d).  Cost 2 v d^2."""
     return query_embedding(work) @ query_to_key(work)
 
 
 @shared
-def EU(work: Workspace) -> Array:
+def EU(work: Work) -> Array:
     """The direct path, shape (v, v) over (query, output).  Cost 2 v^2 d."""
     return query_embedding(work) @ work.weight("W_U")
 
 
 @shared
-def EVOU(work: Workspace) -> Array:
+def EVOU(work: Work) -> Array:
     """What attending to a token writes, shape (v, v) over (key token, output).  Cost 2 v^2 d."""
     return work.weight("W_E") @ value_to_logits(work)
 
 
 @shared
-def PVOU(work: Workspace) -> Array:
+def PVOU(work: Work) -> Array:
     """What attending to a position writes, shape (n, v) over (position, output).  Cost 2 n v d."""
     return work.weight("W_pos") @ value_to_logits(work)
 
 
 @shared
-def EQKE(work: Workspace) -> Array:
+def EQKE(work: Work) -> Array:
     """Attention score by token, shape (v, v) over (query, key token).  Cost 2 v^2 d."""
     return query_side(work) @ key_embedding(work).T
 
 
 @shared
-def EQKP(work: Workspace) -> Array:
+def EQKP(work: Work) -> Array:
     """Attention score by position, shape (v, n) over (query, position).  Cost 2 n v d."""
     return query_side(work) @ (work.weight("W_pos") - mean_position(work)).T

@@ -14,23 +14,19 @@ import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from compactproofs.kernel.machine import require_ieee_arithmetic
-from compactproofs.kernel.strict import MAX_DIGITS, read_limited, shown
-from compactproofs.kernel.tensors import FLOATS, read_tensors, write_tensors
-from compactproofs.runs.files import write_atomically
+from compactproofs.kernel.strict import MAX_DIGITS, shown
+from compactproofs.kernel.tensors import FLOATS, read_tensors
 
 FloatArray = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
-MAX_FILE_BYTES = 2**28
-
 # Our name, the name on disk, the axes, and whether the disk has a leading axis for the single head.
-_WEIGHTS: dict[str, tuple[str, str, bool]] = {
+WEIGHTS: dict[str, tuple[str, str, bool]] = {
     "W_E": ("embed.W_E", "vd", False),
     "W_pos": ("pos_embed.W_pos", "nd", False),
     "W_Q": ("blocks.0.attn.W_Q", "dh", True),
@@ -53,13 +49,15 @@ class InvalidModel(ValueError):
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
+class AttentionOnly:
     """Weights as float64 arrays, each holding exactly the number in the file.
 
     Shapes: W_E (v, d), W_pos (n, d), W_Q, W_K, W_V (d, h), W_O (h, d), W_U (d, v).  Arrays are copied and frozen.
     Raises InvalidModel for wrong shapes or types, for NaN and infinity, and for 10^4000 inputs and more; and
     UnsuitableArithmetic where this thread does not compute as the proofs assume.
     """
+
+    family: ClassVar[str] = "attention-only-1l1h"
 
     W_E: FloatArray
     W_pos: FloatArray
@@ -72,7 +70,7 @@ class Model:
     def __post_init__(self) -> None:
         require_ieee_arithmetic()  # where subnormal numbers are read as zero, these would be other weights
         sizes: dict[str, tuple[int, str]] = {}
-        for name, (_, axes, _) in _WEIGHTS.items():
+        for name, (_, axes, _) in WEIGHTS.items():
             given = np.asarray(getattr(self, name))
             if given.dtype not in (np.float32, np.float64):
                 raise InvalidModel(f"{name} has type {given.dtype}; weights must be float32 or float64")
@@ -97,6 +95,11 @@ class Model:
                 f"W_pos is for n_ctx = {self.n_ctx} tokens, and there are {self.d_vocab}^{self.n_ctx} inputs; "
                 f"fewer than 10^{MAX_DIGITS} are supported"
             )
+
+    def weight(self, name: str) -> FloatArray:
+        """The matrix of this name."""
+        matrix: FloatArray = getattr(self, name)
+        return matrix
 
     @property
     def d_vocab(self) -> int:
@@ -126,18 +129,18 @@ class Model:
         newline in ASCII, then the entries row by row as little-endian float64, with zero always positive.
         """
         digest = hashlib.sha256()
-        for name in _WEIGHTS:
+        for name in WEIGHTS:
             matrix = getattr(self, name)
             digest.update(f"{name} {matrix.shape[0]} {matrix.shape[1]}\n".encode("ascii"))
             digest.update(np.ascontiguousarray(matrix, dtype="<f8").tobytes())
         return digest.hexdigest()
 
     @classmethod
-    def from_state_dict(cls, tensors: Mapping[str, npt.NDArray[Any]]) -> Model:
+    def from_state_dict(cls, tensors: Mapping[str, npt.NDArray[Any]]) -> Self:
         """A model from arrays under TransformerLens names; refuses everything that the model class does not have."""
         _check_names(tensors)
         weights = {}
-        for name, (disk, _, has_head_axis) in _WEIGHTS.items():
+        for name, (disk, _, has_head_axis) in WEIGHTS.items():
             weights[name] = tensors[disk]
             if has_head_axis:
                 if weights[name].ndim != 3 or weights[name].shape[0] != 1:
@@ -152,32 +155,8 @@ class Model:
                 raise InvalidModel(f"{name} is a non-zero bias (largest size {np.abs(bias).max():.3g}); {_SUPPORTED}")
         return cls(**weights)
 
-    def state_dict(self, dtype: npt.DTypeLike = np.float64) -> dict[str, npt.NDArray[Any]]:
-        """The weights under their TransformerLens names and axes.
-
-        Raises ValueError if `dtype` (float32 or float64) cannot hold them exactly.
-        """
-        tensors = {}
-        for name, (disk, _, has_head_axis) in _WEIGHTS.items():
-            with np.errstate(over="ignore"):
-                matrix = getattr(self, name).astype(dtype)
-            if not (matrix == getattr(self, name)).all():
-                raise ValueError(
-                    f"{name} does not fit {np.dtype(dtype)} without rounding, which would change the model"
-                )
-            tensors[disk] = np.ascontiguousarray(matrix[None] if has_head_axis else matrix)
-        return tensors
-
-    def save(self, path: str | Path) -> None:
-        """Write the weights to a safetensors file (float32 if that is exact), atomically."""
-        try:
-            tensors = self.state_dict(np.float32)
-        except ValueError:
-            tensors = self.state_dict(np.float64)
-        write_atomically(Path(path), write_tensors(tensors))
-
     @classmethod
-    def from_bytes(cls, data: bytes) -> Model:
+    def from_bytes(cls, data: bytes) -> Self:
         """The model in a safetensors file of these bytes.
 
         What is looked at first: the format, then names, types, shapes, values.  Raises ValueError with the reason.
@@ -192,21 +171,10 @@ class Model:
                 )
         return cls.from_state_dict({name: tensor.array() for name, tensor in kept.items()})
 
-    @classmethod
-    def load(cls, path: str | Path) -> Model:
-        """Read a model from a safetensors file.
-
-        Raises InvalidModel with the path and the reason, and OSError if the file cannot be read.
-        """
-        try:
-            return cls.from_bytes(read_limited(Path(path), MAX_FILE_BYTES))
-        except ValueError as error:
-            raise InvalidModel(f"{path}: {error}") from error
-
 
 def _check_names(names: Collection[str]) -> None:
     """InvalidModel unless these are the names of a supported state dict, with or without biases and buffers."""
-    weights = [disk for disk, _, _ in _WEIGHTS.values()]
+    weights = [disk for disk, _, _ in WEIGHTS.values()]
     unknown = sorted(set(names) - {*weights, *_BIASES, *_BUFFERS})
     missing = [disk for disk in weights if disk not in names]
     if unknown:

@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from compactproofs.kernel.arrays import Array, IntArray, midpoint
-from compactproofs.kernel.workspace import Workspace, shared
+from compactproofs.kernel.decisions import Array, IntArray, midpoint
+from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only import circuits
+from compactproofs.theorems.max_of_k import Work
 
 
 @shared
-def token_weights(work: Workspace) -> Array:
+def token_weights(work: Work) -> Array:
     """exp(EQKE[q, t] - s_q), shape (v, v) over (query, token), with s_q near the row's maximum.
 
     A factor exp(-s_q) common to a row changes no proof that multiplies by the softmax's denominator; s_q is a float,
@@ -33,24 +34,24 @@ def token_weights(work: Workspace) -> Array:
 
 
 @shared
-def position_weights(work: Workspace) -> Array:
+def position_weights(work: Work) -> Array:
     """exp(EQKP[q, p]), shape (v, n) over (query, position).  Cost v n."""
     return np.exp(circuits.EQKP(work))
 
 
-def other_outputs(work: Workspace, m: int) -> IntArray:
+def other_outputs(work: Work, m: int) -> IntArray:
     """The outputs o != m in order, shape (v - 1,)."""
-    return np.delete(np.arange(work.model.d_vocab), m)
+    return np.delete(np.arange(work.network.d_vocab), m)
 
 
-def values_of_maximum(work: Workspace, m: int) -> Array:
+def values_of_maximum(work: Work, m: int) -> Array:
     """EVOU_D[t] + PVOU_D[p] for tokens t <= m, shape (n, m + 1, v - 1) over (position, token, other output)."""
     others = other_outputs(work, m)
     tokens, positions = circuits.EVOU(work)[: m + 1], circuits.PVOU(work)
     return (tokens[:, m, None] - tokens[:, others]) + (positions[:, m, None] - positions[:, others])[:, None, :]
 
 
-def additive_terms(work: Workspace, query: int, m: int, values: Array) -> Array:
+def additive_terms(work: Work, query: int, m: int, values: Array) -> Array:
     """The terms of the lemma for one query and inputs of maximum m, shape (n, m + 1, v - 1) like `values`.
 
     `values`: `values_of_maximum(work, m)`, which all queries share.  Cost 2 n m v.

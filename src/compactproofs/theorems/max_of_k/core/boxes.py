@@ -29,8 +29,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compactproofs.kernel.arrays import IntArray, certainly_positive
-from compactproofs.kernel.workspace import Workspace
+from compactproofs.kernel.decisions import IntArray, certainly_positive
+from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins
 
 _BATCH = 2**14  # boxes handled at once
@@ -46,7 +46,7 @@ class Decided:
     boxes: int
 
 
-def decide(work: Workspace, margins: ClassMargins, limit: int) -> Decided:
+def decide(work: Work, margins: ClassMargins, limit: int) -> Decided:
     """Decide the inputs of a class with at most about `limit` boxes."""
     positions, tokens, _ = margins.low.shape
     if tokens**positions >= 2**62:
@@ -66,7 +66,7 @@ def decide(work: Workspace, margins: ClassMargins, limit: int) -> Decided:
             continue
         boxes += len(batch)
         least, most = tree.ends(batch)
-        work.meter.charge(flops=2 * positions * least.size, int_ops=2 * least.size)
+        work.charge(flops=2 * positions * least.size, int_ops=2 * least.size)
         fails = (most <= 0).any(axis=1)
         left = ~fails & (least <= 0).any(axis=1)
         wrong += int(sizes[fails].sum())
@@ -108,7 +108,7 @@ def _confirm(margins: ClassMargins, inputs: IntArray) -> Decided:
 class _Tree:
     """A binary tree over the tokens: neighbours have similar integers.  Arrays over nodes, children before parents."""
 
-    def __init__(self, work: Workspace, margins: ClassMargins) -> None:
+    def __init__(self, work: Work, margins: ClassMargins) -> None:
         low, high = margins.low, margins.high
         self._low_last, self._high_last = margins.low_last, margins.high_last
         tokens = low.shape[1]
@@ -140,7 +140,7 @@ class _Tree:
         self.sizes: IntArray = np.array(sizes, np.int64)
         self._lows, self._highs = np.stack(lows, axis=1), np.stack(highs, axis=1)
         self.spread: IntArray = (self._highs - self._lows).max(axis=2)
-        work.meter.charge(flops=6 * len(sizes) * low[:, 0].size)
+        work.charge(flops=6 * len(sizes) * low[:, 0].size)
 
     def boxes_of_class(self, positions: int, seen: bool) -> IntArray:
         """The boxes to start with, shape (boxes, positions): the maximum is in each, or `seen` already."""

@@ -26,12 +26,15 @@ The additive margin, of which all of this lives, is in `additive`.
 
 from __future__ import annotations
 
-from compactproofs.kernel.strategy import Hints, Strategy
-from compactproofs.kernel.workspace import Workspace, shared
-from compactproofs.networks.attention_only.model import Model
-from compactproofs.tasks.max_of_k import total_inputs
+from dataclasses import replace
+
+from compactproofs.kernel.problem import Hints, Strategy
+from compactproofs.kernel.workspace import shared
+from compactproofs.networks.attention_only.model import AttentionOnly
+from compactproofs.tasks.max_of_k import MaxOfK
+from compactproofs.theorems.max_of_k import MaxProblem, Work
 from compactproofs.theorems.max_of_k.core.boxes import Decided, decide
-from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins, class_margins, class_size
+from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins, class_margins
 
 MAX_INPUTS = 2**42
 MAX_VOCABULARY = 512
@@ -39,7 +42,7 @@ MAX_BOXES = 2**22
 
 
 @shared
-def decide_inputs(work: Workspace) -> Decided:
+def decide_inputs(work: Work) -> Decided:
     """What is known about all inputs of the model."""
     wrong = undecided = boxes = 0
     for found in class_margins(work):
@@ -48,53 +51,38 @@ def decide_inputs(work: Workspace) -> Decided:
             wrong, undecided = wrong + decided.wrong, undecided + decided.undecided
             boxes += decided.boxes
         else:
-            undecided += class_size(work.model.n_ctx - 1, *found)
+            undecided += work.task.class_size(*found)
     return Decided(wrong, undecided, boxes)
 
 
-def bound(work: Workspace, hints: Hints) -> int:
+def bound(work: Work, hints: Hints) -> int:
     """The number of inputs that are certainly answered correctly."""
     decided = decide_inputs(work)
-    return total_inputs(work.model) - decided.wrong - decided.undecided
+    return work.task.total - decided.wrong - decided.undecided
 
 
-def upper_bound(work: Workspace, hints: Hints) -> int:
+def upper_bound(work: Work, hints: Hints) -> int:
     """The number of inputs that are not certainly answered wrongly, ties among them."""
-    return total_inputs(work.model) - decide_inputs(work).wrong
+    return work.task.total - decide_inputs(work).wrong
 
 
-def limit(model: Model) -> str | None:
+def limit(problem: MaxProblem) -> str | None:
     """Refused above 2^42 inputs or 512 tokens."""
-    if model.d_vocab > MAX_VOCABULARY:
+    task = problem.task
+    if task.d_vocab > MAX_VOCABULARY:
         return f"branch and bound takes v^4 operations to begin with; at most v = {MAX_VOCABULARY} is supported"
-    if total_inputs(model) > MAX_INPUTS:
-        return (
-            f"branch and bound would not get far with {model.d_vocab}^{model.n_ctx} inputs; at most 2^42 are supported"
-        )
+    if task.total > MAX_INPUTS:
+        return f"branch and bound would not get far with {task.d_vocab}^{task.n_ctx} inputs; at most 2^42 are supported"
     return None
-
-
-def _unexplained_dimension(model: Model) -> int:
-    return total_inputs(model) * model.d_vocab
 
 
 BRANCH_AND_BOUND = Strategy(
     id="branch-and-bound",
-    summary="boxes of inputs, split until they are decided",
-    theorem="compactproofs.strategies.branch_and_bound",
-    complexity="O(v^4) + O(K v) per box",
+    theorem="max-of-k/branch-and-bound@1",
+    family=AttentionOnly.family,
+    tasks=(MaxOfK.name,),
     bound=bound,
-    unexplained_dimension=_unexplained_dimension,
     limit=limit,
 )
 
-BRANCH_AND_BOUND_UPPER = Strategy(
-    id="branch-and-bound-upper",
-    summary="boxes of inputs, split until they are decided; from above",
-    theorem="compactproofs.strategies.branch_and_bound",
-    complexity="O(v^4) + O(K v) per box",
-    bound=upper_bound,
-    unexplained_dimension=_unexplained_dimension,
-    limit=limit,
-    claim="at most",
-)
+BRANCH_AND_BOUND_UPPER = replace(BRANCH_AND_BOUND, id="branch-and-bound-upper", bound=upper_bound, claim="at most")

@@ -14,10 +14,11 @@ Source: section 4.1 of arXiv 2406.11779, where each input takes a forward pass; 
 
 from __future__ import annotations
 
-from compactproofs.kernel.strategy import Hints, Strategy
-from compactproofs.kernel.workspace import Workspace, shared
-from compactproofs.networks.attention_only.model import Model
-from compactproofs.tasks.max_of_k import total_inputs
+from compactproofs.kernel.problem import Hints, Strategy
+from compactproofs.kernel.workspace import shared
+from compactproofs.networks.attention_only.model import AttentionOnly
+from compactproofs.tasks.max_of_k import MaxOfK
+from compactproofs.theorems.max_of_k import MaxProblem, Work
 from compactproofs.theorems.max_of_k.core.additive import additive_terms, values_of_maximum
 from compactproofs.theorems.max_of_k.core.enumeration import Enumerated, count_by_enumeration
 
@@ -25,34 +26,33 @@ MAX_INPUTS = 2**31
 
 
 @shared
-def enumerate_inputs(work: Workspace) -> Enumerated:
+def enumerate_inputs(work: Work) -> Enumerated:
     """Decide all inputs of the model."""
     counts = Enumerated(0, 0)
-    for m in range(work.model.d_vocab):
+    for m in range(work.network.d_vocab):
         values = values_of_maximum(work, m)
         for q in range(m + 1):
             counts += count_by_enumeration(work, additive_terms(work, q, m, values), q)
     return counts
 
 
-def bound(work: Workspace, hints: Hints) -> int:
+def bound(work: Work, hints: Hints) -> int:
     """The number of inputs that are certainly answered correctly."""
     return enumerate_inputs(work).certain
 
 
-def limit(model: Model) -> str | None:
+def limit(problem: MaxProblem) -> str | None:
     """Brute force is refused above 2^31 inputs."""
-    if total_inputs(model) <= MAX_INPUTS:
+    if problem.task.total <= MAX_INPUTS:
         return None
-    return f"brute force would enumerate {model.d_vocab}^{model.n_ctx} inputs; at most 2^31 are supported"
+    return f"brute force would enumerate {problem.task.d_vocab}^{problem.task.n_ctx} inputs; at most 2^31 are supported"
 
 
 BRUTE_FORCE = Strategy(
     id="brute-force",
-    summary="every input is its own case",
-    theorem="compactproofs.strategies.brute_force",
-    complexity="O(v^{K+1} K d)",
+    theorem="max-of-k/brute-force@1",
+    family=AttentionOnly.family,
+    tasks=(MaxOfK.name,),
     bound=bound,
-    unexplained_dimension=lambda model: total_inputs(model) * model.d_vocab,
     limit=limit,
 )

@@ -34,9 +34,9 @@ from itertools import pairwise, product
 
 import numpy as np
 
-from compactproofs.kernel.arrays import Array, BoolArray, FloatArray, IntArray, certainly_positive, midpoint, to_grid
-from compactproofs.kernel.workspace import Workspace
+from compactproofs.kernel.decisions import Array, BoolArray, FloatArray, IntArray, certainly_positive, midpoint, to_grid
 from compactproofs.networks.attention_only import circuits
+from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.core.additive import position_weights, token_weights
 
 MAX_POSITIONS = 2**10
@@ -75,7 +75,7 @@ class ClassMargins:
             size += (-1) ** sum(missed) * left**positions
         return size
 
-    def parts(self, work: Workspace) -> list[ClassMargins]:
+    def parts(self, work: Work) -> list[ClassMargins]:
         """The same inputs, split by the weight of their heaviest token; the maximum is taken to weigh nothing.
 
         Sums of one part are of one order of magnitude, so that one grid suits them; integers are found anew for each.
@@ -97,7 +97,7 @@ class ClassMargins:
             parts.append(part._finer(work, np.flatnonzero(kept))._doubtful(work))
         return parts
 
-    def _finer(self, work: Workspace, tokens: IntArray) -> ClassMargins:
+    def _finer(self, work: Work, tokens: IntArray) -> ClassMargins:
         """With integers for these tokens and the query alone, where the terms are at hand."""
         if self.terms is None:
             return self
@@ -108,7 +108,7 @@ class ClassMargins:
         low, high, low_last, high_last = low[:-1, :-1], high[:-1, :-1], low[-1, -1], high[-1, -1]
         return replace(self, low=low, high=high, low_last=low_last, high_last=high_last, terms=None)
 
-    def _doubtful(self, work: Workspace) -> ClassMargins:
+    def _doubtful(self, work: Work) -> ClassMargins:
         """With those outputs only whose least sum of integers, with a token of each set somewhere, is not positive."""
         least = self.low.min(axis=1)
         smallest = least.sum(axis=0) + self.low_last
@@ -117,20 +117,14 @@ class ClassMargins:
         for members in self.required:
             if members.any():
                 left &= smallest + above[members].min(axis=0) <= 0
-        work.meter.charge(int_ops=2 * self.low.size)
+        work.charge(int_ops=2 * self.low.size)
         low, high, low_last, high_last = (x[..., left] for x in (self.low, self.high, self.low_last, self.high_last))
         return replace(self, low=low, high=high, low_last=low_last, high_last=high_last)
 
 
-def class_size(positions: int, query: int, m: int) -> int:
-    """The number of inputs with this last token and maximum, with n - 1 = `positions`."""
-    missing = 0 if query == m else m**positions
-    return int((m + 1) ** positions - missing)
-
-
-def doubtful_outputs(work: Workspace, m: int) -> BoolArray:
+def doubtful_outputs(work: Work, m: int) -> BoolArray:
     """Shape (m + 1, v) over (query, output): False where the screening lemma excludes it.  Cost about 3 m^2 v."""
-    n = work.model.n_ctx
+    n = work.network.n_ctx
     tokens = circuits.EVOU(work)[: m + 1]
     positions, direct = circuits.PVOU(work), circuits.EU(work)[: m + 1]
     of_token = (tokens[:, m, None] - tokens) + (positions[:, m, None] - positions).min(axis=0)
@@ -156,13 +150,13 @@ def doubtful_outputs(work: Workspace, m: int) -> BoolArray:
     return result
 
 
-def class_margins(work: Workspace) -> Iterator[ClassMargins | tuple[int, int]]:
+def class_margins(work: Work) -> Iterator[ClassMargins | tuple[int, int]]:
     """All classes that hold an input which could be wrong; (query, maximum) alone where nothing can be computed.
 
     In every input of a class that is left out, all margins are positive.
     """
-    n = work.model.n_ctx
-    for m in range(work.model.d_vocab):
+    n = work.network.n_ctx
+    for m in range(work.network.d_vocab):
         doubtful = doubtful_outputs(work, m)
         tokens, positions = circuits.EVOU(work)[: m + 1], circuits.PVOU(work)
         for query in range(m + 1) if n > 1 else (m,):
@@ -174,7 +168,7 @@ def class_margins(work: Workspace) -> Iterator[ClassMargins | tuple[int, int]]:
 
 
 def _integers(
-    work: Workspace, query: int, m: int, outputs: IntArray, tokens: Array, positions: Array
+    work: Work, query: int, m: int, outputs: IntArray, tokens: Array, positions: Array
 ) -> ClassMargins | tuple[int, int] | None:
     """The class with those of the outputs whose least sum of integers is not positive; None if there is none."""
     terms = _terms(work, query, m, outputs, tokens, positions)
@@ -187,7 +181,7 @@ def _integers(
     if query < m:
         smallest = smallest + (low[:-1, m] - least).min(axis=0)
     left = smallest <= 0
-    work.meter.charge(int_ops=low.size)
+    work.charge(int_ops=low.size)
     if not left.any():
         return None
     low, high = low[:, :, left], high[:, :, left]
@@ -199,7 +193,7 @@ def _integers(
     )
 
 
-def _weight(work: Workspace, query: int, m: int) -> FloatArray:
+def _weight(work: Work, query: int, m: int) -> FloatArray:
     """The weights of tokens over that of the larger of query and maximum; 0 where that is unknown."""
     weight = midpoint(token_weights(work))[query, : m + 1]
     with np.errstate(all="ignore"):
@@ -207,7 +201,7 @@ def _weight(work: Workspace, query: int, m: int) -> FloatArray:
     return np.where(np.isfinite(relative), relative, 0.0)
 
 
-def _terms(work: Workspace, query: int, m: int, outputs: IntArray, tokens: Array, positions: Array) -> Array:
+def _terms(work: Work, query: int, m: int, outputs: IntArray, tokens: Array, positions: Array) -> Array:
     """h_o, shape (n, m + 1, outputs).  Cost about 2 n m outputs."""
     direct = circuits.EU(work)[query]
     of_token = (tokens[:, m, None] - tokens[:, outputs]) + (direct[m] - direct[outputs])
@@ -216,7 +210,7 @@ def _terms(work: Workspace, query: int, m: int, outputs: IntArray, tokens: Array
     return weights[:, :, None] * (of_token + of_position[:, None, :])
 
 
-def _grid(work: Workspace, terms: Array, m: int) -> tuple[IntArray, IntArray]:
+def _grid(work: Work, terms: Array, m: int) -> tuple[IntArray, IntArray]:
     """L and H, where the maximum is at index m; OverflowError where a term is not known well enough.
 
     Terms are scaled so that the maximum's are 2^36, which makes outputs comparable, or less where that would take
@@ -227,6 +221,6 @@ def _grid(work: Workspace, terms: Array, m: int) -> tuple[IntArray, IntArray]:
         at_maximum = 1.0 / middle[:, m].mean(axis=0)
         at_most = 2.0 ** (49 - _UNIT_BITS) / np.abs(middle).max(axis=(0, 1))
         scale = np.where(at_maximum > 0.0, np.minimum(at_maximum, at_most), at_most)
-    work.meter.charge(flops=2 * terms.size)
+    work.charge(flops=2 * terms.size)
     scaled = terms * work.constant(np.where(np.isfinite(scale) & (scale > 0.0), scale, 1.0))
     return to_grid(scaled, 2.0**_UNIT_BITS)

@@ -50,19 +50,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from compactproofs.kernel.arrays import Array, certainly_positive, max_where
-from compactproofs.kernel.strategy import Hints, Strategy
-from compactproofs.kernel.workspace import Workspace
+from compactproofs.kernel.decisions import Array, certainly_positive, max_where
+from compactproofs.kernel.problem import Hints, Strategy
 from compactproofs.networks.attention_only import circuits
-from compactproofs.networks.attention_only.model import Model
-from compactproofs.tasks.max_of_k import sum_of_choices
+from compactproofs.networks.attention_only.model import AttentionOnly
+from compactproofs.tasks.max_of_k import MaxOfK, sum_of_choices
+from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.core.additive import position_weights, token_weights
 from compactproofs.theorems.max_of_k.core.rivals import max_of_others
 
 
-def bound(work: Workspace, hints: Hints) -> int:
+def bound(work: Work, hints: Hints) -> int:
     """Certified inputs, summed over the maximum m."""
-    n, v = work.model.n_ctx, work.model.d_vocab
+    n, v = work.network.n_ctx, work.network.d_vocab
     direct = circuits.EU(work)
     lead_direct = max_of_others(direct) - direct
     certified = 0
@@ -74,17 +74,17 @@ def bound(work: Workspace, hints: Hints) -> int:
     return certified
 
 
-def _lead_of_tokens(work: Workspace, m: int) -> Array:
+def _lead_of_tokens(work: Work, m: int) -> Array:
     """A[t, m] for the tokens t <= m, shape (m + 1,)."""
     positions = circuits.PVOU(work)
     worst_position = (positions - positions[:, m, None]).max(axis=0)
     tokens = circuits.EVOU(work)[: m + 1]
-    return max_where(tokens + worst_position, np.arange(work.model.d_vocab) != m, axis=1) - tokens[:, m]
+    return max_where(tokens + worst_position, np.arange(work.network.d_vocab) != m, axis=1) - tokens[:, m]
 
 
-def _with_other_tokens(work: Workspace, m: int, f: Array) -> int:
+def _with_other_tokens(work: Work, m: int, f: Array) -> int:
     """Certified inputs with maximum m and c >= 1.  `f`: f(q, m, t), shape (m + 1, m + 1) over (query, token)."""
-    n = work.model.n_ctx
+    n = work.network.n_ctx
     weights = position_weights(work)[: m + 1]
     ordered = np.sort(weights[:, : n - 1], axis=1)
     of_query = weights[:, n - 1] * np.diagonal(f)
@@ -100,14 +100,14 @@ def _with_other_tokens(work: Workspace, m: int, f: Array) -> int:
             thresholds.append(-(of_maximum + of_query[queries]) / rest.sum(axis=1))
         threshold = np.minimum(*thresholds)
         good = certainly_positive(threshold[:, None] - f[queries, :m])
-        work.meter.charge(int_ops=good.size)
+        work.charge(int_ops=good.size)
         certified += sum_of_choices(good.sum(axis=1), n - 1, c)
     return certified
 
 
-def _only_maxima_and_query(work: Workspace, m: int) -> int:
+def _only_maxima_and_query(work: Work, m: int) -> int:
     """Certified inputs with maximum m and c = 0, one for each query q <= m (only q = m if n = 1)."""
-    n = work.model.n_ctx
+    n = work.network.n_ctx
     queries = slice(0, m + 1) if n > 1 else slice(m, m + 1)
     weights, tokens = position_weights(work)[queries], token_weights(work)[queries]
     own_weight = np.diagonal(token_weights(work))[queries]
@@ -121,22 +121,16 @@ def _only_maxima_and_query(work: Workspace, m: int) -> int:
         + of_query[:, None] * EVOU[queries]
         + np.concatenate([of_maximum, of_query[:, None]], axis=1) @ circuits.PVOU(work)
     )
-    rivals = max_where(sums, np.arange(work.model.d_vocab) != m, axis=1)
+    rivals = max_where(sums, np.arange(work.network.d_vocab) != m, axis=1)
     right = certainly_positive(sums[:, m] - rivals)
-    work.meter.charge(int_ops=right.size)
+    work.charge(int_ops=right.size)
     return int(right.sum())
-
-
-def _unexplained_dimension(model: Model) -> int:
-    v, n = model.d_vocab, model.n_ctx
-    return 3 * v**2 + 2 * n * v
 
 
 CUBIC = Strategy(
     id="cubic",
-    summary="one token stands for all non-maxima, worst positions",
-    theorem="compactproofs.strategies.cubic",
-    complexity="O(v^3 K)",
+    theorem="max-of-k/cubic@1",
+    family=AttentionOnly.family,
+    tasks=(MaxOfK.name,),
     bound=bound,
-    unexplained_dimension=_unexplained_dimension,
 )

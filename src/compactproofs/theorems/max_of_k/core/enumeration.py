@@ -25,8 +25,8 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
-from compactproofs.kernel.arrays import Array, IntArray, certainly_positive, midpoint, to_grid
-from compactproofs.kernel.workspace import Workspace
+from compactproofs.kernel.decisions import Array, IntArray, certainly_positive, midpoint, to_grid
+from compactproofs.theorems.max_of_k import Work
 
 _BLOCK_ENTRIES = 2**18  # sums held at once: rivals x sequences
 _MAX_UNDECIDED = 2**14  # for each call; more are given up
@@ -52,7 +52,7 @@ def boxes_with_maximum(n: int, m: int, query: int) -> list[Box]:
     return [[range(m)] * p + [range(m, m + 1)] + [range(m + 1)] * (n - 2 - p) for p in range(n - 1)]
 
 
-def count_by_enumeration(work: Workspace, terms: Array, query: int) -> Enumerated:
+def count_by_enumeration(work: Work, terms: Array, query: int) -> Enumerated:
     """Count the inputs with last token `query` and maximum m for which every sum of `terms` is positive.
 
     `terms`: shape (n, m + 1, r) over (position, token, rival), query <= m.  Cost about 2 r for each input: the
@@ -76,16 +76,16 @@ def count_by_enumeration(work: Workspace, terms: Array, query: int) -> Enumerate
             if unsure.size:
                 kept += unsure.size
                 between.append(_tokens(box, start + unsure))
-            work.meter.charge(flops=sums.size - least.size, int_ops=2 * least.size)
+            work.charge(flops=sums.size - least.size, int_ops=2 * least.size)
     right, wrong = _confirm(terms, np.concatenate(between), query)
     return Enumerated(certain + right, undecided - right - wrong)
 
 
-def _integer_terms(work: Workspace, terms: Array) -> tuple[npt.NDArray[np.int32], int]:
+def _integer_terms(work: Work, terms: Array) -> tuple[npt.NDArray[np.int32], int]:
     """L as (position, rival, token) and the gap of the lemma; OverflowError if sums could leave 32 bits."""
     n = terms.shape[0]
     largest = float(np.abs(midpoint(terms)).max())
-    work.meter.charge(flops=2 * terms.size)
+    work.charge(flops=2 * terms.size)
     if not np.isfinite(largest):
         raise OverflowError("a term is not finite")
     exponent = int(np.frexp(largest)[1]) if largest > 0.0 else 0
@@ -97,7 +97,7 @@ def _integer_terms(work: Workspace, terms: Array) -> tuple[npt.NDArray[np.int32]
 
 
 def _blocks(
-    work: Workspace, low: npt.NDArray[np.int32], query: int, box: Box
+    work: Work, low: npt.NDArray[np.int32], query: int, box: Box
 ) -> Iterator[tuple[int, npt.NDArray[np.int32]]]:
     """Sums over positions for all inputs of a box, the last token running fastest.
 
@@ -110,13 +110,13 @@ def _blocks(
         outer -= 1
         choices = low[outer][:, box[outer].start : box[outer].stop]
         sums = (choices[:, :, None] + sums[:, None, :]).reshape(rivals, -1)
-        work.meter.charge(flops=sums.size)
+        work.charge(flops=sums.size)
     if outer == 0:
         yield 0, sums
         return
     for number, prefix in enumerate(product(*box[:outer])):
         shift = low[np.arange(outer), :, prefix].sum(axis=0, dtype=np.int32)
-        work.meter.charge(flops=(outer - 1) * rivals + sums.size)
+        work.charge(flops=(outer - 1) * rivals + sums.size)
         yield number * sums.shape[1], sums + shift[:, None]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from compactproofs.kernel.arrays import Array
+from compactproofs.kernel.decisions import Array
 
 
 def max_of_others(table: Array) -> Array:

@@ -5,20 +5,14 @@ Theorem.  N = 0 is at most the number of inputs answered correctly.  Proof.  Tha
 
 from __future__ import annotations
 
-from compactproofs.kernel.strategy import Hints, Strategy
-from compactproofs.kernel.workspace import Workspace
-
-
-def bound(work: Workspace, hints: Hints) -> int:
-    """N = 0, for free."""
-    return 0
-
+from compactproofs.kernel.problem import Strategy
+from compactproofs.networks.attention_only.model import AttentionOnly
+from compactproofs.tasks.max_of_k import MaxOfK
 
 TRIVIAL = Strategy(
     id="trivial",
-    summary="claims nothing",
-    theorem="compactproofs.strategies.trivial",
-    complexity="O(1)",
-    bound=bound,
-    unexplained_dimension=lambda model: 0,
+    theorem="max-of-k/trivial@1",
+    family=AttentionOnly.family,
+    tasks=(MaxOfK.name,),
+    bound=lambda work, hints: 0,
 )

@@ -33,8 +33,8 @@ from functools import reduce
 
 import numpy as np
 
-from compactproofs.kernel.arrays import BoolArray, FloatArray, IntArray
-from compactproofs.kernel.workspace import Workspace
+from compactproofs.kernel.decisions import BoolArray, FloatArray, IntArray
+from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.counting.sums import rounded
 
 _BINS = 2**16
@@ -69,7 +69,7 @@ class _Sequences:
 
 
 def count_in_halves(
-    work: Workspace, entries: IntArray, start: IntArray, required: BoolArray, clusters: int, ranks: int, over: bool
+    work: Work, entries: IntArray, start: IntArray, required: BoolArray, clusters: int, ranks: int, over: bool
 ) -> int:
     """A bound on the number of sequences with all sums at most 0: from above if `over`, else from below.
 
@@ -101,7 +101,7 @@ def count_in_halves(
             needed = (2 ** len(required) - 1) & ~int(outer.met[0] | inner.met[0])
             if needed not in tables:
                 tables[needed] = _table(w, needed, scales, ranks)
-                work.meter.charge(flops=axes * tables[needed].size)
+                work.charge(flops=axes * tables[needed].size)
             table = tables[needed]
             # Some have no w below their limits, whatever follows.
             far = -outer.sums - inner.sums.min(axis=1)[:, None] < np.array([[scale.least] for scale in scales])
@@ -115,7 +115,7 @@ def count_in_halves(
                 total += float(outer.number[block] @ (np.take(table, cell) @ inner.number))
                 blocks += 1
             sequences += len(near) * len(inner.number)
-    work.meter.charge(flops=2 * sequences, int_ops=6 * axes * (sequences + len(w.number)))
+    work.charge(flops=2 * sequences, int_ops=6 * axes * (sequences + len(w.number)))
     passed = len(w.number) + len(first.number) + len(second.number) + axes * (ranks + 1) + blocks
     return rounded(total, 2 * (passed + 2 * positions + 32), over)
 
@@ -177,7 +177,7 @@ class _Ranks:
         return ranks
 
 
-def _clusters(work: Workspace, entries: IntArray, bits: IntArray, most: int) -> IntArray:
+def _clusters(work: Work, entries: IntArray, bits: IntArray, most: int) -> IntArray:
     """Labels of shape (P, T): at each position, at most `most` clusters of tokens with equal bits, if that can be.
 
     Clusters whose union lowers the entries least, on all axes together, are joined first.  Any labels are sound.
@@ -215,7 +215,7 @@ def _clusters(work: Workspace, entries: IntArray, bits: IntArray, most: int) -> 
         losses[each, joined] = losses[each, :, joined] = np.inf
         new[each, joined] = np.inf
         losses[each, kept] = losses[each, :, kept] = new
-    work.meter.charge(flops=6 * axes * positions * tokens**2, int_ops=positions * tokens**2 * (tokens - most))
+    work.charge(flops=6 * axes * positions * tokens**2, int_ops=positions * tokens**2 * (tokens - most))
     return labels
 
 

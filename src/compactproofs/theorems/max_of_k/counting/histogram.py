@@ -27,12 +27,13 @@ steps) (cells) for each histogram, and some 10^6 operations for each pair of out
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from compactproofs.kernel.strategy import Hints, Strategy
-from compactproofs.kernel.workspace import Workspace
-from compactproofs.networks.attention_only.model import Model
-from compactproofs.tasks.max_of_k import total_inputs
-from compactproofs.theorems.max_of_k.core.class_margins import MAX_POSITIONS, ClassMargins, class_margins, class_size
+from compactproofs.kernel.problem import Hints, Strategy
+from compactproofs.networks.attention_only.model import AttentionOnly
+from compactproofs.tasks.max_of_k import MaxOfK
+from compactproofs.theorems.max_of_k import MaxProblem, Work
+from compactproofs.theorems.max_of_k.core.class_margins import MAX_POSITIONS, ClassMargins, class_margins
 from compactproofs.theorems.max_of_k.counting.unions import Failing
 
 WORTH = 3e-9  # of all inputs, at 64 tokens: what there must be to gain for a part to be counted more exactly
@@ -41,67 +42,53 @@ MAX_VOCABULARY = 512
 CLAIM_BITS = 16
 
 
-def bound(work: Workspace, hints: Hints) -> int:
+def bound(work: Work, hints: Hints) -> int:
     """All inputs less those that may be wrong."""
-    wrong = _wrong(work, Failing.at_most, class_size)
-    return total_inputs(work.model) - min(wrong + _to_spare(work, wrong), total_inputs(work.model))
+    wrong = _wrong(work, Failing.at_most, work.task.class_size)
+    return work.task.total - min(wrong + _to_spare(work, wrong), work.task.total)
 
 
-def upper_bound(work: Workspace, hints: Hints) -> int:
+def upper_bound(work: Work, hints: Hints) -> int:
     """All inputs less those that are certainly wrong, and no ties."""
-    wrong = _wrong(work, Failing.at_least, lambda positions, query, m: 0)
-    return total_inputs(work.model) - max(wrong - _to_spare(work, wrong), 0)
+    wrong = _wrong(work, Failing.at_least, lambda query, m: 0)
+    return work.task.total - max(wrong - _to_spare(work, wrong), 0)
 
 
-def _to_spare(work: Workspace, wrong: int) -> int:
+def _to_spare(work: Work, wrong: int) -> int:
     """What a claim leaves to the check: counts change a little with the choice of bins, and that with rounding."""
-    return -(-wrong >> CLAIM_BITS) if work.reading == "claim" else 0
+    return -(-wrong >> CLAIM_BITS) if getattr(work, "reading", "check") == "claim" else 0
 
 
-def _wrong(work: Workspace, count: Callable[[Failing], int], unknown: Callable[[int, int, int], int]) -> int:
+def _wrong(work: Work, count: Callable[[Failing], int], unknown: Callable[[int, int], int]) -> int:
     """The counts of all parts of all classes, and what stands for a class that has no integers."""
     # The more classes there are, the less time there is for each.
-    worth = int(WORTH * (work.model.d_vocab / 64) ** 2 * total_inputs(work.model))
+    worth = int(WORTH * (work.network.d_vocab / 64) ** 2 * work.task.total)
     wrong = 0
     for found in class_margins(work):
         if isinstance(found, ClassMargins):
             wrong += sum(count(Failing(work, part, worth)) for part in found.parts(work))
         else:
-            wrong += unknown(work.model.n_ctx - 1, *found)
+            wrong += unknown(*found)
     return wrong
 
 
-def limit(model: Model) -> str | None:
+def limit(problem: MaxProblem) -> str | None:
     """Refused above 512 tokens or 2^900 inputs, or 1024 positions."""
-    if model.d_vocab > MAX_VOCABULARY:
+    task = problem.task
+    if task.d_vocab > MAX_VOCABULARY:
         return f"histograms take v^4 operations to begin with; at most v = {MAX_VOCABULARY} is supported"
-    if model.n_ctx > MAX_POSITIONS or total_inputs(model) > MAX_INPUTS:
-        return f"the counts of {model.d_vocab}^{model.n_ctx} inputs do not fit; at most 2^900 inputs are supported"
+    if task.n_ctx > MAX_POSITIONS or task.total > MAX_INPUTS:
+        return f"the counts of {task.d_vocab}^{task.n_ctx} inputs do not fit; at most 2^900 inputs are supported"
     return None
-
-
-def _unexplained_dimension(model: Model) -> int:
-    v, n = model.d_vocab, model.n_ctx
-    return n * v**4
 
 
 HISTOGRAM = Strategy(
     id="histogram",
-    summary="histograms of margins, rounded so that wrong inputs are overcounted",
-    theorem="compactproofs.strategies.histogram",
-    complexity="O(v^4) + O(K v) histograms per class",
+    theorem="max-of-k/histogram@1",
+    family=AttentionOnly.family,
+    tasks=(MaxOfK.name,),
     bound=bound,
-    unexplained_dimension=_unexplained_dimension,
     limit=limit,
 )
 
-HISTOGRAM_UPPER = Strategy(
-    id="histogram-upper",
-    summary="histograms of margins, rounded so that wrong inputs are undercounted",
-    theorem="compactproofs.strategies.histogram",
-    complexity="O(v^4) + O(K v) histograms per class",
-    bound=upper_bound,
-    unexplained_dimension=_unexplained_dimension,
-    limit=limit,
-    claim="at most",
-)
+HISTOGRAM_UPPER = replace(HISTOGRAM, id="histogram-upper", bound=upper_bound, claim="at most")

@@ -65,8 +65,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from compactproofs.kernel.arrays import BoolArray, IntArray
-from compactproofs.kernel.workspace import Workspace
+from compactproofs.kernel.decisions import BoolArray, IntArray
+from compactproofs.theorems.max_of_k import Work
 
 Floats = npt.NDArray[np.float64]
 
@@ -116,7 +116,7 @@ class _Steps(NamedTuple):
     most: list[int]
 
 
-def count_at_most_zero(work: Workspace, axes: list[Axis], required: BoolArray, over: bool) -> int:
+def count_at_most_zero(work: Work, axes: list[Axis], required: BoolArray, over: bool) -> int:
     """A bound on the number of sequences with all sums at most 0: from above if `over`, else from below.
 
     `required`: shape (sets, T), which tokens are in which of the sets that must be met.
@@ -127,7 +127,7 @@ def count_at_most_zero(work: Workspace, axes: list[Axis], required: BoolArray, o
     if any(axis.start + int(axis.entries.min(axis=1).sum()) > 0 for axis in axes):
         return 0
     steps = [_bins(axis, over) for axis in axes]
-    work.meter.charge(int_ops=3 * len(axes) * positions * tokens)
+    work.charge(int_ops=3 * len(axes) * positions * tokens)
     met = (required * 2 ** np.arange(len(required))[:, None]).sum(axis=0, dtype=np.int64).tolist()
     # The leading axis says which sets have been met, as bits.  On each other axis index 0 is DONE, and index 1 is the
     # number `lowest`.
@@ -146,7 +146,7 @@ def count_at_most_zero(work: Workspace, axes: list[Axis], required: BoolArray, o
             moves = Counter(zip(met, *(step.moves[position] for step in steps), strict=True))
             states = _add_position(states, moves, [step.spans[position] for step in steps])
             passed += tokens + len(states) + 8
-            work.meter.charge(flops=2 * states.size * len(moves))
+            work.charge(flops=2 * states.size * len(moves))
     value = float(states[(-1,) + (0,) * len(axes)])
     return rounded(value, passed, over)
 

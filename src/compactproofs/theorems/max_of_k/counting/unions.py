@@ -40,8 +40,8 @@ from math import isqrt
 
 import numpy as np
 
-from compactproofs.kernel.arrays import BoolArray, IntArray
-from compactproofs.kernel.workspace import Workspace
+from compactproofs.kernel.decisions import BoolArray, IntArray
+from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins
 from compactproofs.theorems.max_of_k.counting.half_sums import count_in_halves
 from compactproofs.theorems.max_of_k.counting.sums import Axis, count_at_most_zero
@@ -71,7 +71,7 @@ def _random(positions: int) -> IntArray:
 class Failing:
     """The wrong inputs of one class.  `worth`: a number of inputs that is not worth the trouble."""
 
-    work: Workspace
+    work: Work
     margins: ClassMargins
     worth: int
 
@@ -166,7 +166,7 @@ class Failing:
     def _fails(self) -> BoolArray:
         """Shape (inputs, r): where outputs fail in the sample."""
         low = self.margins.low
-        self.work.meter.charge(int_ops=len(self._inputs) * low.shape[0] * low.shape[2])
+        self.work.charge(int_ops=len(self._inputs) * low.shape[0] * low.shape[2])
         fails: BoolArray = self._sums_of_sample(low) + self.margins.low_last <= 0
         return fails
 
@@ -214,7 +214,7 @@ class Failing:
     def _joint(self, outputs: list[int], parent: int | None = None) -> int:
         """A bound on the union of these A_o, less A_parent: lemma 2."""
         low = self.margins.low[:, :, outputs].min(axis=2)
-        self.work.meter.charge(flops=low.size * (len(outputs) - 1))
+        self.work.charge(flops=low.size * (len(outputs) - 1))
         fails = self._fails_jointly(outputs)
         joint = low, int(self.margins.low_last[outputs].min())
         if parent is None:
@@ -275,7 +275,7 @@ class Failing:
     def _window(self, entries: IntArray, start: int, tail: float) -> tuple[int, int]:
         """Where most partial sums of the sample lie, and some multiples of the largest entries."""
         partial_sums = np.cumsum(entries[np.arange(len(entries)), self._inputs[:1024]], axis=1) + start
-        self.work.meter.charge(int_ops=partial_sums.size)
+        self.work.charge(int_ops=partial_sums.size)
         if partial_sums.size == 0:
             return start, start
         low, high = np.quantile(partial_sums, [tail, 1.0 - tail])

@@ -29,7 +29,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compactproofs.kernel.arrays import Array, certainly_positive
+from compactproofs.kernel.decisions import Array, certainly_positive
 from compactproofs.theorems.max_of_k.failing_sets.low_rank import Bounds, row_norms
 
 

@@ -25,8 +25,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from compactproofs.kernel.arrays import Array, IntArray, certainly_positive, lower
-from compactproofs.kernel.workspace import Workspace
+from compactproofs.kernel.decisions import Array, IntArray, certainly_positive, lower
+from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.failing_sets.low_rank import Bounds
 from compactproofs.theorems.max_of_k.failing_sets.margin_tables import MarginTables
 from compactproofs.theorems.max_of_k.failing_sets.safe_outputs import table_bounds
@@ -37,7 +37,7 @@ MAX_CHOICES = 2**24  # of cells, times outputs; a class with more is given up
 class Suspects:
     """The classes of one maximum with outputs that might win, and what they share."""
 
-    def __init__(self, work: Workspace, tables: MarginTables, m: int, outputs: IntArray, windows: list[int]) -> None:
+    def __init__(self, work: Work, tables: MarginTables, m: int, outputs: IntArray, windows: list[int]) -> None:
         """`outputs`: all outputs that might win for some query, sorted; `windows`: those that will be asked for."""
         self.work, self.tables, self.m, self.outputs = work, tables, m, outputs
         rows = tables.value[m - max(windows) : m + 1]
@@ -51,11 +51,11 @@ class Suspects:
     def count(self, q: int, outputs: IntArray, window: int) -> int:
         """No fewer inputs than are wrong among those with query q and maximum m, if only `outputs` might win."""
         work, tables, m = self.work, self.tables, self.m
-        n = work.model.n_ctx
+        n = work.network.n_ctx
         columns = np.searchsorted(self.outputs, outputs)
         cells = np.array([m - window] * (window < m) + [1] * (window + 1), np.int64)
         if len(outputs) * len(cells) ** (n - 1) > MAX_CHOICES:
-            return class_size(q, m, n)
+            return self.work.task.class_size(q, m)
         directs = tables.best_directs(np.full(1 + len(outputs), q), np.append(outputs, m))
         direct = directs.low[-1] - directs.high[:-1]
         positions = self._positions[:, columns]
@@ -126,19 +126,13 @@ class Suspects:
         last = order[-1]
         # The last addition is replaced by a comparison of safe lower ends.
         fails = ~(lower(parts[last])[None] > -lower(sums)[:, None])
-        self.work.meter.charge(int_ops=fails.size)
+        self.work.charge(int_ops=fails.size)
         bad = fails.any(axis=2)
         count = np.ones(1, np.int64)
         for p in order[:-1]:
             count = (count[:, None] * sizes[p]).reshape(-1)
         wrong: IntArray = (bad * sizes[last]).sum(axis=1) * count
         return int(wrong.sum())
-
-
-def class_size(q: int, m: int, n: int) -> int:
-    """The number of inputs with last token q and maximum m >= q."""
-    size: int = (m + 1) ** (n - 1) - (m ** (n - 1) if q < m else 0)
-    return size
 
 
 def _least_product(weights: list[Array], brackets: Array) -> Array:

@@ -20,8 +20,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from compactproofs.kernel.arrays import Array, IntArray
-from compactproofs.kernel.workspace import Workspace
+from compactproofs.kernel.decisions import Array, IntArray
+from compactproofs.theorems.max_of_k import Work
 
 
 class Bounds(NamedTuple):
@@ -45,7 +45,7 @@ def row_norms(matrix: Array) -> Array:
     return np.sqrt((matrix * matrix).sum(axis=1))
 
 
-def hinted_directions(work: Workspace, hint: npt.NDArray[np.float64]) -> tuple[Array, Array]:
+def hinted_directions(work: Work, hint: npt.NDArray[np.float64]) -> tuple[Array, Array]:
     """M and N from a hint of shape (2, d, any).
 
     Any matrices are allowed, so: entries that are NaN or infinite count as 0, no more than d columns are used, and no

@@ -19,9 +19,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from compactproofs.kernel.arrays import Array
-from compactproofs.kernel.workspace import Workspace, shared
+from compactproofs.kernel.decisions import Array
+from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only import circuits
+from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.failing_sets.bilinear import with_product, without_product
 from compactproofs.theorems.max_of_k.failing_sets.low_rank import Bounds, Entries, hinted_directions, low_rank_product
 from compactproofs.theorems.max_of_k.failing_sets.margin_tables import Direct
@@ -30,30 +31,30 @@ Hint = npt.NDArray[np.float64]
 
 
 @shared
-def centred_embedding(work: Workspace) -> Array:
+def centred_embedding(work: Work) -> Array:
     """W_E less its mean row, shape (v, d)."""
     return work.weight("W_E") - work.weight("W_E").mean(axis=0)
 
 
 @shared
-def centred_queries(work: Workspace) -> Array:
+def centred_queries(work: Work) -> Array:
     """E_q less its mean row, shape (v, d)."""
     return circuits.query_embedding(work) - circuits.query_embedding(work).mean(axis=0)
 
 
 @shared
-def centred_unembedding(work: Workspace) -> Array:
+def centred_unembedding(work: Work) -> Array:
     """U less its mean column, transposed: shape (v, d)."""
     return (work.weight("W_U") - work.weight("W_U").mean(axis=1, keepdims=True)).T
 
 
-def low_rank_scores(work: Workspace, hint: Hint) -> tuple[Bounds, Entries]:
+def low_rank_scores(work: Work, hint: Hint) -> tuple[Bounds, Entries]:
     """Bounds of EQKE up to a constant for each query, for a hint of shape (2, d, any).  Cost O(v d (d + r) + v^2 r)."""
     left, right = circuits.query_side(work), centred_embedding(work)
     return low_rank_product(left, right, *hinted_directions(work, hint)), Entries(left, right)
 
 
-def quadratic_scores(work: Workspace, hint: Hint, square: Hint) -> Bounds:
+def quadratic_scores(work: Work, hint: Hint, square: Hint) -> Bounds:
     """The same from Q K^T, for hints of shapes (2, d, any) and (1,).  Cost O(v d r + v^2 r + d^3)."""
     U, V = hinted_directions(work, hint)
     guess = work.constant(np.where(np.isfinite(square), square, 0.0))[0]
@@ -61,7 +62,7 @@ def quadratic_scores(work: Workspace, hint: Hint, square: Hint) -> Bounds:
     return with_product(X, circuits.query_to_key(work), Y, U, V, guess)
 
 
-def strictly_quadratic_scores(work: Workspace, hint: Hint) -> Bounds:
+def strictly_quadratic_scores(work: Work, hint: Hint) -> Bounds:
     """The same without Q K^T, for a hint of shape (2, d, any).  Cost O(v d r + v^2 r + d^2 r)."""
     U, V = hinted_directions(work, hint)
     X, Y = circuits.query_embedding(work), centred_embedding(work)
@@ -69,18 +70,18 @@ def strictly_quadratic_scores(work: Workspace, hint: Hint) -> Bounds:
 
 
 @shared
-def position_scores(work: Workspace) -> Array:
+def position_scores(work: Work) -> Array:
     """EQKP multiplied from the right, shape (v, n) over (query, position).  Cost O(n d^2 + n v d)."""
     positions = (work.weight("W_pos") - circuits.mean_position(work)).T
     return circuits.query_embedding(work) @ (_scaled_query(work) @ (work.weight("W_K").T @ positions))
 
 
 @shared
-def _scaled_query(work: Workspace) -> Array:
-    return work.weight("W_Q") / np.sqrt(work.constant(work.model.d_head))
+def _scaled_query(work: Work) -> Array:
+    return work.weight("W_Q") / np.sqrt(work.constant(work.network.d_head))
 
 
-def low_rank_direct(work: Workspace, hint: Hint) -> Direct:
+def low_rank_direct(work: Work, hint: Hint) -> Direct:
     """Bounds of EU - mean_q EU up to a constant for each query, for a hint of shape (2, d, any).
 
     Cost O(v d r + v^2 r).

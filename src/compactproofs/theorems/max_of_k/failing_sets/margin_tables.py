@@ -45,9 +45,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compactproofs.kernel.arrays import Array, IntArray
-from compactproofs.kernel.workspace import Workspace, shared
+from compactproofs.kernel.decisions import Array, IntArray
+from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only import circuits
+from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.failing_sets.low_rank import Bounds, Entries
 
 
@@ -97,7 +98,7 @@ def _at(high: Array, low: Array, rows: IntArray, columns: IntArray) -> Bounds:
 
 
 @shared
-def exact_tables(work: Workspace) -> MarginTables:
+def exact_tables(work: Work) -> MarginTables:
     """All tables multiplied out."""
     scores = circuits.EQKE(work)
     return margin_tables(work, Bounds(scores, scores), exact_direct(work), relative_position_weights(work))
@@ -112,7 +113,7 @@ class Direct(NamedTuple):
 
 
 @shared
-def exact_direct(work: Workspace) -> Direct:
+def exact_direct(work: Work) -> Direct:
     """The direct path multiplied out.  Cost 2 v^2 d."""
     EU = circuits.EU(work)
     typical = EU.mean(axis=0)
@@ -121,7 +122,7 @@ def exact_direct(work: Workspace) -> Direct:
 
 
 def margin_tables(
-    work: Workspace, scores: Bounds, direct: Direct, rho: Array, entries: Entries | None = None
+    work: Work, scores: Bounds, direct: Direct, rho: Array, entries: Entries | None = None
 ) -> MarginTables:
     """The tables from bounds of the scores and of the direct path; everything else is multiplied out."""
     PVOU = circuits.PVOU(work)
@@ -140,7 +141,7 @@ def margin_tables(
 
 
 @shared
-def relative_position_weights(work: Workspace) -> Array:
+def relative_position_weights(work: Work) -> Array:
     """rho, shape (v, n) over (query, position); needs n >= 2.  Cost about 3 v n."""
     return relative_weights(circuits.EQKP(work))
 

@@ -56,8 +56,8 @@ from typing import Protocol
 
 import numpy as np
 
-from compactproofs.kernel.arrays import Array, BoolArray, IntArray, certainly_positive
-from compactproofs.kernel.workspace import Workspace
+from compactproofs.kernel.decisions import Array, BoolArray, IntArray, certainly_positive
+from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.failing_sets.margin_tables import MarginTables
 
 #: Codes of the tests for one maximum and output: a node of the tree is (level << LEVEL_BITS) + index.
@@ -77,7 +77,7 @@ class Plan(Protocol):
 
 
 def suspects(
-    work: Workspace, tables: MarginTables, m: int, near: int, plan: Plan, queries: IntArray
+    work: Work, tables: MarginTables, m: int, near: int, plan: Plan, queries: IntArray
 ) -> list[tuple[int, int]]:
     """The (query, output) pairs for maximum m that no test rules out.
 
@@ -89,8 +89,8 @@ def suspects(
 class _Maximum:
     """The four tests for one maximum."""
 
-    def __init__(self, work: Workspace, tables: MarginTables, m: int, near: int, plan: Plan, queries: IntArray) -> None:
-        v, n = work.model.d_vocab, work.model.n_ctx
+    def __init__(self, work: Work, tables: MarginTables, m: int, near: int, plan: Plan, queries: IntArray) -> None:
+        v, n = work.network.d_vocab, work.network.n_ctx
         self.tables, self.m, self.plan, self.n = tables, m, plan, n
         self.bounds = table_bounds(work, tables)
         self.near = np.arange(max(0, m - near), m)
@@ -329,6 +329,6 @@ class TableBounds:
         self.last_running = np.maximum.accumulate(tables.rho[:, -1])
 
 
-def table_bounds(work: Workspace, tables: MarginTables) -> TableBounds:
+def table_bounds(work: Work, tables: MarginTables) -> TableBounds:
     """The extremes of these tables, computed once."""
     return work.once(("table bounds", id(tables)), lambda: TableBounds(tables))

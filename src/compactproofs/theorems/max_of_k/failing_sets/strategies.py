@@ -42,13 +42,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from compactproofs.kernel.arrays import BoolArray, IntArray
-from compactproofs.kernel.strategy import Hints, HintSpec, Strategy
-from compactproofs.kernel.workspace import Workspace
+from compactproofs.kernel.decisions import BoolArray, IntArray
+from compactproofs.kernel.problem import Hints, HintSpec, Problem, Strategy
 from compactproofs.networks.attention_only import circuits
-from compactproofs.networks.attention_only.model import Model
-from compactproofs.tasks.max_of_k import total_inputs
-from compactproofs.theorems.max_of_k.failing_sets.failing_inputs import Suspects, class_size
+from compactproofs.networks.attention_only.model import AttentionOnly
+from compactproofs.tasks.max_of_k import MaxOfK
+from compactproofs.theorems.max_of_k import MaxProblem, Work
+from compactproofs.theorems.max_of_k.failing_sets.failing_inputs import Suspects
 from compactproofs.theorems.max_of_k.failing_sets.low_rank import Bounds
 from compactproofs.theorems.max_of_k.failing_sets.low_rank_tables import (
     low_rank_direct,
@@ -92,7 +92,7 @@ def _key(m: int | IntArray, o: IntArray, code: IntArray) -> IntArray:
 
 
 def suspects_by_query(
-    work: Workspace, tables: MarginTables, m: int, plan: Plan, queries: IntArray | None = None
+    work: Work, tables: MarginTables, m: int, plan: Plan, queries: IntArray | None = None
 ) -> dict[int, IntArray]:
     """For each of these queries (or all), the outputs that might win against m; queries without any are left out."""
     found: dict[int, list[int]] = {}
@@ -102,66 +102,65 @@ def suspects_by_query(
     return {q: np.array(sorted(outputs)) for q, outputs in sorted(found.items())}
 
 
-def _bound(work: Workspace, hints: Hints, tables_of: Callable[[Workspace, Hints], MarginTables]) -> int:
-    model = work.model
-    if _limit(model) is not None:
+def _bound(work: Work, hints: Hints, tables_of: Callable[[Work, Hints], MarginTables]) -> int:
+    if _limit(Problem(work.network, work.task)) is not None:
         return 0
     plan = HintedPlan(hints["skip"])
     tables = tables_of(work, hints)
     lost = 0
-    for m in range(model.d_vocab):
+    for m in range(work.task.d_vocab):
         given_up = hints["window"][: m + 1, m] == GIVEN_UP
-        lost += sum(class_size(int(q), m, model.n_ctx) for q in np.flatnonzero(given_up))
+        lost += sum(work.task.class_size(int(q), m) for q in np.flatnonzero(given_up))
         found = suspects_by_query(work, tables, m, plan, np.flatnonzero(~given_up))
         if found:
             windows = [_window(hints["window"][q, m], m) for q in found]
             group = Suspects(work, tables, m, np.unique(np.concatenate(list(found.values()))), windows)
             lost += sum(group.count(q, o, w) for (q, o), w in zip(found.items(), windows, strict=True))
-    return total_inputs(model) - lost
+    return work.task.total - lost
 
 
 def _window(hint: np.integer[Any], m: int) -> int:
     return min(int(hint) - 1, m) if hint > 0 else m
 
 
-def _exact(work: Workspace, hints: Hints) -> MarginTables:
+def _exact(work: Work, hints: Hints) -> MarginTables:
     return exact_tables(work)
 
 
-def _low_rank_QK(work: Workspace, hints: Hints) -> MarginTables:
+def _low_rank_QK(work: Work, hints: Hints) -> MarginTables:
     scores, entries = low_rank_scores(work, hints[QK])
     return margin_tables(work, scores, exact_direct(work), relative_position_weights(work), entries)
 
 
-def _low_rank_EU(work: Workspace, hints: Hints) -> MarginTables:
+def _low_rank_EU(work: Work, hints: Hints) -> MarginTables:
     scores = circuits.EQKE(work)
     direct = low_rank_direct(work, hints[EU])
     return margin_tables(work, Bounds(scores, scores), direct, relative_position_weights(work))
 
 
-def _low_rank_both(work: Workspace, hints: Hints) -> MarginTables:
+def _low_rank_both(work: Work, hints: Hints) -> MarginTables:
     scores, entries = low_rank_scores(work, hints[QK])
     return margin_tables(work, scores, low_rank_direct(work, hints[EU]), relative_position_weights(work), entries)
 
 
-def _quadratic_QK(work: Workspace, hints: Hints) -> MarginTables:
+def _quadratic_QK(work: Work, hints: Hints) -> MarginTables:
     scores = quadratic_scores(work, hints[QUADRATIC], hints[SQUARE])
     return margin_tables(work, scores, exact_direct(work), relative_weights(position_scores(work)))
 
 
-def _strict_QK(work: Workspace, hints: Hints) -> MarginTables:
+def _strict_QK(work: Work, hints: Hints) -> MarginTables:
     scores = strictly_quadratic_scores(work, hints[QUADRATIC])
     return margin_tables(work, scores, exact_direct(work), relative_weights(position_scores(work)))
 
 
-def _strict_QK_low_rank_EU(work: Workspace, hints: Hints) -> MarginTables:
+def _strict_QK_low_rank_EU(work: Work, hints: Hints) -> MarginTables:
     scores = strictly_quadratic_scores(work, hints[QUADRATIC])
     return margin_tables(work, scores, low_rank_direct(work, hints[EU]), relative_weights(position_scores(work)))
 
 
-def _hints(model: Model, names: tuple[str, ...] = ()) -> dict[str, HintSpec]:
-    v = model.d_vocab
-    directions = HintSpec(np.float64, (2, model.d_model, None))
+def _hints(problem: MaxProblem, names: tuple[str, ...] = ()) -> dict[str, HintSpec]:
+    v = problem.task.d_vocab
+    directions = HintSpec(np.float64, (2, problem.network.d_model, None))
     return {
         "skip": HintSpec(np.uint16, (None, 3)),
         "window": HintSpec(np.uint16, (v, v)),
@@ -169,28 +168,22 @@ def _hints(model: Model, names: tuple[str, ...] = ()) -> dict[str, HintSpec]:
     }
 
 
-def _limit(model: Model) -> str | None:
-    if model.n_ctx < 2:
+def _limit(problem: MaxProblem) -> str | None:
+    n, v = problem.task.n_ctx, problem.task.d_vocab
+    if n < 2:
         return "it needs inputs of at least 2 tokens"
-    if model.d_vocab > 2**12:
-        return f"it supports at most {2**12} tokens, not {model.d_vocab}"
-    if model.d_vocab ** (model.n_ctx - 1) > 2**24:
-        return f"it would tell apart {model.d_vocab}^{model.n_ctx - 1} inputs of a class; at most 2^24 are supported"
+    if v > 2**12:
+        return f"it supports at most {2**12} tokens, not {v}"
+    if v ** (n - 1) > 2**24:
+        return f"it would tell apart {v}^{n - 1} inputs of a class; at most 2^24 are supported"
     return None
-
-
-def _unexplained_dimension(model: Model) -> int:
-    v, n = model.d_vocab, model.n_ctx
-    return 3 * v**2 + 2 * n * v
 
 
 class Kind(NamedTuple):
     """One strategy of the family: which tables it works on."""
 
     id: str
-    summary: str
-    complexity: str
-    tables_of: Callable[[Workspace, Hints], MarginTables]
+    tables_of: Callable[[Work, Hints], MarginTables]
     more_hints: tuple[str, ...] = ()
 
     @property
@@ -198,11 +191,10 @@ class Kind(NamedTuple):
         """The strategy."""
         return Strategy(
             id=self.id,
-            summary=self.summary,
-            theorem="compactproofs.strategies.failing_sets",
-            complexity=self.complexity,
+            theorem="max-of-k/failing-sets@1",
+            family=AttentionOnly.family,
+            tasks=(MaxOfK.name,),
             bound=partial(_bound, tables_of=self.tables_of),
-            unexplained_dimension=_unexplained_dimension,
             hints=partial(_hints, names=self.more_hints),
             limit=_limit,
         )
@@ -213,49 +205,35 @@ KINDS = {
     for kind in (
         Kind(
             "failing-sets",
-            "rules out outputs for many queries at once, counts the rest exactly",
-            "O(v^2 d)",
             _exact,
         ),
         Kind(
             "failing-sets/low-rank-QK",
-            "failing sets with attention scores of low rank, and single scores where they matter",
-            "O(v^2 d)",
             _low_rank_QK,
             (QK,),
         ),
         Kind(
             "failing-sets/low-rank-EU",
-            "failing sets with a direct path of low rank, and single entries of it where they matter",
-            "O(v^2 d)",
             _low_rank_EU,
             (EU,),
         ),
         Kind(
             "failing-sets/low-rank-QK+EU",
-            "failing sets with scores and direct path of low rank, and single entries where they matter",
-            "O(v^2 d)",
             _low_rank_both,
             (QK, EU),
         ),
         Kind(
             "failing-sets/quadratic-QK",
-            "failing sets with scores from directions, norms and the product of W_Q and W_K",
-            "O(v^2 d) for EU and EVOU; O(v^2 + v d + d^3) for QK",
             _quadratic_QK,
             (QUADRATIC, SQUARE),
         ),
         Kind(
             "failing-sets/strict-QK",
-            "failing sets with scores from directions and norms, without the product of W_Q and W_K",
-            "O(v^2 d) for EU and EVOU; O(v^2 + v d + d^2) for QK",
             _strict_QK,
             (QUADRATIC,),
         ),
         Kind(
             "failing-sets/strict-QK+EU",
-            "failing sets with scores and direct path from directions and norms, without the product of W_Q and W_K",
-            "O(v^2 d) for EVOU; O(v^2 + v d + d^2) for QK and EU",
             _strict_QK_low_rank_EU,
             (QUADRATIC, EU),
         ),

@@ -24,9 +24,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compactproofs.kernel.arrays import Array
-from compactproofs.kernel.workspace import Workspace, shared
+from compactproofs.kernel.decisions import Array
+from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only import circuits
+from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.core.rivals import max_of_others
 from compactproofs.theorems.max_of_k.subcubic.hints import HintedVector
 from compactproofs.theorems.max_of_k.subcubic.spread import row_spread
@@ -44,7 +45,7 @@ class DirectPath(NamedTuple):
 
 
 @shared
-def direct_path(work: Workspace, kind: str, centre: HintedVector | None) -> DirectPath:
+def direct_path(work: Work, kind: str, centre: HintedVector | None) -> DirectPath:
     """The direct path by one of `KINDS`; `centre`, with d entries, is used by svd_query+max_diff only."""
     if kind in EXACT_KINDS:
         typical = circuits.EU(work).mean(axis=0)
@@ -54,7 +55,7 @@ def direct_path(work: Workspace, kind: str, centre: HintedVector | None) -> Dire
         return DirectPath(typical, row_spread(deviation).max()[None, None])
     query = circuits.query_embedding(work)
     if kind == "max_diff":
-        return DirectPath(work.constant(np.zeros(work.model.d_vocab)), _factored(work, query))
+        return DirectPath(work.constant(np.zeros(work.network.d_vocab)), _factored(work, query))
     if kind == "svd_query+max_diff" and centre is not None:
         vector = centre.lift(work)
     elif kind == "mean_query+max_diff":
@@ -65,9 +66,9 @@ def direct_path(work: Workspace, kind: str, centre: HintedVector | None) -> Dire
 
 
 @shared
-def _unembedding_spread(work: Workspace) -> Array:
+def _unembedding_spread(work: Work) -> Array:
     return row_spread(work.weight("W_U"))
 
 
-def _factored(work: Workspace, rows: Array) -> Array:
+def _factored(work: Work, rows: Array) -> Array:
     return (np.abs(rows) @ _unembedding_spread(work))[:, None]

@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from compactproofs.kernel.arrays import Array
-from compactproofs.kernel.workspace import Workspace, shared
+from compactproofs.kernel.decisions import Array
+from compactproofs.kernel.workspace import shared
+from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.core.additive import position_weights
 
 
 @shared
-def worst_positions(work: Workspace) -> tuple[Array, Array]:
+def worst_positions(work: Work) -> tuple[Array, Array]:
     """(least sum over the copies, largest over the others), each (v, n) over (query, c), for c = 0 ... n - 1."""
-    n = work.model.n_ctx
+    n = work.network.n_ctx
     ordered = np.sort(position_weights(work)[:, : n - 1], axis=1) if n > 1 else None
     copies, others = [], []
     for c in range(n):
@@ -28,7 +29,7 @@ def worst_positions(work: Workspace) -> tuple[Array, Array]:
     return np.stack(copies, axis=1), np.stack(others, axis=1)
 
 
-def _sum(work: Workspace, ordered: Array, start: int, stop: int) -> Array:
+def _sum(work: Work, ordered: Array, start: int, stop: int) -> Array:
     if start == stop:
-        return work.constant(np.zeros(work.model.d_vocab))
+        return work.constant(np.zeros(work.network.d_vocab))
     return ordered[:, start:stop].sum(axis=1)

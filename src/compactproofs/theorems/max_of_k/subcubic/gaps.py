@@ -54,19 +54,20 @@ inputs (m, ..., m) are a class like any other instead of being done as in the cu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from compactproofs.kernel.arrays import Array, BoolArray, IntArray, certainly_positive
-from compactproofs.kernel.strategy import Hints, HintSpec, Strategy
-from compactproofs.kernel.workspace import Workspace, shared
+from compactproofs.kernel.decisions import Array, BoolArray, IntArray, certainly_positive
+from compactproofs.kernel.problem import Hints, HintSpec, Strategy
+from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only import circuits
-from compactproofs.networks.attention_only.model import Model
-from compactproofs.tasks.max_of_k import sum_of_choices
+from compactproofs.networks.attention_only.model import AttentionOnly
+from compactproofs.tasks.max_of_k import MaxOfK, sum_of_choices
+from compactproofs.theorems.max_of_k import MaxProblem, Work
 from compactproofs.theorems.max_of_k.core.additive import position_weights
 from compactproofs.theorems.max_of_k.core.rivals import max_of_others
 from compactproofs.theorems.max_of_k.subcubic import direct_path, own_output, remainder
@@ -97,14 +98,14 @@ def pairs(v: int) -> tuple[IntArray, IntArray]:
 class Classes:
     """What the condition needs of every class, before a gap is chosen; arrays over (pair, c, line)."""
 
-    def __init__(self, work: Workspace, choice: Choice, hints: Hints) -> None:
+    def __init__(self, work: Work, choice: Choice, hints: Hints) -> None:
         centre = HintedVector.of(hints["centre"]) if "centre" in hints else None
         delta = direct_path.direct_path(work, choice.direct, centre).delta
         lines = own_output.own_output(work, choice.attention, choice.direct, centre)
         self._scores = _score_tables(work, choice.remainder, directions_of(hints))
-        self._q, self._m = q, m = pairs(work.model.d_vocab)
+        self._q, self._m = q, m = pairs(work.network.d_vocab)
         self._others = _others(work)
-        self._base = np.broadcast_to(delta, (work.model.d_vocab,) * 2)[q, m][:, None] + lines.intercept.T[m]
+        self._base = np.broadcast_to(delta, (work.network.d_vocab,) * 2)[q, m][:, None] + lines.intercept.T[m]
         own = self._base + lines.slope.T[m]
         pull = np.maximum(self._base + _rival(work)[q, m][:, None], 0.0)
         last = position_weights(work)[:, -1][q][:, None]
@@ -124,30 +125,30 @@ class Classes:
         return np.asarray(certainly_positive(-(self._fixed[:, 1:] + weight[:, :, None] * pull)).all(axis=2))
 
 
-def possible_gaps(model: Model, gap: npt.NDArray[Any]) -> tuple[BoolArray, IntArray]:
+def possible_gaps(task: MaxOfK, gap: npt.NDArray[Any]) -> tuple[BoolArray, IntArray]:
     """Which classes with c >= 1 exist and have a gap in 1 ... m, and the gaps, with 1 where there is none."""
-    q, m = pairs(model.d_vocab)
-    c = np.arange(1, model.n_ctx)
+    q, m = pairs(task.d_vocab)
+    c = np.arange(1, task.n_ctx)
     wide = gap.astype(np.int64)
-    allowed = (wide >= 1) & (wide <= m[:, None]) & (c <= np.where(q == m, model.n_ctx - 1, model.n_ctx - 2)[:, None])
+    allowed = (wide >= 1) & (wide <= m[:, None]) & (c <= np.where(q == m, task.n_ctx - 1, task.n_ctx - 2)[:, None])
     # Pairs with m = 0 have no gap; gap 0 keeps their index m - gap in range, and they are not allowed.
     return allowed, np.where(allowed, wide, np.minimum(m[:, None], 1))
 
 
-def _bound(work: Workspace, choice: Choice, hints: Hints) -> int:
-    model = work.model
+def _bound(work: Work, choice: Choice, hints: Hints) -> int:
+    task = work.task
     classes = Classes(work, choice, hints)
-    q, m = pairs(model.d_vocab)
-    alone = classes.without_others() & ((q == m) | (model.n_ctx > 1))
+    q, m = pairs(task.d_vocab)
+    alone = classes.without_others() & ((q == m) | (task.n_ctx > 1))
     certified = int(alone.sum())
-    work.meter.charge(int_ops=alone.size)
-    if model.n_ctx > 1:
-        allowed, gap = possible_gaps(model, hints["gap"])
+    work.charge(int_ops=alone.size)
+    if task.n_ctx > 1:
+        allowed, gap = possible_gaps(task, hints["gap"])
         good = allowed & classes.with_others(gap)
-        work.meter.charge(int_ops=3 * good.size)
+        work.charge(int_ops=3 * good.size)
         tokens = m[:, None] - gap + 1
-        for c in range(1, model.n_ctx):
-            certified += sum_of_choices(tokens[good[:, c - 1], c - 1], model.n_ctx - 1, c)
+        for c in range(1, task.n_ctx):
+            certified += sum_of_choices(tokens[good[:, c - 1], c - 1], task.n_ctx - 1, c)
     return certified
 
 
@@ -158,7 +159,7 @@ class _ScoreTables(NamedTuple):
 
 
 @shared
-def _score_tables(work: Workspace, kind: str, directions: Directions | None) -> _ScoreTables:
+def _score_tables(work: Work, kind: str, directions: Directions | None) -> _ScoreTables:
     approximation, spread = remainder.scores(work, kind, directions)
     against = spread[:, None] - approximation
     of_query = np.exp(np.diagonal(approximation)[:, None] + against)
@@ -166,14 +167,14 @@ def _score_tables(work: Workspace, kind: str, directions: Directions | None) -> 
 
 
 @shared
-def _rival(work: Workspace) -> Array:
+def _rival(work: Work) -> Array:
     """max_{o != m} EVOU[k, o] - EVOU[k, m], shape (v, v) over (k, m)."""
     table = circuits.EVOU(work)
     return max_of_others(table) - table
 
 
 @shared
-def _others(work: Workspace) -> Array:
+def _others(work: Work) -> Array:
     """The largest rival among the tokens up to l, shape (v, v) over (m, l)."""
     return np.maximum.accumulate(_rival(work), axis=0).T
 
@@ -184,43 +185,17 @@ def directions_of(hints: Hints) -> Directions | None:
     return Directions(*(HintedVector.of(hints[name]) for name in names)) if names else None
 
 
-def _hints(choice: Choice) -> Callable[[Model], dict[str, HintSpec]]:
-    def specs(model: Model) -> dict[str, HintSpec]:
-        v, d = model.d_vocab, model.d_model
-        small = np.uint8 if v <= 256 else np.uint16
-        result = {"gap": HintSpec(small, (v * (v + 1) // 2, model.n_ctx - 1))}
-        if choice.direct == "svd_query+max_diff":
-            result["centre"] = HintSpec(np.float64, (d,))
-        if choice.remainder != remainder.EXACT:
-            result["query"] = result["key"] = HintSpec(np.float64, (v,))
-        if "subproduct" in choice.remainder:
-            result["second_query"] = result["second_key"] = HintSpec(np.float64, (v,))
-            result["of_Q"] = result["of_K"] = HintSpec(np.float64, (d,))
-        return result
-
-    return specs
-
-
-def _unexplained_dimension(choice: Choice) -> Callable[[Model], int]:
-    def dimension(model: Model) -> int:
-        v, d = model.d_vocab, model.d_model
-        direct = {"global_max_diff_exact": 2, "max_diff_exact": 2 * v, "max_diff": v * d + 2}
-        scores = {remainder.EXACT: v**2, "max_diff_exact": 4 * v, "svd": 2 * v}
-        of_scores = scores.get(choice.remainder, 2 * v + 2 * d + (v if choice.remainder.startswith("mean") else 0))
-        return direct.get(choice.direct, v + v * d + 2) + of_scores + v + v**2
-
-    return dimension
-
-
-def _complexity(choice: Choice) -> str:
-    direct = "v^2 d" if choice.direct in direct_path.EXACT_KINDS else "v d"
-    if choice.remainder in (remainder.EXACT, "max_diff_exact"):
-        scores = "v^2 d"
-    elif choice.remainder in remainder.RECURSIVE_KINDS:
-        scores = "v d + d^2"
-    else:
-        scores = "v d^2"
-    return f"O(v^2 K^2 + {direct} (EU) + {scores} (QK) + v^2 d (OV))"
+def _hints(choice: Choice, problem: MaxProblem) -> dict[str, HintSpec]:
+    n, v, d = problem.task.n_ctx, problem.task.d_vocab, problem.network.d_model
+    result = {"gap": HintSpec(np.uint8 if v <= 256 else np.uint16, (v * (v + 1) // 2, n - 1))}
+    if choice.direct == "svd_query+max_diff":
+        result["centre"] = HintSpec(np.float64, (d,))
+    if choice.remainder != remainder.EXACT:
+        result["query"] = result["key"] = HintSpec(np.float64, (v,))
+    if "subproduct" in choice.remainder:
+        result["second_query"] = result["second_key"] = HintSpec(np.float64, (v,))
+        result["of_Q"] = result["of_K"] = HintSpec(np.float64, (d,))
+    return result
 
 
 CHOICES = {
@@ -231,12 +206,11 @@ CHOICES = {
 def _strategy(choice: Choice) -> Strategy:
     return Strategy(
         id=choice.id,
-        summary="a gap between the maximum and the other tokens",
-        theorem="compactproofs.strategies.subcubic",
-        complexity=_complexity(choice),
+        theorem="max-of-k/sub-cubic@1",
+        family=AttentionOnly.family,
+        tasks=(MaxOfK.name,),
         bound=lambda work, hints: _bound(work, choice, hints),
-        unexplained_dimension=_unexplained_dimension(choice),
-        hints=_hints(choice),
+        hints=partial(_hints, choice),
     )
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from compactproofs.kernel.arrays import Array
-from compactproofs.kernel.workspace import Workspace
+from compactproofs.kernel.decisions import Array
+from compactproofs.theorems.max_of_k import Work
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,6 @@ class HintedVector:
         """The vector of these entries, shape (k,)."""
         return cls(np.where(np.isfinite(vector), vector, 0.0).astype(np.float64).tobytes())
 
-    def lift(self, work: Workspace) -> Array:
+    def lift(self, work: Work) -> Array:
         """The entries as an array of the workspace's reading."""
         return work.constant(np.frombuffer(self.data, np.float64))

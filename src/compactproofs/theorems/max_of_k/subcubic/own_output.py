@@ -21,9 +21,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compactproofs.kernel.arrays import Array, max_where
-from compactproofs.kernel.workspace import Workspace, shared
+from compactproofs.kernel.decisions import Array, max_where
+from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only import circuits
+from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.subcubic.direct_path import direct_path
 from compactproofs.theorems.max_of_k.subcubic.hints import HintedVector
 
@@ -39,10 +40,10 @@ class Lines(NamedTuple):
 
 
 @shared
-def own_output(work: Workspace, kind: str, direct_kind: str, centre: HintedVector | None) -> Lines:
+def own_output(work: Work, kind: str, direct_kind: str, centre: HintedVector | None) -> Lines:
     """The lines of one of `KINDS` for the `typical` vector of this direct path."""
     typical = direct_path(work, direct_kind, centre).typical
-    others = ~np.eye(work.model.d_vocab, dtype=bool)
+    others = ~np.eye(work.network.d_vocab, dtype=bool)
     constants = worst_position(work) + (typical - typical[:, None])
     if kind == "drop_average_query_per_output_logit_reasoning":
         return Lines(max_where(constants, others, 1)[None], max_where(_copying(work), others, 1)[None])
@@ -55,14 +56,14 @@ def own_output(work: Workspace, kind: str, direct_kind: str, centre: HintedVecto
 
 
 @shared
-def worst_position(work: Workspace) -> Array:
+def worst_position(work: Work) -> Array:
     """max_p (PVOU[p, o] - PVOU[p, m]), shape (v, v) over (maximum, output)."""
     positions = circuits.PVOU(work)
     return (positions[:, None, :] - positions[:, :, None]).max(axis=0)
 
 
 @shared
-def _copying(work: Workspace) -> Array:
+def _copying(work: Work) -> Array:
     """EVOU[m, o] - EVOU[m, m], shape (v, v) over (maximum, output)."""
     table = circuits.EVOU(work)
     return table - np.diagonal(table)[:, None]

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from compactproofs.kernel.arrays import Array
+from compactproofs.kernel.decisions import Array
 
 
 class PeeledProduct:

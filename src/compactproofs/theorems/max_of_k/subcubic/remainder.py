@@ -29,9 +29,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compactproofs.kernel.arrays import Array
-from compactproofs.kernel.workspace import Workspace, shared
+from compactproofs.kernel.decisions import Array
+from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only import circuits
+from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.subcubic.hints import HintedVector
 from compactproofs.theorems.max_of_k.subcubic.peel import PeeledProduct
 from compactproofs.theorems.max_of_k.subcubic.spread import row_spread, spread_at_best_cut, spread_without_products
@@ -73,10 +74,10 @@ class Scores(NamedTuple):
 
 
 @shared
-def scores(work: Workspace, kind: str, directions: Directions | None) -> Scores:
+def scores(work: Work, kind: str, directions: Directions | None) -> Scores:
     """The attention scores by one of `KINDS`; all but the exact one need directions."""
     if kind == EXACT:
-        return Scores(circuits.EQKE(work), work.constant(np.zeros(work.model.d_vocab)))
+        return Scores(circuits.EQKE(work), work.constant(np.zeros(work.network.d_vocab)))
     if directions is None or kind not in KINDS:
         raise ValueError(f"unknown remainder {kind!r}, or no directions for it")
     factors, approximation = residual_factors(work, directions)
@@ -101,9 +102,9 @@ def spread_of_product(factors: Sequence[Array], kind: str) -> Array:
 
 
 @shared
-def residual_factors(work: Workspace, directions: Directions) -> tuple[tuple[Array, ...], Array]:
+def residual_factors(work: Work, directions: Directions) -> tuple[tuple[Array, ...], Array]:
     """EQKE without the rank-one parts along these directions, as four factors, and the sum of those parts, (v, v)."""
-    root = np.sqrt(work.constant(work.model.d_head))
+    root = np.sqrt(work.constant(work.network.d_head))
     product = PeeledProduct(
         [
             circuits.query_embedding(work) / root,

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from compactproofs.kernel.arrays import Array
+from compactproofs.kernel.decisions import Array
 
 
 def row_spread(table: Array) -> Array:

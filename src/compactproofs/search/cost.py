@@ -16,12 +16,17 @@ from typing import Any
 
 import numpy as np
 
-#: What a call of NumPy takes, whatever the size of the arrays, as so many operations.
-CALL = 2**15
-
-
-class TooMuchWork(ValueError):
-    """Checking would take, or has taken, more than the limit."""
+from compactproofs.kernel.decisions import (
+    BoolArray,
+    FloatArray,
+    IntArray,
+    certainly_positive,
+    lower,
+    max_where,
+    midpoint,
+    to_grid,
+)
+from compactproofs.kernel.limits import CALL
 
 
 @dataclass(frozen=True)
@@ -53,13 +58,10 @@ class _Account:
 class Meter:
     """Books operations on the step that is being computed, so that steps which proofs share are charged to each.
 
-    The cost of a step is its own operations and those of all steps that it used, each of these once.  `spent` is the
-    work of all steps; an operation that takes it beyond `limit` raises TooMuchWork.
+    The cost of a step is its own operations and those of all steps that it used, each of these once.
     """
 
     def __init__(self) -> None:
-        self.spent = 0
-        self.limit: int | None = None
         self._accounts: dict[Hashable, _Account] = {}
         self._open: list[_Account] = [_Account()]
         self._since = time.perf_counter()
@@ -70,9 +72,6 @@ class Meter:
         account.flops += int(flops)
         account.int_ops += int(int_ops)
         account.calls += 1
-        self.spent += int(flops) + int(int_ops) + CALL
-        if self.limit is not None and self.spent > self.limit:
-            raise TooMuchWork("the limit of operations is reached")
 
     @contextmanager
     def step(self, key: Hashable) -> Iterator[None]:
@@ -289,3 +288,32 @@ _FUNCTIONS: dict[Any, Callable[..., Counted]] = {
         )
     },
 }
+
+
+@certainly_positive.register
+def _(x: Counted) -> BoolArray:
+    x.meter.charge(int_ops=x.size)
+    return certainly_positive(x.inner)
+
+
+@lower.register
+def _(x: Counted) -> FloatArray:
+    return lower(x.inner)
+
+
+@midpoint.register
+def _(x: Counted) -> FloatArray:
+    return midpoint(x.inner)
+
+
+@max_where.register
+def _(x: Counted, keep: BoolArray, axis: int) -> Counted:
+    kept = np.broadcast_to(keep, x.shape).sum(axis=axis)
+    x.meter.charge(flops=int(np.maximum(kept - 1, 0).sum()))
+    return Counted(max_where(x.inner, keep, axis), x.meter)
+
+
+@to_grid.register
+def _(x: Counted, scale: float) -> tuple[IntArray, IntArray]:
+    x.meter.charge(flops=x.size)
+    return to_grid(x.inner, scale)

@@ -1,8 +1,9 @@
-"""Three readings of one array program: plain values, rigorous enclosures, and counted operations.
+"""The arrays that proofs are written in, and how they decide.
 
-A strategy is ordinary NumPy code on the arrays that a `Workspace` hands it.  It may use +, -, *, /, @, abs, exp, sqrt,
-maximum, minimum; sum, max, min, mean; running maxima and minima (`np.maximum.accumulate`); sort, where with a plain
-mask; indexing and functions that move entries about; and the functions of this module.  Everything else raises.
+A strategy is ordinary NumPy code on the arrays that a `Workspace` hands it: enclosures, or another reading of the same
+program (plain numbers, counted operations), which registers itself with the functions below.  It may use +, -, *, /, @,
+abs, exp, sqrt, maximum, minimum; sum, max, min, mean; running maxima and minima (`np.maximum.accumulate`); sort, where
+with a plain mask; indexing and functions that move entries about; and the functions here.  Everything else raises.
 """
 
 from __future__ import annotations
@@ -13,31 +14,18 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from compactproofs.kernel.cost import Cost, Counted, Meter
-from compactproofs.kernel.enclosure import CautiousEnclosure, Enclosure
+from compactproofs.kernel.enclosure import Enclosure
+from compactproofs.kernel.limits import spend
 
-#: A plain float64 array, an `Enclosure`, or a `Counted` array over either.
+#: An `Enclosure`, or an array of another reading.
 Array: TypeAlias = Any
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 
-__all__ = [
-    "Array",
-    "BoolArray",
-    "CautiousEnclosure",
-    "Cost",
-    "Counted",
-    "Enclosure",
-    "FloatArray",
-    "IntArray",
-    "Meter",
-    "certainly_positive",
-    "lower",
-    "max_where",
-    "midpoint",
-    "to_grid",
-]
+
+def _unknown(x: Any) -> TypeError:
+    return TypeError(f"{type(x).__name__} is no array of any reading; only an enclosure decides anything")
 
 
 @singledispatch
@@ -46,19 +34,14 @@ def certainly_positive(x: Any) -> BoolArray:
 
     The comparison of midpoint and radius is exact, and false for NaN and for infinity against infinity.
     """
-    return np.asarray(x > 0.0)
+    raise _unknown(x)
 
 
 @certainly_positive.register
 def _(x: Enclosure) -> BoolArray:
+    spend(x.size)
     with np.errstate(all="ignore"):
         return np.asarray(x.mid > x.doubt * x.rad)
-
-
-@certainly_positive.register
-def _(x: Counted) -> BoolArray:
-    x.meter.charge(int_ops=x.size)
-    return certainly_positive(x.inner)
 
 
 @singledispatch
@@ -67,7 +50,7 @@ def lower(x: Any) -> FloatArray:
 
     If lower(x) > -lower(y), an exact comparison, then x + y > 0.
     """
-    return np.where(np.isnan(x), -np.inf, x)
+    raise _unknown(x)
 
 
 @lower.register
@@ -79,15 +62,10 @@ def _(x: Enclosure) -> FloatArray:
     return np.where(np.isnan(low), -np.inf, low)
 
 
-@lower.register
-def _(x: Counted) -> FloatArray:
-    return lower(x.inner)
-
-
 @singledispatch
 def midpoint(x: Any) -> FloatArray:
     """Floats near x, about which nothing is guaranteed: for choices that cannot hurt, such as a scale or an order."""
-    return np.asarray(x)
+    raise _unknown(x)
 
 
 @midpoint.register
@@ -97,18 +75,13 @@ def _(x: Enclosure) -> FloatArray:
     return view
 
 
-@midpoint.register
-def _(x: Counted) -> FloatArray:
-    return midpoint(x.inner)
-
-
 @singledispatch
 def max_where(x: Any, keep: BoolArray, axis: int) -> Array:
     """The maximum along `axis` of those entries where `keep` (which broadcasts to x) is true.
 
     A slice that keeps nothing gives a value about which nothing is known.
     """
-    return np.where(keep, x, -np.inf).max(axis=axis)
+    raise _unknown(x)
 
 
 @max_where.register
@@ -118,34 +91,23 @@ def _(x: Enclosure, keep: BoolArray, axis: int) -> Array:
     return type(x)(np.where(keep, x.mid, -np.inf), np.where(keep, x.rad, 0.0)).max(axis=axis)
 
 
-@max_where.register
-def _(x: Counted, keep: BoolArray, axis: int) -> Array:
-    kept = np.broadcast_to(keep, x.shape).sum(axis=axis)
-    x.meter.charge(flops=int(np.maximum(kept - 1, 0).sum()))
-    return Counted(max_where(x.inner, keep, axis), x.meter)
-
-
 @singledispatch
 def to_grid(x: Any, scale: float) -> tuple[IntArray, IntArray]:
-    """Integers lo <= x * scale <= hi for a power of two `scale`; entries that are not known to 2^52 are refused.
+    """Integers lo < x * scale < hi for a power of two `scale`; entries that are not known to 2^52 are refused.
 
     Returns (lo, hi), int64 arrays of x's shape.  Raises OverflowError where x * scale is NaN or 2^52 and beyond.
     """
-    return _outward(np.asarray(x, np.float64), np.zeros(np.shape(x)), scale)
+    raise _unknown(x)
 
 
 @to_grid.register
 def _(x: Enclosure, scale: float) -> tuple[IntArray, IntArray]:
-    return _outward(x.mid, x.doubt * x.rad, scale)
+    spend(x.size)
+    return outward(x.mid, x.doubt * x.rad, scale)
 
 
-@to_grid.register
-def _(x: Counted, scale: float) -> tuple[IntArray, IntArray]:
-    x.meter.charge(flops=x.size)
-    return to_grid(x.inner, scale)
-
-
-def _outward(mid: FloatArray, rad: FloatArray, scale: float) -> tuple[IntArray, IntArray]:
+def outward(mid: FloatArray, rad: FloatArray, scale: float) -> tuple[IntArray, IntArray]:
+    """`to_grid` of the numbers within `rad` of `mid`."""
     if not (scale > 0.0 and np.frexp(scale)[0] == 0.5):
         raise ValueError(f"the scale must be a power of two, not {scale}")
     # Scaling by a power of two is exact but for underflow below 2^-1022, which the extra 1 on each side outweighs;

@@ -1,0 +1,58 @@
+"""The theorems that a check may rest on, sealed: nothing can be added to a library, or replaced in it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from compactproofs.kernel.problem import Strategy, Task
+from compactproofs.kernel.strict import shown
+
+
+class UnknownStrategy(ValueError):
+    """No strategy has this id."""
+
+
+class UnknownTask(ValueError):
+    """No task has this record."""
+
+
+@dataclass(frozen=True)
+class Library:
+    """Strategies by their ids, and what makes tasks of their records, by the tasks' names."""
+
+    strategies: Mapping[str, Strategy]
+    tasks: Mapping[str, Callable[[Mapping[str, str | int]], Task]]
+
+    @classmethod
+    def of(cls, strategies: Iterable[Strategy], tasks: Mapping[str, Callable[[Mapping[str, Any]], Task]]) -> Library:
+        """A library of these; ValueError if two strategies have one id."""
+        by_id: dict[str, Strategy] = {}
+        for strategy in strategies:
+            if by_id.setdefault(strategy.id, strategy) is not strategy:
+                raise ValueError(f"two strategies have the id {strategy.id}")
+        return cls(MappingProxyType(by_id), MappingProxyType(dict(tasks)))
+
+    def strategy(self, strategy_id: str) -> Strategy:
+        """The strategy with this id; raises UnknownStrategy, which names the known ones or those that are close."""
+        if strategy_id in self.strategies:
+            return self.strategies[strategy_id]
+        short = [known for known in self.strategies if "/" not in known]
+        close = difflib.get_close_matches(strategy_id, self.strategies, n=3, cutoff=0.8)
+        meant = f"did you mean {' or '.join(close)}" if close else f"known: {', '.join(short)} and those of families"
+        raise UnknownStrategy(
+            f"unknown strategy {strategy_id[:200]!a}; {meant}; all are listed by 'compactproofs strategies'"
+        )
+
+    def task(self, record: Mapping[str, str | int]) -> Task:
+        """The task that a certificate names; raises UnknownTask."""
+        name = str(record.get("name"))
+        if name not in self.tasks:
+            raise UnknownTask(f"unknown task {shown(name)}; known: {', '.join(self.tasks)}")
+        try:
+            return self.tasks[name](record)
+        except ValueError as error:
+            raise UnknownTask(f"{name}: {error}") from error

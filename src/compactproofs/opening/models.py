@@ -1,0 +1,55 @@
+"""Models as files: reading with the path in messages, and writing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from compactproofs.kernel.strict import read_limited
+from compactproofs.kernel.tensors import write_tensors
+from compactproofs.networks.attention_only.model import WEIGHTS, AttentionOnly, InvalidModel
+from compactproofs.runs.files import write_atomically
+
+MAX_FILE_BYTES = 2**28
+
+
+class Model(AttentionOnly):
+    """A model that can be loaded and saved; what it is and computes, `AttentionOnly` says."""
+
+    def state_dict(self, dtype: npt.DTypeLike = np.float64) -> dict[str, npt.NDArray[Any]]:
+        """The weights under their TransformerLens names and axes.
+
+        Raises ValueError if `dtype` (float32 or float64) cannot hold them exactly.
+        """
+        tensors = {}
+        for name, (disk, _, has_head_axis) in WEIGHTS.items():
+            with np.errstate(over="ignore"):
+                matrix = getattr(self, name).astype(dtype)
+            if not (matrix == getattr(self, name)).all():
+                raise ValueError(
+                    f"{name} does not fit {np.dtype(dtype)} without rounding, which would change the model"
+                )
+            tensors[disk] = np.ascontiguousarray(matrix[None] if has_head_axis else matrix)
+        return tensors
+
+    def save(self, path: str | Path) -> None:
+        """Write the weights to a safetensors file (float32 if that is exact), atomically."""
+        try:
+            tensors = self.state_dict(np.float32)
+        except ValueError:
+            tensors = self.state_dict(np.float64)
+        write_atomically(Path(path), write_tensors(tensors))
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a model from a safetensors file.
+
+        Raises InvalidModel with the path and the reason, and OSError if the file cannot be read.
+        """
+        try:
+            return cls.from_bytes(read_limited(Path(path), MAX_FILE_BYTES))
+        except ValueError as error:
+            raise InvalidModel(f"{path}: {error}") from error

@@ -1,0 +1,101 @@
+"""Certificates as files: writing them, and reading those of older versions."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from compactproofs.kernel import certificate as kernel
+from compactproofs.kernel.certificate import DTYPES, FORMAT, MAX_BYTES, VERSION, MalformedCertificate
+from compactproofs.kernel.strict import MAX_DIGITS, read_limited
+from compactproofs.networks.attention_only.model import AttentionOnly
+from compactproofs.runs.files import write_atomically
+from compactproofs.tasks.max_of_k import MaxOfK
+
+_VERSION_1 = {
+    f"compactproofs.strategies.{name.replace('sub-', 'sub').replace('-', '_')}": f"max-of-k/{name}@1"
+    for name in ("trivial", "brute-force", "cubic", "sub-cubic", "branch-and-bound", "failing-sets", "histogram")
+}
+
+
+def certificate_name(strategy_id: str) -> str:
+    """The file name that this package gives to a certificate of this strategy."""
+    return f"{strategy_id.replace('/', '--')}.cert.json"
+
+
+class Certificate(kernel.Certificate):
+    """A certificate that can be loaded and saved; the format is that of `kernel.certificate`."""
+
+    @classmethod
+    def of_fields(cls, fields: Any) -> Self:
+        """The certificate that this is when written as JSON, by this version of the format or by version 1."""
+        if isinstance(fields, dict) and fields.get("format") == FORMAT and type(fields.get("version")) is int:
+            fields = _of_version_1(fields) if fields["version"] == 1 else fields
+        return super().of_fields(fields)
+
+    def to_bytes(self) -> bytes:
+        """The certificate as a file holds it; equal certificates give equal bytes.
+
+        Raises ValueError if it does not fit the format, which has numbers of 4000 digits and files of 16 MiB at most.
+        """
+        if max(self.certified, self.total) >= 10**MAX_DIGITS:
+            raise ValueError(f"a certificate cannot hold numbers of more than {MAX_DIGITS} digits")
+        fields = {
+            "format": FORMAT,
+            "version": VERSION,
+            "family": self.family,
+            "task": dict(self.task),
+            "model_sha256": self.model_sha256,
+            "strategy": self.strategy,
+            "theorem": self.theorem,
+            "claim": self.claim,
+            "certified": str(self.certified),
+            "total": str(self.total),
+            "hints": {name: _encode(array) for name, array in sorted(self.hints.items())},
+            "tool": self.tool,
+        }
+        data = (json.dumps(fields, indent=1, ensure_ascii=True) + "\n").encode("ascii")
+        if len(data) > MAX_BYTES:
+            raise ValueError(f"the certificate has {len(data)} bytes; at most {MAX_BYTES} are supported")
+        return data
+
+    def save(self, path: str | Path) -> None:
+        """Write the certificate atomically."""
+        write_atomically(Path(path), self.to_bytes())
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a certificate file; raises MalformedCertificate, or OSError if the file cannot be read."""
+        try:
+            return cls.from_bytes(read_limited(Path(path), MAX_BYTES))
+        except ValueError as error:
+            raise MalformedCertificate(f"{path}: {error}") from error
+
+
+def _of_version_1(fields: dict[str, Any]) -> dict[str, Any]:
+    """The same claim in today's format: there was one family, one task, and theorems were named by their modules."""
+    if "family" in fields:
+        raise MalformedCertificate("the certificate: unknown key family; it belongs to version 2 of the format")
+    task, theorem = fields.get("task"), fields.get("theorem")
+    if not isinstance(task, dict) or task.keys() != {"name", "n_ctx", "d_vocab"} or task["name"] != "max":
+        raise MalformedCertificate("task: expected the name 'max', n_ctx and d_vocab")
+    for key in ("n_ctx", "d_vocab"):
+        if type(task[key]) is not int or not 1 <= task[key] < 2**31:
+            raise MalformedCertificate(f"task.{key}: expected an integer from 1 to 2^31 - 1, found {task[key]!a:.60}")
+    changed = {"version": VERSION, "family": AttentionOnly.family, "task": {**task, "name": MaxOfK.name}}
+    if isinstance(theorem, str):
+        changed["theorem"] = _VERSION_1.get(theorem, theorem)
+    return {**fields, **changed}
+
+
+def _encode(array: npt.NDArray[Any]) -> dict[str, Any]:
+    name = array.dtype.name
+    if name not in DTYPES:
+        raise ValueError(f"hints are arrays of {', '.join(DTYPES)}, not of {name}")
+    data = np.ascontiguousarray(array, DTYPES[name]).tobytes()
+    return {"dtype": name, "shape": list(array.shape), "data": base64.b64encode(data).decode("ascii")}
