@@ -352,8 +352,8 @@ UNIONS_ERRORS: dict[str, tuple[Change, ...]] = {
     "the joint count takes the best output": (
         (
             "counting.unions",
-            "low = self.margins.low[:, :, outputs].min(axis=2)\n        self.work.meter",
-            "low = self.margins.low[:, :, outputs].max(axis=2)\n        self.work.meter",
+            "low = self.margins.low[:, :, outputs].min(axis=2)\n        self.work.charge",
+            "low = self.margins.low[:, :, outputs].max(axis=2)\n        self.work.charge",
         ),
     ),
     "the joint count starts at the best output": (
@@ -464,7 +464,7 @@ STRATEGY_ERRORS: dict[str, tuple[str, tuple[Change, ...]]] = {
         (
             (
                 "counting.histogram",
-                "_wrong(work, Failing.at_most, class_size)",
+                "_wrong(work, Failing.at_most, work.task.class_size)",
                 "_wrong(work, Failing.at_most, lambda *_: 0)",
             ),
         ),

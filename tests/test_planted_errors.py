@@ -189,7 +189,7 @@ ERRORS = (
         "doubt is no obstacle",
         (
             (
-                "kernel.arrays",
+                "kernel.decisions",
                 "return np.asarray(x.mid > x.doubt * x.rad)",
                 "return np.asarray(x.mid >= -x.doubt * x.rad)",
             ),

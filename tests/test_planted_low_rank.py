@@ -216,8 +216,8 @@ ERRORS = (
         (
             (
                 "failing_sets.strategies",
-                "lost += sum(class_size(int(q)",
-                "lost += 0 * sum(class_size(int(q)",
+                "lost += sum(work.task.class_size(int(q)",
+                "lost += 0 * sum(work.task.class_size(int(q)",
             ),
         ),
         EU,

@@ -212,7 +212,7 @@ def test_cubic_equals_the_plain_implementation_on_trained_models(name: str) -> N
 def test_hints_have_the_declared_form() -> None:
     """Every kind of hints is of the declared type and shape, for integers and floats."""
     specs = {"gaps": HintSpec(np.int64, (3, 3, 2)), "direction": HintSpec(np.float64, (4,))}
-    strategy = Strategy("hinted", "", "", "", lambda work, hints: 0, lambda model: 0, lambda model: specs)
+    strategy = Strategy("hinted", "", "", (), lambda work, hints: 0, lambda problem: specs)
     model = cases("working")[0].model
 
     assert list(kinds_of(strategy, model)) == list(KINDS)

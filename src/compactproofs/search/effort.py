@@ -136,7 +136,7 @@ def _failing_sets(v: int, n: int) -> int:
 def _branch_and_bound(v: int, n: int) -> int:
     inputs: int = v**n
     # Some calls for each class, and for the boxes of those that need any.
-    return 2 * v**4 + 8 * CALL * v**2 + min(2**32, 2**9 * inputs)
+    return 2 * v**4 + 2 * CALL * v**2 + min(2**32, 2**9 * inputs)
 
 
 def _histogram(v: int, n: int) -> int:
