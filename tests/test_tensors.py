@@ -16,7 +16,8 @@ from safetensors import SafetensorError, deserialize
 from safetensors.numpy import save
 
 from compactproofs import Model, zoo
-from compactproofs.kernel.tensors import read_tensors, write_tensors
+from compactproofs.kernel.tensors import read_tensors
+from compactproofs.opening.models import write_tensors
 from headers import BITS, changed_file, reading
 
 A = b'"dtype":"F32","shape":[1],"data_offsets":[0,4]'

@@ -12,7 +12,6 @@ import compactproofs
 
 PACKAGE = "compactproofs"
 ROOT = Path(compactproofs.__file__).parent
-TRUSTED_FILES = ("runs/__init__", "runs/files")
 TRUSTED_FOLDERS = ("kernel", "networks", "tasks", "theorems")
 OUTSIDE = {"numpy"}
 
@@ -25,8 +24,7 @@ def module_name(root: Path, file: Path) -> str:
 
 def trusted_modules(root: Path) -> dict[str, Path]:
     """The trusted modules by their dotted names."""
-    files = [root / f"{name}.py" for name in TRUSTED_FILES]
-    files += [file for folder in TRUSTED_FOLDERS for file in sorted((root / folder).rglob("*.py"))]
+    files = [file for folder in TRUSTED_FOLDERS for file in sorted((root / folder).rglob("*.py"))]
     return {module_name(root, file): file for file in files}
 
 
@@ -78,6 +76,33 @@ def test_trusted_imports() -> None:
     assert all(file.is_file() for file in modules.values())
 
 
+#: Folders from the bottom up: each may import from itself and from those that its row names.
+LAYERS = {
+    "kernel": (),
+    "networks": ("kernel",),
+    "tasks": ("kernel", "networks"),
+    "theorems.max_of_k.core": ("kernel", "networks", "tasks", "theorems.max_of_k"),
+    "theorems.max_of_k.subcubic": ("kernel", "networks", "tasks", "theorems.max_of_k", "theorems.max_of_k.core"),
+    "theorems.max_of_k.failing_sets": ("kernel", "networks", "tasks", "theorems.max_of_k", "theorems.max_of_k.core"),
+    "theorems.max_of_k.counting": ("kernel", "networks", "tasks", "theorems.max_of_k", "theorems.max_of_k.core"),
+}
+
+
+def layer_of(module: str) -> str:
+    """The longest of the layers that hold a module, or its package."""
+    name = module.removeprefix(f"{PACKAGE}.")
+    return next((layer for layer in reversed(LAYERS) if name == layer or name.startswith(f"{layer}.")), name)
+
+
+def test_layers() -> None:
+    """The kernel knows no network, no task and no theorem; tiers of theorems know the core and not each other."""
+    for name, file in trusted_modules(ROOT).items():
+        layer = layer_of(name)
+        for line, target in imports(ROOT, file):
+            if layer in LAYERS and target.startswith(f"{PACKAGE}."):
+                assert layer_of(target) in (layer, *LAYERS[layer]), f"{name}:{line} imports {target}"
+
+
 def test_the_page_lists_the_trusted_modules() -> None:
     """`docs/trust.md` has one row for each of them, in this order."""
     page = (Path(__file__).parent.parent / "docs" / "trust.md").read_text(encoding="utf-8")
@@ -92,7 +117,7 @@ def test_the_page_lists_the_trusted_modules() -> None:
 def planted(tmp_path: Path) -> Path:
     """A small package of the same layout with nothing wrong in it."""
     root = tmp_path / PACKAGE
-    for name in (*TRUSTED_FILES, "search/__init__", "search/hints", "__init__"):
+    for name in ("search/__init__", "search/hints", "__init__"):
         (root / f"{name}.py").parent.mkdir(exist_ok=True, parents=True)
         (root / f"{name}.py").write_text("import math\nimport numpy as np\n")
     for folder in (*TRUSTED_FOLDERS, "networks/attention_only", "theorems/max_of_k"):

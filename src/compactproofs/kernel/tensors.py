@@ -1,4 +1,4 @@
-"""The safetensors format, read strictly and written.
+"""The safetensors format, read strictly.
 
 A file is the length of its header (8 bytes, little-endian), the header, which is a JSON object, and the tensors' bytes,
 row by row and little-endian.  The header has for each tensor an object of its type, its shape and the range of its
@@ -9,8 +9,6 @@ What the format leaves open, or other readers let pass, is refused here; `docs/c
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from math import prod
 from typing import Any, NamedTuple
 
@@ -105,17 +103,3 @@ def _range(name: str, entry: Any) -> tuple[int, int]:
 def _is_text(value: Any) -> bool:
     """Whether it is a string of Unicode characters: JSON can also spell the halves of surrogate pairs."""
     return isinstance(value, str) and value.encode("utf-8", "ignore").decode() == value
-
-
-def write_tensors(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """A file of float32 or float64 arrays, by name; equal arrays give equal bytes."""
-    header: dict[str, Any] = {}
-    body = bytearray()
-    for name, array in sorted(arrays.items()):
-        dtype = next(dtype for dtype, known in FLOATS.items() if known == array.dtype.newbyteorder("<"))
-        start = len(body)
-        body += array.astype(FLOATS[dtype]).tobytes()
-        header[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": [start, len(body)]}
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)  # so that the bytes of the tensors are aligned
-    return len(text).to_bytes(8, "little") + text + bytes(body)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -9,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compactproofs.kernel.strict import read_limited
-from compactproofs.kernel.tensors import write_tensors
+from compactproofs.kernel.tensors import FLOATS
 from compactproofs.networks.attention_only.model import WEIGHTS, AttentionOnly, InvalidModel
 from compactproofs.runs.files import write_atomically
 
@@ -53,3 +55,17 @@ class Model(AttentionOnly):
             return cls.from_bytes(read_limited(Path(path), MAX_FILE_BYTES))
         except ValueError as error:
             raise InvalidModel(f"{path}: {error}") from error
+
+
+def write_tensors(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
+    """A file of float32 or float64 arrays, by name; equal arrays give equal bytes."""
+    header: dict[str, Any] = {}
+    body = bytearray()
+    for name, array in sorted(arrays.items()):
+        dtype = next(dtype for dtype, known in FLOATS.items() if known == array.dtype.newbyteorder("<"))
+        start = len(body)
+        body += array.astype(FLOATS[dtype]).tobytes()
+        header[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": [start, len(body)]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # so that the bytes of the tensors are aligned
+    return len(text).to_bytes(8, "little") + text + bytes(body)
