@@ -488,7 +488,7 @@ def show(
 
 
 def _is_like_certificate(file: Path) -> bool:
-    if not file.is_file() or file.suffix == ".safetensors":
+    if not file.is_file() or file.suffix == ".safetensors" or file.name.endswith(".index.json"):
         return False
     with file.open("rb") as stream:
         return file.suffix == ".json" or stream.read(1) == b"{"
