@@ -94,13 +94,21 @@ def layer_of(module: str) -> str:
     return next((layer for layer in reversed(LAYERS) if name == layer or name.startswith(f"{layer}.")), name)
 
 
+def wrong_ways(root: Path) -> list[str]:
+    """Every import of a layer that goes up or across, as "module:line imports what"."""
+    found = []
+    for name, file in trusted_modules(root).items():
+        layer = layer_of(name)
+        for line, target in imports(root, file):
+            ours = layer in LAYERS and target.startswith(f"{PACKAGE}.")
+            if ours and layer_of(target) not in (layer, *LAYERS[layer]):
+                found.append(f"{name}:{line} imports {target}")
+    return found
+
+
 def test_layers() -> None:
     """The kernel knows no network, no task and no theorem; tiers of theorems know the core and not each other."""
-    for name, file in trusted_modules(ROOT).items():
-        layer = layer_of(name)
-        for line, target in imports(ROOT, file):
-            if layer in LAYERS and target.startswith(f"{PACKAGE}."):
-                assert layer_of(target) in (layer, *LAYERS[layer]), f"{name}:{line} imports {target}"
+    assert wrong_ways(ROOT) == []
 
 
 def test_the_page_lists_the_trusted_modules() -> None:
@@ -160,6 +168,29 @@ def test_violations_are_found(planted: Path, file: str, code: str, target: str) 
     path.write_text(f"import math\n{code}\n")
     name = module_name(planted, path)
     assert [line for line in violations(planted) if line.startswith(f"{name}:") and line.endswith(f"imports {target}")]
+
+
+@pytest.mark.parametrize(
+    ("file", "code"),
+    [
+        ("kernel/checker", "from compactproofs.tasks import max_of_k"),
+        ("kernel/checker", "from compactproofs import theorems"),
+        ("kernel/checker", "def late() -> None:\n    from ..networks import attention_only"),
+        ("networks/attention_only/model", "from compactproofs.tasks.max_of_k import MaxOfK"),
+        ("tasks/max_of_k", "import compactproofs.theorems"),
+        ("theorems/max_of_k/core/cubic", "from compactproofs.theorems.max_of_k.counting import sums"),
+        ("theorems/max_of_k/counting/sums", "from ..subcubic import spread"),
+    ],
+)
+def test_wrong_ways_are_found(planted: Path, file: str, code: str) -> None:
+    """Up from the kernel, from networks and tasks, and across from tier to tier."""
+    for tier in ("core", "subcubic", "counting"):
+        (planted / "theorems" / "max_of_k" / tier).mkdir()
+    for module in ("tasks/max_of_k", "theorems/max_of_k/counting/sums", "theorems/max_of_k/subcubic/spread"):
+        (planted / f"{module}.py").write_text("")
+    assert wrong_ways(planted) == []
+    (planted / f"{file}.py").write_text(f"import math\n{code}\n")
+    assert wrong_ways(planted)
 
 
 def test_relative_imports_of_the_trusted_part_are_allowed(planted: Path) -> None:
