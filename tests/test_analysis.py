@@ -13,9 +13,9 @@ import compactproofs as cp
 from compactproofs import analysis, zoo
 from compactproofs.analysis import waterfall
 from compactproofs.analysis.ablations import KINDS
+from compactproofs.analysis.correlations import explained, rank_correlation, regress
 from compactproofs.analysis.inputs import Inputs
 from compactproofs.analysis.margins import PATHS, Tables, margin_terms
-from compactproofs.analysis.models import ranks, regress, student
 from compactproofs.analysis.remainder import BOUNDS, NOISE_BOUNDS, REPLACEMENTS
 from compactproofs.analysis.waterfall import WATERFALLS, Waterfalls
 from compactproofs.kernel.decisions import FloatArray, IntArray
@@ -455,13 +455,13 @@ def test_factors() -> None:
     assert factors[0].before == pytest.approx(np.linalg.svd(model.W_E + model.W_pos[-1], compute_uv=False))
 
 
-def test_normality() -> None:
-    """Moments of a known sample, and of a constant."""
-    found = analysis.normality(np.random.default_rng(0).normal(3, 2, 100_000))
-    assert (found.mean, found.std) == pytest.approx((3, 2), abs=0.02)
-    assert abs(found.skewness) < 0.03
-    assert abs(found.excess_kurtosis) < 0.06
-    assert analysis.normality(np.ones(4)) == analysis.Normality(1.0, 0.0, 0.0, 0.0)
+def test_excess_kurtosis() -> None:
+    """Of a known sample, of heavy and of light tails, and of a constant."""
+    rng = np.random.default_rng(0)
+    assert abs(analysis.excess_kurtosis(rng.normal(3, 2, 100_000))) < 0.06
+    assert analysis.excess_kurtosis(rng.laplace(size=100_000)) == pytest.approx(3, abs=0.3)
+    assert analysis.excess_kurtosis(np.array([[-1.0, 1.0], [1.0, -1.0]])) == -2
+    assert analysis.excess_kurtosis(np.ones(4)) == 0.0
 
 
 def test_copying() -> None:
@@ -554,10 +554,18 @@ def test_regression() -> None:
     assert perfect.slope == pytest.approx(1)
 
 
-@pytest.mark.parametrize(("freedom", "quantile"), [(4, 2.7764), (10, 2.2281), (30, 2.0423), (149, 1.9760)])
-def test_student(freedom: int, quantile: float) -> None:
-    """Values from a table."""
-    assert student(freedom) == pytest.approx(quantile, rel=0.01 if freedom < 20 else 1e-4)
+def test_regression_by_formulas() -> None:
+    """The slope's interval and the band, written out with Student's t for 10 degrees of freedom from a table."""
+    x, y = np.arange(12.0), np.array([1.0, 0, 3, 2, 5, 4, 4, 9, 7, 8, 11, 10])
+    line = regress(x, y)
+    assert line is not None
+    assert [line.slope, line.intercept] == pytest.approx(np.polyfit(x, y, 1))
+    squares = ((x - x.mean()) ** 2).sum()
+    scatter = np.sqrt(((y - line.intercept - line.slope * x) ** 2).sum() / 10)
+    assert line.slope_error == pytest.approx(2.2281 * scatter / np.sqrt(squares), rel=1e-4)
+    half = 2.2281 * scatter * np.sqrt(1 / 12 + (x - x.mean()) ** 2 / squares)
+    assert line.at(x)[1] == pytest.approx(half, rel=1e-4)
+    assert line.correlation == pytest.approx(np.corrcoef(x, y)[0, 1])
 
 
 def test_explained() -> None:
@@ -565,15 +573,20 @@ def test_explained() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(40, 2))
     noise = rng.normal(size=40)
-    assert analysis.explained(x, x @ [2.0, -3.0] + 5.0) == pytest.approx(1)
-    assert analysis.explained(x[:, :1], noise) == pytest.approx(np.corrcoef(x[:, 0], noise)[0, 1] ** 2)
-    assert analysis.explained(x, noise) < 0.2
-    assert analysis.explained(x, np.ones(40)) == 1
+    assert explained(x, x @ [2.0, -3.0] + 5.0) == pytest.approx(1)
+    assert explained(x[:, :1], noise) == pytest.approx(np.corrcoef(x[:, 0], noise)[0, 1] ** 2)
+    assert explained(x, noise) < 0.2
+    assert explained(x, np.ones(40)) == 1
 
 
-def test_ranks() -> None:
-    """Ties share their mean rank."""
-    assert ranks(np.array([3.0, 1.0, 3.0, 2.0])).tolist() == [3.5, 1, 3.5, 2]
+def test_rank_correlation() -> None:
+    """Of any growing function 1; ties share their mean rank; 0 where nothing varies."""
+    x = np.array([3.0, 1.0, 3.0, 2.0])
+    assert rank_correlation(x, np.exp(x)) == pytest.approx(1)
+    assert rank_correlation(x, -x) == pytest.approx(-1)
+    y = np.array([1.0, 2.0, 4.0, 3.0])
+    assert rank_correlation(x, y) == pytest.approx(np.corrcoef([3.5, 1, 3.5, 2], [1, 2, 4, 3])[0, 1])
+    assert rank_correlation(x, np.ones(4)) == 0.0
 
 
 @pytest.mark.parametrize("name", ["small", pytest.param("max-of-4/104", marks=pytest.mark.slow)])

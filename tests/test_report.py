@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from markupsafe import Markup
 
 import compactproofs as cp
 from compactproofs import __main__ as entry
@@ -19,10 +20,12 @@ from compactproofs.analysis.models import summarise
 from compactproofs.paper import command
 from compactproofs.report import command as explain
 from compactproofs.report import pictures
-from compactproofs.report.model_page import SECTIONS, Subject, model_page
+from compactproofs.report.model_page import SECTIONS, model_page
 from compactproofs.report.models_page import models_page
-from compactproofs.report.page import Page, Section, Table, cell, render, say, write
-from compactproofs.report.pictures import picture, with_minus
+from compactproofs.report.page import Cell, Page, Section, cell, environment, render, write
+from compactproofs.report.pictures import picture
+from compactproofs.report.subjects import Subject
+from compactproofs.report.wording import large, listed, mean_std, numbers, probability, with_minus
 from compactproofs.search.workspaces import workspace
 from test_analysis import random_model
 from test_experiments import Inline
@@ -116,7 +119,9 @@ def test_page(page: Page) -> None:
     assert set(re.findall(r"url\(([^)]{3})", text)) <= {"#" + p.name[:2] for p in page.pictures}
     assert len(outline.labels) == len(page.pictures) == len({p.name for p in page.pictures})
     assert all(len(label) > 20 for label in outline.labels)
-    assert all(p.caption.endswith(".") for p in page.pictures)
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", text, re.DOTALL)
+    assert len(captions) == len(page.pictures)
+    assert all(caption.endswith(".") for caption in captions)
     assert len(text.encode()) < 5_000_000
     assert text.count('content="compactproofs') == 1
     for word in ("nan", "inf", "None", "{", "Markup"):
@@ -195,11 +200,13 @@ def test_too_few_draws() -> None:
 def test_page_of_many_models(summaries: list[dict[str, Any]]) -> None:
     """It stands alone as well, and has a row for each model."""
     page = models_page(summaries)
-    outline = Outline(render(page))
+    text = render(page)
+    outline = Outline(text)
     assert len(outline.ids) == len(set(outline.ids))
     assert {link[1:] for link in outline.links} <= set(outline.ids)
     assert outline.fetched == []
-    assert [row[0].text for row in page.sections[-1].tables[0].rows] == [s["model"] for s in summaries]
+    rows = re.findall("<tr><td>(.*?)</td>", page.sections[-1].html)
+    assert rows == [s["model"] for s in summaries]
 
 
 def test_page_of_few_models(laid_out: None, summaries: list[dict[str, Any]]) -> None:
@@ -218,7 +225,8 @@ def test_words_follow_the_numbers(undrawn: None, summaries: list[dict[str, Any]]
             one["singular_values"] = [1000.0, 1000.0 / (100 + 10 * i), 0.1]
             for strategy in one["proofs"]:
                 one["proofs"][strategy][0] = 0.5 + sign * 0.01 * i + 0.001 * (i % 3)
-        return str(next(s for s in models_page(changed).sections if s.id == "faithfulness").text[1])
+        html = next(s for s in models_page(changed).sections if s.id == "faithfulness").html
+        return " ".join(html.split())
 
     assert "9 of 9 ways of bounding the remainder have a slope that is positive" in verdict(1)
     assert "0 of 9 ways of bounding the remainder have a slope that is positive at 95%; 9 have a negative" in verdict(
@@ -227,12 +235,20 @@ def test_words_follow_the_numbers(undrawn: None, summaries: list[dict[str, Any]]
 
 
 def test_text_helpers() -> None:
-    """Values are escaped, markup is not; minus signs only before numbers."""
-    assert say("<b>{x}</b>", x="<") == "<b>&lt;</b>"
+    """Minus signs only before numbers; what a table shows and sorts by; large and small numbers."""
     assert with_minus("-1.5, max_diff-exact, 3-4, (-2)") == "−1.5, max_diff-exact, 3-4, (−2)"
-    assert cell(-0.5, ".1f").text == "−0.5"
-    assert cell(-0.5, ".1f").number == -0.5
+    assert cell(-0.5, ".1f") == Cell("−0.5", -0.5)
     assert cell("a-1").number is None
+    assert cell(("tie", 3.0)) == Cell("tie", 3.0)
+    assert cell(None, ".1f") == Cell("", float("-inf"))
+    assert large(4**12) == "16,777,216"
+    assert large(64**12) == "4.72 · 10²¹"
+    assert probability(0.0251) == "p = 0.025"
+    assert probability(3.2e-12) == "p = 3·10⁻¹²"
+    assert probability(0.0) == "p < 10⁻¹⁰⁰"
+    assert mean_std(np.array([-2.0, -1.0])) == "−1.5000 ± 0.7071"
+    assert listed(["a", "b", "c"]) == "a, b and c"
+    assert numbers(np.arange(14)) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 2 more"
 
 
 def test_picture() -> None:
@@ -242,14 +258,14 @@ def test_picture() -> None:
         axes.plot([0, 1], [0, 1])
         axes.set_xlabel("some words")
 
-    found = picture("one", "alt", "caption", draw)
+    found = picture("one", draw)
     assert found.png.startswith(b"\x89PNG")
     assert b"some words" in found.svg
     assert "some words" in found.inline
     assert "var(--ink)" in found.inline
     assert b"var(--ink)" not in found.svg
     assert set(re.findall(r'\bid="([^"]{4})', found.inline)) == {"one-"}
-    assert picture("one", "alt", "caption", draw) == found
+    assert picture("one", draw) == found
 
 
 # The command
@@ -345,7 +361,7 @@ def test_command_where_figures_cannot_be_written(run: Run, undrawn: None, small:
     assert not (tmp_path / "small.html").exists()
 
 
-@pytest.mark.parametrize("missing", ["jinja2", "matplotlib", "polars"])
+@pytest.mark.parametrize("missing", ["jinja2", "matplotlib", "polars", "scipy"])
 def test_command_without_the_extra(run: Run, small: Path, without: Callable[[str], None], missing: str) -> None:
     """The line that installs it."""
     without(missing)
@@ -534,9 +550,10 @@ def test_dark_mode(browser: Any, pages: list[Path]) -> None:
 @needs_browser
 def test_tables_sort(browser: Any, tmp_path: Path) -> None:
     """By number or by text, one way and then the other, from the mouse or the keyboard."""
-    rows = [[cell(name), cell(number, ".2f")] for name, number in (("b", 2.0), ("a", -10.0), ("c", 1.5))]
+    rows = [("b", 2.0), ("a", None), ("c", -1.5)]
     path = tmp_path / "table.html"
-    write(Page("t", [], [], [Section("s", "s", [], (), [Table("t", ("name", "number"), rows)])]), path)
+    table = environment().from_string("{{ table('t', {'name': '', 'number': '.2f'}, rows) }}").render(rows=rows)
+    write(Page(Section("t", "t", Markup("")), [Section("s", "s", Markup(table))]), path)
     show(browser, path, 800, "light")
     buttons = browser.find_elements("css selector", "th button")
 

@@ -1,6 +1,7 @@
 """What a model computes and how well that is understood, as data: the figures of reports are drawn from it.
 
 Everything here is plain float64 arithmetic and certifies nothing; certified bounds come from `compactproofs.prove`.
+Regressions and correlations over many models are in `analysis.correlations`, which needs the extra `report`.
 
 >>> import compactproofs as cp
 >>> from compactproofs import analysis
@@ -25,7 +26,7 @@ from compactproofs.analysis.mechanism import (
     copying,
     errors,
 )
-from compactproofs.analysis.models import Regression, explained, regress, summarise
+from compactproofs.analysis.models import summarise
 from compactproofs.analysis.remainder import (
     Budget,
     Comparison,
@@ -37,11 +38,10 @@ from compactproofs.analysis.remainder import (
 from compactproofs.analysis.spectra import (
     Factor,
     Fit,
-    Normality,
     Spectrum,
+    excess_kurtosis,
     factors,
     fit,
-    normality,
     simplest_fit,
     spectrum,
 )
@@ -58,8 +58,6 @@ __all__ = [
     "Factor",
     "Fit",
     "Inputs",
-    "Normality",
-    "Regression",
     "Replaced",
     "Share",
     "Spectrum",
@@ -75,12 +73,10 @@ __all__ = [
     "compare_with_noise",
     "copying",
     "errors",
-    "explained",
+    "excess_kurtosis",
     "factors",
     "fit",
     "margin_terms",
-    "normality",
-    "regress",
     "replace_residuals",
     "simplest_fit",
     "spectrum",

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter, ScalarFormatter
 
+from compactproofs.analysis.correlations import Regression
 from compactproofs.analysis.mechanism import AttentionGaps, Copying, Errors
-from compactproofs.analysis.models import Regression
 from compactproofs.analysis.remainder import Budget, Comparison
 from compactproofs.analysis.spectra import Factor, Fit
 from compactproofs.kernel.decisions import FloatArray
@@ -292,7 +292,7 @@ def noise_histogram(comparison: Comparison) -> Draw:
     return draw
 
 
-def deviations(comparisons: Mapping[str, Sequence[float]]) -> Draw:
+def deviations(comparisons: Mapping[str, Sequence[float] | FloatArray]) -> Draw:
     """How many standard deviations trained values are above noise, one or many for each name."""
 
     def draw(axes: Axes) -> None:
@@ -358,7 +358,7 @@ def _legend_below(axes: Axes) -> None:
     axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.17), ncols=columns, fontsize=7.5)
 
 
-def bounds(points: Mapping[str, Sequence[tuple[float, float]]], ylabel: str = "normalised bound") -> Draw:
+def bounds(points: Mapping[str, Sequence[tuple[float, float]]]) -> Draw:
     """(operations, bound) of strategies by group."""
 
     def draw(axes: Axes) -> None:
@@ -368,30 +368,28 @@ def bounds(points: Mapping[str, Sequence[tuple[float, float]]], ylabel: str = "n
         axes.set_xscale("log", base=2)
         axes.set_ylim(-0.02, 1.05)
         axes.set_xlabel("operations to verify (FLOPs)")
-        axes.set_ylabel(ylabel)
+        axes.set_ylabel("normalised bound")
         axes.grid()
         _legend_below(axes)
 
     return draw
 
 
-def regression(x: FloatArray, y: FloatArray, line: Regression | None, xlabel: str, ylabel: str, log: bool) -> Draw:
-    """Points, a line and its confidence band; with `log` the line is over log10 x."""
+def regression(x: FloatArray, y: FloatArray, line: Regression | None, xlabel: str, ylabel: str) -> Draw:
+    """Points, a line over log10 x, and its confidence band."""
 
     def draw(axes: Axes) -> None:
         axes.scatter(x, y, s=9, color=BLUE, alpha=0.7, linewidth=0)
         if line is not None:
-            at = np.log10(x) if log else x
+            at = np.log10(x)
             places = np.linspace(at.min(), at.max(), 60)
             middle, half = line.at(places)
-            shown = 10**places if log else places
-            axes.fill_between(shown, middle - half, middle + half, color=ORANGE, alpha=0.3, lw=0)
-            axes.plot(shown, middle, color=ORANGE)
-        if log:
-            axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 4, 6)))
-            axes.xaxis.set_major_formatter(ScalarFormatter())
-            axes.xaxis.set_minor_formatter(NullFormatter())
+            axes.fill_between(10**places, middle - half, middle + half, color=ORANGE, alpha=0.3, lw=0)
+            axes.plot(10**places, middle, color=ORANGE)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 4, 6)))
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(xlabel)
         axes.set_ylabel(ylabel)
         axes.grid()
@@ -400,7 +398,7 @@ def regression(x: FloatArray, y: FloatArray, line: Regression | None, xlabel: st
 
 
 def labelled_points(
-    groups: Mapping[str, Sequence[tuple[float, float]]], xlabel: str, ylabel: str, base: int = 2, log_y: bool = False
+    groups: Mapping[str, Sequence[tuple[float, float]]], xlabel: str, ylabel: str, log_y: bool = False
 ) -> Draw:
     """Points by group over a logarithmic axis."""
 
@@ -408,9 +406,9 @@ def labelled_points(
         for (name, group), colour in zip(groups.items(), SERIES, strict=False):
             a, b = zip(*group, strict=True)
             axes.scatter(a, b, s=16, color=colour, alpha=0.85, label=name)
-        axes.set_xscale("log", base=base)
+        axes.set_xscale("log", base=2)
         if log_y:
-            axes.set_yscale("log", base=base)
+            axes.set_yscale("log", base=2)
         axes.set_xlabel(xlabel)
         axes.set_ylabel(ylabel)
         axes.grid()

@@ -1,16 +1,24 @@
-"""Pages that stand alone: one HTML file with its figures, tables, styles and script in it, and nothing fetched."""
+"""Pages that stand alone: one HTML file with its figures, tables, styles and script in it, and nothing fetched.
+
+A section is a module of `sections`, which computes, and a template of the same name beside it, which says in words what
+was computed.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any, TypeVar
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from compactproofs.report.pictures import Picture, with_minus
+from compactproofs.report.pictures import Picture
+from compactproofs.report.subjects import Models, Subject
+from compactproofs.report.wording import FILTERS, form
 from compactproofs.runs.files import write_atomically
 from compactproofs.runs.places import check_file, remove_left_behind
 from compactproofs.search.words import STATEMENTS
@@ -18,6 +26,10 @@ from compactproofs.theorems import get_strategy
 from compactproofs.version import __version__
 
 GENERATOR = f"compactproofs {__version__}"
+
+#: The variables of a section's template; those called "figures" are its pictures.
+Found = dict[str, Any]
+About = TypeVar("About", Subject, Models)
 
 
 @dataclass(frozen=True)
@@ -28,30 +40,32 @@ class Cell:
     number: float | None = None
 
 
-@dataclass(frozen=True)
-class Table:
-    """A table that sorts by any of its columns."""
-
-    caption: str
-    headers: tuple[str, ...]
-    rows: Sequence[Sequence[Cell]]
-
-    @property
-    def numeric(self) -> list[bool]:
-        """Which columns hold numbers."""
-        return [cell.number is not None for cell in self.rows[0]] if self.rows else [False] * len(self.headers)
+def cell(value: str | float | tuple[str, float] | None, spec: str = "") -> Cell:
+    """Text as it is, a number in this format, text that sorts as a number does, or nothing, which sorts first."""
+    if isinstance(value, str):
+        return Cell(value)
+    if value is None:
+        return Cell("", float("-inf"))
+    return Cell(*value) if isinstance(value, tuple) else Cell(form(value, spec), float(value))
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading with text, words and their meanings, figures and tables; `text` may hold markup made by `say`."""
+    """A heading and what is below it."""
 
     id: str
     title: str
-    text: Sequence[str]
+    html: Markup
     pictures: Sequence[Picture] = ()
-    tables: Sequence[Table] = ()
-    terms: Sequence[tuple[str, str]] = ()
+
+
+def section(find: Callable[[About], Found], subject: About) -> Section:
+    """What `find`, of a module of `sections`, computes about the subject, in the words of the module's template."""
+    name = find.__module__.rpartition(".")[2]
+    found: Found = find(subject)
+    values = {"subject": subject, "many": isinstance(subject, Models), **found}
+    words: Any = environment().get_template(f"sections/{name}.html.j2").make_module(values)
+    return Section(name.replace("_", "-"), words.title, Markup(words), tuple(found.get("figures", {}).values()))
 
 
 #: The lemmas that say what the choices of a family of strategies are, by the family's package.
@@ -68,13 +82,11 @@ _LEMMAS = {
 
 @dataclass(frozen=True)
 class Page:
-    """A page, and the theorems that it refers to by strategy id."""
+    """A page: its head, which stands above the contents, its sections, and the strategies whose theorems it gives."""
 
-    title: str
-    lead: Sequence[str]
-    facts: Sequence[tuple[str, str]]
+    head: Section
     sections: Sequence[Section]
-    strategies: tuple[str, ...] = ()
+    strategies: Sequence[str] = ()
 
     @property
     def pictures(self) -> list[Picture]:
@@ -92,33 +104,30 @@ class Page:
         return [(_anchor(module), module, (sys.modules[module].__doc__ or "").strip()) for module in modules]
 
 
-def say(text: str, /, **values: object) -> Markup:
-    """Text with markup of our own, whose {fields} are filled with values that are escaped."""
-    return Markup(with_minus(Markup(text).format(**values)))
-
-
-def theorem_link(strategy_id: str, text: str) -> Markup:
-    """A link to the strategy's theorem on the same page."""
-    return say(
-        '<a href="#{anchor}">{text}</a>', anchor=_anchor(STATEMENTS[get_strategy(strategy_id).theorem]), text=text
-    )
-
-
 def _anchor(module: str) -> str:
     return "theorem-" + module.removeprefix("compactproofs.theorems.").replace("_", "-").replace(".", "-")
 
 
-def cell(value: str | float, form: str = "") -> Cell:
-    """A cell that shows the value in this format."""
-    return Cell(value, None) if isinstance(value, str) else Cell(with_minus(format(value, form)), float(value))
+@cache
+def environment() -> Environment:
+    """The templates of this package, with the filters of `wording` and the macros of parts.html.j2."""
+    made = Environment(
+        loader=PackageLoader("compactproofs.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters.update(FILTERS)
+    made.globals.update(cell=cell, anchor=lambda strategy: _anchor(STATEMENTS[get_strategy(strategy).theorem]))
+    parts = made.get_template("parts.html.j2").module
+    made.globals.update({name: getattr(parts, name) for name in ("figure", "table", "theorem", "inputs_of")})
+    return made
 
 
 def render(page: Page) -> str:
     """The page as HTML."""
-    environment = Environment(
-        loader=PackageLoader("compactproofs.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    return environment.get_template("page.html").render(page=page, generator=GENERATOR)
+    return environment().get_template("page.html.j2").render(page=page, generator=GENERATOR)
 
 
 def check_target(path: Path) -> None:

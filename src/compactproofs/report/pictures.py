@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,14 +49,9 @@ _THEMED = {INK: "var(--ink)", MUTED: "var(--muted)", GRID: "var(--grid)"}
 
 @dataclass(frozen=True)
 class Picture:
-    """A figure as files, with the words that go with it.
-
-    `name` is its file's stem; `alt` says what is seen to somebody who does not see it; `caption` what it means.
-    """
+    """A figure as files, whose stem is `name`."""
 
     name: str
-    alt: str
-    caption: str
     svg: bytes
     png: bytes
 
@@ -76,9 +71,7 @@ class Picture:
         return text
 
 
-def picture(
-    name: str, alt: str, caption: str, draw: Callable[[Axes], None], size: tuple[float, float] = (4.0, 3.0)
-) -> Picture:
+def picture(name: str, draw: Callable[[Axes], None], size: tuple[float, float] = (4.0, 3.0)) -> Picture:
     """Draw on one pair of axes of this size in inches."""
     settings: dict[str, Any] = {**_STYLE, "svg.hashsalt": name}
     with matplotlib.rc_context(settings):
@@ -88,12 +81,12 @@ def picture(
         png = _saved(figure, "png", dpi=160)
         figure.patch.set_alpha(0.0)
         svg = _saved(figure, "svg", metadata={"Date": None, "Creator": None})
-    return Picture(name, with_minus(alt), with_minus(caption), svg, png)
+    return Picture(name, svg, png)
 
 
-def with_minus(text: str) -> str:
-    """The text with minus signs in place of hyphens before numbers."""
-    return re.sub(r"(?<![\w^])-(?=[\d.])", "−", text)
+def pictures(drawings: Mapping[str, Callable[[Axes], None]], height: float = 3.0) -> dict[str, Picture]:
+    """Pictures of this height in inches by their names."""
+    return {name: picture(name, draw, (4.0, height)) for name, draw in drawings.items()}
 
 
 def _saved(figure: Figure, kind: str, **options: Any) -> bytes:

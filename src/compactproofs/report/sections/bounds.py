@@ -1,0 +1,32 @@
+"""What the proofs about one model certify, and how long they are."""
+
+from __future__ import annotations
+
+from compactproofs.paper.rows import ROWS
+from compactproofs.report import charts
+from compactproofs.report.page import Found
+from compactproofs.report.pictures import pictures
+from compactproofs.report.subjects import FAILING_SETS, OWN, Subject, by_family
+
+
+def of_model(subject: Subject) -> Found:
+    """A point for each strategy, and the best strategy of each row."""
+    proofs = subject.proofs
+    flops = {strategy: proof.cost.flops for strategy, proof in proofs.items()}
+    bound = {strategy: float(proof.bound) for strategy, proof in proofs.items()}
+    normalised = {strategy: share / max(subject.accuracy, 1e-300) for strategy, share in bound.items()}
+    families = {row.name: row.strategies for row in ROWS} | {name: (strategy,) for name, strategy in OWN.items()}
+    members = {name: [s for s in family if s in proofs] for name, family in families.items()}
+    best = {name: subject.best(able) for name, able in members.items() if able}
+    cheapest = min(proofs, key=lambda s: flops[s])
+    return {
+        "count": len(proofs),
+        "low": (bound[cheapest], flops[cheapest]),
+        "own": (bound[FAILING_SETS], flops[FAILING_SETS]) if FAILING_SETS in proofs else None,
+        "obstacle": subject.obstacle(FAILING_SETS),
+        "others": [s for s in ("branch-and-bound", "histogram") if subject.obstacle(s) is None],
+        "rows": [
+            (name, bound[s], normalised[s], flops[s], proofs[s].unexplained_dimension, s) for name, s in best.items()
+        ],
+        "figures": pictures({"bounds": charts.bounds(by_family(flops, normalised))}, height=4.1),
+    }

@@ -1,0 +1,32 @@
+"""The five tables that a model is, as heat maps."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from compactproofs.analysis.margins import PATHS
+from compactproofs.report import charts
+from compactproofs.report.page import Found
+from compactproofs.report.pictures import pictures
+from compactproofs.report.subjects import Subject
+
+_AXES = {
+    "EU": ("query token", "output", "logits"),
+    "EVOU": ("attended token", "output", "logits"),
+    "PVOU": ("attended position", "output", "logits"),
+    "EQKE": ("query token", "key token", "score"),
+    "EQKP": ("query token", "key position", "score"),
+}
+
+
+def of_model(subject: Subject) -> Found:
+    """Each table, and how far apart the entries of its rows are on average."""
+    tables = subject.tables._asdict()
+    spans = {name: float(np.ptp(tables[name], axis=1).mean()) for name in PATHS}
+    return {
+        "tables": tables,
+        "axes": _AXES,
+        "spans": spans,
+        "small": [name for name in ("EU", "PVOU") if spans[name] < 0.25 * spans["EVOU"]],
+        "figures": pictures({name: charts.heat_map(tables[name], *axes) for name, axes in _AXES.items()}),
+    }

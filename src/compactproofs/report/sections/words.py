@@ -1,0 +1,11 @@
+"""The words of the pages that a reader who has not read the paper may not know: there is nothing to compute."""
+
+from __future__ import annotations
+
+from compactproofs.report.page import Found
+from compactproofs.report.subjects import Models, Subject
+
+
+def of_any(subject: Subject | Models) -> Found:
+    """The same for all pages."""
+    return {}

@@ -1,0 +1,99 @@
+"""What pages are about: one model or many, and what several sections need of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+import compactproofs as cp
+from compactproofs.analysis.inputs import Inputs, Share
+from compactproofs.analysis.margins import Tables
+from compactproofs.analysis.waterfall import WATERFALLS, Waterfalls
+from compactproofs.kernel.decisions import FloatArray
+from compactproofs.paper.rows import ROWS
+from compactproofs.search.workspaces import MaxWorkspace
+from compactproofs.tasks.max_of_k import max_of_k
+from compactproofs.theorems import get_strategy
+
+#: The best of the failing sets.
+FAILING_SETS = "failing-sets"
+#: Our own strategies, beside those of the paper's table.
+OWN = {row: strategy for row, strategy in WATERFALLS.items() if row not in {paper.name for paper in ROWS}}
+#: The kinds of remainder that are looked at one by one; the tables have all.
+DRAWN_KINDS = ("exact_EQKE+max_diff_exact", "svd", "max_diff", "max_diff_subproduct", "max_diff_subproduct_recursive")
+
+
+@dataclass
+class Subject:
+    """One model.  `name`: how the page calls it; `rng`: of all random draws, of which noise takes `draws`."""
+
+    name: str
+    model: cp.Model
+    rng: np.random.Generator
+    draws: int
+
+    def __post_init__(self) -> None:
+        self.prover = cp.Prover(self.model)
+        self.work: MaxWorkspace = self.prover.values
+        self.tables = Tables.of(self.work)
+        self.inputs = Inputs.of(self.model, self.rng)
+        self.waterfalls = Waterfalls(self.work, self.inputs)
+        self.exact: Share = self.waterfalls.exact()
+        #: The accuracy, as well as it is known: a certified bound may be above an estimate.
+        self.accuracy = max(self.exact.value, *(float(proof.bound) for proof in self.proofs.values()))
+        #: Whether what it does can be called the task.
+        self.works = self.accuracy > 0.5
+
+    @cached_property
+    def proofs(self) -> dict[str, cp.Proof]:
+        """A certificate for each strategy of the paper's table but brute force, and for our own."""
+        ids = [s for row in ROWS for s in row.strategies if s != "brute-force"] + [*OWN.values()]
+        return {s: self.prover.prove(s) for s in dict.fromkeys(ids) if self.obstacle(s) is None}
+
+    def obstacle(self, strategy: str) -> str | None:
+        """Why the strategy cannot be run on this model, None if it can."""
+        return get_strategy(strategy).limit(max_of_k(self.model))
+
+    def best(self, strategies: Sequence[str]) -> str:
+        """The strategy of these that certifies most, the cheapest of several."""
+        proofs = self.proofs
+        return max(strategies, key=lambda s: (proofs[s].certificate.certified, -proofs[s].cost.flops))
+
+
+class Models:
+    """Many models, by their summaries as `analysis.summarise` makes them."""
+
+    def __init__(self, summaries: Sequence[dict[str, Any]]) -> None:
+        self.summaries = summaries
+        self.accuracy = self.column("accuracy")
+        self.ratio = np.array([s["singular_values"][0] / max(s["singular_values"][1], 1e-300) for s in summaries])
+
+    def column(self, *keys: str) -> FloatArray:
+        """A number of each model, (N,), or several, (N, ...)."""
+        found: list[Any] = list(self.summaries)
+        for key in keys:
+            found = [summary[key] for summary in found]
+        return np.array(found, np.float64)
+
+    def bounds(self, strategy: str) -> FloatArray:
+        """The strategy's normalised bounds."""
+        return self.column("proofs", strategy)[:, 0]
+
+
+def with_remainder(kind: str) -> str:
+    """The proof that knows EU exactly and bounds the remainder of EQKE by this kind."""
+    return f"sub-cubic/max_diff_exact/mean_query+diff/{kind}"
+
+
+def by_family(x: Mapping[str, float], y: Mapping[str, float]) -> dict[str, list[tuple[float, float]]]:
+    """(x, y) of each strategy, by the row of the paper's table that it belongs to, or as ours."""
+    whole = [row for row in ROWS if "without" not in row.name and "only" not in row.name]
+    families = {strategy: row.name for row in whole for strategy in row.strategies}
+    groups: dict[str, list[tuple[float, float]]] = {}
+    for strategy in x:
+        groups.setdefault(families.get(strategy, "ours"), []).append((x[strategy], y[strategy]))
+    return groups
