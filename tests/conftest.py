@@ -21,13 +21,17 @@ def pytest_configure(config: pytest.Config) -> None:
         config.option.markexpr = "not slow"
 
 
+#: Packages some of whose modules need extras.
+USE_EXTRAS = ("compactproofs.analysis", "compactproofs.paper", "compactproofs.report")
+
+
 @pytest.fixture
 def without(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """Make a package look as if it were not installed, to the commands that need extras."""
 
     def block(missing: str) -> None:
         for name in list(sys.modules):
-            if name.split(".")[0] == missing or name.startswith(("compactproofs.paper", "compactproofs.report")):
+            if name.split(".")[0] == missing or name.startswith(USE_EXTRAS):
                 monkeypatch.delitem(sys.modules, name)
 
         class Block:

@@ -22,9 +22,10 @@ from compactproofs.report import command as explain
 from compactproofs.report import pictures
 from compactproofs.report.model_page import SECTIONS, model_page
 from compactproofs.report.models_page import models_page
-from compactproofs.report.page import Cell, Page, Section, cell, environment, render, write
+from compactproofs.report.page import Cell, Page, Section, cell, environment, render, section, write
 from compactproofs.report.pictures import picture
-from compactproofs.report.subjects import Subject
+from compactproofs.report.sections import models
+from compactproofs.report.subjects import Models, Subject
 from compactproofs.report.wording import large, listed, mean_std, numbers, probability, with_minus
 from compactproofs.search.workspaces import workspace
 from test_analysis import random_model
@@ -57,6 +58,12 @@ def summaries(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         one["noise"]["true spread"][3] += rng.normal()
         result.append(one)
     return result
+
+
+@pytest.fixture(scope="module")
+def page_of_many(summaries: list[dict[str, Any]]) -> Page:
+    """The page about these."""
+    return models_page(summaries)
 
 
 @pytest.fixture
@@ -188,7 +195,27 @@ def test_names_are_escaped(undrawn: None) -> None:
     name = "<script>alert('x')</script>&{q}"
     text = render(model_page(name, random_model(3, 2), draws=2))
     assert "<script>alert" not in text
-    assert "&lt;script&gt;alert" in text
+    assert text.count("&lt;script&gt;alert") == 3
+    assert "&amp;{q}" in text
+
+
+def test_names_in_a_table_are_escaped(summaries: list[dict[str, Any]]) -> None:
+    """And so are those of many models."""
+    text = section(models.of_models, Models([{**summaries[0], "model": '<b onclick="x">&{q}'}])).html
+    assert "<td>&lt;b onclick=&#34;x&#34;&gt;&amp;{q}</td>" in text
+
+
+def test_sections_and_templates() -> None:
+    """Each section has both, and all templates are in the wheel."""
+    wheel = pytest.importorskip("hatchling.builders.wheel")
+    root = Path(__file__).parent.parent
+    package = root / "src" / "compactproofs"
+    for module in (package / "report" / "sections").glob("[!_]*.py"):
+        assert module.with_suffix(".html.j2").exists()
+    included = {Path(file.path) for file in wheel.WheelBuilder(str(root)).recurse_included_files()}
+    templates = set(package.rglob("*.j2"))
+    assert len(templates) == 2 + len(list((package / "report" / "sections").glob("[!_]*.py")))
+    assert templates <= included
 
 
 def test_too_few_draws() -> None:
@@ -197,15 +224,13 @@ def test_too_few_draws() -> None:
         model_page("m", random_model(3, 2), draws=1)
 
 
-def test_page_of_many_models(summaries: list[dict[str, Any]]) -> None:
+def test_page_of_many_models(page_of_many: Page, summaries: list[dict[str, Any]]) -> None:
     """It stands alone as well, and has a row for each model."""
-    page = models_page(summaries)
-    text = render(page)
-    outline = Outline(text)
+    outline = Outline(render(page_of_many))
     assert len(outline.ids) == len(set(outline.ids))
     assert {link[1:] for link in outline.links} <= set(outline.ids)
     assert outline.fetched == []
-    rows = re.findall("<tr><td>(.*?)</td>", page.sections[-1].html)
+    rows = re.findall("<tr><td>(.*?)</td>", page_of_many.sections[-1].html)
     assert rows == [s["model"] for s in summaries]
 
 
@@ -467,12 +492,12 @@ needs_browser = pytest.mark.skipif(not (BROWSER and DRIVER), reason="needs Debia
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory, page: Page, summaries: list[dict[str, Any]]) -> list[Path]:
+def pages(tmp_path_factory: pytest.TempPathFactory, page: Page, page_of_many: Page) -> list[Path]:
     """Both kinds of page, written."""
     directory = tmp_path_factory.mktemp("pages")
     paths = [directory / "model.html", directory / "models.html"]
     write(page, paths[0])
-    write(models_page(summaries), paths[1])
+    write(page_of_many, paths[1])
     return paths
 
 
