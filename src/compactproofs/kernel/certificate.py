@@ -22,12 +22,11 @@ Nothing in it is trusted: `compactproofs.kernel.checker` recomputes N from the w
 from __future__ import annotations
 
 import base64
-import binascii
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -41,17 +40,15 @@ CLAIMS = ("at least", "at most")
 MAX_BYTES = 2**24
 
 DTYPES: dict[str, np.dtype[Any]] = {
-    "uint8": np.dtype("u1"),
-    "uint16": np.dtype("<u2"),
-    "int64": np.dtype("<i8"),
-    "float64": np.dtype("<f8"),
+    name: np.dtype(code) for name, code in (("uint8", "u1"), ("uint16", "<u2"), ("int64", "<i8"), ("float64", "<f8"))
 }
 _NATURAL = re.compile(rf"0|[1-9][0-9]{{0,{MAX_DIGITS - 1}}}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_KEYS = (
-    "format", "version", "family", "task", "model_sha256", "strategy", "theorem", "claim", "certified", "total",
-    "hints", "tool",
-)  # fmt: skip
+_KEYS = [
+    *("format", "version", "family", "task", "model_sha256", "strategy", "theorem", "claim", "certified", "total"),
+    *("hints", "tool"),
+]
+_KINDS = {dict: "an object", list: "a list", str: "text", int: "an integer", bool: "true or false"}
 
 
 class MalformedCertificate(ValueError):
@@ -93,57 +90,47 @@ class Certificate:
         """The certificate that this is when written as JSON."""
         if not isinstance(fields, dict):
             raise MalformedCertificate(f"expected a JSON object, found {_kind(fields)}")
-        if fields.get("format") != FORMAT:
-            raise MalformedCertificate(f"format: expected {FORMAT!r}, found {_show(fields.get('format'))}")
-        if fields.get("version") != VERSION or isinstance(fields.get("version"), bool):
-            raise MalformedCertificate(f"version: expected {VERSION}, found {_show(fields.get('version'))}")
+        for key, known in (("format", FORMAT), ("version", VERSION)):
+            found = fields.get(key)
+            _expect(type(found) is type(known) and found == known, key, repr(known), _show(found))
         _expect_keys("the certificate", fields, _KEYS)
-        if not isinstance(fields["claim"], str) or fields["claim"] not in CLAIMS:
-            raise MalformedCertificate(f"claim: expected one of {', '.join(CLAIMS)}, found {_show(fields['claim'])}")
-        hints = fields["hints"]
-        if not isinstance(hints, dict):
-            raise MalformedCertificate(f"hints: expected an object, found {_kind(hints)}")
-        certificate = cls(
-            task=_task(fields["task"]),
-            model_sha256=_matching(fields, "model_sha256", _SHA256, "64 lower-case hexadecimal digits"),
-            strategy=_text(fields, "strategy"),
-            theorem=_text(fields, "theorem"),
-            certified=int(_matching(fields, "certified", _NATURAL, "a decimal integer in a string")),
-            total=int(_matching(fields, "total", _NATURAL, "a decimal integer in a string")),
-            hints={_hint_name(name): _decode(f"hints.{name}", hint) for name, hint in hints.items()},
-            tool=_text(fields, "tool"),
-            claim=cast(Claim, fields["claim"]),
-            family=_text(fields, "family"),
-        )
-        if certificate.certified > certificate.total:
-            raise MalformedCertificate(
-                f"certified: {shown(certificate.certified)} is more than the total of {shown(certificate.total)} inputs"
-            )
-        return certificate
+        texts = {key: _text(key, fields[key]) for key in ("family", "strategy", "theorem", "tool")}
+        certified, total = (_natural(key, fields[key]) for key in ("certified", "total"))
+        claim, sha256, task, hints = fields["claim"], fields["model_sha256"], fields["task"], fields["hints"]
+        _expect(claim in CLAIMS, "claim", f"one of {', '.join(CLAIMS)}", _show(claim))
+        hexadecimal = isinstance(sha256, str) and _SHA256.fullmatch(sha256)
+        _expect(hexadecimal, "model_sha256", "64 lower-case hexadecimal digits", _show(sha256))
+        named = isinstance(task, dict) and isinstance(task.get("name"), str)
+        _expect(named, "task", "an object with a name", _show(task))
+        for key, value in task.items():
+            fits = type(value) in (str, int) and shown(value) == str(value) and shown(key) == key and len(task) <= 16
+            _expect(fits, "task", "up to 16 integers and short printable texts", f"{shown(key)}: {_show(value)}")
+        _expect(isinstance(hints, dict), "hints", "an object", _kind(hints))
+        arrays = {name: _array(name, hint) for name, hint in hints.items()}
+        if certified > total:
+            more = f"{shown(certified)} is more than the total of {shown(total)} inputs"
+            raise MalformedCertificate(f"certified: {more}")
+        return cls(**texts, task=task, model_sha256=sha256, certified=certified, total=total, hints=arrays, claim=claim)
 
 
-def _decode(where: str, hint: Any) -> npt.NDArray[Any]:
-    if not isinstance(hint, dict):
-        raise MalformedCertificate(f"{where}: expected an object, found {_kind(hint)}")
-    _expect_keys(where, hint, ("dtype", "shape", "data"))
+def _array(name: str, hint: Any) -> npt.NDArray[Any]:
+    """The array that a hint is."""
+    _expect(shown(name) == name != "", "hints", "names of 1 to 60 printable ASCII characters", _show(name))
+    where = f"hints.{name}"
+    _expect(isinstance(hint, dict), where, "an object", _kind(hint))
+    _expect_keys(where, hint, ["dtype", "shape", "data"])
+    shape, text = hint["shape"], hint["data"]
     dtype = DTYPES.get(hint["dtype"]) if isinstance(hint["dtype"], str) else None
     if dtype is None:
         raise MalformedCertificate(f"{where}.dtype: expected one of {', '.join(DTYPES)}, found {_show(hint['dtype'])}")
-    shape = hint["shape"]
-    if (
-        not isinstance(shape, list)
-        or len(shape) > 8
-        or not all(type(size) is int and 0 <= size <= MAX_BYTES for size in shape)
-    ):
-        raise MalformedCertificate(f"{where}.shape: expected a list of up to 8 sizes, found {_show(shape)}")
-    if not isinstance(hint["data"], str):
-        raise MalformedCertificate(f"{where}.data: expected base64 text, found {_kind(hint['data'])}")
+    sizes = isinstance(shape, list) and all(type(size) is int and 0 <= size <= MAX_BYTES for size in shape)
+    _expect(sizes and len(shape) <= 8, f"{where}.shape", "a list of up to 8 sizes", _show(shape))
+    _expect(isinstance(text, str), f"{where}.data", "base64 text", _kind(text))
     try:
-        text = hint["data"].encode("ascii")
         data = base64.b64decode(text, validate=True)
-    except (UnicodeEncodeError, binascii.Error) as error:
+    except ValueError as error:
         raise MalformedCertificate(f"{where}.data: not base64 ({shown(str(error))})") from error
-    if base64.b64encode(data) != text:
+    if base64.b64encode(data).decode() != text:
         raise MalformedCertificate(f"{where}.data: not base64 in its one spelling for these bytes")
     expected = math.prod(shape) * dtype.itemsize
     if len(data) != expected:
@@ -153,49 +140,33 @@ def _decode(where: str, hint: Any) -> npt.NDArray[Any]:
     return array
 
 
-def _hint_name(name: str) -> str:
-    if not name or shown(name) != name:
-        raise MalformedCertificate(f"hints: expected names of 1 to 60 printable ASCII characters, found {_show(name)}")
-    return name
+def _natural(where: str, value: Any) -> int:
+    _expect(isinstance(value, str) and _NATURAL.fullmatch(value), where, "a decimal integer in a string", _show(value))
+    return int(value)
 
 
-def _task(task: Any) -> dict[str, str | int]:
-    if not isinstance(task, dict) or not isinstance(task.get("name"), str):
-        raise MalformedCertificate(f"task: expected an object with a name, found {_show(task)}")
-    for key, value in task.items():
-        if type(value) not in (str, int) or shown(value) != str(value) or shown(key) != key or len(task) > 16:
-            raise MalformedCertificate(
-                f"task: expected up to 16 integers and short printable texts, found {shown(key)}: {_show(value)}"
-            )
-    return task
+def _text(where: str, value: Any) -> str:
+    short = isinstance(value, str) and len(value) <= 1000 and value.isprintable()
+    _expect(short, where, "printable text of at most 1000 characters", _show(value))
+    return str(value)
 
 
-def _expect_keys(where: str, fields: dict[str, Any], keys: tuple[str, ...]) -> None:
-    missing = [key for key in keys if key not in fields]
-    unknown = [shown(key) for key in fields if key not in keys]
-    if missing:
-        raise MalformedCertificate(f"{where}: the key {missing[0]!r} is missing")
-    if unknown:
-        raise MalformedCertificate(f"{where}: unknown key {unknown[0]}; known: {', '.join(keys)}")
+def _expect_keys(where: str, fields: dict[str, Any], keys: list[str]) -> None:
+    for key in keys:
+        if key not in fields:
+            raise MalformedCertificate(f"{where}: the key {key!r} is missing")
+    for key in fields:
+        if key not in keys:
+            raise MalformedCertificate(f"{where}: unknown key {shown(key)}; known: {', '.join(keys)}")
 
 
-def _text(fields: dict[str, Any], key: str) -> str:
-    value = fields[key]
-    if not isinstance(value, str) or len(value) > 1000 or not value.isprintable():
-        raise MalformedCertificate(f"{key}: expected printable text of at most 1000 characters, found {_show(value)}")
-    return value
-
-
-def _matching(fields: dict[str, Any], key: str, pattern: re.Pattern[str], expected: str) -> str:
-    value = fields[key]
-    if not isinstance(value, str) or not pattern.fullmatch(value):
-        raise MalformedCertificate(f"{key}: expected {expected}, found {_show(value)}")
-    return value
+def _expect(fits: Any, where: str, expected: str, found: str) -> None:
+    if not fits:
+        raise MalformedCertificate(f"{where}: expected {expected}, found {found}")
 
 
 def _kind(value: Any) -> str:
-    kinds = {dict: "an object", list: "a list", str: "text", int: "an integer", bool: "true or false"}
-    return kinds.get(type(value), "null")
+    return _KINDS.get(type(value), "null")
 
 
 def _show(value: Any) -> str:

@@ -47,15 +47,13 @@ def verify(
     try:
         strategy = library.strategy(certificate.strategy)
         task = library.task(certificate.task)
-    except UnknownStrategy as error:
-        raise MalformedCertificate(f"strategy: {error}") from error
-    except UnknownTask as error:
-        raise MalformedCertificate(f"task: {error}") from error
+    except (UnknownStrategy, UnknownTask) as error:
+        what = "task" if isinstance(error, UnknownTask) else "strategy"
+        raise MalformedCertificate(f"{what}: {error}") from error
     if certificate.model_sha256 != network.sha256:
+        said, found = certificate.model_sha256[:12], network.sha256[:12]
         return Verdict(
-            False,
-            f"model_sha256: the certificate is about another model ({certificate.model_sha256[:12]}..., "
-            f"this one is {network.sha256[:12]}...)",
+            False, f"model_sha256: the certificate is about another model ({said}..., this one is {found}...)"
         )
     for subject in (network, strategy):
         if certificate.family != subject.family:
@@ -67,13 +65,11 @@ def verify(
     if misfit is not None:
         return Verdict(False, f"task: {misfit}")
     if certificate.total != task.total:
-        return Verdict(
-            False, f"total: the certificate says {shown(certificate.total)}, there are {shown(task.total)} inputs"
-        )
+        said, found = shown(certificate.total), shown(task.total)
+        return Verdict(False, f"total: the certificate says {said}, there are {found} inputs")
     if certificate.theorem != strategy.theorem:
-        return Verdict(
-            False, f"theorem: {strategy.id} rests on {strategy.theorem}, not on {certificate.theorem[:80]!a}"
-        )
+        said = shown(certificate.theorem)
+        return Verdict(False, f"theorem: {strategy.id} rests on {strategy.theorem}, not on {said!r}")
     if certificate.claim != strategy.claim:
         return Verdict(False, f"claim: {strategy.id} proves {strategy.claim!r}, not {certificate.claim!r}")
     problem = Problem(network, task)
@@ -91,12 +87,8 @@ def verify(
     at_least = strategy.claim == "at least"
     if certified >= certificate.certified if at_least else certified <= certificate.certified:
         return Verdict(True, str(certificate), certified)
-    return Verdict(
-        False,
-        f"certified: the certificate claims {certificate.claim} {certificate.certified} inputs, "
-        f"the check proves {strategy.claim} {certified}",
-        certified,
-    )
+    claimed = f"the certificate claims {certificate.claim} {certificate.certified} inputs"
+    return Verdict(False, f"certified: {claimed}, the check proves {strategy.claim} {certified}", certified)
 
 
 def check_hints(strategy: Strategy, problem: Problem[Any, Any], hints: Mapping[str, npt.NDArray[Any]]) -> None:

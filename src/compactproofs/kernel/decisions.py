@@ -8,8 +8,9 @@ with a plain mask; indexing and functions that move entries about; and the funct
 
 from __future__ import annotations
 
-from functools import singledispatch
-from typing import Any, TypeAlias
+from collections.abc import Callable
+from functools import singledispatch, update_wrapper
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,44 +18,46 @@ import numpy.typing as npt
 from compactproofs.kernel.enclosure import Enclosure
 from compactproofs.kernel.limits import spend
 
+if TYPE_CHECKING:
+    from functools import _SingleDispatchCallable
+
 #: An `Enclosure`, or an array of another reading.
 Array: TypeAlias = Any
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
+R = TypeVar("R")
 
 
-def _unknown(x: Any) -> TypeError:
-    return TypeError(f"{type(x).__name__} is no array of any reading; only an enclosure decides anything")
+def by_reading(decide: Callable[..., R]) -> _SingleDispatchCallable[R]:
+    """A function of enclosures, to which other readings `register` their own form; everything else raises TypeError."""
+
+    @singledispatch
+    def dispatch(x: Any, *args: Any, **kwargs: Any) -> R:
+        raise TypeError(f"{type(x).__name__} is no array of any reading; only an enclosure decides anything")
+
+    dispatch.register(Enclosure, decide)
+    update_wrapper(dispatch, decide)
+    return dispatch
 
 
-@singledispatch
-def certainly_positive(x: Any) -> BoolArray:
+@by_reading
+def certainly_positive(x: Enclosure) -> BoolArray:
     """Where x > 0 holds for every real array that x stands for: the only way by which a proof decides.
 
     The comparison of midpoint and radius is exact, and false for NaN and for infinity against infinity.
     """
-    raise _unknown(x)
-
-
-@certainly_positive.register
-def _(x: Enclosure) -> BoolArray:
     spend(x.size)
     with np.errstate(all="ignore"):
         return np.asarray(x.mid > x.doubt * x.rad)
 
 
-@singledispatch
-def lower(x: Any) -> FloatArray:
+@by_reading
+def lower(x: Enclosure) -> FloatArray:
     """Floats that are certainly at most x, -inf where nothing is known; to decide by comparing them.
 
     If lower(x) > -lower(y), an exact comparison, then x + y > 0.
     """
-    raise _unknown(x)
-
-
-@lower.register
-def _(x: Enclosure) -> FloatArray:
     # The computed difference is within half a unit in the last place of mid - doubt * rad (the product by 1 or 4 is
     # exact), so the next float below is at most that.
     with np.errstate(all="ignore"):
@@ -62,46 +65,31 @@ def _(x: Enclosure) -> FloatArray:
     return np.where(np.isnan(low), -np.inf, low)
 
 
-@singledispatch
-def midpoint(x: Any) -> FloatArray:
+@by_reading
+def midpoint(x: Enclosure) -> FloatArray:
     """Floats near x, about which nothing is guaranteed: for choices that cannot hurt, such as a scale or an order."""
-    raise _unknown(x)
-
-
-@midpoint.register
-def _(x: Enclosure) -> FloatArray:
     view = np.asarray(x.mid).view()  # read-only: writing to it would move the enclosure
     view.flags.writeable = False
     return view
 
 
-@singledispatch
-def max_where(x: Any, keep: BoolArray, axis: int) -> Array:
+@by_reading
+def max_where(x: Enclosure, keep: BoolArray, axis: int) -> Array:
     """The maximum along `axis` of those entries where `keep` (which broadcasts to x) is true.
 
     A slice that keeps nothing gives a value about which nothing is known.
     """
-    raise _unknown(x)
-
-
-@max_where.register
-def _(x: Enclosure, keep: BoolArray, axis: int) -> Array:
     # Entries with midpoint -inf and radius 0 have excess -inf, so they drop out of the maximum and of its radius.
     keep = np.broadcast_to(keep, x.shape)
     return type(x)(np.where(keep, x.mid, -np.inf), np.where(keep, x.rad, 0.0)).max(axis=axis)
 
 
-@singledispatch
-def to_grid(x: Any, scale: float) -> tuple[IntArray, IntArray]:
+@by_reading
+def to_grid(x: Enclosure, scale: float) -> tuple[IntArray, IntArray]:
     """Integers lo < x * scale < hi for a power of two `scale`; entries that are not known to 2^52 are refused.
 
     Returns (lo, hi), int64 arrays of x's shape.  Raises OverflowError where x * scale is NaN or 2^52 and beyond.
     """
-    raise _unknown(x)
-
-
-@to_grid.register
-def _(x: Enclosure, scale: float) -> tuple[IntArray, IntArray]:
     spend(x.size)
     return outward(x.mid, x.doubt * x.rad, scale)
 

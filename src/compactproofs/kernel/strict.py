@@ -1,25 +1,12 @@
-"""Reading bytes that somebody else wrote: bounded in size, and strict about JSON.  Standard library only."""
+"""JSON that somebody else wrote, read strictly, and values of unknown origin in messages.  Standard library only."""
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any, NoReturn
 
 MAX_NESTED = 2**16  # lists and objects in one JSON text; a small text full of them would take much memory
 MAX_DIGITS = 4000  # of an integer
-
-
-def read_limited(path: Path, limit: int) -> bytes:
-    """The bytes of a file, of which at most `limit` are ever read.
-
-    Raises OSError if it cannot be read and ValueError if it is longer.
-    """
-    with path.open("rb") as stream:
-        data = stream.read(limit + 1)
-    if len(data) > limit:
-        raise ValueError(f"the file is larger than {limit} bytes, the most that is read")
-    return data
 
 
 def shown(value: Any, limit: int = 60) -> str:

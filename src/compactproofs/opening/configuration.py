@@ -17,9 +17,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from compactproofs.kernel.strict import read_limited, shown, strict_json
+from compactproofs.kernel.strict import shown, strict_json
 from compactproofs.kernel.tensors import read_tensors
 from compactproofs.opening.models import MAX_FILE_BYTES
+from compactproofs.runs.files import read_limited
 
 __all__ = ["KEY", "as_text", "check_file", "from_text", "of_file", "unknown", "unsaid", "unsupported"]
 

@@ -10,10 +10,9 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from compactproofs.kernel.strict import read_limited
 from compactproofs.kernel.tensors import FLOATS
 from compactproofs.networks.attention_only.model import WEIGHTS, AttentionOnly, InvalidModel
-from compactproofs.runs.files import write_atomically
+from compactproofs.runs.files import read_limited, write_atomically
 
 MAX_FILE_BYTES = 2**28
 

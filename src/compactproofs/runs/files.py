@@ -1,4 +1,4 @@
-"""Writing files so that a reader never sees half of one. Standard library only."""
+"""Files: no more read than a limit, and written so that a reader never sees half of one. Standard library only."""
 
 import contextlib
 import hashlib
@@ -12,6 +12,18 @@ try:
     import fcntl
 except ImportError:  # not a POSIX system
     fcntl = None  # type: ignore[assignment]
+
+
+def read_limited(path: Path, limit: int) -> bytes:
+    """The bytes of a file, of which at most `limit` are ever read.
+
+    Raises OSError if it cannot be read and ValueError if it is longer.
+    """
+    with path.open("rb") as stream:
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise ValueError(f"the file is larger than {limit} bytes, the most that is read")
+    return data
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
