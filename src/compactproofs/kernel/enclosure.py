@@ -364,6 +364,8 @@ _UFUNCS: dict[Any, Callable[..., Pair]] = {
 
 _ACCUMULATIONS: dict[Any, Callable[..., Pair]] = {np.maximum: _running_max, np.minimum: _running_min}
 
+_MOVING: tuple[Any, ...] = (np.reshape, np.transpose, np.swapaxes, np.expand_dims, np.squeeze, np.broadcast_to, np.flip)
+
 _FUNCTIONS: dict[Any, Callable[..., Enclosure]] = {
     np.sum: Enclosure.sum,
     np.max: Enclosure.max,
@@ -371,20 +373,6 @@ _FUNCTIONS: dict[Any, Callable[..., Enclosure]] = {
     np.mean: Enclosure.mean,
     np.where: _where,
     np.sort: _sort,
-    np.concatenate: _each(np.concatenate),
-    np.stack: _each(np.stack),
-    **{
-        func: _both(func)
-        for func in (
-            np.reshape,
-            np.transpose,
-            np.swapaxes,
-            np.expand_dims,
-            np.squeeze,
-            np.broadcast_to,
-            np.diagonal,
-            np.take_along_axis,
-            np.flip,
-        )
-    },
+    **{func: _each(func) for func in (np.concatenate, np.stack)},
+    **{func: _both(func) for func in (*_MOVING, np.diagonal, np.take_along_axis)},
 }
