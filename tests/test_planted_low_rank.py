@@ -111,8 +111,8 @@ ERRORS = (
         (
             (
                 "failing_sets.safe_outputs",
-                "tables.direct_low[self.queries, m][:, None] - tables.direct_high[self.queries][:, outputs]",
-                "tables.direct_high[self.queries, m][:, None] - tables.direct_low[self.queries][:, outputs]",
+                "tables.direct_low[queries, m][:, None] - tables.direct_high[queries][:, columns.outputs]",
+                "tables.direct_high[queries, m][:, None] - tables.direct_low[queries][:, columns.outputs]",
             ),
         ),
         EU,

@@ -52,6 +52,8 @@ Hints say which tests are not worth trying; a skipped test counts as failed.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -76,25 +78,67 @@ class Plan(Protocol):
         """Note that these tests were tried and failed."""
 
 
-def suspects(
+def possible_winners(
     work: Work, tables: MarginTables, m: int, near: int, plan: Plan, queries: IntArray
 ) -> list[tuple[int, int]]:
     """The (query, output) pairs for maximum m that no test rules out.
 
     For all other outputs and queries among `queries` (sorted, not above m), m always beats the output.
     """
-    return _Maximum(work, tables, m, near, plan, queries).suspects() if len(queries) else []
+    if not len(queries):
+        return []
+    facts = _Facts(work, tables, m, near, queries)
+    outputs = np.delete(np.arange(work.network.d_vocab), m)
+
+    def left(outputs: IntArray, code: int | IntArray, test: Callable[..., BoolArray], *about: IntArray) -> BoolArray:
+        """Where `test`, asked about what is worth trying, does not rule the output out; the plan learns it."""
+        codes = np.broadcast_to(code, outputs.shape)
+        failed = ~plan.skips(m, outputs, codes)
+        passed = np.zeros(len(outputs), np.bool_)
+        passed[failed] = test(*(values[failed] for values in about))
+        failed &= ~passed
+        plan.failed(m, outputs[failed], codes[failed])
+        return ~passed
+
+    if m:
+        at_once = _AllQueriesAtOnce(facts)
+        far = outputs[~np.isin(outputs, facts.near)]
+        outputs = np.setdiff1d(outputs, far[~left(far, FIRST_TEST, at_once.first, far)])
+        outputs = outputs[left(outputs, SECOND_TEST, at_once.second, outputs)]
+    if not len(outputs):
+        return []
+    by_output, column = _ByOutput(facts, outputs), np.arange(len(outputs))
+    found: list[tuple[int, int]] = []
+    if facts.m_too:
+        rest = left(outputs, QUERY_IS_MAXIMUM, by_output.maximum_as_query, column)
+        found = [(m, int(o)) for o in outputs[rest]]
+    if not len(facts.queries):
+        return found
+    ranges = _Ranges(by_output)
+    node = np.zeros(len(outputs), np.int64)
+    for level in reversed(range(len(facts.nodes))):
+        if not len(column):
+            return found
+        rest = left(outputs[column], (level << LEVEL_BITS) + node, partial(ranges.test, level), node, column)
+        column, node = column[rest], node[rest]
+        if level:
+            children = np.concatenate([2 * node, 2 * node + 1])
+            exists = np.isin(children, facts.nodes[level - 1])
+            column, node = np.concatenate([column, column])[exists], children[exists]
+    if tables.has_entries and len(column):
+        rest = left(outputs[column], WITH_ENTRIES + node, _WithEntries(by_output).test, node, column)
+        column, node = column[rest], node[rest]
+    return found + [(int(q), int(outputs[c])) for q, c in zip(node, column, strict=True)]
 
 
-class _Maximum:
-    """The four tests for one maximum."""
+class _Facts:
+    """What the tests for one maximum share."""
 
-    def __init__(self, work: Work, tables: MarginTables, m: int, near: int, plan: Plan, queries: IntArray) -> None:
-        v, n = work.network.d_vocab, work.network.n_ctx
-        self.tables, self.m, self.plan, self.n = tables, m, plan, n
+    def __init__(self, work: Work, tables: MarginTables, m: int, near: int, queries: IntArray) -> None:
+        n = work.network.n_ctx
+        self.tables, self.m, self.n = tables, m, n
         self.bounds = table_bounds(work, tables)
         self.near = np.arange(max(0, m - near), m)
-        self.outputs = np.delete(np.arange(v), m)
         #: The queries below m in question, and whether m itself is.
         self.queries, self.m_too = queries[queries < m], bool(queries[-1] == m)
         far = m - near - 1
@@ -115,172 +159,135 @@ class _Maximum:
             self.price = (n - 2.0) * b.rho_running[m - 1] + b.last_running[m - 1]
         self.own_price = (n - 1.0) * b.rho_max[m] / tables.rho[m, n - 1]
 
-    def suspects(self) -> list[tuple[int, int]]:
-        outputs = self.outputs
-        if self.m:
-            if not self.m_too:
-                weights, price = np.exp(self.ranges[-1][0]), self.price
-            elif not len(self.queries):
-                weights, price = np.exp(self.gaps[-1]), self.own_price
-            else:
-                weights = np.exp(np.maximum(self.ranges[-1][0], self.gaps[-1]))
-                price = np.maximum(self.price, self.own_price)
-            outputs = self._first_test(outputs, weights, price)
-            outputs = self._second_test(outputs, weights, price)
-        return self._third_test(outputs) if len(outputs) else []
-
-    def _first_test(self, outputs: IntArray, weights: Array, price: Array) -> IntArray:
-        """The outputs for which the first test fails or is not tried."""
-        tables, b, m = self.tables, self.bounds, self.m
-        brackets = (tables.value[self.near, m] - b.value_max_of_others[self.near]) + self.worst_f
-        if self.far_bracket is not None:
-            brackets = np.concatenate([brackets, self.far_bracket[None]])
-        least = np.minimum((weights * brackets).min(), 0.0)
-        reserve = (tables.value[m, m] + b.direct_min[m, m]) + (b.position_min[m] + price * least)
-        tried = self._worth_trying(outputs, FIRST_TEST) & ~np.isin(outputs, self.near)
-        passed = certainly_positive(reserve - b.rival_value_max[m, outputs[tried]])
-        return self._rest(outputs, tried, passed, FIRST_TEST)
-
-    def _second_test(self, outputs: IntArray, weights: Array, price: Array) -> IntArray:
-        b, m = self.bounds, self.m
-        tried = self._worth_trying(outputs, SECOND_TEST)
-        chosen = outputs[tried]
-        f = (b.direct_min[m, m] + b.position_min[m]) - b.rival_max[m, chosen]
-        lead, brackets = self._leads(chosen)
-        least = self._least(weights[:, None], brackets + f)
-        passed = certainly_positive((lead + f) + price * least)
-        return self._rest(outputs, tried, passed, SECOND_TEST)
-
-    def _third_test(self, outputs: IntArray) -> list[tuple[int, int]]:
-        tables, m = self.tables, self.m
-        positions = (tables.position[:, m, None] - tables.position[:, outputs]).min(axis=0)
-        lead, brackets = self._leads(outputs)
-        found = []
-        if self.m_too:
-            own_margins = tables.direct_low[m, m] - tables.direct_high[m, outputs]
-            found = self._as_query(outputs, own_margins + positions, lead, brackets)
-        if not len(self.queries):
-            return found
-        margins = tables.direct_low[self.queries, m][:, None] - tables.direct_high[self.queries][:, outputs]
-        smallest = _over_nodes(self.nodes, margins, np.minimum)
-        column = np.arange(len(outputs))
-        node = np.zeros(len(outputs), np.int64)
-        for level in range(len(smallest) - 1, -1, -1):
-            if not len(column):
-                return found
-            row = np.searchsorted(self.nodes[level], node)
-            codes = (level << LEVEL_BITS) + node
-            tried = ~self.plan.skips(m, outputs[column], codes)
-            c, rows = column[tried], row[tried]
-            f = smallest[level][rows, c] + positions[c]
-            test = self._range_test if level else self._single_test
-            passed = np.zeros(len(column), bool)
-            passed[tried] = test(level, rows, outputs[c], f, lead[c] + f, brackets[:, c] + f)
-            self.plan.failed(m, outputs[column[tried & ~passed]], codes[tried & ~passed])
-            column, node = column[~passed], node[~passed]
-            if level:
-                children = np.concatenate([2 * node, 2 * node + 1])
-                exists = np.isin(children, self.nodes[level - 1])
-                column, node = np.concatenate([column, column])[exists], children[exists]
-        if tables.has_entries and len(column):
-            codes = WITH_ENTRIES + node
-            tried = ~self.plan.skips(m, outputs[column], codes)
-            passed = np.zeros(len(column), bool)
-            if tried.any():
-                c = column[tried]
-                passed[tried] = self._test_with_entries(node[tried], outputs[c], positions[c], lead[c], brackets[:, c])
-            self.plan.failed(m, outputs[column[tried & ~passed]], codes[tried & ~passed])
-            column, node = column[~passed], node[~passed]
-        return found + [(int(q), int(outputs[c])) for q, c in zip(node, column, strict=True)]
-
-    def _range_test(
-        self, level: int, rows: IntArray, outputs: IntArray, f: Array, own: Array, brackets: Array
-    ) -> BoolArray:
-        """The first lemma for ranges of queries; arrays over (row of the level, output) pairs, `own` is M."""
-        used, place = np.unique(rows, return_inverse=True)
-        weights = np.exp(self.ranges[level][used])
-        least = self._least(weights.T[:, place], brackets)
-        return certainly_positive(own + self.price * least)
-
-    def _single_test(
-        self, level: int, rows: IntArray, outputs: IntArray, f: Array, own: Array, brackets: Array
-    ) -> BoolArray:
-        """The first lemma for single queries, whose own token is known."""
-        tables, m = self.tables, self.m
-        used, place = np.unique(rows, return_inverse=True)
-        queries = self.queries[used]
-        of_token = tables.score_high[queries, queries] - tables.score_low[queries, m]
-        return self._single(queries, place, outputs, self.gaps[used], of_token, f, own, brackets)
-
-    def _test_with_entries(
-        self, queries: IntArray, outputs: IntArray, positions: Array, lead: Array, brackets: Array
-    ) -> BoolArray:
-        """The same with the best scores and direct paths; `lead` and `brackets` without f."""
-        tables, m = self.tables, self.m
-        used, place = np.unique(queries, return_inverse=True)
-        tokens = np.append(self.near, m)
-        high, low = tables.best_scores(*np.broadcast_arrays(used[:, None], tokens))
-        gaps = [high[:, :-1] - low[:, -1:]]
-        if self.far_bracket is not None:
-            gaps.append(self.bounds.score_running[used, m - len(self.near) - 1][:, None] - low[:, -1:])
-        of_token = tables.best_scores(used, used).high - low[:, -1]
-        own_direct = tables.best_directs(used, np.full(len(used), m)).low
-        f = (own_direct[place] - tables.best_directs(queries, outputs).high) + positions
-        return self._single(used, place, outputs, np.concatenate(gaps, axis=1), of_token, f, lead + f, brackets + f)
-
-    def _single(
-        self,
-        used: IntArray,
-        place: IntArray,
-        outputs: IntArray,
-        gaps: Array,
-        of_token: Array,
-        f: Array,
-        own: Array,
-        brackets: Array,
-    ) -> BoolArray:
-        """The test of the pairs (used[place], outputs): `gaps` and `of_token` bound log w for the queries `used`."""
-        tables, b, m = self.tables, self.bounds, self.m
-        queries = used[place]
-        weights = np.exp(gaps)
-        weight = tables.rho[used, self.n - 1] * np.exp(of_token)
-        bracket = (tables.value[queries, m] - tables.value[queries, outputs]) + f
-        of_query = np.minimum(weight[place] * bracket, 0.0)
-        price = (self.n - 2.0) * b.rho_max[used]
-        least = self._least(weights.T[:, place], brackets)
-        return certainly_positive((own + price[place] * least) + of_query)
-
-    def _as_query(self, outputs: IntArray, f: Array, lead: Array, brackets: Array) -> list[tuple[int, int]]:
-        """The outputs that the lemma for q = m does not rule out."""
-        tried = self._worth_trying(outputs, QUERY_IS_MAXIMUM)
-        passed = lead[tried] + f[tried]
-        if self.m:
-            least = self._least(np.exp(self.gaps[-1])[:, None], brackets[:, tried] + f[tried])
-            passed = passed + self.own_price * least
-        rest = self._rest(outputs, tried, certainly_positive(passed), QUERY_IS_MAXIMUM)
-        return [(self.m, int(o)) for o in rest]
-
-    def _leads(self, outputs: IntArray) -> tuple[Array, Array]:
+    def leads(self, outputs: IntArray) -> tuple[Array, Array]:
         """value[x, m] - value[x, o] for x = m, (outputs,), and for the near tokens, (near, outputs)."""
         value, m = self.tables.value, self.m
         rows = value[m - len(self.near) : m + 1]
         difference = rows[:, m, None] - rows[:, outputs]
         return difference[-1], difference[:-1]
 
-    def _least(self, weights: Array, brackets: Array) -> Array:
+    def least(self, weights: Array, brackets: Array) -> Array:
         """N for each column: (near + far, columns) weights, (near, columns) brackets, to (columns,)."""
         count = len(self.near)
         least: Array = np.minimum((weights[:count] * brackets).min(axis=0), 0.0)
         return least if self.far_bracket is None else np.minimum(least, weights[count] * self.far_bracket)
 
-    def _worth_trying(self, outputs: IntArray, code: int) -> BoolArray:
-        return ~self.plan.skips(self.m, outputs, np.full(len(outputs), code))
 
-    def _rest(self, outputs: IntArray, tried: BoolArray, passed: BoolArray, code: int) -> IntArray:
-        """The outputs that did not pass, having told the plan which of them were tried."""
-        failed = outputs[tried][~passed]
-        self.plan.failed(self.m, failed, np.full(len(failed), code))
-        return np.sort(np.concatenate([outputs[~tried], failed]))
+class _AllQueriesAtOnce:
+    """Tests 1 and 2, about all queries together."""
+
+    def __init__(self, facts: _Facts) -> None:
+        self.facts = facts
+        if not facts.m_too:
+            self.weights, self.price = np.exp(facts.ranges[-1][0]), facts.price
+        elif not len(facts.queries):
+            self.weights, self.price = np.exp(facts.gaps[-1]), facts.own_price
+        else:
+            self.weights = np.exp(np.maximum(facts.ranges[-1][0], facts.gaps[-1]))
+            self.price = np.maximum(facts.price, facts.own_price)
+
+    def first(self, outputs: IntArray) -> BoolArray:
+        """Which of these outputs, none a near token, test 1 rules out."""
+        facts, b, m = self.facts, self.facts.bounds, self.facts.m
+        value = facts.tables.value
+        brackets = (value[facts.near, m] - b.value_max_of_others[facts.near]) + facts.worst_f
+        if facts.far_bracket is not None:
+            brackets = np.concatenate([brackets, facts.far_bracket[None]])
+        least = np.minimum((self.weights * brackets).min(), 0.0)
+        reserve = (value[m, m] + b.direct_min[m, m]) + (b.position_min[m] + self.price * least)
+        return certainly_positive(reserve - b.rival_value_max[m, outputs])
+
+    def second(self, outputs: IntArray) -> BoolArray:
+        """Which of these outputs test 2 rules out."""
+        facts, b, m = self.facts, self.facts.bounds, self.facts.m
+        f = (b.direct_min[m, m] + b.position_min[m]) - b.rival_max[m, outputs]
+        lead, brackets = facts.leads(outputs)
+        least = facts.least(self.weights[:, None], brackets + f)
+        return certainly_positive((lead + f) + self.price * least)
+
+
+class _ByOutput:
+    """What the tests of single outputs share, by columns: one for each of these outputs."""
+
+    def __init__(self, facts: _Facts, outputs: IntArray) -> None:
+        self.facts, self.outputs = facts, outputs
+        tables, m = facts.tables, facts.m
+        self.positions = (tables.position[:, m, None] - tables.position[:, outputs]).min(axis=0)
+        self.lead, self.brackets = facts.leads(outputs)
+
+    def maximum_as_query(self, column: IntArray) -> BoolArray:
+        """Test 3 for q = m: which of these columns its lemma rules out."""
+        facts, tables, m = self.facts, self.facts.tables, self.facts.m
+        f = (tables.direct_low[m, m] - tables.direct_high[m, self.outputs]) + self.positions
+        lead = self.lead[column] + f[column]
+        if m:
+            least = facts.least(np.exp(facts.gaps[-1])[:, None], self.brackets[:, column] + f[column])
+            lead = lead + facts.own_price * least
+        return certainly_positive(lead)
+
+    def single(
+        self, used: IntArray, place: IntArray, column: IntArray, gaps: Array, of_token: Array, f: Array
+    ) -> BoolArray:
+        """The lemma for the single queries used[place]: `gaps` and `of_token` bound log w for the queries `used`."""
+        facts, tables, m = self.facts, self.facts.tables, self.facts.m
+        queries = used[place]
+        own, brackets = self.lead[column] + f, self.brackets[:, column] + f
+        weights = np.exp(gaps)
+        weight = tables.rho[used, facts.n - 1] * np.exp(of_token)
+        bracket = (tables.value[queries, m] - tables.value[queries, self.outputs[column]]) + f
+        of_query = np.minimum(weight[place] * bracket, 0.0)
+        price = (facts.n - 2.0) * facts.bounds.rho_max[used]
+        least = facts.least(weights.T[:, place], brackets)
+        return certainly_positive((own + price[place] * least) + of_query)
+
+
+class _Ranges:
+    """Test 3 for queries below m: ranges of queries from a tree, and single ones on its lowest level."""
+
+    def __init__(self, columns: _ByOutput) -> None:
+        self.columns = columns
+        tables, m, queries = columns.facts.tables, columns.facts.m, columns.facts.queries
+        margins = tables.direct_low[queries, m][:, None] - tables.direct_high[queries][:, columns.outputs]
+        self.smallest = _over_nodes(columns.facts.nodes, margins, np.minimum)
+
+    def test(self, level: int, node: IntArray, column: IntArray) -> BoolArray:
+        """Which of these pairs of a node of the level and an output are ruled out."""
+        facts, columns = self.columns.facts, self.columns
+        row = np.searchsorted(facts.nodes[level], node)
+        f = self.smallest[level][row, column] + columns.positions[column]
+        used, place = np.unique(row, return_inverse=True)
+        if level:
+            own, brackets = columns.lead[column] + f, columns.brackets[:, column] + f
+            weights = np.exp(facts.ranges[level][used])
+            least = facts.least(weights.T[:, place], brackets)
+            return certainly_positive(own + facts.price * least)
+        queries = facts.queries[used]
+        of_token = facts.tables.score_high[queries, queries] - facts.tables.score_low[queries, facts.m]
+        return columns.single(queries, place, column, facts.gaps[used], of_token, f)
+
+
+class _WithEntries:
+    """Test 4: single queries, with the best scores and direct paths."""
+
+    def __init__(self, columns: _ByOutput) -> None:
+        self.columns = columns
+
+    def test(self, queries: IntArray, column: IntArray) -> BoolArray:
+        """Which of these pairs of a query and an output are ruled out."""
+        if not len(column):
+            return np.zeros(0, np.bool_)
+        facts, outputs = self.columns.facts, self.columns.outputs[column]
+        tables, m = facts.tables, facts.m
+        used, place = np.unique(queries, return_inverse=True)
+        tokens = np.append(facts.near, m)
+        high, low = tables.best_scores(*np.broadcast_arrays(used[:, None], tokens))
+        gaps = [high[:, :-1] - low[:, -1:]]
+        if facts.far_bracket is not None:
+            gaps.append(facts.bounds.score_running[used, m - len(facts.near) - 1][:, None] - low[:, -1:])
+        of_token = tables.best_scores(used, used).high - low[:, -1]
+        own_direct = tables.best_directs(used, np.full(len(used), m)).low
+        f = (own_direct[place] - tables.best_directs(queries, outputs).high) + self.columns.positions[column]
+        return self.columns.single(used, place, column, np.concatenate(gaps, axis=1), of_token, f)
 
 
 def _nodes(queries: IntArray) -> list[IntArray]:

@@ -65,7 +65,7 @@ from compactproofs.theorems.max_of_k.failing_sets.margin_tables import (
     relative_position_weights,
     relative_weights,
 )
-from compactproofs.theorems.max_of_k.failing_sets.safe_outputs import Plan, suspects
+from compactproofs.theorems.max_of_k.failing_sets.safe_outputs import Plan, possible_winners
 
 NEAR = 4
 GIVEN_UP = 2**16 - 1  # the window of a class that counts as lost
@@ -97,7 +97,7 @@ def suspects_by_query(
     """For each of these queries (or all), the outputs that might win against m; queries without any are left out."""
     found: dict[int, list[int]] = {}
     queries = np.arange(m + 1) if queries is None else queries
-    for q, o in suspects(work, tables, m, NEAR, plan, queries):
+    for q, o in possible_winners(work, tables, m, NEAR, plan, queries):
         found.setdefault(q, []).append(o)
     return {q: np.array(sorted(outputs)) for q, outputs in sorted(found.items())}
 
