@@ -32,7 +32,7 @@ check-train: $(VENV)/.train
 # The tests of the conversion from and to TransformerLens, in an environment of their own.
 check-lens:
 	$(PYTHON) -m venv $(VENV)-lens
-	$(VENV)-lens/bin/python -m pip install --quiet -c .ci/constraints.txt torch -e ".[lens,dev]"
+	$(VENV)-lens/bin/python -m pip install --quiet -c .ci/constraints.txt torch -e exactcheck -e ".[lens,dev]"
 	$(VENV)-lens/bin/python -m pytest tests/test_lens.py
 
 $(VENV)/.core: pyproject.toml
@@ -41,7 +41,7 @@ $(VENV)/.core: pyproject.toml
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.core
-	$(INSTALL) -e ".[dev]"
+	$(INSTALL) -e exactcheck -e ".[dev]"
 	touch $@
 
 $(VENV)/.train: $(VENV)/.dev

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
-import sys
 from array import array
 from collections.abc import Callable
 from math import prod
-from pathlib import Path
 from random import Random
 from typing import Any
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
 
 from exactcheck import reading
 

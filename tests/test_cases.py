@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -15,12 +14,9 @@ from compactproofs.search.effort import verify
 from compactproofs.search.prover import Prover
 from compactproofs.search.workspaces import workspace
 from compactproofs.tasks.max_of_k import max_of_k
+from exactcheck import checking, reading
 from limited import Limited, limited
 from soundness.truth import exact_correct
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
-
-from exactcheck import checking, reading
 
 CASES = Path(__file__).parent / "cases"
 ANY_CERTIFICATE = CASES / "mask_odd.cert.json"

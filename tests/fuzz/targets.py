@@ -29,10 +29,9 @@ from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems import BUILT_IN, STRATEGIES
 
 TESTS = Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(TESTS), str(TESTS.parent / "tools")]
+sys.path.insert(0, str(TESTS))
 
 from exactcheck import reading  # noqa: E402
-
 from soundness.models import cases  # noqa: E402
 from soundness.truth import exact_correct  # noqa: E402
 

@@ -167,7 +167,7 @@ def verdict(certificate: Certificate, weights: Weights) -> tuple[str, str]:
 def main(arguments: list[str]) -> int:
     """The program; returns its exit code."""
     if len(arguments) != 2:
-        print("usage: python tools/exactcheck CERTIFICATE MODEL.safetensors", file=sys.stderr)
+        print("usage: exactcheck CERTIFICATE MODEL.safetensors", file=sys.stderr)
         return 2
     try:
         certificate = read_certificate(read_bytes(Path(arguments[0]), CERTIFICATE_BYTES))

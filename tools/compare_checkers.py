@@ -1,7 +1,7 @@
 """Compare verification with the second checker.
 
-    python tools/exactcheck/compare.py [--models max-of-4/123 ...] [--strategies cubic ...]
-    python tools/exactcheck/compare.py --hostile 5 [--families working ...] [--hints searched] [--strategies cubic ...]
+    python tools/compare_checkers.py [--models max-of-4/123 ...] [--strategies cubic ...]
+    python tools/compare_checkers.py --hostile 5 [--families working ...] [--hints searched] [--strategies cubic ...]
 
 Needs the package and its tests.  The second form runs on small models made to be hard, from so many seeds.  Prints a
 table: for each strategy (for the sub-cubic ones together) how many pairs of a model and hints were compared, how often
@@ -22,8 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from compactproofs import zoo
 from compactproofs.opening.models import Model
