@@ -77,12 +77,12 @@ def certified(weights: Weights, hints: dict[str, Hint], decide: Decisions) -> in
         for q, outputs in suspects.items():
             window = min(windows[q] - 1, m) if windows[q] else m
             lost += wrong_inputs(tables, q, m, outputs, window, decide)
-    return v**n - lost
+    return int(v**n - lost)
 
 
 def class_size(q: int, m: int, n: int) -> int:
     """The number of inputs with last token q and maximum m."""
-    return (m + 1) ** (n - 1) - (m ** (n - 1) if q < m else 0)
+    return int((m + 1) ** (n - 1) - (m ** (n - 1) if q < m else 0))
 
 
 class Tables:

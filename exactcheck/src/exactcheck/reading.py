@@ -140,9 +140,14 @@ def parse_json(data: bytes) -> Any:
         return int(literal)
 
     expect(data.count(b"[") + data.count(b"{") <= BRACKETS, "JSON: too many brackets")
-    readers = {"object_pairs_hook": unique, "parse_float": refuse, "parse_constant": refuse, "parse_int": integer}
     try:
-        return json.loads(data.decode("utf-8"), **readers)
+        return json.loads(
+            data.decode("utf-8"),
+            object_pairs_hook=unique,
+            parse_float=refuse,
+            parse_constant=refuse,
+            parse_int=integer,
+        )
     except (ValueError, RecursionError) as error:
         raise Malformed(f"JSON: {error!a}") from error
 

@@ -56,7 +56,7 @@ def right_inputs(weights: Weights) -> tuple[int, int]:
 
 def sequences(m: int, length: int, seen: bool) -> int:
     """How many sequences of tokens up to m there are, with an m among them unless it was seen before."""
-    return (m + 1) ** length - (0 if seen else m**length)
+    return int((m + 1) ** length - (0 if seen else m**length))
 
 
 def wrong_inputs_of_class(paths: Paths, q: int, m: int) -> tuple[int, int]:
