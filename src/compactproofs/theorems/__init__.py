@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from compactproofs.kernel.library import Library
+from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.tasks.max_of_k import MaxOfK
+from compactproofs.tasks.sequences import RULES, Sequences
+from compactproofs.theorems.enumerate.every_input import ENUMERATE, ENUMERATE_UPPER
 from compactproofs.theorems.max_of_k.core.branch_and_bound import BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER
 from compactproofs.theorems.max_of_k.core.brute_force import BRUTE_FORCE
 from compactproofs.theorems.max_of_k.core.cubic import CUBIC
@@ -15,7 +18,10 @@ from compactproofs.theorems.max_of_k.subcubic.gaps import SUBCUBIC
 _CORE = (TRIVIAL, BRUTE_FORCE, CUBIC)
 _LARGE_K = (BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER, HISTOGRAM, HISTOGRAM_UPPER)
 
-BUILT_IN = Library.of((*_CORE, *SUBCUBIC, *FAILING_SETS, *_LARGE_K), {MaxOfK.name: MaxOfK.of_record})
+_TASKS = {MaxOfK.name: MaxOfK.of_record, **dict.fromkeys(RULES, Sequences.of_record)}
 
-STRATEGIES = BUILT_IN.strategies
+BUILT_IN = Library.of((*_CORE, *SUBCUBIC, *FAILING_SETS, *_LARGE_K, ENUMERATE, ENUMERATE_UPPER), _TASKS)
+
+#: Those that are about the largest of K tokens.
+STRATEGIES = {name: strategy for name, strategy in BUILT_IN.strategies.items() if strategy.family == AttentionOnly.family}
 get_strategy = BUILT_IN.strategy

@@ -1,0 +1,246 @@
+"""The model: a decoder-only transformer with learned positions, read strictly from safetensors.
+
+Tensors have the names and axes of TransformerLens; their float32 or float64 entries are exact reals, and so are the
+floats of the configuration, which says what tensors do not show.  Tokens x_0 ... x_{T-1} give the logits at each
+position as follows, row by row where nothing else is said:
+
+    r     = W_E[x] + W_pos                                          one row for each position
+    r     = r + A(N1(r)),  then  r = r + M(N2(r))                   layer by layer; without MLPs only the first
+            r + A(N1(r)) + M(N2(r))                                 with parallel_attn_mlp
+    logits = N(r) W_U + b_U                                         capped by output_logits_soft_cap
+
+    A(y)  = b_O + sum over heads of  softmax(S) (y W_V + b_V) W_O
+    S     = (y W_Q + b_Q) (y W_K + b_K)^T / attn_scale              capped by attn_scores_soft_cap; "causal" leaves out
+                                                                    of each softmax the later positions
+    M(y)  = f(y W_in + b_in) W_out + b_out                          f is act_fn, see `functions`
+    N(y)  = (y - mean y) / sqrt(mean of its squares + eps)          LNPre; LN: then times w, plus b
+            y / sqrt(mean of its squares + eps)                     RMSPre; RMS: then times w
+            y                                                       none
+
+A cap c > 0 makes c tanh(s / c) of a number s; 0 is no cap.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from compactproofs.kernel.machine import require_ieee_arithmetic
+from compactproofs.kernel.strict import shown
+from compactproofs.kernel.tensors import FLOATS, Tensor, read_tensors
+from compactproofs.networks.decoder.functions import GATES
+
+FloatArray = npt.NDArray[np.float64]
+
+#: What each setting may be; the others are floats.
+CHOICES: dict[str, tuple[str, ...]] = {
+    "normalization_type": ("none", "LN", "LNPre", "RMS", "RMSPre"),
+    "act_fn": ("none", "relu", *GATES),
+    "attention_dir": ("causal", "bidirectional"),
+    "parallel_attn_mlp": ("no", "yes"),
+}
+MAX_LAYERS = 1000
+
+
+class InvalidDecoder(ValueError):
+    """The file or its configuration is not a network of this family; the message says what was found."""
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What the tensors do not show; floats are exact reals, positive, or 0 where there is none."""
+
+    attn_scale: float
+    eps: float = 0.0
+    attn_scores_soft_cap: float = 0.0
+    output_logits_soft_cap: float = 0.0
+    normalization_type: str = "none"
+    act_fn: str = "none"
+    attention_dir: str = "causal"
+    parallel_attn_mlp: str = "no"
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if name in CHOICES:
+                if value not in CHOICES[name]:
+                    raise InvalidDecoder(f"{name} is {shown(value)}; supported: {', '.join(CHOICES[name])}")
+            elif not (type(value) is float and 0.0 <= value < math.inf and math.copysign(1.0, value) > 0.0):
+                raise InvalidDecoder(f"{name} is {shown(value)}; expected a finite float that is not negative")
+        if self.attn_scale == 0.0 or (self.normalization_type != "none" and self.eps == 0.0):
+            raise InvalidDecoder("attn_scale, and eps where something is normalised, must be positive")
+
+    @property
+    def record(self) -> dict[str, str]:
+        """All of it as short texts, floats as Python writes them: equal configurations have equal records."""
+        return {name: value if name in CHOICES else repr(value) for name, value in sorted(vars(self).items())}
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, object]) -> Self:
+        """The configuration with this record; ValueError unless it is exactly one."""
+        names = [field.name for field in fields(cls)]
+        if sorted(record) != sorted(names) or not all(isinstance(value, str) for value in record.values()):
+            raise InvalidDecoder(f"expected texts under exactly the keys {', '.join(sorted(names))}")
+        found = cls(**{name: value if name in CHOICES else _float(name, value) for name, value in record.items()})
+        if found.record != record:
+            raise InvalidDecoder(f"expected floats as Python writes them, such as {shown(str(found.record))}")
+        return found
+
+
+def _float(name: str, text: object) -> float:
+    try:
+        return float(str(text))
+    except ValueError:
+        raise InvalidDecoder(f"{name} is {shown(text)}; expected a float") from None
+
+
+# Axes: v tokens, c positions, d of the residual stream, a heads, h of a head, m of an MLP, o outputs.
+_AXES = {"v": "d_vocab", "c": "n_ctx", "d": "d_model", "a": "n_heads", "h": "d_head", "m": "d_mlp", "o": "d_vocab_out"}
+_ATTENTION = (
+    *(("W_Q", "adh"), ("W_K", "adh"), ("W_V", "adh"), ("W_O", "ahd")),
+    *(("b_Q", "ah"), ("b_K", "ah"), ("b_V", "ah"), ("b_O", "d")),
+)
+_MLP = (("W_in", "dm"), ("W_out", "md"), ("b_in", "m"), ("b_out", "d"))
+
+
+def tensors_of(configuration: Configuration, n_layers: int) -> Iterator[tuple[str, str]]:
+    """The names of a network's tensors, in the order of its hash, each with its axes."""
+    weights = {"LN": ("w", "b"), "RMS": ("w",)}.get(configuration.normalization_type, ())
+    yield from (("embed.W_E", "vd"), ("pos_embed.W_pos", "cd"))
+    for layer in range(n_layers):
+        block = f"blocks.{layer}"
+        yield from ((f"{block}.ln1.{name}", "d") for name in weights)
+        yield from ((f"{block}.attn.{name}", axes) for name, axes in _ATTENTION)
+        if configuration.act_fn != "none":
+            yield from ((f"{block}.ln2.{name}", "d") for name in weights)
+            yield from ((f"{block}.mlp.{name}", axes) for name, axes in _MLP)
+    yield from ((f"ln_final.{name}", "d") for name in weights)
+    yield from (("unembed.W_U", "do"), ("unembed.b_U", "o"))
+
+
+def is_bias(name: str) -> bool:
+    """Whether a tensor may be left out together with all others of its kind, which are zero then."""
+    return ".b_" in name
+
+
+def is_buffer(name: str) -> bool:
+    """Whether a tensor is none of the network's: masks, which TransformerLens saves and does not use."""
+    return name.endswith((".attn.mask", ".attn.IGNORE"))
+
+
+@dataclass(frozen=True, eq=False)
+class Decoder:
+    """Weights as float64 arrays, each holding exactly the number in the file, and a configuration.
+
+    Raises InvalidDecoder unless the tensors are exactly those of the configuration and of `n_layers` layers, float32 or
+    float64, finite, and of sizes that go together; and UnsuitableArithmetic where this thread does not compute as the
+    proofs assume.
+    """
+
+    family: ClassVar[str] = "decoder"
+
+    configuration: Configuration
+    n_layers: int
+    tensors: Mapping[str, FloatArray]
+
+    def __post_init__(self) -> None:
+        require_ieee_arithmetic()  # where subnormal numbers are read as zero, these would be other weights
+        expected = dict(tensors_of(self.configuration, self.n_layers))
+        _check_names(self.tensors, expected, self.configuration)
+        sizes: dict[str, int] = {}
+        kept: dict[str, FloatArray] = {}
+        for name, axes in expected.items():
+            if name in self.tensors:
+                given = np.asarray(self.tensors[name])
+                if given.dtype not in (np.float32, np.float64):
+                    raise InvalidDecoder(f"{name} has type {given.dtype}; weights must be float32 or float64")
+                if given.ndim != len(axes) or 0 in given.shape:
+                    wanted = ", ".join(_AXES[axis] for axis in axes)
+                    raise InvalidDecoder(f"{name} has shape {given.shape}; expected ({wanted}), all at least 1")
+                for axis, size in zip(axes, given.shape, strict=True):
+                    if sizes.setdefault(axis, size) != size:
+                        raise InvalidDecoder(f"{name} has {_AXES[axis]} = {size}, other tensors have {sizes[axis]}")
+                if not np.isfinite(given).all():
+                    raise InvalidDecoder(f"{name} contains NaN or infinity; a bound needs finite weights")
+        for name, axes in expected.items():
+            shape = [sizes[axis] for axis in axes]
+            array = np.asarray(self.tensors[name]).astype(np.float64) if name in self.tensors else np.zeros(shape)
+            array += 0.0  # turns -0.0, the same real number, into 0.0
+            array.flags.writeable = False
+            kept[name] = array
+        if sizes["o"] < 2:
+            raise InvalidDecoder("d_vocab_out is 1: with a single output there is no wrong answer to rule out")
+        object.__setattr__(self, "tensors", kept)
+
+    def weight(self, name: str) -> FloatArray:
+        """The tensor of this name."""
+        return self.tensors[name]
+
+    def _size(self, name: str, axis: int) -> int:
+        return int(self.tensors[name].shape[axis])
+
+    d_vocab = property(lambda self: self._size("embed.W_E", 0))
+    d_model = property(lambda self: self._size("embed.W_E", 1))
+    n_ctx = property(lambda self: self._size("pos_embed.W_pos", 0))
+    d_vocab_out = property(lambda self: self._size("unembed.W_U", 1))
+    n_heads = property(lambda self: self._size("blocks.0.attn.W_Q", 0) if self.n_layers else 0)
+    d_head = property(lambda self: self._size("blocks.0.attn.W_Q", 2) if self.n_layers else 0)
+    d_mlp = property(lambda self: 0 if "blocks.0.mlp.W_in" not in self.tensors else self._size("blocks.0.mlp.W_in", 1))
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the function: SHA-256 over the line "decoder", the configuration's record as JSON on a line (keys
+        sorted, without spaces), then for each tensor in order a line of its name and sizes, in ASCII, and its entries
+        row by row as little-endian float64, with zero always positive.
+        """
+        record = json.dumps(self.configuration.record, sort_keys=True, separators=(",", ":"))
+        digest = hashlib.sha256(f"{self.family}\n{record}\n".encode("ascii"))
+        for name, array in self.tensors.items():
+            digest.update(f"{name} {' '.join(map(str, array.shape))}\n".encode("ascii"))
+            digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
+        return digest.hexdigest()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, configuration: Configuration) -> Self:
+        """The network in a safetensors file of these bytes, read with this configuration; its notes are not looked at.
+
+        Raises ValueError with the reason.
+        """
+        tensors = {name: tensor for name, tensor in read_tensors(data)[0].items() if not is_buffer(name)}
+        n_layers = count_layers(tensors)
+        _check_names(tensors, dict(tensors_of(configuration, n_layers)), configuration)
+        for name, tensor in tensors.items():
+            if tensor.dtype not in FLOATS:
+                raise InvalidDecoder(
+                    f"{name} has type {tensor.dtype}; weights must be F32 or F64 (convert and save them first)"
+                )
+        return cls(configuration, n_layers, {name: tensor.array() for name, tensor in tensors.items()})
+
+
+def count_layers(tensors: Mapping[str, Tensor | FloatArray]) -> int:
+    """How many layers have tensors of these names: as many as there are different numbers of blocks."""
+    layers = len({name.split(".")[1] for name in tensors if name.startswith("blocks.")})
+    if not 1 <= layers <= MAX_LAYERS:
+        raise InvalidDecoder(f"found {layers} layers, blocks.0 and so on; from 1 to {MAX_LAYERS} are supported")
+    return layers
+
+
+def _check_names(names: Mapping[str, object], expected: Mapping[str, str], configuration: Configuration) -> None:
+    """InvalidDecoder unless these are the names that were expected, with all biases or none."""
+    unknown = sorted(name for name in names if name not in expected)
+    missing = [name for name in expected if name not in names]
+    if missing and all(is_bias(name) for name in missing) and not any(is_bias(name) for name in names):
+        missing = []
+    what = f"a decoder with normalization_type {configuration.normalization_type} and act_fn {configuration.act_fn}"
+    if unknown:
+        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        raise InvalidDecoder(f"found {shown(unknown[0])}{more}, which {what} does not have")
+    if missing:
+        raise InvalidDecoder(f"no tensor named {missing[0]}, which {what} has")

@@ -1,0 +1,101 @@
+"""Enumeration: a forward pass for every input.
+
+Theorem.  The number N of `enumerate` is at most, and that of `enumerate-upper` is at least, the number of inputs whose
+label has the strictly largest logit; both are equal to it if no input is left undecided.
+
+Proof.  The inputs are numbered from 0 to v^n - 1, and the batches are ranges of numbers that follow each other, so each
+input is in one batch once.  For each the forward pass (`networks.decoder.forward`) carries out the definition of the
+network on numbers of which each is enclosed, and gives enclosures of its logits before their cap.  The cap is strictly
+increasing, so what is said here of logits before it holds behind it.  An input is counted as right if the label's logit
+less each other one is certainly positive; then it is answered correctly.  It is counted as wrong if some other logit
+less the label's is certainly positive; then it is not.  So there are at least `right` inputs that are answered
+correctly and at least `wrong` that are not, and `enumerate-upper` returns v^n - `wrong`.
+
+A tie is a wrong answer that is never counted as wrong, since enclosures of equal numbers do not tell them apart.
+Nothing of the model is understood.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+
+from compactproofs.kernel.decisions import certainly_positive
+from compactproofs.kernel.problem import Hints, Problem, Strategy
+from compactproofs.kernel.workspace import Workspace, shared
+from compactproofs.networks.decoder.forward import uncapped_logits
+from compactproofs.networks.decoder.model import Decoder
+from compactproofs.tasks.sequences import RULES, Sequences
+
+SequenceProblem: TypeAlias = Problem[Decoder, Sequences]
+Work: TypeAlias = Workspace[Decoder, Sequences]
+
+MAX_INPUTS = 10**7
+BATCH_ENTRIES = 2**18  # of the largest array
+
+
+class Decided(NamedTuple):
+    """How many inputs are certainly answered correctly, and how many certainly not."""
+
+    right: int
+    wrong: int
+
+
+def batch_size(problem: Problem[Decoder, Sequences] | Work) -> int:
+    """How many inputs are taken at once."""
+    network, length = problem.network, problem.task.length
+    heads = network.n_heads * max(network.d_head, length)
+    return max(1, BATCH_ENTRIES // max(length * max(network.d_model, network.d_mlp, heads), network.d_vocab_out))
+
+
+@shared
+def decide(work: Work) -> Decided:
+    """Decide all inputs."""
+    task, step = work.task, batch_size(work)
+    right = wrong = 0
+    for start in range(0, task.total, step):
+        inputs = task.inputs(start, min(start + step, task.total))
+        label = task.labels(inputs)[:, None]
+        logits = uncapped_logits(work, task.sequences(inputs), task.read_out)
+        lead = np.take_along_axis(logits, label, axis=1) - logits
+        own = np.arange(work.network.d_vocab_out) == label
+        right += int((certainly_positive(lead) | own).all(axis=1).sum())
+        wrong += int((certainly_positive(-lead) & ~own).any(axis=1).sum())
+    return Decided(right, wrong)
+
+
+def bound(work: Work, hints: Hints) -> int:
+    """The number of inputs that are certainly answered correctly."""
+    return decide(work).right
+
+
+def bound_from_above(work: Work, hints: Hints) -> int:
+    """The number of inputs that are not certainly answered wrongly."""
+    return work.task.total - decide(work).wrong
+
+
+def limit(problem: SequenceProblem) -> str | None:
+    """Enumeration is refused above 10^7 inputs."""
+    if problem.task.total <= MAX_INPUTS:
+        return None
+    return f"it would take a forward pass for each of {problem.task.v}^{problem.task.n} inputs; at most 10^7 are supported"
+
+
+ENUMERATE = Strategy(
+    id="enumerate",
+    theorem="decoder/enumerate@1",
+    family=Decoder.family,
+    tasks=tuple(RULES),
+    bound=bound,
+    limit=limit,
+)
+ENUMERATE_UPPER = Strategy(
+    id="enumerate-upper",
+    theorem="decoder/enumerate@1",
+    family=Decoder.family,
+    tasks=tuple(RULES),
+    bound=bound_from_above,
+    limit=limit,
+    claim="at most",
+)
