@@ -81,6 +81,7 @@ LAYERS = {
     "kernel": (),
     "networks": ("kernel",),
     "tasks": ("kernel", "networks"),
+    "theorems.enumerate": ("kernel", "networks", "tasks"),
     "theorems.max_of_k.core": ("kernel", "networks", "tasks", "theorems.max_of_k"),
     "theorems.max_of_k.subcubic": ("kernel", "networks", "tasks", "theorems.max_of_k", "theorems.max_of_k.core"),
     "theorems.max_of_k.failing_sets": ("kernel", "networks", "tasks", "theorems.max_of_k", "theorems.max_of_k.core"),
@@ -128,7 +129,7 @@ def planted(tmp_path: Path) -> Path:
     for name in ("search/__init__", "search/hints", "__init__"):
         (root / f"{name}.py").parent.mkdir(exist_ok=True, parents=True)
         (root / f"{name}.py").write_text("import math\nimport numpy as np\n")
-    for folder in (*TRUSTED_FOLDERS, "networks/attention_only", "theorems/max_of_k"):
+    for folder in (*TRUSTED_FOLDERS, "networks/attention_only", "theorems/max_of_k", "theorems/enumerate"):
         (root / folder).mkdir()
         (root / folder / "__init__.py").write_text(f"from {PACKAGE}.kernel import checker\n")
     (root / "kernel" / "checker.py").write_text("import numpy as np\n")
@@ -180,6 +181,7 @@ def test_violations_are_found(planted: Path, file: str, code: str, target: str) 
         ("tasks/max_of_k", "import compactproofs.theorems"),
         ("theorems/max_of_k/core/cubic", "from compactproofs.theorems.max_of_k.counting import sums"),
         ("theorems/max_of_k/counting/sums", "from ..subcubic import spread"),
+        ("theorems/enumerate/every_input", "from compactproofs.theorems.max_of_k.core import cubic"),
     ],
 )
 def test_wrong_ways_are_found(planted: Path, file: str, code: str) -> None:

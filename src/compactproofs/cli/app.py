@@ -25,18 +25,24 @@ from rich.text import Text
 import compactproofs as cp
 from compactproofs import zoo
 from compactproofs.cli.messages import escaped, reason
+from compactproofs.cli.questions import Options, about, asked, reading
 from compactproofs.cli.terminal import err, say, say_json, say_table
 from compactproofs.kernel.certificate import CLAIMS
 from compactproofs.kernel.limits import Allowance
+from compactproofs.kernel.problem import Problem
 from compactproofs.kernel.workspace import Workspace
+from compactproofs.networks.decoder.model import Decoder
 from compactproofs.opening import notes
-from compactproofs.runs.places import STANDARD, check_directory, check_file, load_certificate, load_model
+from compactproofs.opening.networks import File
+from compactproofs.runs.places import STANDARD, check_directory, check_file, load_certificate, open_file
 from compactproofs.search import words
 from compactproofs.search.budget import prove_within
 from compactproofs.search.certificates import certificate_name
 from compactproofs.search.effort import MAX_MEMORY, power, to_allow
 from compactproofs.tasks.max_of_k import max_of_k
-from compactproofs.theorems import get_strategy
+from compactproofs.tasks.sequences import RULES
+from compactproofs.theorems import BUILT_IN, get_strategy
+from compactproofs.theorems.enumerate.every_input import ENUMERATE, ENUMERATE_UPPER
 
 app = typer.Typer(
     add_completion=False,
@@ -80,7 +86,7 @@ def options(
 @app.command("strategies")
 def show_strategies(as_json: JsonOption = False) -> None:
     """List the strategies: id, complexity, and what each does."""
-    known = cp.STRATEGIES.values()
+    known = BUILT_IN.strategies.values()
     if as_json:
         say_json(
             [
@@ -138,6 +144,23 @@ def prove(
         typer.Option(help="Find the best bound for this many operations, such as 2^21 or 1.6e6, by any strategy."),
     ] = None,
     as_json: JsonOption = False,
+    task: Annotated[
+        str | None, typer.Option(help=f"What the right answer is: max (default), {', '.join(list(RULES)[1:])}.")
+    ] = None,
+    prefix: Annotated[str, typer.Option(metavar="TOKENS", help="Fixed tokens in front, such as a BOS token.")] = "",
+    suffix: Annotated[str, typer.Option(metavar="TOKENS", help="Fixed tokens behind, such as an = sign.")] = "",
+    read_out: Annotated[
+        int | None, typer.Option(help="The position of the answer, counted from 0, or from the end; default -1.")
+    ] = None,
+    length: Annotated[int | None, typer.Option(help="How many tokens are not fixed; default: all the rest.")] = None,
+    tokens: Annotated[
+        int | None, typer.Option(help="How many tokens these are out of, 0 and on; default: all below the fixed ones.")
+    ] = None,
+    k: Annotated[int | None, typer.Option("-k", help="The k of kth-largest, sorted and sum-mod.")] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=VALUE", help="A TransformerLens setting of which the file says nothing."),
+    ] = None,
 ) -> None:
     """Prove bounds on a model's accuracy, check them, and write certificates."""
     if every + bool(strategy) + (budget is not None) != 1:
@@ -145,18 +168,20 @@ def prove(
     if as_json and out_name == STANDARD:
         raise ValueError("--out -: standard output cannot hold a certificate and --json; name a file, or choose one")
     operations = None if budget is None else _operations("--budget", budget)
-    loaded = load_model(model)
-    prover = cp.Prover(loaded)
+    options = Options(task, prefix, suffix, read_out, length, tokens, k, tuple(setting or ()))
+    question = asked(model, open_file(model), options)
+    loaded = question.network
+    prover = cp.Prover(loaded, question.task)
     if operations is not None:
+        if question.task is not None:
+            raise ValueError(f"--budget: for a decoder there is one strategy, {ENUMERATE.id}")
         ids = ["budget"]
         if out_name is not None and Path(out_name).is_dir():
             raise ValueError(f"--out: {out_name} is a directory; with --budget name a file")
     else:
-        ids = cp.feasible_strategies(loaded) if strategy is None else list(dict.fromkeys(strategy))
-        for strategy_id in ids:
-            limit = get_strategy(strategy_id).limit(max_of_k(loaded))
-            if limit is not None:
-                raise cp.Infeasible(f"{strategy_id}: {limit}")
+        ids = cp.feasible_strategies(loaded, question.task) if strategy is None else list(dict.fromkeys(strategy))
+        for strategy_id in ids or [ENUMERATE.id]:
+            prover.require(get_strategy(strategy_id))
     targets = _targets(out_name, ids)
     proofs = []
     for proof, target in zip(_proofs(prover, ids, operations), targets, strict=True):
@@ -164,9 +189,9 @@ def prove(
         if target:
             _save(proof.certificate, target)
     exact = zoo.known_correct(loaded)
-    if exact is None and "brute-force" in ids:
+    if exact is None and not {"brute-force", ENUMERATE.id, ENUMERATE_UPPER.id}.isdisjoint(ids):
         exact = prover.exact_correct()
-    for line in notes.in_short(model, loaded):
+    for line in question.notes:
         say(line, to=err)
     for proof in proofs:
         more = to_allow(proof.certificate, loaded, proof.cost)
@@ -177,15 +202,14 @@ def prove(
         say_json(rows)
         return
     console = err if out_name == STANDARD else None
-    size = f"max of {loaded.n_ctx}, {loaded.d_vocab} tokens, {rows[0]['total']} inputs"
-    say(f"{model}: {size}; {notes.LABEL}", to=console)
+    say(f"{model}: {question.words}", to=console)
     if every:
         rows.sort(key=_worse)
     _say_bounds(rows, console)
     if every:
         say(_best(rows), to=console)
     if None in (row["normalised"] for row in rows):
-        say(f"normalised: ?, since {_why_not_normalised(loaded, exact, ids)}", to=console)
+        say(f"normalised: ?, since {_why_not_normalised(prover.problem, exact, ids)}", to=console)
     if out_name is not None and out_name != STANDARD:
         place = targets[0] if len(targets) == 1 else out_name
         say(f"{len(proofs)} certificate{'s' if len(proofs) > 1 else ''} written to {place}")
@@ -294,10 +318,12 @@ def _best(rows: list[dict[str, Any]]) -> str:
     )
 
 
-def _why_not_normalised(model: cp.Model, exact: int | None, ids: list[str]) -> str:
+def _why_not_normalised(problem: Problem[Any, Any], exact: int | None, ids: list[str]) -> str:
     if exact == 0:
         return "no input is answered correctly"
-    limit = get_strategy("brute-force").limit(max_of_k(model))
+    if problem.network.family == Decoder.family:
+        return "the exact accuracy is not known (inputs were left undecided)"
+    limit = get_strategy("brute-force").limit(problem)
     if limit is None:
         limit = "brute force left inputs undecided" if "brute-force" in ids else "brute force was not asked for"
     return f"the exact accuracy is not known ({limit})"
@@ -348,7 +374,8 @@ def verify(
             raise ValueError(f"{certificate} is no certificate; the order is: verify CERTIFICATE MODEL")
         if certificate == model == STANDARD:
             raise ValueError("standard input cannot be both the certificate and the model")
-        loaded = load_model(model)
+        opened = open_file(model)
+        opened.network()
     except (ValueError, OSError, MemoryError) as error:
         outcome = {"outcome": "malformed", "reason": reason(error)}
         if as_json:
@@ -356,10 +383,10 @@ def verify(
         else:
             _say_outcome(outcome)
         return 2
-    work: Workspace[Any, Any] = Workspace(max_of_k(loaded))
+    subjects = _Subjects(opened)
     outcomes = []
     for name, file in found.certificates.items():
-        outcome = _outcome(certificate if certificate == STANDARD else file, loaded, work, limits)
+        outcome = _outcome(certificate if certificate == STANDARD else file, subjects, limits)
         outcomes.append({"certificate": name, **outcome} if of_directory else outcome)
         if not as_json:
             _say_outcome(outcomes[-1])
@@ -420,10 +447,33 @@ def _some(names: list[str]) -> str:
     return ", ".join(names if len(names) <= 6 else [*names[:5], f"and {len(names) - 5} more"])
 
 
-def _outcome(file: Path | str, model: cp.Model, work: Workspace[Any, Any], limits: Mapping[str, Any]) -> dict[str, Any]:
+class _Subjects:
+    """A model file, read as each certificate says, with the tables that certificates of one task share."""
+
+    def __init__(self, file: File) -> None:
+        self._file = file
+        self._known: dict[str, tuple[Any, Workspace[Any, Any] | None]] = {}
+
+    def of(self, claim: cp.Certificate) -> tuple[Any, Workspace[Any, Any] | None]:
+        """The network, and a workspace if its task fits; raises ValueError."""
+        key = repr((claim.family, sorted(claim.task.items())))
+        if key not in self._known:
+            network = self._file.network_of(claim)
+            if isinstance(network, Decoder) and not self._file.says_how:
+                say(f"note: the model's file does not say how it is used; read here as a {about(network)}", to=err)
+            try:
+                task = BUILT_IN.task(claim.task)
+                self._known[key] = network, Workspace(Problem(network, task)) if task.misfit(network) is None else None
+            except ValueError:  # of which verification says more
+                self._known[key] = network, None
+        return self._known[key]
+
+
+def _outcome(file: Path | str, subjects: _Subjects, limits: Mapping[str, Any]) -> dict[str, Any]:
     try:
         claim = load_certificate(file)
-    except (ValueError, OSError) as error:
+        model, work = subjects.of(claim)
+    except (ValueError, OSError, MemoryError) as error:
         return {"outcome": "malformed", "reason": reason(error)}
     try:
         allowance, start = Allowance(), time.perf_counter()
@@ -478,7 +528,12 @@ def show(
     if path == STANDARD or _is_like_certificate(Path(path)):
         fields, facts = _about_certificate(load_certificate(path))
     else:
-        fields, facts = _about_model(path, load_model(path))
+        file = open_file(path)
+        network = file.network()
+        if isinstance(network, Decoder):
+            fields, facts = _about_decoder(*file.decoder())
+        else:
+            fields, facts = _about_model(path, network)
     if as_json:
         say_json(facts)
         return
@@ -521,6 +576,28 @@ def _about_certificate(certificate: cp.Certificate) -> Described:
         "theorem": certificate.theorem,
         "hints": {name: {"dtype": str(hint.dtype), "shape": list(hint.shape)} for name, hint in hints.items()},
         "tool": certificate.tool,
+    }
+
+
+def _about_decoder(network: Decoder, assumed: dict[str, object]) -> Described:
+    sizes = {name: getattr(network, name) for name in ("d_vocab", "d_vocab_out", "n_ctx", "d_model", "d_head", "d_mlp")}
+    largest = max(float(abs(tensor).max()) for tensor in network.tensors.values())
+    said = {
+        "model": about(network),
+        "sizes": ", ".join(f"{name} {size}" for name, size in sizes.items()),
+        "sha256": network.sha256,
+        "largest weight": f"{largest:.4g}",
+        "reading": "; ".join(reading(assumed)) or "as the settings in its metadata say",
+    }
+    return said, {
+        "kind": "decoder",
+        "n_layers": network.n_layers,
+        "n_heads": network.n_heads,
+        **sizes,
+        "configuration": network.configuration.record,
+        "sha256": network.sha256,
+        "largest_weight": largest,
+        "assumed": {name: str(value) for name, value in assumed.items()},
     }
 
 

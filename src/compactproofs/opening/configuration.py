@@ -19,25 +19,33 @@ from typing import Any
 
 from compactproofs.kernel.strict import shown, strict_json
 from compactproofs.kernel.tensors import read_tensors
+from compactproofs.networks.decoder.model import Configuration
 from compactproofs.opening.models import MAX_FILE_BYTES
 from compactproofs.runs.files import read_limited
 
-__all__ = ["KEY", "as_text", "check_file", "from_text", "of_file", "unknown", "unsaid", "unsupported"]
+__all__ = [
+    "KEY",
+    "as_settings",
+    "as_text",
+    "check",
+    "from_text",
+    "of_bytes",
+    "of_decoder",
+    "of_file",
+    "unknown",
+    "unsaid",
+    "unsupported",
+]
 
 KEY = "transformer_lens_config"
 
-# What each setting may be for the model to compute at the last position what `Model` does.
-_SUPPORTED: dict[str, tuple[object, ...]] = {
-    "n_layers": (1,),
-    "n_heads": (1,),
-    "attn_only": (True,),
-    "normalization_type": (None,),
+# What each setting may be in any family.
+_ANYWHERE: dict[str, tuple[object, ...]] = {
     "final_rms": (False,),
     "post_embedding_ln": (False,),
     "use_normalization_before_and_after": (False,),
     "positional_embedding_type": ("standard",),
     "attention_dir": ("causal", "bidirectional"),  # nothing comes after the last position
-    "use_attn_scale": (True,),
     "use_local_attn": (False,),
     "use_qk_norm": (False,),
     "use_attention_sinks": (False,),
@@ -47,6 +55,22 @@ _SUPPORTED: dict[str, tuple[object, ...]] = {
     "tie_word_embeddings": (False,),
     "load_in_4bit": (False,),
     "original_architecture": (None,),
+}
+# And for the model to compute at the last position what `Model` does.
+_SUPPORTED: dict[str, tuple[object, ...]] = {
+    "n_layers": (1,),
+    "n_heads": (1,),
+    "attn_only": (True,),
+    "normalization_type": (None,),
+    "use_attn_scale": (True,),
+    **_ANYWHERE,
+}
+_OF_DECODERS: dict[str, tuple[object, ...]] = {
+    **_ANYWHERE,
+    "gated_mlp": (False,),
+    "num_experts": (None,),
+    "scale_attn_by_inverse_layer_idx": (False,),
+    "attention_dir": ("causal", "bidirectional"),
 }
 _CAPS = ("attn_scores_soft_cap", "output_logits_soft_cap")  # none if not positive
 _SCALE = "attn_scale"
@@ -88,10 +112,9 @@ def unsupported(settings: Mapping[str, Any], sizes: Any) -> str | None:
     A setting that is not there is not looked at: releases of TransformerLens differ.  `sizes`: a model or anything else
     that has the sizes of the tensors as `d_vocab`, `n_ctx`, `d_model` and `d_head`.
     """
-    for name, allowed in _SUPPORTED.items():
-        found = settings.get(name, allowed[0])
-        if not any(type(found) is type(value) and found == value for value in allowed):
-            return _only(name, found, " or ".join(f"{name} = {value!r}" for value in allowed))
+    reason = _not_among(_SUPPORTED, settings)
+    if reason is not None:
+        return reason
     for name in _CAPS:
         cap = settings.get(name)
         if cap is not None and not _number(cap) <= 0:
@@ -109,6 +132,64 @@ def unsupported(settings: Mapping[str, Any], sizes: Any) -> str | None:
     return None
 
 
+def _not_among(table: Mapping[str, tuple[object, ...]], settings: Mapping[str, Any]) -> str | None:
+    for name, allowed in table.items():
+        found = settings.get(name, allowed[0])
+        if not any(type(found) is type(value) and found == value for value in allowed):
+            return _only(name, found, " or ".join(f"{name} = {value!r}" for value in allowed))
+    return None
+
+
+def of_decoder(
+    settings: Mapping[str, Any], shapes: Mapping[str, tuple[int, ...]]
+) -> tuple[Configuration, dict[str, object]]:
+    """How a decoder with tensors of these shapes uses them, and what was assumed of it, since no setting says it.
+
+    What is assumed are TransformerLens's defaults.  Raises ValueError if a setting is not supported.
+    """
+    reason = _not_among(_OF_DECODERS, settings)
+    if reason is not None:
+        raise ValueError(reason)
+    assumed: dict[str, object] = {}
+
+    def said(name: str, default: object) -> Any:
+        if name not in settings:
+            assumed[name] = default
+        return settings.get(name, default)
+
+    def number(name: str, default: float) -> float:
+        return _number(said(name, default)) + 0.0
+
+    scaled = said("use_attn_scale", True)
+    root = math.sqrt(next((shape[-1] for name, shape in shapes.items() if name.endswith(".attn.W_Q") and shape), 1))
+    scale = _number(settings.get(_SCALE, -1.0))
+    weights = {name.rpartition(".")[2] for name in shapes if name.startswith("ln_final.")}
+    kind = said("normalization_type", "LN" if "b" in weights else "RMS" if weights else None)
+    has_mlp = settings.get("attn_only", not any(".mlp." in name for name in shapes)) is False
+    caps = {name: cap if (cap := _number(settings.get(name) or 0)) > 0 else 0.0 for name in _CAPS}
+    return Configuration(
+        attn_scale=1.0 if not scaled else root if scale == -1.0 else scale,
+        eps=0.0 if kind is None else number("eps", 1e-5),
+        normalization_type="none" if kind is None else kind,
+        act_fn=said("act_fn", "relu") if has_mlp else "none",
+        attention_dir=said("attention_dir", "causal"),
+        parallel_attn_mlp="yes" if has_mlp and settings.get("parallel_attn_mlp") else "no",
+        **caps,
+    ), assumed
+
+
+def as_settings(configuration: Configuration) -> dict[str, Any]:
+    """Settings that `of_decoder` reads as this."""
+    record: dict[str, Any] = configuration.record
+    return {
+        **record,
+        "normalization_type": None if record["normalization_type"] == "none" else record["normalization_type"],
+        "attn_only": record["act_fn"] == "none",
+        "use_attn_scale": True,
+        "parallel_attn_mlp": record["parallel_attn_mlp"] == "yes",
+    }
+
+
 def unsaid(settings: Mapping[str, Any]) -> list[str]:
     """What a model may do of which neither tensors nor these settings say anything, in words."""
     return [words for name, words in _HIDDEN.items() if name not in settings]
@@ -116,7 +197,7 @@ def unsaid(settings: Mapping[str, Any]) -> list[str]:
 
 def unknown(settings: Mapping[str, Any]) -> list[str]:
     """The settings of which nothing is known here, so that they may mean anything."""
-    known = {*_SUPPORTED, *_CAPS, _SCALE, *_SIZES, "d_vocab_out", *_IRRELEVANT.split()}
+    known = {*_SUPPORTED, *_OF_DECODERS, *_CAPS, _SCALE, *_SIZES, "d_vocab_out", *_IRRELEVANT.split()}
     return sorted(name for name in settings if name not in known)
 
 
@@ -144,16 +225,21 @@ def of_file(path: Path) -> dict[str, Any] | None:
 
     Raises ValueError with what is wrong with them, and OSError if the file cannot be read.
     """
-    text = read_tensors(read_limited(path, MAX_FILE_BYTES))[1].get(KEY) if path.is_file() else None
+    return of_bytes(read_limited(path, MAX_FILE_BYTES)) if path.is_file() else None
+
+
+def of_bytes(data: bytes) -> dict[str, Any] | None:
+    """The settings that a safetensors file of these bytes carries, or None; raises ValueError likewise."""
+    text = read_tensors(data)[1].get(KEY)
     return None if text is None else from_text(text)
 
 
-def check_file(path: Path, sizes: Any) -> None:
-    """Raise ValueError, with the reason, if a file carries settings and they are not supported, or no settings.
+def check(data: bytes, sizes: Any) -> None:
+    """Raise ValueError, with the reason, if a file of these bytes carries settings and they are not supported.
 
     `sizes`: as for `unsupported`.
     """
-    reason = unsupported(of_file(path) or {}, sizes)
+    reason = unsupported(of_bytes(data) or {}, sizes)
     if reason is not None:
         raise ValueError(f"in the metadata {KEY}, {reason}")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from compactproofs import zoo
 from compactproofs.opening.models import Model
+from compactproofs.opening.networks import File
 from compactproofs.runs.files import lock, seal
 from compactproofs.search.certificates import Certificate
 
@@ -27,6 +28,11 @@ def load_certificate(name: str | Path) -> Certificate:
 def load_model(name: str) -> Model:
     """A model of the zoo, in a file, or on standard input; raises ValueError or OSError."""
     return zoo.load_model(_readable(name))
+
+
+def open_file(name: str) -> File:
+    """The same, as a network of whichever family; raises ValueError or OSError."""
+    return File(_readable(name))
 
 
 def _readable(name: str | Path) -> str | Path:

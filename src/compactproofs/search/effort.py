@@ -19,11 +19,15 @@ from compactproofs.kernel import checker
 from compactproofs.kernel.certificate import Certificate
 from compactproofs.kernel.checker import Verdict
 from compactproofs.kernel.limits import CALL, Allowance, TooMuchWork, allowing
-from compactproofs.kernel.problem import Hints, Problem, Strategy
+from compactproofs.kernel.problem import Hints, Network, Problem, Strategy, Task
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.attention_only.model import AttentionOnly
+from compactproofs.networks.decoder.functions import TERMS
+from compactproofs.networks.decoder.model import Decoder
 from compactproofs.search.cost import Cost
+from compactproofs.tasks.sequences import Sequences
 from compactproofs.theorems import BUILT_IN, get_strategy
+from compactproofs.theorems.enumerate.every_input import BATCH_ENTRIES, batch_size
 from compactproofs.theorems.max_of_k.core import brute_force
 
 #: Operations that a strategy may declare unless the caller allows more: one that goes through inputs, and any other.
@@ -31,7 +35,7 @@ MAX_OPS_OF_INPUTS, MAX_OPS = 2**40, 2**33
 #: Bytes, likewise.
 MAX_MEMORY = 2**32
 
-_INPUT_BY_INPUT = ("brute-force", "branch-and-bound", "histogram")
+_INPUT_BY_INPUT = ("brute-force", "branch-and-bound", "histogram", "enumerate")
 _ROOM = 2**29  # bytes for blocks, whose size does not grow with the model
 
 
@@ -44,7 +48,7 @@ class Work(NamedTuple):
 
 def verify(
     certificate: Certificate,
-    model: AttentionOnly,
+    model: Network,
     work: Workspace[Any, Any] | None = None,
     *,
     max_ops: int | None = None,
@@ -63,7 +67,7 @@ def verify(
     more = "allow more with --max-ops 2^N (max_ops= in Python)"
 
     def admit(strategy: Strategy, problem: Problem[Any, Any]) -> None:
-        needed = declared(strategy, model, certificate.hints)
+        needed = declared(strategy, model, certificate.hints, problem.task)
         allowed = default_max_ops(strategy) if max_ops is None else max_ops
         if needed.operations > allowed:
             raise TooMuchWork(
@@ -90,10 +94,10 @@ def verify(
         ) from error
 
 
-def to_allow(certificate: Certificate, model: AttentionOnly, cost: Cost) -> str | None:
+def to_allow(certificate: Certificate, model: Network, cost: Cost) -> str | None:
     """What `max_ops` must be for `verify` to check this at that cost, as a power of two; None for the default."""
     strategy = get_strategy(certificate.strategy)
-    needed = declared(strategy, model, certificate.hints).operations
+    needed = declared(strategy, model, certificate.hints, BUILT_IN.task(certificate.task)).operations
     if needed <= default_max_ops(strategy) and cost.work <= needed:
         return None
     return f"2^{math.ceil(math.log2(max(needed, cost.work)))}"
@@ -104,8 +108,13 @@ def default_max_ops(strategy: Strategy) -> int:
     return MAX_OPS_OF_INPUTS if strategy.id.removesuffix("-upper") in _INPUT_BY_INPUT else MAX_OPS
 
 
-def declared(strategy: Strategy, model: AttentionOnly, hints: Hints) -> Work:
-    """What checking may take: from the model's sizes, and from the types and sizes of the hints."""
+def declared(strategy: Strategy, network: Network, hints: Hints, task: Task | None = None) -> Work:
+    """What checking may take: from the sizes of model and task, and from the types and sizes of the hints."""
+    if isinstance(network, Decoder) and isinstance(task, Sequences):
+        return _enumeration(Problem(network, task))
+    if not isinstance(network, AttentionOnly):
+        raise TypeError(f"nothing is known about {strategy.id} for a {type(network).__name__}")
+    model = network
     v, n, d, h = model.d_vocab, model.n_ctx, model.d_model, model.d_head
     directions = sum(hint.size for hint in hints.values() if hint.dtype == np.float64) // (2 * d) + 1
     circuits = 8 * ((v + n) * (d * h + v * (d + h)) + d * d * h) + 4 * directions * (v + d) ** 2
@@ -113,6 +122,19 @@ def declared(strategy: Strategy, model: AttentionOnly, hints: Hints) -> Work:
     family = strategy.id.partition("/")[0].removesuffix("-upper")
     beyond = _BEYOND_CIRCUITS[family](v, n) if family in _BEYOND_CIRCUITS else MAX_OPS // 2
     return Work(circuits + beyond + CALL * 1000, 8 * entries + _ROOM)
+
+
+def _enumeration(problem: Problem[Decoder, Sequences]) -> Work:
+    """Forward passes: products of matrices, and for each other number that is computed some operations."""
+    network, length = problem.network, problem.task.length
+    d, inner, m, outputs = network.d_model, network.n_heads * network.d_head, network.d_mlp, network.d_vocab_out
+    products = network.n_layers * length * (8 * d * inner + 4 * length * inner + 4 * d * m) + 2 * d * outputs
+    gates = (network.configuration.act_fn != "none") * m + network.n_heads * length
+    others = network.n_layers * length * (20 * d + 8 * inner + 20 * network.n_heads * length + 3 * (TERMS + 5) * gates)
+    batches = -(-problem.task.total // batch_size(problem))
+    operations = problem.task.total * (products + others + 8 * outputs) + CALL * batches * (70 * network.n_layers + 20)
+    weights = sum(tensor.size for tensor in network.tensors.values())
+    return Work(operations + 8 * weights + CALL * 100, 8 * (6 * weights + 24 * BATCH_ENTRIES) + _ROOM)
 
 
 def _cubic(v: int, n: int) -> int:

@@ -9,16 +9,19 @@ from typing import Any
 
 from compactproofs.kernel.checker import verify
 from compactproofs.kernel.library import Library
-from compactproofs.kernel.problem import Strategy
+from compactproofs.kernel.problem import Problem, Strategy
+from compactproofs.networks.decoder.model import Decoder
 from compactproofs.opening.models import Model
 from compactproofs.search import words
 from compactproofs.search.certificates import Certificate
 from compactproofs.search.cost import Cost
 from compactproofs.search.hints import HintArrays, search_hints, search_seconds
 from compactproofs.search.side_process import another_core, running_apart
-from compactproofs.search.workspaces import run, workspace
+from compactproofs.search.workspaces import MeasuredWorkspace, run
 from compactproofs.tasks.max_of_k import max_of_k
-from compactproofs.theorems import BUILT_IN, STRATEGIES, get_strategy
+from compactproofs.tasks.sequences import Sequences
+from compactproofs.theorems import BUILT_IN, get_strategy
+from compactproofs.theorems.enumerate.every_input import ENUMERATE, decide
 from compactproofs.theorems.max_of_k.core.branch_and_bound import BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER
 from compactproofs.theorems.max_of_k.core.brute_force import BRUTE_FORCE, enumerate_inputs
 from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM, HISTOGRAM_UPPER
@@ -79,23 +82,30 @@ class Proof:
         }
 
 
-def feasible_strategies(model: Model) -> list[str]:
+def feasible_strategies(model: Model | Decoder, task: Sequences | None = None) -> list[str]:
     """The ids of all strategies that can be checked on a model of this size."""
-    return [strategy.id for strategy in STRATEGIES.values() if strategy.limit(max_of_k(model)) is None]
+    problem = _problem(model, task)
+    ours = [s for s in BUILT_IN.strategies.values() if s.family == model.family]
+    return [strategy.id for strategy in ours if strategy.limit(problem) is None]
+
+
+def _problem(model: Any, task: Sequences | None) -> Problem[Any, Any]:
+    return max_of_k(model) if task is None else Problem(model, task)
 
 
 class Prover:
     """Proves bounds on one model by any strategies, which share what they have in common.
 
-    Times are those that a strategy takes alone: each includes all that was shared.
+    The task is the largest of K tokens unless there is another.  Times are those that a strategy takes alone: each
+    includes all that was shared.
     """
 
-    def __init__(self, model: Model) -> None:
-        self.model = model
-        self.problem = max_of_k(model)
-        self.values = workspace(model, "value")
-        self._claim = workspace(model, "claim")
-        self._check = workspace(model, "check")
+    def __init__(self, model: Model | Decoder, task: Sequences | None = None) -> None:
+        self.model: Any = model  # of one of these families
+        self.problem = _problem(model, task)
+        self.values: MeasuredWorkspace[Any, Any] = MeasuredWorkspace(self.problem, "value")
+        self._claim: MeasuredWorkspace[Any, Any] = MeasuredWorkspace(self.problem, "claim")
+        self._check: MeasuredWorkspace[Any, Any] = MeasuredWorkspace(self.problem, "check")
 
     def prove(self, strategy_id: str) -> Proof:
         """Find hints, claim the bound that they prove with room to spare, and check the certificate.
@@ -107,10 +117,21 @@ class Prover:
 
     def search(self, strategy: Strategy) -> HintArrays:
         """Good hints for the strategy; raises Infeasible."""
-        reason = strategy.limit(self.problem)
+        self.require(strategy)
+        return search_hints(strategy, self.values)
+
+    def require(self, strategy: Strategy) -> None:
+        """Raise Infeasible unless the strategy is about this model and task, and can be checked."""
+        record = self.problem.task.record
+        if strategy.family != self.model.family or record["name"] not in strategy.tasks:
+            what = f"{strategy.family} and {' or '.join(strategy.tasks)}"
+            other = "enumerate" if self.model.family == Decoder.family else "one for max-of-k"
+            raise Infeasible(
+                f"{strategy.id} is about {what}, and this is a {self.model.family} and {record['name']}; use {other}"
+            )
+        reason = self.problem.task.misfit(self.model) or strategy.limit(self.problem)
         if reason is not None:
             raise Infeasible(f"{strategy.id}: {reason}")
-        return search_hints(strategy, self.values)
 
     def cost(self, strategy: Strategy, hints: HintArrays) -> Cost:
         """What checking a certificate with these hints costs."""
@@ -164,6 +185,11 @@ class Prover:
 
     def exact_correct(self) -> int | None:
         """The number of inputs answered correctly, if brute force is feasible and decides every input."""
+        if self.model.family == Decoder.family:
+            if ENUMERATE.limit(self.problem) is not None:
+                return None
+            found = decide(self._check)
+            return found.right if found.right + found.wrong == self.problem.task.total else None
         if BRUTE_FORCE.limit(self.problem) is not None:
             return None
         decided = enumerate_inputs(self._check)

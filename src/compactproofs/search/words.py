@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from compactproofs.kernel.problem import Strategy
-from compactproofs.theorems.max_of_k import MaxProblem
+from typing import Any
+
+from compactproofs.kernel.problem import Problem, Strategy
+from compactproofs.networks.decoder.model import Decoder
 from compactproofs.theorems.max_of_k.subcubic import direct_path, remainder
 from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES, Choice
 
@@ -23,14 +25,18 @@ def complexity(strategy: Strategy) -> str:
     )
 
 
-def unexplained_dimension(strategy: Strategy, problem: MaxProblem) -> int:
+def unexplained_dimension(strategy: Strategy, problem: Problem[Any, Any]) -> int:
     """How many numbers of the model the proof looks at, one by one."""
-    n, v, d = problem.task.n_ctx, problem.task.d_vocab, problem.network.d_model
+    if strategy.family == Decoder.family:
+        return int(problem.task.total * problem.network.d_vocab_out)
+    n: int = problem.task.n_ctx
+    v: int = problem.task.d_vocab
+    d: int = problem.network.d_model
     family = strategy.id.partition("/")[0].removesuffix("-upper")
     if family == "sub-cubic":
         return _subcubic_dimension(CHOICES[strategy.id], v, d)
     if family in ("brute-force", "branch-and-bound"):
-        return problem.task.total * v
+        return int(problem.task.total) * v
     return {"trivial": 0, "histogram": n * v**4}.get(family, 3 * v**2 + 2 * n * v)
 
 
@@ -55,6 +61,8 @@ def _subcubic_complexity(choice: Choice) -> str:
 _SUMMARIES = {
     "trivial": "claims nothing",
     "brute-force": "every input is its own case",
+    "enumerate": "a forward pass for every input, of any decoder and task",
+    "enumerate-upper": "a forward pass for every input, of any decoder and task; from above",
     "cubic": "one token stands for all non-maxima, worst positions",
     "branch-and-bound": "boxes of inputs, split until they are decided",
     "branch-and-bound-upper": "boxes of inputs, split until they are decided; from above",
@@ -74,6 +82,7 @@ _SUMMARIES = {
 _COMPLEXITIES = {
     "trivial": "O(1)",
     "brute-force": "O(v^{K+1} K d)",
+    "enumerate": "O(v^K) forward passes",
     "cubic": "O(v^3 K)",
     "branch-and-bound": "O(v^4) + O(K v) per box",
     "histogram": "O(v^4) + O(K v) histograms per class",
@@ -88,6 +97,8 @@ _COMPLEXITIES = {
 
 #: Where the statement and the proof of each theorem stand.
 STATEMENTS = {
+    "decoder/enumerate@1": "compactproofs.theorems.enumerate.every_input",
+} | {
     f"max-of-k/{name}@1": f"compactproofs.theorems.max_of_k.{module}"
     for name, module in (
         ("trivial", "core.trivial"),

@@ -24,6 +24,7 @@ from compactproofs.kernel.enclosure import Enclosure, exact_float64
 from compactproofs.kernel.problem import Hints, Problem, Strategy
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.attention_only.model import AttentionOnly
+from compactproofs.search import gates  # noqa: F401 - registers them
 from compactproofs.search.cost import Cost, Counted, Meter
 from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
 

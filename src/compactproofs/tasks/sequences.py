@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -99,16 +100,14 @@ class Sequences:
     @classmethod
     def of_record(cls, record: Mapping[str, str | int]) -> Sequences:
         """The task of a certificate; ValueError if it is not one of these."""
-        numbers = {key: record[key] for key in ("n", "v", "k", "read_out") if type(record.get(key)) is int}
+        numbers: Any = {key: record[key] for key in ("n", "v", "k", "read_out") if type(record.get(key)) is int}
         texts = [record.get("prefix"), record.get("suffix")]
         if len(numbers) < 4 or not all(isinstance(text, str) and _is_tokens(text) for text in texts):
             raise ValueError("expected integers n, v, k and read_out, and prefix and suffix as tokens with spaces")
         prefix, suffix = (tuple(map(int, str(text).split())) for text in texts)
         own = {"name", "n", "v", "k", "read_out", "prefix", "suffix"}
         configuration = Configuration.of_record({key: value for key, value in record.items() if key not in own})
-        found = cls(
-            name=str(record["name"]), configuration=configuration, prefix=prefix, suffix=suffix, **numbers
-        )  # type: ignore[arg-type]
+        found = cls(configuration=configuration, prefix=prefix, suffix=suffix, name=str(record["name"]), **numbers)
         if found.record != record:
             raise ValueError("expected tokens in decimal, with one space between them")
         return found

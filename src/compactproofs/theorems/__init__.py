@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
 from compactproofs.kernel.library import Library
-from compactproofs.networks.attention_only.model import AttentionOnly
+from compactproofs.kernel.problem import Task
 from compactproofs.tasks.max_of_k import MaxOfK
 from compactproofs.tasks.sequences import RULES, Sequences
 from compactproofs.theorems.enumerate.every_input import ENUMERATE, ENUMERATE_UPPER
@@ -18,10 +22,13 @@ from compactproofs.theorems.max_of_k.subcubic.gaps import SUBCUBIC
 _CORE = (TRIVIAL, BRUTE_FORCE, CUBIC)
 _LARGE_K = (BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER, HISTOGRAM, HISTOGRAM_UPPER)
 
-_TASKS = {MaxOfK.name: MaxOfK.of_record, **dict.fromkeys(RULES, Sequences.of_record)}
+_TASKS: dict[str, Callable[[Mapping[str, Any]], Task]] = {
+    MaxOfK.name: MaxOfK.of_record,
+    **dict.fromkeys(RULES, Sequences.of_record),
+}
 
 BUILT_IN = Library.of((*_CORE, *SUBCUBIC, *FAILING_SETS, *_LARGE_K, ENUMERATE, ENUMERATE_UPPER), _TASKS)
 
 #: Those that are about the largest of K tokens.
-STRATEGIES = {name: strategy for name, strategy in BUILT_IN.strategies.items() if strategy.family == AttentionOnly.family}
+STRATEGIES = MappingProxyType({s.id: s for s in BUILT_IN.strategies.values() if MaxOfK.name in s.tasks})
 get_strategy = BUILT_IN.strategy

@@ -18,11 +18,13 @@ import importlib.resources
 from dataclasses import dataclass
 from pathlib import Path
 
+from compactproofs.kernel.problem import Network
+from compactproofs.kernel.strict import read_limited
 from compactproofs.networks.attention_only.model import InvalidModel
 from compactproofs.opening import configuration, foreign
-from compactproofs.opening.models import Model
+from compactproofs.opening.models import MAX_FILE_BYTES, Model
 
-__all__ = ["UnknownModel", "ZooRow", "known_correct", "load_model", "names", "path", "table"]
+__all__ = ["UnknownModel", "ZooRow", "known_correct", "load_model", "model_of", "names", "path", "read", "table"]
 
 
 class UnknownModel(ValueError):
@@ -86,22 +88,32 @@ def load_model(name_or_path: str | Path) -> Model:
     A path that exists wins over a name. If the file carries a TransformerLens configuration, that must be one of a
     model that is supported. Raises UnknownModel, InvalidModel or OSError.
     """
+    return model_of(*read(name_or_path))
+
+
+def read(name_or_path: str | Path) -> tuple[Path, bytes]:
+    """The file that this names, and its bytes; raises UnknownModel, InvalidModel or OSError."""
     file = Path(name_or_path)
     if not file.exists() and file.suffix != ".safetensors":
         file = path(str(name_or_path))
     try:
-        model = Model.load(file)
-    except InvalidModel as error:
-        kind = foreign.kind_of(file)
-        raise InvalidModel(f"{file}: not a safetensors file but {kind}") if kind else error from None
-    try:
-        configuration.check_file(file, model)
+        return file, read_limited(file, MAX_FILE_BYTES)
     except ValueError as error:
         raise InvalidModel(f"{file}: {error}") from error
-    return model
 
 
-def known_correct(model: Model) -> int | None:
+def model_of(file: Path, data: bytes) -> Model:
+    """The model in a file of these bytes; raises InvalidModel."""
+    try:
+        model = Model.from_bytes(data)
+        configuration.check(data, model)
+        return model
+    except ValueError as error:
+        kind = foreign.kind_of(file)
+        raise InvalidModel(f"{file}: {f'not a safetensors file but {kind}' if kind else error}") from error
+
+
+def known_correct(model: Network) -> int | None:
     """The number of inputs that this model answers correctly, if it is a model of the zoo for which that is known."""
     return next((row.exact_correct for row in _rows() if row.model_sha256 == model.sha256), None)
 

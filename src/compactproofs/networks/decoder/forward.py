@@ -28,7 +28,8 @@ def uncapped_logits(work: Work, tokens: IntArray, at: int) -> Array:
     stream = work.weight("embed.W_E")[tokens] + work.weight("pos_embed.W_pos")[: tokens.shape[1]]
     everywhere = np.arange(tokens.shape[1])
     for layer in range(network.n_layers):
-        stream = _block(work, f"blocks.{layer}", stream, everywhere if layer < network.n_layers - 1 else everywhere[[at]])
+        wanted = everywhere if layer < network.n_layers - 1 else everywhere[[at]]
+        stream = _block(work, f"blocks.{layer}", stream, wanted)
     last = stream[:, 0 if network.n_layers else at]
     return _normalised(work, "ln_final", last) @ work.weight("unembed.W_U") + work.weight("unembed.b_U")
 

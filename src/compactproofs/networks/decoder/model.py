@@ -28,7 +28,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -88,7 +88,8 @@ class Configuration:
         names = [field.name for field in fields(cls)]
         if sorted(record) != sorted(names) or not all(isinstance(value, str) for value in record.values()):
             raise InvalidDecoder(f"expected texts under exactly the keys {', '.join(sorted(names))}")
-        found = cls(**{name: value if name in CHOICES else _float(name, value) for name, value in record.items()})
+        values: Any = {name: value if name in CHOICES else _float(name, value) for name, value in record.items()}
+        found = cls(**values)
         if found.record != record:
             raise InvalidDecoder(f"expected floats as Python writes them, such as {shown(str(found.record))}")
         return found

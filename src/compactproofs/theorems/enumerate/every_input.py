@@ -46,7 +46,8 @@ def batch_size(problem: Problem[Decoder, Sequences] | Work) -> int:
     """How many inputs are taken at once."""
     network, length = problem.network, problem.task.length
     heads = network.n_heads * max(network.d_head, length)
-    return max(1, BATCH_ENTRIES // max(length * max(network.d_model, network.d_mlp, heads), network.d_vocab_out))
+    widest: int = max(length * max(network.d_model, network.d_mlp, heads), network.d_vocab_out)
+    return max(1, BATCH_ENTRIES // widest)
 
 
 @shared
@@ -79,7 +80,9 @@ def limit(problem: SequenceProblem) -> str | None:
     """Enumeration is refused above 10^7 inputs."""
     if problem.task.total <= MAX_INPUTS:
         return None
-    return f"it would take a forward pass for each of {problem.task.v}^{problem.task.n} inputs; at most 10^7 are supported"
+    return (
+        f"it would take a forward pass for each of {problem.task.v}^{problem.task.n} inputs; at most 10^7 are supported"
+    )
 
 
 ENUMERATE = Strategy(

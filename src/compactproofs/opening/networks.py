@@ -1,0 +1,136 @@
+"""Files that may hold a network of either family, and the tasks that decoders can be asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from compactproofs import zoo
+from compactproofs.kernel.certificate import Certificate
+from compactproofs.kernel.strict import shown
+from compactproofs.kernel.tensors import read_tensors
+from compactproofs.networks.attention_only.model import InvalidModel
+from compactproofs.networks.decoder.model import Configuration, Decoder
+from compactproofs.opening import configuration
+from compactproofs.opening.models import Model
+from compactproofs.tasks.sequences import RULES, Sequences
+
+__all__ = ["SETTINGS", "File", "load_decoder", "task_for"]
+
+#: What may be said of a file that does not say it itself.
+SETTINGS = (
+    *("normalization_type", "eps", "act_fn", "attn_only", "attention_dir", "use_attn_scale", "attn_scale"),
+    *("attn_scores_soft_cap", "output_logits_soft_cap", "parallel_attn_mlp"),
+)
+_SIZES = ("n_layers", "n_heads", "d_model", "d_head", "n_ctx", "d_vocab", "d_vocab_out")
+
+
+class File:
+    """A model file, read once, or a model of the zoo; raises UnknownModel, InvalidModel or OSError."""
+
+    def __init__(self, name_or_path: str | Path) -> None:
+        self.path, self.data = zoo.read(name_or_path)
+
+    @property
+    def says_how(self) -> bool:
+        """Whether the file carries settings."""
+        return configuration.of_bytes(self.data) is not None
+
+    def attention_only(self) -> Model:
+        """The one-layer attention-only model in it; raises InvalidModel."""
+        return zoo.model_of(self.path, self.data)
+
+    def decoder(self, given: Mapping[str, Any] | None = None) -> tuple[Decoder, dict[str, object]]:
+        """The decoder in it, and what had to be assumed of it; raises InvalidModel.
+
+        `given`: TransformerLens settings that stand where the file does not say anything.
+        """
+        try:
+            settings = {**(given or {}), **(configuration.of_bytes(self.data) or {})}
+            shapes = {name: tensor.shape for name, tensor in read_tensors(self.data)[0].items()}
+            read_as, assumed = configuration.of_decoder(settings, shapes)
+            network = Decoder.from_bytes(self.data, read_as)
+            for name in _SIZES:
+                if settings.get(name, getattr(network, name)) != getattr(network, name):
+                    found = getattr(network, name)
+                    raise ValueError(f"{name} is {shown(settings[name])}, but the tensors have {name} = {found}")
+        except ValueError as error:
+            raise InvalidModel(f"{self.path}: {error}") from error
+        return network, assumed
+
+    def network(self) -> Model | Decoder:
+        """What fits the smaller family is of that, and the rest decoders; raises InvalidModel."""
+        try:
+            return self.attention_only()
+        except InvalidModel as error:
+            try:
+                return self.decoder()[0]
+            except InvalidModel as other:
+                raise (error if self._is_named_like_a_model() else other) from None
+
+    def _is_named_like_a_model(self) -> bool:
+        """Whether it is no safetensors file, or one with no other tensors than an attention-only model has."""
+        try:
+            names = read_tensors(self.data)[0]
+        except ValueError:
+            return True
+        return all(name.startswith(("blocks.0.attn.", "embed.", "pos_embed.", "unembed.")) for name in names)
+
+    def network_of(self, certificate: Certificate) -> Model | Decoder:
+        """The network in it, read as the certificate's family and task say where the file says nothing itself."""
+        if certificate.family != Decoder.family:
+            return self.attention_only()
+        try:
+            names = Configuration.__dataclass_fields__
+            record = {key: value for key, value in certificate.task.items() if key in names}
+            given = configuration.as_settings(Configuration.of_record(record))
+        except ValueError:  # of which verification says more
+            given = {}
+        try:
+            return self.decoder(given)[0]
+        except InvalidModel:  # then it is about another model, which verification says if this is any
+            return self.decoder()[0]
+
+
+def load_decoder(path: str | Path, **settings: Any) -> Decoder:
+    """The decoder in a safetensors file.
+
+    What tensors do not show is what the configuration in the file says, else these settings under their TransformerLens
+    names, else TransformerLens's defaults.  Raises InvalidModel and OSError.
+    """
+    return File(path).decoder(settings)[0]
+
+
+def task_for(
+    network: Decoder,
+    name: str = "max",
+    *,
+    prefix: Sequence[int] = (),
+    suffix: Sequence[int] = (),
+    read_out: int = -1,
+    n: int | None = None,
+    v: int | None = None,
+    k: int = 0,
+) -> Sequences:
+    """The task of this name for a decoder, with as many tokens as it takes between the fixed ones.
+
+    Tokens are those below the smallest fixed one, unless `v` says how many; negative positions count from the end.
+    Raises ValueError if the task does not go with the network.
+    """
+    if name not in RULES:
+        raise ValueError(f"unknown task {shown(name)}; known: {', '.join(RULES)}")
+    fixed = (*prefix, *suffix)
+    length = network.n_ctx if n is None else n + len(fixed)
+    v = min((network.d_vocab, *fixed)) if v is None else v
+    if length <= len(fixed):
+        raise ValueError(f"{len(fixed)} fixed tokens leave no room for others in {network.n_ctx} positions")
+    if v < 1:
+        raise ValueError("there is no token below the fixed ones; say how many there are (--tokens, v=)")
+    position = read_out + length if read_out < 0 else read_out
+    task = Sequences(name, length - len(fixed), v, network.configuration, tuple(prefix), tuple(suffix), position, k)
+    misfit = task.misfit(network)
+    if misfit is not None:
+        why = "" if fixed or v < network.d_vocab else "; is one of its tokens a fixed one, such as BOS (--prefix)?"
+        raise ValueError(f"{name}: {misfit}{why}")
+    return task
