@@ -281,8 +281,8 @@ def test_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert "the smallest token for 100.0%" in out
     assert "shortformer" in out
 
-    write(tmp_path / "ln.safetensors", PLAIN | {"normalization_type": "LNPre"})
-    for words in (["show", "ln.safetensors"], ["prove", "ln.safetensors", "--all"]):
+    write(tmp_path / "rotary.safetensors", PLAIN | {"positional_embedding_type": "rotary"})
+    for words in (["show", "rotary.safetensors"], ["prove", "rotary.safetensors", "--all"]):
         code, out, err = run(*words)
         assert (code, out, err.count("\n")) == (2, "", 1)
-        assert "normalization_type is 'LNPre'" in err
+        assert "positional_embedding_type is 'rotary'" in err

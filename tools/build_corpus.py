@@ -408,9 +408,9 @@ def no_models(model: cp.Model) -> Cases:
     yield "W_Q--two-heads", holding("blocks.0.attn.W_Q", np.zeros((2, model.d_model, model.d_head)))
     yield "b_U--bias", holding("unembed.b_U", np.ones(model.d_vocab))
     yield "b_U--bias-is-nan", holding("unembed.b_U", np.full(model.d_vocab, np.nan))
-    yield "LayerNorm--with", holding("blocks.0.ln1.w", np.ones(model.d_model))
-    yield "MLP--with", holding("blocks.0.mlp.W_in", np.ones((2, 2)))
-    yield "further layers--with", holding("blocks.1.attn.W_Q", np.ones((1, 2, 2)))
+    yield "blocks.0.ln1.w--alone", holding("blocks.0.ln1.w", np.ones(model.d_model))
+    yield "blocks.0.mlp.W_out--missing", holding("blocks.0.mlp.W_in", np.ones((2, 2)))
+    yield "blocks.1.attn.W_K--missing", holding("blocks.1.attn.W_Q", np.ones((1, 2, 2)))
 
 
 def main() -> None:

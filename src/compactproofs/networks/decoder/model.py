@@ -236,9 +236,8 @@ def count_layers(tensors: Mapping[str, Tensor | FloatArray]) -> int:
 def _check_names(names: Mapping[str, object], expected: Mapping[str, str], configuration: Configuration) -> None:
     """InvalidDecoder unless these are the names that were expected, with all biases or none."""
     unknown = sorted(name for name in names if name not in expected)
-    missing = [name for name in expected if name not in names]
-    if missing and all(is_bias(name) for name in missing) and not any(is_bias(name) for name in names):
-        missing = []
+    biased = any(is_bias(name) for name in names)
+    missing = [name for name in expected if name not in names and (biased or not is_bias(name))]
     what = f"a decoder with normalization_type {configuration.normalization_type} and act_fn {configuration.act_fn}"
     if unknown:
         more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
