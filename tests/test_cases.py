@@ -7,13 +7,22 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
+from flint import arb
 
-from compactproofs import STRATEGIES, Model, load_model
+import decoders
+from compactproofs import STRATEGIES, Certificate, Model, load_model
+from compactproofs.kernel.problem import Problem
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.networks.decoder.forward import uncapped_logits
+from compactproofs.networks.decoder.model import Decoder
+from compactproofs.opening.networks import load_decoder
 from compactproofs.search.effort import verify
 from compactproofs.search.prover import Prover
 from compactproofs.search.workspaces import workspace
 from compactproofs.tasks.max_of_k import max_of_k
+from compactproofs.tasks.sequences import Sequences
 from exactcheck import checking, reading
 from limited import Limited, limited
 from soundness.truth import exact_correct
@@ -31,18 +40,22 @@ REFUSED = {
     "entry_as_list.safetensors": (f"embed.W_E {NO_OBJECT}", "embed.W_E"),
     "hdr_leadws.safetensors": ("no JSON object begins at byte 8", OTHER_KIND),
     "hdr_meta_null.safetensors": ("__metadata__ is no object whose values are all text", "__metadata__"),
-    "two-layers.safetensors": ("found further layers (blocks.1.attn.IGNORE); supported: one layer", "blocks.1.attn"),
-    "f8-tag.safetensors": ("found unknown tensors scaled_fp8; supported:", "unknown tensors: ['scaled_fp8']"),
+    "f8-tag.safetensors": ("found scaled_fp8, which a decoder", "unknown tensors: ['scaled_fp8']"),
     "lfs-pointer.safetensors": ("but a Git LFS pointer: the file itself was not downloaded; run 'git lfs", OTHER_KIND),
     "model.safetensors.index.json": ("but the index of a model in several files; save all tensors", OTHER_KIND),
     "zipped-checkpoint.pt": ("but a zip archive, perhaps a PyTorch checkpoint; load it where it", OTHER_KIND),
-    "biases_max3_v10.safetensors": ("is a non-zero bias", "is not zero"),
-    "two_heads_max3_v10.safetensors": ("where 1 is the number of heads", "several heads"),
-    "mlp_max3_v10.safetensors": ("found an MLP (blocks.0.mlp.W_in)", "blocks.0.mlp"),
-    "ln_max3_v10.safetensors": ("found LayerNorm (blocks.0.ln1.b)", "blocks.0.ln1"),
-    "argmax3_v10.safetensors": ("W_U has d_vocab_out = 3, but W_E has d_vocab = 10", "unembed.W_U: the size v"),
-    "bos_max3_v10.safetensors": ("W_U has d_vocab_out = 10, but W_E has d_vocab = 11", "unembed.W_U: the size v"),
 }
+#: What decoders do: words after `prove`, and how many of 1000 inputs are answered correctly.
+DECODERS: dict[str, tuple[tuple[str, ...], int]] = {
+    "biases_max3_v10": ((), 1000),
+    "two_heads_max3_v10": ((), 973),
+    "mlp_max3_v10": ((), 999),
+    "ln_max3_v10": ((), 992),
+    "argmax3_v10": (("--task", "argmax"), 975),
+    "bos_max3_v10": (("--prefix", "10"), 999),
+    "min3_v10": (("--task", "min"), 999),
+}
+UNTRAINED = "two-layers"
 #: How many inputs are answered correctly, and whether every one is farther from a tie than rounding errors.
 READ = {
     "good": (201, True),
@@ -95,7 +108,7 @@ def refused_in_one_line(command: Limited, path: Path, words: str) -> None:
 
 def test_every_file_is_tried() -> None:
     """Nothing lies there that no test looks at."""
-    models = {*REFUSED, *(f"{name}.safetensors" for name in READ)}
+    models = {*REFUSED, *(f"{name}.safetensors" for name in (*READ, *DECODERS, UNTRAINED))}
     files = {path.name for path in CASES.iterdir()} - {"README.md"}
     assert {file for file in files if not file.endswith(".cert.json")} == models
     assert {file.replace(".cert.json", ".safetensors") for file in files if file.endswith(".cert.json")} <= models
@@ -181,3 +194,55 @@ def test_bounds_hold(name: str) -> None:
             assert right <= certificate.certified <= max_of_k(model).task.total, strategy
         if decided and strategy in ("brute-force", "failing-sets", "branch-and-bound", "branch-and-bound-upper"):
             assert certificate.certified == right, strategy
+
+
+@pytest.mark.parametrize("name", DECODERS)
+def test_decoders(command: Limited, name: str, tmp_path: Path) -> None:
+    """Are enumerated, and nothing stays open; the certificates suffice for verification; single inputs by Arb agree."""
+    (options, right), path = DECODERS[name], CASES / f"{name}.safetensors"
+    outcome = command.run("prove", path, *options, "--all", "--out", tmp_path)
+    assert outcome.code == 0
+    assert "warning" not in outcome.err
+    assert "assumed: " in outcome.err
+    for file, claim in (("enumerate", "at least"), ("enumerate-upper", "at most")):
+        outcome = command.run("verify", tmp_path / f"{file}.cert.json", path)
+        assert (outcome.code, outcome.out) == (0, f"accepted: {claim} {right} of 1000 inputs are answered correctly\n")
+        assert "the model's file does not say how it is used" in outcome.err
+    certificate = Certificate.load(tmp_path / "enumerate.cert.json")
+    network, task = load_decoder(path), Sequences.of_record(certificate.task)
+    assert network.sha256 == certificate.model_sha256
+    inputs = np.random.default_rng(0).integers(0, task.v, (3, task.n))
+    work: Workspace[Decoder, Sequences] = Workspace(Problem(network, task))
+    found = uncapped_logits(work, task.sequences(inputs), task.read_out)
+    for x, mid, rad in zip(task.sequences(inputs).tolist(), found.mid, found.rad, strict=True):
+        for truth, middle, radius in zip(decoders.truth(network, x, task.read_out), mid, rad, strict=True):
+            assert abs(arb(float(middle)) - truth) <= arb(float(radius))
+            assert radius < 1e-8
+
+
+def test_another_task(command: Limited) -> None:
+    """A model that does another task is told so; one with too few outputs is asked about a fixed token."""
+    for options in ((), ("--task", "max")):
+        outcome = command.run("prove", CASES / "min3_v10.safetensors", *options, "--strategy", "cubic")
+        assert "and the smallest token for 99.9%" in outcome.err
+    outcome = command.run("prove", CASES / "mlp_max3_v10.safetensors", "--task", "min", "--strategy", "enumerate")
+    assert "it answers what min says for 0.9% of inputs, and what max says for 99.9%" in outcome.err
+    outcome = command.run("prove", CASES / "bos_max3_v10.safetensors", "--strategy", "enumerate")
+    assert outcome.code == 2
+    assert (
+        "its labels are 0 to 10, the model's outputs 0 to 9; is one of its tokens a fixed one, such as BOS"
+        in outcome.err
+    )
+
+
+def test_untrained(command: Limited) -> None:
+    """Two layers are read, and what is said of them is what they are."""
+    path = CASES / f"{UNTRAINED}.safetensors"
+    outcome = command.run("prove", path, "--all")
+    assert outcome.code == 0
+    assert "decoder with 2 layers, 1 head, attention only, causal attention; max of 3 tokens out of 5" in outcome.out
+    assert "this model does not seem to do this task" in outcome.err
+    assert command.run("show", path).code == 0
+    refused = command.run("prove", path, "--strategy", "cubic")
+    assert (refused.code, refused.err.count("cubic is about attention-only-1l1h and max-of-k")) == (2, 1)
+    assert command.run("verify", ANY_CERTIFICATE, path).code == 2
