@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from compactproofs.kernel.problem import Strategy
     from compactproofs.networks.attention_only.model import InvalidModel
     from compactproofs.opening.models import Model
+    from compactproofs.opening.networks import load_decoder, task_for
     from compactproofs.search.certificates import Certificate
     from compactproofs.search.effort import verify
     from compactproofs.search.prover import (
@@ -53,9 +54,11 @@ __all__ = [
     "Verdict",
     "__version__",
     "feasible_strategies",
+    "load_decoder",
     "load_model",
     "prove",
     "prove_all",
+    "task_for",
     "verify",
 ]
 
@@ -67,6 +70,7 @@ _MODULES = {
     "kernel.problem": ("Strategy",),
     "networks.attention_only.model": ("InvalidModel",),
     "opening.models": ("Model",),
+    "opening.networks": ("load_decoder", "task_for"),
     "search.certificates": ("Certificate",),
     "search.effort": ("verify",),
     "search.prover": ("Infeasible", "Proof", "ProofFailed", "Prover", "feasible_strategies", "prove", "prove_all"),

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compactproofs.kernel.problem import Network
-from compactproofs.kernel.strict import read_limited
 from compactproofs.networks.attention_only.model import InvalidModel
 from compactproofs.opening import configuration, foreign
 from compactproofs.opening.models import MAX_FILE_BYTES, Model
+from compactproofs.runs.files import read_limited
 
 __all__ = ["UnknownModel", "ZooRow", "known_correct", "load_model", "model_of", "names", "path", "read", "table"]
 

@@ -36,12 +36,11 @@ since P(x) = 1/2 + p(x) S(x) for S = x + x^3 / 3 + x^5 / (3 * 5) + ...: both sid
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import singledispatch
 from typing import Any
 
 import numpy as np
 
-from compactproofs.kernel.decisions import Array
+from compactproofs.kernel.decisions import Array, by_reading
 from compactproofs.kernel.enclosure import TINY, UP, Enclosure, U
 from compactproofs.kernel.limits import spend
 
@@ -51,14 +50,9 @@ _POINT = 2.0**-43
 _ROOT_2_PI, _ROOT_8_OVER_PI = 2.5066282746310002, 1.5957691216057308
 
 
-@singledispatch
-def sigmoid(x: Any) -> Array:
+@by_reading
+def sigmoid(x: Enclosure) -> Array:
     """1 / (1 + e^-x)."""
-    raise TypeError(f"{type(x).__name__} is no array of any reading")
-
-
-@sigmoid.register
-def _(x: Enclosure) -> Array:
     with np.errstate(all="ignore"):
         power: Any = np.exp(type(x)(-np.abs(x.mid), np.zeros(x.shape)))  # at most 1
         small = power / (1.0 + power)
@@ -67,14 +61,9 @@ def _(x: Enclosure) -> Array:
         return type(x)(point.mid, (point.rad + slope * x.rad + TINY) * UP)
 
 
-@singledispatch
-def normal(x: Any) -> Array:
+@by_reading
+def normal(x: Enclosure) -> Array:
     """The distribution function of the normal distribution, (1 + erf(x / sqrt 2)) / 2."""
-    raise TypeError(f"{type(x).__name__} is no array of any reading")
-
-
-@normal.register
-def _(x: Enclosure) -> Array:
     spend(3 * TERMS * x.size)
     with np.errstate(all="ignore"):
         size = np.abs(x.mid)
@@ -92,26 +81,16 @@ def _(x: Enclosure) -> Array:
         return type(x)(0.5 + np.copysign(half, x.mid), rad)
 
 
-@singledispatch
-def normal_by_tanh(x: Any) -> Array:
+@by_reading
+def normal_by_tanh(x: Enclosure) -> Array:
     """(1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2."""
-    raise TypeError(f"{type(x).__name__} is no array of any reading")
-
-
-@normal_by_tanh.register
-def _(x: Enclosure) -> Array:
     factor = Enclosure(np.array(_ROOT_8_OVER_PI), np.array(2.0**-51))
     return sigmoid(_cubic(x) * factor)
 
 
-@singledispatch
-def normal_by_tanh_fast(x: Any) -> Array:
+@by_reading
+def normal_by_tanh_fast(x: Enclosure) -> Array:
     """(1 + tanh(0.7978845608 (x + 0.044715 x^3))) / 2."""
-    raise TypeError(f"{type(x).__name__} is no array of any reading")
-
-
-@normal_by_tanh_fast.register
-def _(x: Enclosure) -> Array:
     return sigmoid(_cubic(x) * (Enclosure.exact(2 * 7978845608.0) / 1e10))
 
 
