@@ -37,9 +37,11 @@ def test_public_names() -> None:
         "Verdict",
         "__version__",
         "feasible_strategies",
+        "load_decoder",
         "load_model",
         "prove",
         "prove_all",
+        "task_for",
         "verify",
     ]
     assert all(hasattr(cp, name) for name in cp.__all__)

@@ -208,6 +208,7 @@ def test_decoders(command: Limited, name: str, tmp_path: Path) -> None:
         outcome = command.run("verify", tmp_path / f"{file}.cert.json", path)
         assert (outcome.code, outcome.out) == (0, f"accepted: {claim} {right} of 1000 inputs are answered correctly\n")
         assert "the model's file does not say how it is used" in outcome.err
+        assert checking.main([str(tmp_path / f"{file}.cert.json"), str(path)]) == 0
     certificate = Certificate.load(tmp_path / "enumerate.cert.json")
     network, task = load_decoder(path), Sequences.of_record(certificate.task)
     assert network.sha256 == certificate.model_sha256

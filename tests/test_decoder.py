@@ -37,6 +37,11 @@ from compactproofs.tasks.sequences import RULES, Sequences
 from compactproofs.theorems import get_strategy
 from compactproofs.theorems.enumerate import every_input
 
+sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
+
+from exactcheck import checking
+from exactcheck import decoders as second
+
 LOWER, UPPER = (get_strategy(name) for name in ("enumerate", "enumerate-upper"))
 
 
@@ -320,6 +325,42 @@ def test_bounds(name: str) -> None:
             assert verify(again, network).accepted
             if 0 <= right + more <= len(inputs):
                 assert not verify(replace(again, certified=right + more), network).accepted
+
+
+def test_second_checker(tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the same hash and the same verdicts; of a part of the inputs it says no more than they show."""
+    rng = np.random.default_rng(13)
+    path, proof = tmp_path / "m.safetensors", tmp_path / "p.cert.json"
+    for i, name in enumerate([*RULES, *RULES]):
+        network = decoders.decoder(rng, layers=1 + i % 2, biased=i % 3 > 0)
+        task = some_task(rng, network, name)
+        path.write_bytes(save({n: tensor for n, tensor in network.tensors.items() if i % 3 or ".b_" not in n}))
+        for strategy, more in ((LOWER, 1), (UPPER, -1)):
+            certificate = Prover(network, task).prove(strategy.id).certificate
+            for certified, expected in ((certificate.certified, 0), (certificate.certified + more, 1)):
+                if 0 <= certified <= task.total:
+                    replace(certificate, certified=certified).save(proof)
+                    assert checking.main([str(proof), str(path)]) == expected, capsys.readouterr()
+    monkeypatch.setattr(second, "FEW_INPUTS", 1)
+    monkeypatch.setattr(second, "SOME_INPUTS", 1)
+    task = task_for(network, "max", n=3)
+    certificate = Prover(network, task).prove("enumerate").certificate
+    for certified, expected in ((0, 3), (certificate.certified, 3), (task.total, 1)):
+        replace(certificate, certified=certified).save(proof)
+        assert checking.main([str(proof), str(path)]) in (expected, 3)
+    for change in (
+        {"eps": "1e-5"},
+        {"prefix": "01"},
+        {"n": True},
+        {"name": "biggest"},
+        {"more": 1},
+        {"act_fn": "RELU"},
+    ):
+        fields = json.loads(certificate.to_bytes())
+        fields["task"] |= change
+        proof.write_text(json.dumps(fields))
+        assert checking.main([str(proof), str(path)]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_numbers_of_inputs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 from flint import ctx
 
-from exactcheck import brute_force, cubic, failing_sets, subcubic, whole_classes
+from exactcheck import brute_force, cubic, decoders, failing_sets, subcubic, whole_classes
 from exactcheck.balls import Decisions
 from exactcheck.reading import (
     CERTIFICATE_BYTES,
     FAMILY,
     MODEL_BYTES,
+    TASK_OF_DECODERS,
     Certificate,
     Hint,
     Malformed,
@@ -171,7 +172,12 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         certificate = read_certificate(read_bytes(Path(arguments[0]), CERTIFICATE_BYTES))
-        outcome, reason = verdict(certificate, read_weights(read_bytes(Path(arguments[1]), MODEL_BYTES)))
+        data = read_bytes(Path(arguments[1]), MODEL_BYTES)
+        if certificate.task.keys() == TASK_OF_DECODERS:
+            accepted, reason = decoders.verdict(certificate, data)
+            outcome = {True: ACCEPTED, False: REJECTED, None: UNDECIDED}[accepted]
+        else:
+            outcome, reason = verdict(certificate, read_weights(data))
     except Malformed as error:
         print(f"malformed: {error}", file=sys.stderr)
         return 2

@@ -29,6 +29,10 @@ THEOREMS_OF_VERSION_1 = {
     "compactproofs.strategies.branch_and_bound": "max-of-k/branch-and-bound@1",
     "compactproofs.strategies.histogram": "max-of-k/histogram@1",
 }
+TASK_OF_DECODERS = {
+    "name", "n", "v", "k", "read_out", "prefix", "suffix", "normalization_type", "eps", "act_fn", "attn_scale",
+    "attention_dir", "attn_scores_soft_cap", "output_logits_soft_cap", "parallel_attn_mlp",
+}  # fmt: skip
 HINT_TYPES = {"uint8": "B", "uint16": "H", "int64": "q", "float64": "d"}
 TYPE_BITS = {
     "BOOL": 8, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8,
@@ -65,7 +69,7 @@ class Hint(NamedTuple):
 
 @dataclass(frozen=True)
 class Certificate:
-    """The fields of a certificate."""
+    """The fields of a certificate; n_ctx and d_vocab of a task that has others are 0."""
 
     n_ctx: int
     d_vocab: int
@@ -77,6 +81,7 @@ class Certificate:
     total: int
     hints: dict[str, Hint]
     family: str
+    task: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -166,10 +171,14 @@ def read_certificate(data: bytes) -> Certificate:
             fields["theorem"] = THEOREMS_OF_VERSION_1.get(fields["theorem"], fields["theorem"])
     expect(set(fields) == KEYS, "the certificate's keys")
     task = fields["task"]
-    expect(isinstance(task, dict) and set(task) == {"name", "n_ctx", "d_vocab"}, "task")
-    expect(task["name"] == ("max" if fields["version"] == 1 else "max-of-k"), "task.name")
-    for name in ("n_ctx", "d_vocab"):
-        expect(type(task[name]) is int and 1 <= task[name] < 2**31, f"task.{name}")
+    expect(isinstance(task, dict), "task")
+    if fields["family"] != "decoder" or "n_ctx" in task:
+        expect(set(task) == {"name", "n_ctx", "d_vocab"}, "task")
+        expect(task["name"] == ("max" if fields["version"] == 1 else "max-of-k"), "task.name")
+        for name in ("n_ctx", "d_vocab"):
+            expect(type(task[name]) is int and 1 <= task[name] < 2**31, f"task.{name}")
+    else:
+        expect(fields["version"] == 2 and set(task) == TASK_OF_DECODERS, "task")
     for name in ("family", "strategy", "theorem", "tool"):
         value = fields[name]
         expect(isinstance(value, str) and len(value) <= 1000 and value.isprintable(), name)
@@ -184,8 +193,8 @@ def read_certificate(data: bytes) -> Certificate:
     expect(certified <= total, "certified is more than total")
     expect(isinstance(fields["hints"], dict), "hints")
     return Certificate(
-        task["n_ctx"],
-        task["d_vocab"],
+        task.get("n_ctx", 0),
+        task.get("d_vocab", 0),
         fields["model_sha256"],
         fields["strategy"],
         fields["theorem"],
@@ -194,6 +203,7 @@ def read_certificate(data: bytes) -> Certificate:
         total,
         {name: _hint(name, value) for name, value in fields["hints"].items()},
         fields["family"],
+        task,
     )
 
 
@@ -218,7 +228,7 @@ def _hint(name: str, value: Any) -> Hint:
 
 def read_weights(data: bytes) -> Weights:
     """The model in a safetensors file."""
-    tensors = _tensors(data)
+    tensors = tensors_of(data)
     known = {disk for disk, _, _ in WEIGHTS.values()}
     unknown = sorted(set(tensors) - known - BIASES - IGNORED)
     expect(not unknown, f"unknown tensors: {unknown!a:.200}")
@@ -237,12 +247,12 @@ def read_weights(data: bytes) -> Weights:
     expect(sizes["v"] >= 2, "a single token")
     expect(sizes["n"] <= 4 * DIGITS and sizes["v"] ** sizes["n"] < 10**DIGITS, "10^4000 inputs or more")
     for name in BIASES & set(kept):
-        expect(all(entry == 0.0 for entry in _entries(kept[name])), f"{name} is not zero")
+        expect(all(entry == 0.0 for entry in entries(kept[name])), f"{name} is not zero")
     matrices: dict[str, Matrix] = {}
     digest = hashlib.sha256()
     for name, (disk, _, _) in WEIGHTS.items():
         rows, columns = kept[disk][1][-2:]
-        flat = [entry + 0.0 for entry in _entries(kept[disk])]  # -0.0 becomes 0.0
+        flat = [entry + 0.0 for entry in entries(kept[disk])]  # -0.0 becomes 0.0
         expect(all(map(math.isfinite, flat)), f"{disk}: not finite")
         matrices[name] = [flat[i * columns : (i + 1) * columns] for i in range(rows)]
         digest.update(f"{name} {rows} {columns}\n".encode("ascii") + struct.pack(f"<{len(flat)}d", *flat))
@@ -252,12 +262,13 @@ def read_weights(data: bytes) -> Weights:
 Tensor = tuple[str, list[int], bytes]
 
 
-def _entries(tensor: Tensor) -> tuple[float, ...]:
+def entries(tensor: Tensor) -> tuple[float, ...]:
+    """The numbers of a tensor of floats, row by row."""
     dtype, shape, content = tensor
     return struct.unpack(f"<{math.prod(shape)}{'f' if dtype == 'F32' else 'd'}", content)
 
 
-def _tensors(data: bytes) -> dict[str, Tensor]:
+def tensors_of(data: bytes) -> dict[str, Tensor]:
     """The types, shapes and bytes of all tensors of a safetensors file."""
     expect(8 <= len(data) <= MODEL_BYTES, "the model's size")
     length = int.from_bytes(data[:8], "little")
