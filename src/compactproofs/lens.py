@@ -3,12 +3,13 @@
 A state dict does not say how its weights are used: a model whose LayerNorm has been folded, or whose attention is
 scaled or clipped, has the same tensors as a plain one.  So convert a live model here, where its configuration is
 checked and its logits are compared with those of its weights, or save it here, with its configuration.  Nothing here is
-trusted: a certificate is about the weights of the `Model`.
+trusted: a certificate is about the weights of the `Model` or `Decoder`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,9 +30,13 @@ except ModuleNotFoundError as error:
     ) from error
 
 from compactproofs.kernel.decisions import FloatArray, IntArray
+from compactproofs.kernel.problem import Problem
 from compactproofs.kernel.strict import shown
+from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.attention_only.model import InvalidModel
-from compactproofs.opening.configuration import KEY, as_text, unsupported
+from compactproofs.networks.decoder.forward import uncapped_logits
+from compactproofs.networks.decoder.model import Decoder, is_buffer
+from compactproofs.opening.configuration import KEY, as_text, of_decoder, unsupported
 from compactproofs.opening.forward import logits_within, some_inputs
 from compactproofs.opening.models import Model
 from compactproofs.runs.files import write_atomically
@@ -42,34 +47,40 @@ _FLOATS = (torch.float32, torch.float64)
 _COMPARED = 512  # inputs, unless that takes more than about so many operations
 _OPERATIONS = 2**32
 _FEWEST = 8
+_COMPARED_DECODERS = 32
+_RADII = 8.0  # that a live decoder may be off
 _CALL_ENTRIES = 2**22  # of the live model's largest array in one call
 
 
-def from_hooked_transformer(model: HookedTransformer) -> Model:
-    """The weights of a one-layer, one-head, attention-only HookedTransformer, exactly.
+def from_hooked_transformer(model: HookedTransformer) -> Model | Decoder:
+    """The weights of a HookedTransformer, exactly: a `Model` if that has all of it, else a `Decoder`.
 
-    Biases must be zero, and no hooks may be attached to its hook points.  The live model's logits on some hundred
-    inputs, in evaluation mode, must be those of the weights up to rounding, so that a replaced `forward`, a hook of
-    PyTorch or a changed buffer is seen if it changes them; the model is left as it was.  Raises InvalidModel, which
-    names the setting, tensor or input, for everything that a `Model` does not have.
+    No hooks may be attached to its hook points.  The live model's logits on some inputs, in evaluation mode, must be
+    those of the weights up to rounding, so that a replaced `forward`, a hook of PyTorch or a changed buffer is seen if
+    it changes them; the model is left as it was.  Raises InvalidModel, which names the setting, tensor or input, for
+    everything that neither has.
     """
     if not isinstance(model, HookedTransformer):
         raise InvalidModel(f"expected a HookedTransformer, found {type(model).__name__}")
-    layer = getattr(next(iter(model.blocks), None), "attn", None)
-    scale = {name: _plain(value) for name, value in vars(layer).items() if name == "attn_scale"} if layer else {}
-    for place, settings in (("cfg", _settings(model)), ("blocks.0.attn", scale)):
-        reason = unsupported(settings, model.cfg)
-        if reason is not None:
-            raise InvalidModel(f"{place}.{reason}")
     hooked = sorted(name for name, point in model.hook_dict.items() if point.has_hooks(dir="fwd"))
     if hooked:
         raise InvalidModel(
             f"{', '.join(hooked)} has hooks, which may change the logits; "
             "call model.reset_hooks(including_permanent=True) first"
         )
-    converted = Model.from_state_dict(_tensors(model))
-    _compare(model, converted)
-    return converted
+    tensors, settings = _tensors(model), _settings(model)
+    if unsupported(settings, model.cfg) is None and not any(tensors[n].any() for n in tensors if ".b_" in n):
+        converted = Model.from_state_dict(tensors)
+        _compare(model, converted)
+        return converted
+    try:
+        read_as, _ = of_decoder(settings, {name: tensor.shape for name, tensor in tensors.items()})
+        weights = {name: tensor for name, tensor in tensors.items() if not is_buffer(name)}
+        decoder = Decoder(read_as, len(model.blocks), weights)
+    except ValueError as error:
+        raise InvalidModel(f"cfg: {error}") from error
+    _compare_decoder(model, decoder)
+    return decoder
 
 
 def save(model: HookedTransformer, path: str | Path) -> None:
@@ -111,7 +122,7 @@ def _compare(live: HookedTransformer, model: Model) -> None:
     entries = model.n_ctx * max(model.n_ctx, model.d_vocab, model.d_model, model.d_head)  # for one input
     number = min(_COMPARED, max(_FEWEST, _OPERATIONS // (entries * max(model.d_model, 64))))
     tokens = some_inputs(model, number, np.random.default_rng(0))
-    found = _live_logits(live, model, tokens, max(1, _CALL_ENTRIES // entries))
+    found = _live_logits(live, model.d_vocab, tokens, max(1, _CALL_ENTRIES // entries))
     exact = all(parameter.dtype == torch.float64 for parameter in live.parameters())
     dtype = np.float64 if exact else np.float32
     expected, within = logits_within(model, tokens, dtype)
@@ -128,17 +139,56 @@ def _compare(live: HookedTransformer, model: Model) -> None:
         )
 
 
-def _live_logits(live: HookedTransformer, model: Model, tokens: IntArray, step: int) -> FloatArray:
-    """What the live model answers at the last position, shape (N, n) to (N, v), in calls with `step` inputs each."""
+def _compare_decoder(live: HookedTransformer, network: Decoder) -> None:
+    """Refuse a live model that does not compute what a decoder does, at some positions of some sequences.
+
+    A copy of it computes in float64, and may be off by some of the radii of enclosures: these bound what any
+    evaluation of the same operations in float64 errs by.
+    """
+    try:
+        exact = torch.nn.Module.to(copy.deepcopy(live), torch.float64)
+        exact.cfg.dtype = torch.float64  # layers convert to it
+    except Exception as error:
+        raise InvalidModel(
+            f"the live model cannot be copied: {type(error).__name__}: {shown(str(error), 200)}"
+        ) from error
+    work: Workspace[Decoder, None] = Workspace(Problem(network, None))
+    rng = np.random.default_rng(0)
+    cap = network.configuration.output_logits_soft_cap
+    for length in {network.n_ctx, (network.n_ctx + 1) // 2}:
+        tokens = rng.integers(0, network.d_vocab, (_COMPARED_DECODERS, length))
+        found = _live_logits(exact, network.d_vocab_out, tokens, _COMPARED_DECODERS, every=True)
+        for at in sorted({0, length // 2, length - 1}):
+            logits = uncapped_logits(work, tokens, at)
+            expected = cap * np.tanh(logits.mid / cap) if cap else logits.mid
+            within = _RADII * (logits.rad + 2.0**-50 * abs(expected))
+            wrong = ~(abs(found[:, at] - expected) <= within)
+            if wrong.any():
+                i, o = np.argwhere(wrong)[0]
+                raise InvalidModel(
+                    f"the live model does not compute what its weights and settings say: for the input "
+                    f"{shown(str(tokens[i].tolist()))} its logit {o} at position {at} is {found[i, at, o]:.9g}, but a "
+                    f"decoder with these has {expected[i, o]:.9g}, and rounding explains at most {within[i, o]:.2g}; "
+                    "look for a replaced forward or module, hooks of PyTorch, and changed attributes"
+                )
+
+
+def _live_logits(
+    live: HookedTransformer, outputs: int, tokens: IntArray, step: int, *, every: bool = False
+) -> FloatArray:
+    """What the live model answers at the last position, shape (N, n) to (N, v), in calls with `step` inputs each.
+
+    With `every` at all positions, (N, n, v).
+    """
     found = []
     with _evaluating(live):
         for start in range(0, len(tokens), step):
             some = torch.tensor(tokens[start : start + step], device=next(live.parameters()).device)
             try:
                 logits = live(some)
-                if logits.shape != (*some.shape, model.d_vocab):
+                if logits.shape != (*some.shape, outputs):
                     raise ValueError(f"its logits have shape {tuple(logits.shape)}")
-                found.append(logits[:, -1].double().cpu().numpy())
+                found.append((logits if every else logits[:, -1]).double().cpu().numpy())
             except Exception as error:
                 raise InvalidModel(
                     f"the live model cannot be called with tokens of shape {tuple(some.shape)}: "
