@@ -36,11 +36,11 @@ from compactproofs.search.workspaces import MeasuredWorkspace
 from compactproofs.tasks.sequences import RULES, Sequences
 from compactproofs.theorems import get_strategy
 from compactproofs.theorems.enumerate import every_input
+from exactcheck import checking
+from exactcheck import decoders as second
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tools"))
 
-from exactcheck import checking
-from exactcheck import decoders as second
 
 LOWER, UPPER = (get_strategy(name) for name in ("enumerate", "enumerate-upper"))
 
