@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
@@ -22,8 +22,31 @@ from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES
 STRATEGIES = ("cubic", *CHOICES, *(strategy for strategy in WATERFALLS.values() if strategy in KINDS))
 
 
-def summarise(name: str, draws: int = 1000) -> dict[str, Any]:
+class Summary(TypedDict):
     """The numbers of one model that a page over many models needs, as JSON can hold them.
+
+    Of budgets: true, bound, operations; of noise: the trained model's, mean and deviation of noise, deviations between
+    them; of waterfalls: names of steps, and what is left after each; of proofs: normalised bound, operations,
+    unexplained dimension.
+    """
+
+    model: str
+    draws: int
+    accuracy: float
+    singular_values: list[float]
+    size_fit: float
+    not_copied: list[int]
+    wrong_next: float
+    budgets: dict[str, list[float]]
+    noise: dict[str, list[float]]
+    replaced: dict[str, float]
+    ablations: dict[str, float]
+    waterfalls: dict[str, list[list[str | float]]]
+    proofs: dict[str, list[float]]
+
+
+def summarise(name: str, draws: int = 1000) -> Summary:
+    """The summary of one model.
 
     `draws`: of structureless noise.  Random draws are seeded by the model, so the same numbers come again.
     """
@@ -39,8 +62,6 @@ def summarise(name: str, draws: int = 1000) -> dict[str, Any]:
     scores, gaps = spectrum(work), attention_gaps(tables)
     return {
         "model": name,
-        "model_sha256": model.sha256,
-        "version": cp.__version__,
         "draws": draws,
         "accuracy": exact.value,
         "singular_values": scores.values[:3].tolist(),

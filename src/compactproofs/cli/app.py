@@ -39,6 +39,7 @@ from compactproofs.search import words
 from compactproofs.search.budget import prove_within
 from compactproofs.search.certificates import certificate_name
 from compactproofs.search.effort import MAX_MEMORY, power, to_allow
+from compactproofs.search.prover import Bound
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.tasks.sequences import RULES
 from compactproofs.theorems import BUILT_IN, get_strategy
@@ -278,7 +279,7 @@ def _save(certificate: cp.Certificate, target: Path | str) -> None:
         raise ValueError(f"--out: cannot write {target}: {error.strerror or error}") from error
 
 
-def _say_bounds(rows: list[dict[str, Any]], console: Console | None) -> None:
+def _say_bounds(rows: list[Bound], console: Console | None) -> None:
     headers = ("certified", "bound", "normalised", "FLOPs", "unexplained", "search", "verify", "strategy")
     cells = [
         (
@@ -296,18 +297,18 @@ def _say_bounds(rows: list[dict[str, Any]], console: Console | None) -> None:
     say_table(headers, cells, label=7, numbers=range(7), to=console)
 
 
-def _count(row: dict[str, Any]) -> str:
+def _count(row: Bound) -> str:
     certified = row["certified"] if len(row["certified"]) <= 15 else f"{Decimal(row['certified']):.6e}"
     return f"{'≤ ' if row['claim'] == 'at most' else ''}{certified}"
 
 
-def _worse(row: dict[str, Any]) -> tuple[bool, int, int]:
+def _worse(row: Bound) -> tuple[bool, int, int]:
     """Sorts the best bound from below first, then the best one from above; of equal ones that of fewer operations."""
     above = row["claim"] == "at most"
     return above, int(row["certified"]) * (1 if above else -1), row["flops"]
 
 
-def _best(rows: list[dict[str, Any]]) -> str:
+def _best(rows: list[Bound]) -> str:
     """The best bounds of rows that are sorted: from below, and from above if there are such."""
     best = {row["claim"]: row for row in reversed(rows)}
     return "best: " + "; ".join(

@@ -13,13 +13,14 @@ from matplotlib.figure import Figure
 
 from compactproofs.paper.rows import ROWS, published
 from compactproofs.runs.files import write_atomically
+from compactproofs.search.prover import Bound
 
 # Groups in the order of the table, without the rows that are parts of others.
 _GROUPS = [row for row in ROWS if "without" not in row.name and "only" not in row.name]
 _COLOURS = dict(zip((row.name for row in _GROUPS), matplotlib.color_sequences["tab10"], strict=False))
 
 
-def mean_results(results: list[dict[str, Any]]) -> pl.DataFrame:
+def mean_results(results: list[Bound]) -> pl.DataFrame:
     """One line for each strategy: group and the means over models of bound, operations and unexplained dimension."""
     group = {strategy: row.name for row in _GROUPS for strategy in row.strategies}
     return (
@@ -36,7 +37,7 @@ def mean_results(results: list[dict[str, Any]]) -> pl.DataFrame:
     )
 
 
-def draw_bound_against_flops(results: list[dict[str, Any]], path: Path) -> None:
+def draw_bound_against_flops(results: list[Bound], path: Path) -> None:
     """Normalised bound against operations of verification, the Pareto front, and the published rows as marks."""
     frame = mean_results(results)
     figure, axes = _figure()
@@ -52,7 +53,7 @@ def draw_bound_against_flops(results: list[dict[str, Any]], path: Path) -> None:
     _finish(figure, axes, path)
 
 
-def draw_unexplained_against_flops(results: list[dict[str, Any]], path: Path) -> None:
+def draw_unexplained_against_flops(results: list[Bound], path: Path) -> None:
     """Unexplained dimension against operations of verification."""
     figure, axes = _figure()
     frame = mean_results(results)
@@ -73,7 +74,7 @@ def draw_unexplained_against_flops(results: list[dict[str, Any]], path: Path) ->
 HEADERS = ("strategy", "normalised", "lowest", "exact for", "FLOPs mean", "median", "largest", "int ops mean")
 
 
-def points(results: list[dict[str, Any]]) -> pl.DataFrame:
+def points(results: list[Bound]) -> pl.DataFrame:
     """One line for each strategy: means over the models, and the spread of the operations."""
     frame = pl.DataFrame(results, infer_schema_length=None)
     return frame.group_by("strategy", maintain_order=True).agg(
@@ -114,7 +115,7 @@ def as_markdown(points: pl.DataFrame, strategies: tuple[str, ...]) -> str:
     return "\n".join([*lines, *("| " + " | ".join(cells) + " |" for cells in rows(points, strategies))]) + "\n"
 
 
-def draw(results: list[dict[str, Any]], path: Path) -> None:
+def draw(results: list[Bound], path: Path) -> None:
     """Lost accuracy against operations: the paper's rows, its strategies in this package, and ours, model by model."""
     figure = Figure(figsize=(13, 5.2), layout="constrained")
     whole, part = figure.subplots(1, 2, sharey=True, width_ratios=(2, 3))
@@ -127,7 +128,7 @@ def draw(results: list[dict[str, Any]], path: Path) -> None:
     _finish(figure, whole, path)
 
 
-def _draw_lost(axes: Axes, results: list[dict[str, Any]]) -> None:
+def _draw_lost(axes: Axes, results: list[Bound]) -> None:
     floor = 3e-6
     paper = mean_results(results)
     _scatter(axes, paper.with_columns((1 - pl.col("normalised")).clip(floor).alias("lost")), "lost")

@@ -19,7 +19,7 @@ _LOW_RANK_REMAINDERS = tuple(k for k in remainder.KINDS if k not in (*_EXACT_REM
 
 
 @dataclass(frozen=True)
-class Row:
+class PaperRow:
     """A row of the table: the best of these strategies, for each model."""
 
     name: str
@@ -45,10 +45,10 @@ def _group(direct: tuple[str, ...], remainders: tuple[str, ...]) -> tuple[str, .
 
 
 ROWS = (
-    Row("brute force", "v^{K+1} K d", ("brute-force",)),
-    Row("cubic", "v^3 K^2", ("cubic",)),
-    Row("sub-cubic", "v^2 K^2 + v^2 d", _group(direct_path.EXACT_KINDS, _EXACT_REMAINDERS)),
-    Row(
+    PaperRow("brute force", "v^{K+1} K d", ("brute-force",)),
+    PaperRow("cubic", "v^3 K^2", ("cubic",)),
+    PaperRow("sub-cubic", "v^2 K^2 + v^2 d", _group(direct_path.EXACT_KINDS, _EXACT_REMAINDERS)),
+    PaperRow(
         "sub-cubic without mean+diff",
         "v^2 K^2 + v^2 d",
         _choices(
@@ -59,12 +59,12 @@ ROWS = (
             )
         ),
     ),
-    Row("low-rank QK", "v^2 K^2 + v d^2 + v^2 d", _group(direct_path.EXACT_KINDS, _LOW_RANK_REMAINDERS)),
-    Row("low-rank QK (SVD only)", "v^2 K^2 + v d^2 + v^2 d", _group(direct_path.EXACT_KINDS, ("svd",))),
-    Row("low-rank EU", "v^2 K^2 + v d + v^2 d", _group(direct_path.FACTORED_KINDS, _EXACT_REMAINDERS)),
-    Row("low-rank QK&EU", "v^2 K^2 + v d^2 + v^2 d", _group(direct_path.FACTORED_KINDS, _LOW_RANK_REMAINDERS)),
-    Row("quadratic QK", "v^2 K^2 + v d + v^2 d", _group(direct_path.EXACT_KINDS, remainder.RECURSIVE_KINDS)),
-    Row("quadratic QK&EU", "v^2 K^2 + v d + v^2 d", _group(direct_path.FACTORED_KINDS, remainder.RECURSIVE_KINDS)),
+    PaperRow("low-rank QK", "v^2 K^2 + v d^2 + v^2 d", _group(direct_path.EXACT_KINDS, _LOW_RANK_REMAINDERS)),
+    PaperRow("low-rank QK (SVD only)", "v^2 K^2 + v d^2 + v^2 d", _group(direct_path.EXACT_KINDS, ("svd",))),
+    PaperRow("low-rank EU", "v^2 K^2 + v d + v^2 d", _group(direct_path.FACTORED_KINDS, _EXACT_REMAINDERS)),
+    PaperRow("low-rank QK&EU", "v^2 K^2 + v d^2 + v^2 d", _group(direct_path.FACTORED_KINDS, _LOW_RANK_REMAINDERS)),
+    PaperRow("quadratic QK", "v^2 K^2 + v d + v^2 d", _group(direct_path.EXACT_KINDS, remainder.RECURSIVE_KINDS)),
+    PaperRow("quadratic QK&EU", "v^2 K^2 + v d + v^2 d", _group(direct_path.FACTORED_KINDS, remainder.RECURSIVE_KINDS)),
 )
 
 #: The table's strategies: the paper's 102.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 
 from compactproofs.paper.rows import ROWS, Published, published
+from compactproofs.search.prover import Bound
 
 SOURCES = ("paper June 2024", "later data")
 HEADERS = ("row", "complexity", "normalised bound", *SOURCES, "FLOPs", "published FLOPs", "unexplained dimension")
@@ -28,7 +28,7 @@ class TableRow:
     published: dict[str, Published]
 
 
-def summarise(results: list[dict[str, Any]]) -> list[TableRow]:
+def summarise(results: list[Bound]) -> list[TableRow]:
     """The rows of the table for which there are results."""
     if not results:
         return []

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from compactproofs.analysis.models import Summary
 from compactproofs.analysis.waterfall import WATERFALLS
 from compactproofs.report.page import Page, section
 from compactproofs.report.sections import (
@@ -34,7 +34,7 @@ SECTIONS = (
 )
 
 
-def models_page(summaries: Sequence[dict[str, Any]]) -> Page:
+def models_page(summaries: Sequence[Summary]) -> Page:
     """The page about these models; `summaries` as `analysis.summarise` makes them.  Raises ValueError for none."""
     if not summaries:
         raise ValueError("no models: there is nothing to report")

@@ -12,6 +12,7 @@ import numpy as np
 import compactproofs as cp
 from compactproofs.analysis.inputs import Inputs, Share
 from compactproofs.analysis.margins import Tables
+from compactproofs.analysis.models import Summary
 from compactproofs.analysis.waterfall import WATERFALLS, Waterfalls
 from compactproofs.kernel.decisions import FloatArray
 from compactproofs.paper.rows import ROWS
@@ -67,7 +68,7 @@ class Subject:
 class Models:
     """Many models, by their summaries as `analysis.summarise` makes them."""
 
-    def __init__(self, summaries: Sequence[dict[str, Any]]) -> None:
+    def __init__(self, summaries: Sequence[Summary]) -> None:
         self.summaries = summaries
         self.accuracy = self.column("accuracy")
         self.ratio = np.array([s["singular_values"][0] / max(s["singular_values"][1], 1e-300) for s in summaries])

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import BrokenExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypedDict
 
 from compactproofs.kernel.checker import verify
 from compactproofs.kernel.library import Library
 from compactproofs.kernel.problem import Problem, Strategy
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.opening.models import Model
+from compactproofs.runs.processes import another_core, local_processes, submit
 from compactproofs.search import words
 from compactproofs.search.certificates import Certificate
 from compactproofs.search.cost import Cost
 from compactproofs.search.hints import HintArrays, search_hints, search_seconds
-from compactproofs.search.side_process import another_core, running_apart
 from compactproofs.search.workspaces import MeasuredWorkspace, run
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.tasks.sequences import Sequences
@@ -40,6 +42,29 @@ class Infeasible(ValueError):
     """The strategy cannot be run on a model of this size."""
 
 
+class Bound(TypedDict):
+    """What a strategy proves about a model, and what that takes: a line of JSON, of a table, of results that are kept.
+
+    `certified` and `total` are inputs, as text, since they may have many digits; `normalised` is None where it is not
+    known how many inputs are answered correctly.
+    """
+
+    model: str
+    strategy: str
+    claim: str
+    certified: str
+    total: str
+    bound: float
+    normalised: float | None
+    flops: int
+    int_ops: int
+    unexplained_dimension: int
+    complexity: str
+    hint_bytes: int
+    search_seconds: float
+    verify_seconds: float
+
+
 @dataclass(frozen=True)
 class Proof:
     """A certificate with what it took to find and to check it."""
@@ -57,7 +82,7 @@ class Proof:
         """The certified bound on the accuracy."""
         return Fraction(self.certificate.certified, self.certificate.total)
 
-    def as_dict(self, model: str, exact_correct: int | None) -> dict[str, Any]:
+    def as_dict(self, model: str, exact_correct: int | None) -> Bound:
         """The proof as `compactproofs prove --json` prints it.
 
         `exact_correct` is the number of inputs that the model answers correctly, where known; the normalised bound is
@@ -173,13 +198,12 @@ class Prover:
         )
 
     def _claim_for(self, strategy: Strategy, hints: HintArrays) -> tuple[int, float]:
-        """What to claim, and the seconds that it took."""
+        """What to claim, and the seconds that it took; claims and checks take equally long."""
         if strategy.id in _LONG and self.problem.task.total > _MANY_INPUTS and another_core():
-            with running_apart(strategy, self.model, "claim", hints) as apart:
+            with suppress(ImportError, OSError, BrokenExecutor), local_processes(1) as executor:
+                claimed = submit(executor, _claimed, self.problem, strategy.id, hints)
                 run(strategy, self._check, hints)  # kept for verification
-                found = apart.result()
-                if found is not None:
-                    return found
+                return claimed.result()
         claim = run(strategy, self._claim, hints)
         return claim.certified, claim.seconds
 
@@ -194,6 +218,12 @@ class Prover:
             return None
         decided = enumerate_inputs(self._check)
         return decided.certain if decided.undecided == 0 else None
+
+
+def _claimed(problem: Problem[Any, Any], strategy_id: str, hints: HintArrays) -> tuple[int, float]:
+    """What another process computes; where it cannot be started or dies, it is computed here."""
+    found = run(get_strategy(strategy_id), MeasuredWorkspace(problem, "claim"), hints)
+    return found.certified, found.seconds
 
 
 def prove(model: Model, strategy_id: str) -> Proof:

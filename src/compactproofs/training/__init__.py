@@ -12,13 +12,12 @@ except ModuleNotFoundError as error:
     raise ImportError('training needs PyTorch, which is not installed: pip install "compactproofs[train]"') from error
 
 from compactproofs.training.recipe import RECIPE, TrainedModel, TrainingConfig, derive_seeds, train_one
-from compactproofs.training.runner import TrainingInterrupted, TrainingReport, train
+from compactproofs.training.runner import TrainingReport, train
 
 __all__ = [
     "RECIPE",
     "TrainedModel",
     "TrainingConfig",
-    "TrainingInterrupted",
     "TrainingReport",
     "derive_seeds",
     "train",

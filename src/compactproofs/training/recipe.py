@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -21,7 +21,6 @@ RECIPE = "max-of-K of arXiv 2406.11779"
 """Name of the recipe, as recorded in every model file. A change that alters the weights needs a new name."""
 
 _BETAS = (0.9, 0.999)
-_STEPS_BETWEEN_REPORTS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +157,8 @@ def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.softplus(leads).mean()
 
 
-def train_one(config: TrainingConfig, seed: int, report: Callable[[int], None] | None = None) -> TrainedModel:
-    """Train the model of one experiment seed.
-
-    `report` is called now and then with the number of steps done; an exception that it raises ends the training.
-    """
+def train_one(config: TrainingConfig, seed: int) -> TrainedModel:
+    """Train the model of one experiment seed."""
     model_seed, _, train_seed = derive_seeds(seed)
     weights = {name: torch.nn.Parameter(value) for name, value in initial_weights(config, model_seed).items()}
     optimiser = torch.optim.AdamW(
@@ -177,8 +173,6 @@ def train_one(config: TrainingConfig, seed: int, report: Callable[[int], None] |
             optimiser.step()
             if step == config.steps:
                 final_loss = loss.item()
-            if report is not None and (step == config.steps or step % _STEPS_BETWEEN_REPORTS == 0):
-                report(step)
     return TrainedModel({name: value.detach().numpy() for name, value in weights.items()}, final_loss)
 
 

@@ -31,7 +31,10 @@ def of_models(models: Models) -> Found:
     falls = [summary["waterfalls"] for summary in models.summaries]
     return _found(
         {
-            row: ([name for name, _ in falls[0][row]], np.array([[left for _, left in fall[row]] for fall in falls]))
+            row: (
+                [str(name) for name, _ in falls[0][row]],
+                np.array([[left for _, left in fall[row]] for fall in falls]),
+            )
             for row in WATERFALLS
         }
     )
