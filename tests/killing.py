@@ -13,22 +13,20 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from compactproofs.opening.models import Model
-from compactproofs.runs.sweep import COLUMNS
 from compactproofs.search.certificates import Certificate
 
 PROGRAM = "from compactproofs.__main__ import main\nif __name__ == '__main__':\n    main()\n"
@@ -72,23 +70,22 @@ class Report:
 def content(directory: Path) -> Content:
     """What the finished files hold; raises where one of them is not whole.
 
-    Names with a dot in front, and SQLite's journal, are not finished files, and nobody takes them for such.
+    Names with a dot in front are not finished files, and nobody takes them for such.
     """
     found: Content = {}
     for path in sorted(directory.rglob("*")):
         name = str(path.relative_to(directory))
-        if not path.is_file() or any(part.startswith(".") for part in Path(name).parts) or name.endswith("-journal"):
+        if not path.is_file() or any(part.startswith(".") for part in Path(name).parts):
             continue
         data = path.read_bytes()
         if name.endswith(".cert.json"):
             found[name] = Certificate.from_bytes(data).to_bytes()
         elif name.endswith(".safetensors"):
             found[name] = Model.load(path).sha256
-        elif name.endswith(".sqlite"):
-            found |= {f"{name}: {row[0]} {row[1]}": row[2:] for row in _rows(path)}
+        elif name.endswith(".json"):
+            found[name] = _without_times(json.loads(data)["result"])
         elif name.endswith(".csv"):
-            table = list(csv.DictReader(data.decode().splitlines()))
-            found[name] = [{key: value for key, value in row.items() if key not in TIMES} for row in table]
+            found[name] = _without_times(csv.DictReader(data.decode().splitlines()))
         elif name.endswith(".png"):
             assert data.endswith(b"IEND\xaeB`\x82"), f"{name} is cut"
             found[name] = "a picture"
@@ -100,14 +97,8 @@ def content(directory: Path) -> Content:
     return found
 
 
-def _rows(path: Path) -> list[tuple[Any, ...]]:
-    """The results, without times; a reader also takes back what a killed writer had begun."""
-    columns = ", ".join(column for column in COLUMNS if column not in TIMES)
-    with closing(sqlite3.connect(path)) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        if not connection.execute("SELECT name FROM sqlite_master").fetchall():
-            return []
-        return connection.execute(f"SELECT {columns} FROM results").fetchall()
+def _without_times(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{key: value for key, value in row.items() if key not in TIMES} for row in rows]
 
 
 def start(job: Job, directory: Path) -> subprocess.Popen[str]:
@@ -177,7 +168,7 @@ def _wait(process: subprocess.Popen[str], seconds: float) -> bool:
 
 def _victim(process: subprocess.Popen[str], moments: random.Random) -> str:
     """Kill the main process, the whole group, or one worker; says which."""
-    workers = [pid for pid in _group(process.pid) if "spawn_main" in _words(pid)]
+    workers = [pid for pid in _group(process.pid) if "popen_loky" in _words(pid)]
     kind = moments.choice(("main process", "all processes", "one worker"))
     if kind == "all processes":
         os.killpg(process.pid, signal.SIGKILL)

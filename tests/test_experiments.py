@@ -1,21 +1,19 @@
 """Sweeps and the paper's table: what is computed, what survives an interruption, and what is written."""
 
 import csv
-import importlib.util
+import functools
 import itertools
 import os
 import random
 import re
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
-import types
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable, Iterator
-from concurrent.futures import CancelledError, Executor, Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +26,10 @@ from compactproofs import zoo
 from compactproofs.paper.rows import ROWS, TABLE_STRATEGIES, Published, published
 from compactproofs.runs import sweep as sweeps
 from compactproofs.runs.files import seal
-from compactproofs.runs.sweep import COLUMNS, Sweep, local_processes, prove_model
+from compactproofs.runs.sweep import Proofs, prove_model, sweep
 from compactproofs.search import words
 from compactproofs.search.certificates import certificate_name
+from compactproofs.search.prover import Bound
 from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES
 
 pl = pytest.importorskip("polars", reason="needs the extra report")
@@ -47,40 +46,49 @@ STRATEGIES = (
     "sub-cubic/svd_query+max_diff/mean_query+diff/mean+max_diff",
 )
 TIMES = ("search_seconds", "verify_seconds")
+COLUMNS = tuple(name for name in Bound.__annotations__ if name != "claim")
 
 
-class Inline(Executor):
-    """Runs everything at once in this process; with a limit only so many calls, and the others never."""
+@dataclass(frozen=True)
+class Swept:
+    """A directory in which all is proved, and the bounds."""
 
-    def __init__(self, limit: int = 1000) -> None:
-        self.calls: list[tuple[Any, ...]] = []
-        self._limit = limit
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """The result, in a future that is done; or a future that waits."""
-        future: Future[Any] = Future()
-        if len(self.calls) < self._limit:
-            self.calls.append(args)
-            future.set_result(fn(*args, **kwargs))
-        return future
+    directory: Path
+    bounds: list[Bound]
 
 
-def interrupted_after(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    """Ctrl-C arrives when `count` models are finished."""
-    real = sweeps.wait
-    seen = itertools.count()
+@pytest.fixture
+def proved(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+    """Notes which models are proved in this process, and by which strategies."""
+    noted: list[tuple[str, ...]] = []
 
-    def wait(futures: Any, *args: Any, **kwargs: Any) -> Any:
-        if next(seen) >= count:
+    @functools.wraps(prove_model)
+    def note(name: str, strategies: Any) -> Any:
+        noted.append((name, *strategies))
+        return prove_model(name, strategies)
+
+    monkeypatch.setattr(sweeps, "prove_model", note)
+    return noted
+
+
+def interrupted_at(monkeypatch: pytest.MonkeyPatch, model: str) -> None:
+    """Ctrl-C arrives when this model is being proved."""
+
+    @functools.wraps(prove_model)
+    def interrupt(name: str, strategies: Any) -> Any:
+        if name == model:
             raise KeyboardInterrupt
-        first = next(iter(futures))
-        assert first.done()
-        return real([first], *args, **kwargs)
+        return prove_model(name, strategies)
 
-    monkeypatch.setattr(sweeps, "wait", wait)
+    monkeypatch.setattr(sweeps, "prove_model", interrupt)
 
 
-def without_times(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def finished(directory: Path) -> list[str]:
+    """The models that have results by the few strategies."""
+    return [m for m in MODELS if Proofs(directory).get(sweeps.job(m, STRATEGIES)) is not None]
+
+
+def without_times(rows: Any) -> list[dict[str, Any]]:
     """The rows without what differs from run to run."""
     return [{key: value for key, value in row.items() if key not in TIMES} for row in rows]
 
@@ -98,24 +106,22 @@ def directories(directory: Path) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Sweep:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Swept:
     """A sweep that ran to its end."""
-    sweep = Sweep(MODELS, STRATEGIES, tmp_path_factory.mktemp("undisturbed") / "run")
-    sweep.run(Inline())
-    return sweep
+    directory = tmp_path_factory.mktemp("undisturbed") / "run"
+    return Swept(directory, sweep(MODELS, [STRATEGIES], directory))
 
 
 @pytest.fixture
-def copied(undisturbed: Sweep, tmp_path: Path) -> Sweep:
+def copied(undisturbed: Swept, tmp_path: Path) -> Path:
     """A copy of it to change."""
-    shutil.copytree(undisturbed.directory, tmp_path / "copied")
-    return Sweep(MODELS, STRATEGIES, tmp_path / "copied")
+    return Path(shutil.copytree(undisturbed.directory, tmp_path / "copied"))
 
 
 @pytest.fixture
-def results(undisturbed: Sweep) -> list[dict[str, Any]]:
+def results(undisturbed: Swept) -> list[Bound]:
     """Its results."""
-    return undisturbed.rows()
+    return undisturbed.bounds
 
 
 # Rows of the table
@@ -232,28 +238,27 @@ def test_published_figures() -> None:
 # Sweeps
 
 
-def test_results(undisturbed: Sweep) -> None:
-    """One row for each model and strategy, in their order, that says what a proof of one's own says."""
-    rows = undisturbed.rows()
+def test_results(undisturbed: Swept) -> None:
+    """One line for each model and strategy, in their order, that says what a proof of one's own says."""
+    rows = undisturbed.bounds
     assert [(row["model"], row["strategy"]) for row in rows] == list(itertools.product(MODELS, STRATEGIES))
-    assert undisturbed.finished() == set(MODELS)
     model = cp.load_model(MODELS[1])
     for row in rows:
-        assert list(row) == list(COLUMNS)
         assert row["total"] == str(64**4)
         assert row["bound"] == int(row["certified"]) / 64**4
         assert row["normalised"] > row["bound"]
         assert all(row[name] >= 0 for name in TIMES)
     for row in rows[len(STRATEGIES) :]:
         proof = cp.prove(model, row["strategy"]).as_dict(MODELS[1], zoo.known_correct(model))
-        assert without_times([row]) == without_times([{name: proof[name] for name in COLUMNS}])
+        assert list(row) == list(proof)
+        assert without_times([row]) == without_times([proof])
 
 
-def test_certificates(undisturbed: Sweep) -> None:
+def test_certificates(undisturbed: Swept) -> None:
     """Each result has its certificate, which verifies; nothing else is left."""
-    assert directories(undisturbed.directory) == {"results.sqlite", "certificates"}
+    assert directories(undisturbed.directory) == {"results", "certificates"}
     assert directories(undisturbed.directory / "certificates") == {name.replace("/", "-") for name in MODELS}
-    for row in undisturbed.rows():
+    for row in undisturbed.bounds:
         folder = undisturbed.directory / "certificates" / row["model"].replace("/", "-")
         assert directories(folder) == {certificate_name(strategy) for strategy in STRATEGIES}
         certificate = cp.Certificate.load(folder / certificate_name(row["strategy"]))
@@ -271,201 +276,85 @@ def test_normalised_where_the_zoo_does_not_know(tmp_path: Path) -> None:
     assert cp.prove(model, "brute-force").certificate.certified > 0
     model.save(tmp_path / "mine.safetensors")
     name = str(tmp_path / "mine.safetensors")
-    assert [row["normalised"] for row in prove_model(name, ["cubic"], tmp_path / "a")] == [None]
-    rows = prove_model(name, ["brute-force", "trivial"], tmp_path / "b")
-    assert [row["normalised"] for row in rows] == [1.0, 0.0]
+    assert [bound["normalised"] for bound, _ in prove_model(name, ["cubic"])] == [None]
+    assert [bound["normalised"] for bound, _ in prove_model(name, ["brute-force", "trivial"])] == [1.0, 0.0]
 
 
-def test_a_finished_model_is_not_computed_again(copied: Sweep, undisturbed: Sweep) -> None:
-    """Nothing is submitted, and nothing changes."""
-    executor = Inline()
-    before = tree(copied.directory)
-    seen: list[str] = []
-    copied.run(executor, seen.append)
-    assert (executor.calls, seen) == ([], [])
-    assert tree(copied.directory) == before
-    assert copied.rows() == undisturbed.rows()
+def test_a_finished_model_is_not_computed_again(
+    copied: Path, undisturbed: Swept, proved: list[tuple[str, ...]]
+) -> None:
+    """Nothing is proved, and nothing changes."""
+    before = tree(copied)
+    assert sweep(MODELS, [STRATEGIES], copied) == undisturbed.bounds
+    assert proved == []
+    assert tree(copied) == before
 
 
-@pytest.mark.parametrize("lost", ["all rows", "one row"])
-def test_an_unfinished_model_is_computed_again(copied: Sweep, undisturbed: Sweep, lost: str) -> None:
-    """What has no row is computed, whatever is there of its certificate, and nothing else."""
-    with sqlite3.connect(copied.directory / "results.sqlite") as connection:
-        which = "" if lost == "all rows" else " AND strategy = 'cubic'"
-        connection.execute(f"DELETE FROM results WHERE model = ?{which}", (MODELS[0],))
-    connection.close()
-    folder = copied.directory / "certificates" / MODELS[0].replace("/", "-")
+def test_an_unfinished_model_is_computed_again(copied: Path, undisturbed: Swept, proved: list[tuple[str, ...]]) -> None:
+    """What has no results is computed, whatever is there of its certificates, and nothing else."""
+    Proofs(copied).path(sweeps.job(MODELS[0], STRATEGIES)).unlink()
+    folder = copied / "certificates" / MODELS[0].replace("/", "-")
     (folder / certificate_name("cubic")).write_text("half a cert")
-    kept = {row["search_seconds"] for row in undisturbed.rows() if row["model"] == MODELS[1]}
-    assert copied.finished() == {MODELS[1]}
-    seen: list[str] = []
-    executor = Inline()
-    copied.run(executor, seen.append)
-    assert seen == [MODELS[0]] == [call[0] for call in executor.calls]
-    assert without_times(copied.rows()) == without_times(undisturbed.rows())
-    assert {row["search_seconds"] for row in copied.rows() if row["model"] == MODELS[1]} == kept
-    assert tree(copied.directory / "certificates") == tree(undisturbed.directory / "certificates")
+    assert finished(copied) == [MODELS[1]]
+    found = sweep(MODELS, [STRATEGIES], copied)
+    assert proved == [(MODELS[0], *STRATEGIES)]
+    assert without_times(found) == without_times(undisturbed.bounds)
+    assert found[len(STRATEGIES) :] == undisturbed.bounds[len(STRATEGIES) :]
+    assert tree(copied / "certificates") == tree(undisturbed.directory / "certificates")
 
 
-def test_another_strategy_or_model_is_added(copied: Sweep) -> None:
-    """More models and more strategies are computed beside those that are there."""
-    more = Sweep((*MODELS, "max-of-4/123"), STRATEGIES[:1], copied.directory)
-    executor = Inline()
-    more.run(executor)
-    assert [call[0] for call in executor.calls] == ["max-of-4/123"]
-    assert len(more.rows()) == 3
-    assert len(copied.rows()) == 8
-    wider = Sweep(MODELS[:1], ("trivial", "cubic"), copied.directory)
-    wider.run(executor)
-    assert [call[0] for call in executor.calls[1:]] == [MODELS[0]]
-    assert list(executor.calls[1][1]) == ["trivial"]
-    assert [row["strategy"] for row in wider.rows()] == ["trivial", "cubic"]
-
-
-def test_paths_are_absolute_for_other_machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Processes elsewhere have other working directories."""
-    monkeypatch.chdir(tmp_path)
-    executor = Inline()
-    Sweep(MODELS[:1], ("trivial",), Path("run")).run(executor)
-    assert [call[2] for call in executor.calls] == [tmp_path / "run"]
+def test_another_group_or_model_is_added(copied: Path, proved: list[tuple[str, ...]]) -> None:
+    """More models and more groups of strategies are computed beside those that are there."""
+    more = sweep((*MODELS, "max-of-4/123"), [STRATEGIES, ("trivial",)], copied)
+    assert proved == [(m, "trivial") for m in MODELS] + [("max-of-4/123", *STRATEGIES), ("max-of-4/123", "trivial")]
+    assert [bound["strategy"] for bound in more] == [*STRATEGIES, "trivial"] * 3
 
 
 def test_certificates_appear_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Until the last proof is made there is none of them, and none after a failure."""
-    final = tmp_path / "certificates" / "max-of-4-50"
     original = cp.Prover.prove
-    seen = []
 
     def prove(prover: cp.Prover, strategy: str) -> cp.Proof:
-        seen.append(final.exists())
+        assert not (tmp_path / "certificates").exists()
         if strategy == "magic":
             raise MemoryError
         return original(prover, strategy)
 
     monkeypatch.setattr(cp.Prover, "prove", prove)
     with pytest.raises(MemoryError):
-        prove_model(MODELS[0], ["trivial", "cubic", "magic"], tmp_path)
-    assert list(tmp_path.iterdir()) == []
-    prove_model(MODELS[0], ["trivial", "cubic"], tmp_path)
-    assert seen == [False] * 5
-    whole = tree(final)
-    with pytest.raises(MemoryError):
-        prove_model(MODELS[0], ["cubic", "magic"], tmp_path)
-    assert directories(tmp_path / "certificates") == {"max-of-4-50"}
-    assert tree(final) == whole
+        sweep(MODELS[:1], [("trivial", "cubic", "magic")], tmp_path)
+    assert set(tree(tmp_path)) == set()
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     """As `test_edges.py` has it for files that were being written."""
     final = tmp_path / "certificates" / "max-of-4-50"
-    final.mkdir(parents=True)
     left_behind = f".{'0' * 16}-{seal('0' * 16)}.tmp"
-    for name in (left_behind, ".mine.tmp"):
-        (final / name).write_text("half a cert")
-    prove_model(MODELS[0], ["trivial"], tmp_path)
-    assert {path.name for path in final.iterdir()} == {"trivial.cert.json", ".mine.tmp"}
+    for folder in (final, tmp_path / "results"):
+        folder.mkdir(parents=True)
+        for name in (left_behind, ".mine.tmp"):
+            (folder / name).write_text("half a cert")
+    sweep(MODELS[:1], [("trivial",)], tmp_path)
+    assert directories(final) == {"trivial.cert.json", ".mine.tmp"}
+    assert left_behind not in directories(tmp_path / "results")
 
 
-# Databases of another kind
-
-
-def foreign_database(path: Path, script: str) -> None:
-    """A database made by somebody else."""
-    connection = sqlite3.connect(path)
-    connection.executescript(script)
-    connection.close()
-
-
-FOREIGN = {
-    "text": (b"my thesis", "cannot be used for results"),
-    "binary": (bytes(range(256)) * 40, "cannot be used for results"),
-    "other tables": ("CREATE TABLE photos (name TEXT); INSERT INTO photos VALUES ('x')", "not a database of results"),
-    "more tables": ("CREATE TABLE photos (name TEXT); CREATE TABLE results (a)", "not a database of results"),
-    "other columns": ("CREATE TABLE results (a); INSERT INTO results VALUES (1)", "was written by another version"),
-    "a column more": (f"CREATE TABLE results ({', '.join(COLUMNS)}, x)", "was written by another version"),
-    "other order": (f"CREATE TABLE results ({', '.join(reversed(COLUMNS))})", "was written by another version"),
-}
-
-
-@pytest.mark.parametrize("kind", FOREIGN)
-def test_a_database_of_another_kind_is_not_touched(tmp_path: Path, kind: str) -> None:
-    """It is refused before anything is computed, and has the same bytes as before."""
-    content, reason = FOREIGN[kind]
-    path = tmp_path / "results.sqlite"
-    if isinstance(content, bytes):
-        path.write_bytes(content)
-    else:
-        foreign_database(path, content)
-    before = tree(tmp_path)
-    executor = Inline()
-    sweep = Sweep(MODELS, STRATEGIES, tmp_path)
-    for use in (sweep.finished, sweep.rows, lambda: sweep.run(executor)):
-        with pytest.raises(ValueError, match=f"results.sqlite .*{reason}.*; choose another --out"):
-            use()
-    assert executor.calls == []
-    assert tree(tmp_path) == before
-
-
-def test_places_that_cannot_be_used(tmp_path: Path) -> None:
-    """A directory in the database's place, and a file in the directory's, are errors that a user understands."""
-    (tmp_path / "dir" / "results.sqlite").mkdir(parents=True)
-    (tmp_path / "file").write_text("mine")
-    with pytest.raises(ValueError, match="cannot be used for results"):
-        Sweep(MODELS, STRATEGIES, tmp_path / "dir").finished()
-    with pytest.raises(FileExistsError):
-        Sweep(MODELS, STRATEGIES, tmp_path / "file").finished()
-    assert (tmp_path / "file").read_text() == "mine"
-
-
-def test_a_failed_write_leaves_no_half_model(copied: Sweep) -> None:
-    """What a task computed is written in one transaction."""
-    before = copied.rows()
-    changed = [row | {"certified": "0"} for row in before if row["model"] == MODELS[0]]
-    changed[-1]["certified"] = object()  # which SQLite cannot store
-    with pytest.raises(ValueError, match="cannot be used for results"):
-        copied._write(changed)
-    assert copied.rows() == before
+def test_results_of_an_earlier_version(copied: Path, undisturbed: Swept) -> None:
+    """They had a database, which is left alone."""
+    (copied / "results.sqlite").write_bytes(b"SQLite format 3\x00")
+    assert sweep(MODELS, [STRATEGIES], copied) == undisturbed.bounds
+    assert (copied / "results.sqlite").read_bytes() == b"SQLite format 3\x00"
 
 
 # Interruptions
 
 
-@pytest.mark.parametrize("count", [0, 1])
-def test_interrupt(tmp_path: Path, undisturbed: Sweep, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    """What was finished before stays, what had not started is cancelled, and the next run does the rest."""
-    sweep = Sweep(MODELS, STRATEGIES, tmp_path)
-    seen: list[str] = []
-    with monkeypatch.context() as patch:
-        interrupted_after(patch, count)
-        executor = Inline(limit=count)
-        futures = []
-        submit = executor.submit
-        patch.setattr(executor, "submit", lambda *args: futures.append(submit(*args)) or futures[-1])
-        with pytest.raises(KeyboardInterrupt):
-            sweep.run(executor, seen.append)
-    assert seen == list(MODELS[:count])
-    assert sweep.finished() == set(seen)
-    assert [future.cancelled() for future in futures] == [False] * count + [True] * (len(MODELS) - count)
-    sweep.run(Inline(), seen.append)
-    assert sorted(seen) == sorted(MODELS)
-    assert without_times(sweep.rows()) == without_times(undisturbed.rows())
-
-
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command with few strategies, in this process."""
+    """The command with few strategies."""
     monkeypatch.setattr(command, "TABLE_STRATEGIES", STRATEGIES)
 
-    def inline(jobs: int) -> Any:
-        executor = Inline()
-        executor.calls = CALLS
-        return executor
 
-    CALLS.clear()
-    monkeypatch.setattr(command, "local_processes", inline)
-
-
-CALLS: list[tuple[Any, ...]] = []
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -474,7 +363,7 @@ def run(short: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     """`compactproofs table1` with these words: exit code, stdout and stderr."""
 
     def call(*words: object) -> tuple[int, str, str]:
-        code = entry.run(["table1", *map(str, words)])
+        code = entry.run(["table1", "--jobs", "1", *map(str, words)])
         out, err = capsys.readouterr()
         assert "Traceback" not in out + err
         return code, out, err
@@ -482,49 +371,50 @@ def run(short: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     return call
 
 
-FILES = {"results.sqlite", "certificates", "results.csv", "table1.md", "table1.tex"}
+FILES = {"results", "certificates", "results.csv", "table1.md", "table1.tex"}
 FIGURES = {
     f"{name}.{suffix}" for name in ("bound-against-flops", "unexplained-against-flops") for suffix in ("png", "svg")
 }
 
 
-def test_command(run: Run, tmp_path: Path, undisturbed: Sweep) -> None:
+def test_command(run: Run, proved: list[tuple[str, ...]], tmp_path: Path, undisturbed: Swept) -> None:
     """All that it writes and prints; a second time nothing is computed and the same is written."""
     code, out, err = run("--out", tmp_path / "run", "--seeds", 2)
     assert code == 0
     assert "error" not in err
-    assert len(CALLS) == 2
+    assert len(proved) == 2
     assert directories(tmp_path / "run") == FILES | FIGURES
     assert out.lstrip().startswith("2 models, 4 strategies\n")
     assert out.endswith(f"results, certificates, table and figures are in {tmp_path / 'run'}\n")
     assert tree(tmp_path / "run" / "certificates") == tree(undisturbed.directory / "certificates")
     with (tmp_path / "run" / "results.csv").open(encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
-    expected = [{key: str(value) for key, value in row.items()} for row in undisturbed.rows()]
-    assert without_times(rows) == without_times(expected)
+    assert tuple(rows[0]) == COLUMNS
+    assert without_times(rows) == without_times({c: str(bound[c]) for c in COLUMNS} for bound in undisturbed.bounds)
     lines = [line.strip().split("  ")[0] for line in out.splitlines() if " ± " in line]
     markdown = (tmp_path / "run" / "table1.md").read_text(encoding="utf-8")
     assert lines == [row[0] for row in markdown_cells(markdown)]
 
-    texts = {name: (tmp_path / "run" / name).read_bytes() for name in FILES if "." in name and "sqlite" not in name}
+    texts = {name: (tmp_path / "run" / name).read_bytes() for name in FILES if "." in name}
     assert run("--out", tmp_path / "run", "--seeds", 2)[:2] == (0, out)
-    assert len(CALLS) == 2
+    assert len(proved) == 2
     assert {name: (tmp_path / "run" / name).read_bytes() for name in texts} == texts
 
 
 def test_command_interrupted(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The message says what is done and how to go on; then the rest is done."""
     with monkeypatch.context() as patch:
-        interrupted_after(patch, 1)
+        interrupted_at(patch, MODELS[1])
         code, out, err = run("--out", tmp_path, "--seeds", 2)
     assert (code, out) == (130, "")
     assert err.endswith(
         f"interrupted: 1 of 2 models are finished in {tmp_path}; run the same command again to do the rest\n"
     )
-    assert directories(tmp_path) == {"results.sqlite", "certificates"}
-    CALLS.clear()
-    assert run("--out", tmp_path, "--seeds", 2)[0] == 0
-    assert [call[0] for call in CALLS] == [MODELS[1]]
+    assert directories(tmp_path) == {"results", "certificates"}
+    assert finished(tmp_path) == [MODELS[0]]
+    with monkeypatch.context() as patch:
+        interrupted_at(patch, MODELS[0])  # which is not proved again
+        assert run("--out", tmp_path, "--seeds", 2)[0] == 0
 
 
 @pytest.mark.parametrize("seeds", [0, -1, 152])
@@ -543,11 +433,10 @@ def test_command_where_the_directory_cannot_be_used(run: Run, tmp_path: Path) ->
         "",
         f"error: --out: {tmp_path / 'file'} is a file, not a directory\n",
     )
-    (tmp_path / "results.sqlite").write_text("mine")
-    code, out, err = run("--out", tmp_path)
-    assert (code, out, err.count("\n")) == (2, "", 1)
-    assert err.startswith(f"error: {tmp_path / 'results.sqlite'} cannot be used for results (file is not a database)")
-    assert (tmp_path / "results.sqlite").read_text() == "mine"
+    (tmp_path / "results").write_text("mine")
+    error = f"error: --out: cannot make the directory {tmp_path / 'results'}: File exists\n"
+    assert run("--out", tmp_path) == (2, "", error)
+    assert (tmp_path / "results").read_text() == "mine"
 
 
 @pytest.mark.parametrize("missing", ["polars", "matplotlib"])
@@ -562,34 +451,11 @@ def test_command_without_the_extra(run: Run, tmp_path: Path, without: Callable[[
 # Real processes
 
 
-def failing(name: str, strategies: Any, directory: Path) -> list[dict[str, Any]]:
-    """A process that the system kills."""
-    os.kill(os.getpid(), signal.SIGKILL)
-    return []
-
-
-def test_local_processes(tmp_path: Path, undisturbed: Sweep) -> None:
-    """In other processes, with one thread each; the environment is as before, and the results are the same."""
-    before = dict(os.environ)
-    sweep = Sweep(MODELS, STRATEGIES, tmp_path)
-    with local_processes(2) as executor:
-        assert executor.submit(os.getenv, "OPENBLAS_NUM_THREADS").result() == "1"
-        assert executor.submit(os.getpid).result() != os.getpid()
-        assert executor.submit(signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
-        sweep.run(executor)
-    assert dict(os.environ) == before
-    assert without_times(sweep.rows()) == without_times(undisturbed.rows())
+def test_local_processes(tmp_path: Path, undisturbed: Swept) -> None:
+    """In other processes the results are the same."""
+    found = sweep(MODELS, [STRATEGIES], tmp_path, workers=2)
+    assert without_times(found) == without_times(undisturbed.bounds)
     assert tree(tmp_path / "certificates") == tree(undisturbed.directory / "certificates")
-
-
-@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
-def test_a_process_that_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As for want of memory: an error in words, not a traceback, and no end of waiting."""
-    monkeypatch.setattr(sweeps, "prove_model", failing)
-    reason = "a process was killed, perhaps for want of memory"
-    with pytest.raises(OSError, match=reason), local_processes(1) as executor:
-        Sweep(MODELS, STRATEGIES, tmp_path).run(executor)
-    assert Sweep(MODELS, STRATEGIES, tmp_path).finished() == set()
 
 
 COMMAND = f"""
@@ -598,7 +464,7 @@ from compactproofs import __main__ as entry
 from compactproofs.paper import command
 if __name__ == "__main__":
     command.TABLE_STRATEGIES = {STRATEGIES!r}
-    sys.argv = ["compactproofs", "table1", "--out", sys.argv[1], "--seeds", "2", "--jobs", "1"]
+    sys.argv = ["compactproofs", "table1", "--out", sys.argv[1], "--seeds", "2", "--jobs", "2"]
     entry.main()
 """
 
@@ -638,16 +504,17 @@ def start(tmp_path: Path) -> Iterator[Callable[[Path], "subprocess.Popen[str]"]]
             os.killpg(group, signal.SIGKILL)
 
 
-def assert_same_as_undisturbed(directory: Path, undisturbed: Sweep) -> None:
+def assert_same_as_undisturbed(directory: Path, undisturbed: Swept) -> None:
     """All results, certificates and files, and nothing else."""
-    assert without_times(Sweep(MODELS, STRATEGIES, directory).rows()) == without_times(undisturbed.rows())
+    assert finished(directory) == list(MODELS)
+    assert without_times(sweep(MODELS, [STRATEGIES], directory)) == without_times(undisturbed.bounds)
     assert tree(directory / "certificates") == tree(undisturbed.directory / "certificates")
     assert directories(directory / "certificates") == directories(undisturbed.directory / "certificates")
     assert directories(directory) == FILES | FIGURES
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
-def test_killed_outright(tmp_path: Path, undisturbed: Sweep, start: Callable[[Path], "subprocess.Popen[str]"]) -> None:
+def test_killed_outright(tmp_path: Path, undisturbed: Swept, start: Callable[[Path], "subprocess.Popen[str]"]) -> None:
     """Killed at any moment, with no chance to tidy up: no process is left, and the next run ends as if undisturbed."""
     directory = tmp_path / "run"
     moments = random.Random(20240611)
@@ -663,7 +530,7 @@ def test_killed_outright(tmp_path: Path, undisturbed: Sweep, start: Callable[[Pa
         while alive(process.pid) and time.monotonic() < until:
             time.sleep(0.05)
         assert not alive(process.pid)
-        for name in Sweep(MODELS, STRATEGIES, directory).finished():
+        for name in finished(directory):
             part = name.replace("/", "-")
             assert tree(folder / part) == tree(undisturbed.directory / "certificates" / part)
     process = start(directory)
@@ -675,7 +542,7 @@ def test_killed_outright(tmp_path: Path, undisturbed: Sweep, start: Callable[[Pa
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
 def test_interrupted_in_a_terminal(
-    tmp_path: Path, undisturbed: Sweep, start: Callable[[Path], "subprocess.Popen[str]"]
+    tmp_path: Path, undisturbed: Swept, start: Callable[[Path], "subprocess.Popen[str]"]
 ) -> None:
     """Ctrl-C reaches all processes of the group; it ends with 130, in words, and tidily."""
     directory = tmp_path / "run"
@@ -708,11 +575,10 @@ def test_all_strategies_killed_outright(tmp_path: Path) -> None:
         process.kill()
         process.wait()
     subprocess.run([*program, tmp_path / "killed"], check=True, capture_output=True)
-    whole, killed = (Sweep(MODELS, TABLE_STRATEGIES, tmp_path / name) for name in ("whole", "killed"))
-    assert len(whole.rows()) == 204
-    assert without_times(killed.rows()) == without_times(whole.rows())
-    assert tree(killed.directory / "certificates") == tree(whole.directory / "certificates")
-    assert directories(killed.directory / "certificates") == directories(whole.directory / "certificates")
+    whole, killed = (sweep(MODELS, [TABLE_STRATEGIES], tmp_path / name) for name in ("whole", "killed"))
+    assert len(whole) == 204
+    assert without_times(killed) == without_times(whole)
+    assert tree(tmp_path / "killed" / "certificates") == tree(tmp_path / "whole" / "certificates")
 
 
 # The table
@@ -737,7 +603,7 @@ def made_up(models: int = 3) -> list[dict[str, Any]]:
     rows = []
     for model in range(models):
         for number, strategy in enumerate(TABLE_STRATEGIES):
-            row: dict[str, Any] = dict.fromkeys(COLUMNS, 1)
+            row: dict[str, Any] = {"claim": "at least", **dict.fromkeys(COLUMNS, 1)}
             row |= {"model": f"max-of-4/{model}", "strategy": strategy, "complexity": "O(1)"}
             row |= {"certified": str(10**20), "total": str(10**21), "bound": 0.1}
             row |= {"normalised": 0.5 + number / 1000 + model / 10, "flops": 1000 + number, "unexplained_dimension": 8}
@@ -866,89 +732,3 @@ def test_front() -> None:
         }
     )
     assert list(frontier._pareto(frame)["strategy"]) == ["cheap", "good", "dear"]
-
-
-# Clusters
-
-
-def test_cluster_without_dask(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The line that installs it."""
-    monkeypatch.setitem(sys.modules, "distributed", None)
-    with (
-        pytest.raises(ImportError, match=re.escape('pip install "compactproofs[cluster]"')),
-        sweeps.cluster("tcp://127.0.0.1:1"),
-    ):
-        pass
-
-
-CLUSTER = f"""
-import sys
-from pathlib import Path
-from distributed import LocalCluster
-from compactproofs.runs.sweep import Sweep, cluster
-with LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as local:
-    with cluster(local.scheduler_address) as executor:
-        Sweep({MODELS!r}, {STRATEGIES!r}, Path("run")).run(executor, print)
-"""
-
-
-@pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="needs the extra cluster")
-def test_cluster(tmp_path: Path, undisturbed: Sweep) -> None:
-    """A cluster of two threads gives the same results; in a process of its own, since its threads outlive it."""
-    result = subprocess.run(
-        [sys.executable, "-c", CLUSTER], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=True
-    )
-    assert sorted(result.stdout.split()) == sorted(MODELS)
-    sweep = Sweep(MODELS, STRATEGIES, tmp_path / "run")
-    assert without_times(sweep.rows()) == without_times(undisturbed.rows())
-    assert tree(tmp_path / "run" / "certificates") == tree(undisturbed.directory / "certificates")
-
-
-# What may happen to a cluster, with what stands for Dask's client
-
-
-class Cluster:
-    """A client of a scheduler that may be missing or lose its workers, or be lost."""
-
-    def __init__(self, address: str, timeout: float) -> None:
-        if "missing" in address:
-            raise OSError("Timed out trying to connect")
-        self.address = address
-
-    def wait_for_workers(self, number: int, timeout: float) -> None:
-        """There are none."""
-        if "empty" in self.address:
-            raise TimeoutError("Only 0/1 workers arrived")
-
-    def get_executor(self) -> Any:
-        """Whose first result is that the scheduler is gone, or that workers were killed."""
-        raise CancelledError if "lost" in self.address else KilledWorker("prove_model", None, [], 3)
-
-    def close(self, timeout: float) -> None:
-        """Nothing to close."""
-
-
-class KilledWorker(Exception):
-    """As Dask calls it."""
-
-
-@pytest.mark.parametrize(
-    ("address", "reason"),
-    [
-        ("missing", "there is no Dask scheduler at missing; start one"),
-        ("empty", "the Dask scheduler at empty has no workers; start some"),
-        ("lost", "the Dask scheduler at lost went away; start it anew"),
-        ("killed", "workers of the cluster were killed, perhaps for want of memory"),
-    ],
-)
-def test_a_cluster_that_does_not_work(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str, reason: str
-) -> None:
-    """One line that says what is done and what to do."""
-    fake = types.SimpleNamespace(Client=Cluster)
-    monkeypatch.setitem(sys.modules, "distributed", fake)
-    monkeypatch.setitem(sys.modules, "distributed.scheduler", types.SimpleNamespace(KilledWorker=KilledWorker))
-    code, out, err = run("--out", tmp_path, "--seeds", 2, "--scheduler", address)
-    assert (code, out, err.count("\n")) == (2, "", 1)
-    assert err.startswith(f"error: {reason}")
-    assert err.endswith(f"run the same command again: 0 of 2 models are finished in {tmp_path}\n")

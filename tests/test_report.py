@@ -1,5 +1,6 @@
 """The pages of `compactproofs explain`: what is written, what is refused, and how a real browser shows it."""
 
+import functools
 import json
 import re
 import shutil
@@ -16,8 +17,7 @@ import compactproofs as cp
 from compactproofs import __main__ as entry
 from compactproofs import analysis, zoo
 from compactproofs.analysis.inputs import Inputs
-from compactproofs.analysis.models import summarise
-from compactproofs.paper import command
+from compactproofs.analysis.models import Summary, summarise
 from compactproofs.report import command as explain
 from compactproofs.report import pictures
 from compactproofs.report.model_page import SECTIONS, model_page
@@ -27,11 +27,12 @@ from compactproofs.report.pictures import picture
 from compactproofs.report.sections import models
 from compactproofs.report.subjects import Models, Subject
 from compactproofs.report.wording import large, listed, mean_std, numbers, probability, with_minus
+from compactproofs.runs.store import is_of
 from compactproofs.search.workspaces import workspace
 from test_analysis import random_model
-from test_experiments import Inline
 
 MODELS = ("max-of-4/50", "max-of-4/104", "max-of-4/123")
+SORTED = sorted(MODELS)
 DRAWS = 5
 
 
@@ -42,7 +43,7 @@ def page() -> Page:
 
 
 @pytest.fixture(scope="module")
-def summaries(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+def summaries(tmp_path_factory: pytest.TempPathFactory) -> list[Summary]:
     """Made-up summaries: one that is real, though of a small model, and others like it."""
     path = tmp_path_factory.mktemp("summarised") / "small.safetensors"
     random_model(6, 3).save(path)
@@ -61,7 +62,7 @@ def summaries(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def page_of_many(summaries: list[dict[str, Any]]) -> Page:
+def page_of_many(summaries: list[Summary]) -> Page:
     """The page about these."""
     return models_page(summaries)
 
@@ -199,7 +200,7 @@ def test_names_are_escaped(undrawn: None) -> None:
     assert "&amp;{q}" in text
 
 
-def test_names_in_a_table_are_escaped(summaries: list[dict[str, Any]]) -> None:
+def test_names_in_a_table_are_escaped(summaries: list[Summary]) -> None:
     """And so are those of many models."""
     text = section(models.of_models, Models([{**summaries[0], "model": '<b onclick="x">&{q}'}])).html
     assert "<td>&lt;b onclick=&#34;x&#34;&gt;&amp;{q}</td>" in text
@@ -224,7 +225,7 @@ def test_too_few_draws() -> None:
         model_page("m", random_model(3, 2), draws=1)
 
 
-def test_page_of_many_models(page_of_many: Page, summaries: list[dict[str, Any]]) -> None:
+def test_page_of_many_models(page_of_many: Page, summaries: list[Summary]) -> None:
     """It stands alone as well, and has a row for each model."""
     outline = Outline(render(page_of_many))
     assert len(outline.ids) == len(set(outline.ids))
@@ -234,14 +235,14 @@ def test_page_of_many_models(page_of_many: Page, summaries: list[dict[str, Any]]
     assert rows == [s["model"] for s in summaries]
 
 
-def test_page_of_few_models(laid_out: None, summaries: list[dict[str, Any]]) -> None:
+def test_page_of_few_models(laid_out: None, summaries: list[Summary]) -> None:
     """One model is enough for a page, but not for a line; none is not enough."""
     assert "too few models to say" in render(models_page(summaries[:1]))
     with pytest.raises(ValueError, match="no models"):
         models_page([])
 
 
-def test_words_follow_the_numbers(undrawn: None, summaries: list[dict[str, Any]]) -> None:
+def test_words_follow_the_numbers(undrawn: None, summaries: list[Summary]) -> None:
     """The verdict on the paper's claim changes when the data do."""
 
     def verdict(sign: float) -> str:
@@ -395,84 +396,60 @@ def test_command_without_the_extra(run: Run, small: Path, without: Callable[[str
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch, summaries: list[dict[str, Any]]) -> list[str]:
-    """Summaries are made at once, in this process, from one that is known; the models asked for are noted."""
+def quick(monkeypatch: pytest.MonkeyPatch, summaries: list[Summary]) -> list[str]:
+    """Summaries are made at once from one that is known; the models asked for are noted, and Ctrl-C comes at "stop"."""
     asked: list[str] = []
 
-    def made_up(name: str, draws: int) -> dict[str, Any]:
+    @functools.wraps(summarise)
+    def made_up(name: str, draws: int) -> Summary:
+        if asked[-1:] == ["stop"]:
+            raise KeyboardInterrupt
         asked.append(name)
-        row = next(row for row in zoo.table() if row.name == name)
-        return {**summaries[0], "model": name, "model_sha256": row.model_sha256, "draws": draws}
+        return {**summaries[0], "model": name, "draws": draws}
 
     monkeypatch.setattr(explain, "summarise", made_up)
-    monkeypatch.setattr(command, "local_processes", lambda jobs: Inline())
     return asked
 
 
 def test_command_for_many(run: Run, undrawn: None, quick: list[str], tmp_path: Path) -> None:
     """The page, the figures and the numbers of each model; what is there is not computed again, what is broken is."""
-    code, out, err = run("--seeds", 3, "--out", "all.html")
+    words = ("--seeds", 3, "--jobs", 1, "--out", "all.html")
+    code, out, err = run(*words)
     assert (code, out) == (
         0,
         "the report is all.html, its figures are in all-figures\nthe numbers of each model are in all-models\n",
     )
     assert "error" not in err
     assert names_in(tmp_path) == {"all.html", "all-figures", "all-models"}
-    assert names_in(tmp_path / "all-models") == {f"{name.replace('/', '-')}.json" for name in MODELS}
+    paths = sorted((tmp_path / "all-models").iterdir())
+    assert [re.sub("-[0-9a-f]{8}.json$", "", path.name) for path in paths] == [m.replace("/", "-") for m in SORTED]
     assert quick == list(MODELS)
     text = (tmp_path / "all.html").read_text(encoding="utf-8")
 
-    first, second, third = (tmp_path / "all-models" / f"{name.replace('/', '-')}.json" for name in MODELS)
-    first.write_bytes(first.read_bytes()[:-5])
-    second.write_text(json.dumps({**json.loads(second.read_text()), "model_sha256": "another"}))
     quick.clear()
-    assert run("--seeds", 3, "--out", "all.html")[0] == 0
-    assert quick == list(MODELS[:2])
-    third.write_text(json.dumps({**json.loads(third.read_text()), "version": "0.0.0"}))
-    quick.clear()
-    assert run("--seeds", 3, "--out", "all.html")[0] == 0
-    assert quick == [MODELS[2]]
+    paths[0].write_bytes(paths[0].read_bytes()[:-5])
+    broken = json.loads(paths[1].read_text())
+    del broken["result"]["noise"]
+    paths[1].write_text(json.dumps(broken))
+    (tmp_path / "all-models" / "max-of-4-50.json").write_text("{}")  # as they were called once
+    assert run(*words)[0] == 0
+    assert sorted(quick) == SORTED[:2]
     assert (tmp_path / "all.html").read_text(encoding="utf-8") == text
 
 
-def test_command_for_many_interrupted(
-    run: Run, undrawn: None, quick: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_command_for_many_interrupted(run: Run, undrawn: None, quick: list[str], tmp_path: Path) -> None:
     """The message says what is done and how to go on; then the rest is done."""
-    made = explain.summarise
-
-    def interrupted(name: str, draws: int) -> dict[str, Any]:
-        if len(quick) == 1:
-            raise KeyboardInterrupt
-        return made(name, draws)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(explain, "summarise", interrupted)
-        patch.setattr(Inline, "submit", _lazy)
-        code, out, err = run("--seeds", 2, "--out", "all.html")
+    words = ("--seeds", 2, "--jobs", 1, "--out", "all.html")
+    quick.append("stop")
+    code, out, err = run(*words)
     assert (code, out) == (130, "")
     assert err.endswith(
-        "interrupted: 1 of 2 models are finished in all-models; run the same command again to do the rest\n"
+        "interrupted: 0 of 2 models are finished in all-models; run the same command again to do the rest\n"
     )
     assert names_in(tmp_path) == {"all-models"}
-    done = quick.copy()
     quick.clear()
-    assert run("--seeds", 2, "--out", "all.html")[0] == 0
-    assert len(done) == len(quick) == 1
-    assert {*done, *quick} == set(MODELS[:2])
-
-
-def _lazy(self: Inline, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-    """A future that computes when its result is asked for."""
-    from concurrent.futures import Future
-
-    class Lazy(Future[Any]):
-        def result(self, timeout: float | None = None) -> Any:
-            return fn(*args, **kwargs)
-
-    future = Lazy()
-    future.set_result(None)
-    return future
+    assert run(*words)[0] == 0
+    assert quick == list(MODELS[:2])
 
 
 def test_command_for_many_where_a_file_is_in_the_way(run: Run, quick: list[str], tmp_path: Path) -> None:
@@ -483,6 +460,11 @@ def test_command_for_many_where_a_file_is_in_the_way(run: Run, quick: list[str],
     assert err.endswith("error: --out: cannot make the directory all-models: File exists\n")
     assert (tmp_path / "all-models").read_text() == "mine"
     assert quick == []
+
+
+def test_summaries_can_be_kept(summaries: list[Summary]) -> None:
+    """They are what the type says."""
+    assert is_of(list[Summary], json.loads(json.dumps(summaries)))
 
 
 # The browser

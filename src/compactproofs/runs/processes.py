@@ -10,7 +10,6 @@ import os
 import signal
 import threading
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
@@ -21,12 +20,16 @@ R = TypeVar("R")
 
 #: What ends a command in an orderly way, where something handles it.
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+#: What a terminal sends to all its processes.
+_OF_TERMINALS = [number for number in _SIGNALS if number != signal.SIGTERM]
 _ENVIRONMENT = {
+    "LOKY_MAX_MEMORY_LEAK_SIZE": "1e18",  # jobs differ in size, and that is no leak
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
-    "PYTHONSAFEPATH": "1",
 }
+#: With it Python imports nothing from the current directory; loky's own helpers have it from our environment.
+_SAFE_PATH = "PYTHONSAFEPATH"
 
 
 @contextmanager
@@ -37,13 +40,19 @@ def local_processes(number: int) -> Iterator[Executor]:
     """
     from loky import ProcessPoolExecutor
 
-    executor = ProcessPoolExecutor(number, initializer=_begin, initargs=(os.getpid(),), env=_ENVIRONMENT)
+    before = os.environ.get(_SAFE_PATH)
+    os.environ[_SAFE_PATH] = "1"
+    with _interrupts_later():
+        executor = ProcessPoolExecutor(number, initializer=_begin, initargs=(os.getpid(),), env=_ENVIRONMENT)
     try:
         yield executor
     finally:
-        with _interrupts_later(), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Failed to kill subprocesses", UserWarning)  # which ours do not have
+        with _interrupts_later():
             executor.shutdown(wait=True, kill_workers=True)
+            if before is None:
+                del os.environ[_SAFE_PATH]
+            else:
+                os.environ[_SAFE_PATH] = before
 
 
 def submit(executor: Executor, function: Callable[..., R], *arguments: Any) -> Future[R]:
@@ -62,14 +71,14 @@ def another_core() -> bool:
 def _interrupts_later() -> Iterator[None]:
     """Inside the block signals such as Ctrl-C are only noted, and come at its end, also if it ends by an error.
 
-    Processes that are started there have Ctrl-C blocked from the beginning.  Only the main thread handles signals; in
-    another thread that is all that happens.
+    Processes that are started there have those of a terminal blocked from the beginning, which is all that happens in
+    another thread than the main one, which handles signals.
     """
     noted: list[int] = []
     handlers: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
         handlers = {number: signal.getsignal(number) for number in _SIGNALS if callable(signal.getsignal(number))}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT]) if hasattr(signal, "pthread_sigmask") else None
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _OF_TERMINALS) if hasattr(signal, "pthread_sigmask") else None
     try:
         for number in handlers:
             signal.signal(number, lambda number, frame: noted.append(number))

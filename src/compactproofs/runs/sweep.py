@@ -30,12 +30,16 @@ def sweep(
     scheduler: str | None = None,
 ) -> list[Bound]:
     """The bounds of all models by these groups of strategies, in this order; what is not there is proved."""
-    hashes = {row.name: row.model_sha256 for row in zoo.table()}
-    jobs = [
-        Job(model, prove_model, (model, tuple(strategies)), hashes[model]) for model in models for strategies in groups
-    ]
+    jobs = [job(model, strategies) for model in models for strategies in groups]
     found = dict(run(jobs, Proofs(directory), workers=workers, scheduler=scheduler, doing="proving"))
-    return [bound for job in jobs for bound in found[job]]
+    return [bound for each in jobs for bound in found[each]]
+
+
+def job(model: str, strategies: Sequence[str]) -> Job:
+    """To prove bounds on a model of the zoo by a group of strategies."""
+    return Job(
+        model, prove_model, (model, tuple(strategies)), next(r.model_sha256 for r in zoo.table() if r.name == model)
+    )
 
 
 def prove_model(name: str, strategies: Sequence[str]) -> list[tuple[Bound, bytes]]:

@@ -1,0 +1,154 @@
+"""Processes that work for this one: Ctrl-C does not reach them, and they end with it, whatever happens."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import BrokenExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+import compactproofs as cp
+from compactproofs.runs import processes
+from compactproofs.runs.processes import another_core, local_processes, submit
+from compactproofs.search import prover
+from test_analysis import random_model
+
+
+def test_what_a_process_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Another one, with one thread for BLAS, which Ctrl-C leaves alone, and which imports nothing from where we are."""
+    before = dict(os.environ)
+    for name in ("loky", "numpy", "pickle"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the current directory')")
+    monkeypatch.chdir(tmp_path)
+    with local_processes(1) as executor:
+        assert submit(executor, os.getpid).result() != os.getpid()
+        assert submit(executor, os.getenv, "OPENBLAS_NUM_THREADS").result() == "1"
+        assert submit(executor, signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
+        assert submit(executor, another_core).result() is False
+        assert submit(executor, cp.load_model, "max-of-4/50").result().sha256 == cp.load_model("max-of-4/50").sha256
+    assert dict(os.environ) == before
+
+
+def test_killed_at_the_end() -> None:
+    """Whoever leaves the block leaves no process behind, and does not wait for what it does."""
+    with local_processes(1) as executor:
+        pid = submit(executor, os.getpid).result()
+        submit(executor, time.sleep, 1000)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def test_one_that_is_killed() -> None:
+    """Its work has no result, and nobody waits for it for ever."""
+    with local_processes(1) as executor:
+        killed = submit(executor, signal.raise_signal, signal.SIGKILL)
+        with pytest.raises(BrokenExecutor):
+            killed.result()
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupts_come_at_the_end(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Of a block in which processes are started, and not in its middle."""
+    reached = []
+
+    def interrupted(got: int, frame: object) -> None:
+        raise KeyboardInterrupt(got)
+
+    before = signal.signal(number, interrupted)
+    try:
+        with pytest.raises(KeyboardInterrupt) as caught, processes._interrupts_later():  # noqa: PT012
+            signal.raise_signal(number)
+            reached.append(True)
+        assert (reached, caught.value.args) == ([True], (number,))
+        assert signal.getsignal(number) == interrupted
+        assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    finally:
+        signal.signal(number, before)
+
+
+PARENT = """
+import os, time
+from compactproofs.runs.processes import local_processes, submit
+with local_processes(1) as executor:
+    print(submit(executor, os.getpid).result(), flush=True)
+    submit(executor, time.sleep, 1000).result()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
+def test_ends_with_its_parent() -> None:
+    """When that is killed, in the middle of its work; the program that started it is not run again."""
+    with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as parent:
+        assert parent.stdout is not None
+        worker = int(parent.stdout.readline())
+        parent.kill()
+    until = time.monotonic() + 20
+    while not is_dead(worker):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def is_dead(pid: int) -> bool:
+    """Whether there is no such process, other than as a name of the dead."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    return True
+
+
+def test_another_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only if there is one, and if this process is not one of several workers."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1}, raising=False)
+    assert another_core()
+    monkeypatch.setattr(processes, "parent_process", lambda: "a parent")
+    assert not another_core()
+    monkeypatch.setattr(processes, "parent_process", lambda: None)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0}, raising=False)
+    assert not another_core()
+
+
+# A claim, computed by another process while this one checks
+
+
+@pytest.fixture
+def apart(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Every strategy is taken for one that takes long, and there is another core; notes that this was asked."""
+    asked: list[bool] = []
+    monkeypatch.setattr(prover, "_MANY_INPUTS", 0)
+    monkeypatch.setattr(prover, "_LONG", set(cp.STRATEGIES))
+    monkeypatch.setattr(prover, "another_core", lambda: asked.append(True) or True)
+    return asked
+
+
+@pytest.mark.parametrize("strategy_id", ["branch-and-bound", "failing-sets"])
+def test_same_certificate(request: pytest.FixtureRequest, strategy_id: str) -> None:
+    """Whether the claim is computed here or elsewhere, with hints and without."""
+    model = random_model(5, 4)
+    here = cp.prove(model, strategy_id)
+    asked = request.getfixturevalue("apart")
+    there = cp.prove(model, strategy_id)
+    assert asked == [True]
+    assert there.certificate.to_bytes() == here.certificate.to_bytes()
+    assert there.cost == here.cost
+    assert there.search_seconds > 0
+
+
+@pytest.mark.parametrize("trouble", ["none starts", "killed", "no loky"])
+def test_without_a_process(monkeypatch: pytest.MonkeyPatch, apart: list[bool], trouble: str) -> None:
+    """One that does not start or dies gives no number, and proving goes on here."""
+    model = random_model(5, 4)
+
+    def fail(*arguments: object) -> object:
+        raise OSError("no more processes") if trouble == "none starts" else BrokenExecutor("it was killed")
+
+    if trouble == "no loky":
+        monkeypatch.setitem(sys.modules, "loky", None)
+    else:
+        monkeypatch.setattr(prover, "submit", fail)
+    proof = cp.prove(model, "cubic")
+    assert apart == [True]
+    assert proof.certificate.to_bytes() == cp.Prover(model).certify(cp.STRATEGIES["cubic"], {}).certificate.to_bytes()
