@@ -213,6 +213,8 @@ HEAVY = (
     "matplotlib",
     "polars",
     "distributed",
+    "loky",
+    "psutil",
     "flint",
     "transformer_lens",
 )
