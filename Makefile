@@ -40,8 +40,9 @@ $(VENV)/.core: pyproject.toml
 	$(INSTALL) -e .
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.core
-	$(INSTALL) -e exactcheck -e ".[dev]"
+# The plug-in among the examples is tested as it is used: installed.
+$(VENV)/.dev: $(VENV)/.core examples/min-of-k/pyproject.toml
+	$(INSTALL) -e exactcheck -e ".[dev]" -e examples/min-of-k
 	touch $@
 
 $(VENV)/.train: $(VENV)/.dev

@@ -21,7 +21,7 @@ from safetensors.numpy import save_file
 
 import compactproofs as cp
 from compactproofs import __main__ as entry
-from compactproofs import zoo
+from compactproofs import plugins, zoo
 from compactproofs.cli import app as cli
 from compactproofs.cli import terminal
 from compactproofs.kernel.certificate import MAX_BYTES
@@ -88,6 +88,12 @@ def certificate() -> Path:
     """A certificate for the zoo's model."""
     cp.prove(cp.load_model(NAME), "cubic").certificate.save("cubic.cert.json")
     return Path("cubic.cert.json")
+
+
+def by(tier: str) -> str:
+    """Whose theorem an accepted certificate rests on, as it is printed."""
+    source = plugins.built_in().source
+    return f"; {tier} of compactproofs {cp.__version__}, source {source.sha256[:12]}"
 
 
 def one_error_line(result: Result, *fragments: str) -> None:
@@ -210,7 +216,10 @@ def test_strategies_json(run: Run) -> None:
     """The same as JSON."""
     rows = json.loads(run("strategies", "--json").out)
     assert [row["id"] for row in rows] == list(BUILT_IN.strategies)
-    assert set(rows[0]) == {"id", "claim", "complexity", "summary", "theorem", "stated_in"}
+    of_strategy = {"id", "claim", "complexity", "summary", "theorem", "stated_in"}
+    assert set(rows[0]) == of_strategy | {"tier", "distribution", "version", "source_sha256"}
+    tiers = dict.fromkeys(row["tier"] for row in rows)
+    assert list(tiers) == ["core", "subcubic", "failing_sets", "counting", "enumerate"]
 
 
 # prove
@@ -502,7 +511,7 @@ def test_certificates_are_kept_when_a_later_proof_fails(run: Run, monkeypatch: p
 def test_verify(run: Run, certificate: Path) -> None:
     """Accepted is 0, rejected is 1, each with one line that says why."""
     claimed = cp.Certificate.load(certificate).certified
-    accepted = f"accepted: at least {claimed} of 16777216 inputs are answered correctly\n"
+    accepted = f"accepted: at least {claimed} of 16777216 inputs are answered correctly{by('core')}\n"
     assert run("verify", certificate, NAME) == Result(0, accepted, "")
     result = run("verify", certificate, "max-of-4/50")
     assert (result.code, result.err, result.out.count("\n")) == (1, "", 1)
@@ -526,12 +535,15 @@ def test_verify_json(run: Run, certificate: Path) -> None:
     verdict = json.loads(result.out)
     assert (result.code, result.err) == (0, "")
     assert list(verdict) == [
-        "outcome", "reason", "strategy", "claim", "claimed", "recomputed", "total", "work", "verify_seconds",
+        "outcome", "reason", "strategy", "tier", "distribution", "version", "source_sha256",
+        "claim", "claimed", "recomputed", "total", "work", "verify_seconds",
     ]  # fmt: skip
     assert (verdict["outcome"], verdict["strategy"], verdict["total"]) == ("accepted", "cubic", str(64**4))
     assert verdict["claim"] == "at least"
     assert verdict["claimed"] == verdict["recomputed"] == str(cp.Certificate.load(certificate).certified)
     assert verdict["work"] > 0
+    assert (verdict["tier"], verdict["distribution"], verdict["version"]) == ("core", "compactproofs", cp.__version__)
+    assert re.fullmatch("[0-9a-f]{64}", verdict["source_sha256"])
 
     result = run("verify", certificate, "max-of-4/50", "--json")
     verdict = json.loads(result.out)
@@ -614,7 +626,10 @@ def test_verify_directory(run: Run, proofs: Path) -> None:
     assert (result.code, result.err) == (0, "")
     files = sorted(proofs.glob("*.cert.json"))
     assert result.out.splitlines() == [
-        *(f"accepted: {cp.Certificate.load(file)} ({file.name})" for file in files),
+        *(
+            f"accepted: {claim}{by('subcubic' if claim.strategy == HINTED else 'core')} ({file.name})"
+            for file, claim in ((file, cp.Certificate.load(file)) for file in files)
+        ),
         "3 certificates checked: 3 accepted",
         "not checked: 1 file not named *.cert.json (notes.json)",
     ]
@@ -694,7 +709,7 @@ def test_upper_bounds(run: Run, also: Callable[[cp.Strategy], None]) -> None:
     (row,) = json.loads(run("prove", NAME, "--strategy", "ceiling", "--json").out)
     assert (row["claim"], row["certified"]) == ("at most", "123")
     text = "at most 123 of 16777216 inputs are answered correctly"
-    assert run("verify", "c.cert.json", NAME) == Result(0, f"accepted: {text}\n", "")
+    assert run("verify", "c.cert.json", NAME) == Result(0, f"accepted: {text}{by('unknown')}\n", "")
     assert json.loads(run("verify", "c.cert.json", NAME, "--json").out)["claim"] == "at most"
     assert f"claims (unchecked) that {text}\n" in run("show", "c.cert.json").out
     fields = json.loads(Path("c.cert.json").read_text())
@@ -890,7 +905,7 @@ def test_plain_terminals(command: list[str]) -> None:
     assert b"\x1b" not in result.stdout + result.stderr
 
 
-def test_interrupt_in_words(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_interrupt_in_words(run: Run, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What a command says about its interruption is printed."""
 
     def interrupted(name: str) -> cp.Model:

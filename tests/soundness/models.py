@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from compactproofs import testing
 from compactproofs.opening.models import Model
 
 FloatArray = npt.NDArray[np.float64]
@@ -240,22 +241,7 @@ def razor(
     def right(w: Weights) -> int:
         return int((float_margins(w) > 0).sum()) if count is None else count(w)
 
-    far = spoil(weights)
-
-    def mixed(t: float) -> Weights:
-        return {name: w + t * (far[name] - w) for name, w in weights.items()}
-
-    low, high = 0.0, 1.0
-    best = right(weights)
-    if best == 0 or right(far) >= best:
-        return None
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        if right(mixed(middle)) >= best:
-            low = middle
-        else:
-            high = middle
-    return mixed(low), mixed(high)
+    return testing.razor(weights, spoil(weights), right)
 
 
 # --- the collection ---

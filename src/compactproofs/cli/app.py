@@ -23,19 +23,18 @@ from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextCol
 from rich.text import Text
 
 import compactproofs as cp
-from compactproofs import zoo
+from compactproofs import plugins, zoo
 from compactproofs.cli.messages import escaped, reason
-from compactproofs.cli.questions import Options, about, asked, reading
+from compactproofs.cli.questions import Options, Question, about, asked, reading
 from compactproofs.cli.terminal import err, say, say_json, say_table
 from compactproofs.kernel.certificate import CLAIMS
 from compactproofs.kernel.limits import Allowance
-from compactproofs.kernel.problem import Problem
+from compactproofs.kernel.problem import Problem, Strategy
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.opening import notes
 from compactproofs.opening.networks import File
 from compactproofs.runs.places import STANDARD, check_directory, check_file, load_certificate, open_file
-from compactproofs.search import words
 from compactproofs.search.budget import prove_within
 from compactproofs.search.certificates import certificate_name
 from compactproofs.search.effort import MAX_MEMORY, power, to_allow
@@ -85,27 +84,58 @@ def options(
 
 
 @app.command("strategies")
-def show_strategies(as_json: JsonOption = False) -> None:
+def show_strategies(
+    of_plugins: Annotated[
+        bool, typer.Option("--plugins", help="Import the installed plug-ins, and list their strategies too.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """List the strategies: id, complexity, and what each does."""
-    known = BUILT_IN.strategies.values()
+    there = plugins.found()
+    collections, unusable = [plugins.built_in()], []
+    for found in there.values() if of_plugins else ():
+        try:
+            collections.append(plugins.load(found))
+        except plugins.UnusablePlugin as error:
+            unusable.append((found, str(error)))
+    known = [
+        (strategy, collection, collection.companion(strategy))
+        for collection in collections
+        for strategy in collection.strategies
+    ]
     if as_json:
-        say_json(
-            [
-                {
-                    "id": strategy.id,
-                    "claim": strategy.claim,
-                    "complexity": words.complexity(strategy),
-                    "summary": words.summary(strategy),
-                    "theorem": strategy.theorem,
-                    "stated_in": words.STATEMENTS[strategy.theorem],
-                }
-                for strategy in known
-            ]
-        )
-    else:
-        say_table(
-            ("strategy", "complexity", "what it does"), [(s.id, words.complexity(s), words.summary(s)) for s in known]
-        )
+        rows: list[dict[str, str]] = [
+            {
+                "id": strategy.id,
+                "claim": strategy.claim,
+                "complexity": companion.complexity,
+                "summary": companion.summary,
+                "theorem": strategy.theorem,
+                "stated_in": companion.stated_in,
+                **_whose(collection, strategy),
+            }
+            for strategy, collection, companion in known
+        ]
+        say_json([*rows, *({"distribution": each.distribution, "unusable": why} for each, why in unusable)])
+        return
+    say_table(("strategy", "complexity", "what it does"), [(s.id, c.complexity, c.summary) for s, _, c in known])
+    for collection in collections[1:]:
+        say(f"plug-in {collection.source}, source sha256 {collection.source.sha256}")
+    for _, why in unusable:
+        say(why)
+    if there and not of_plugins:
+        say(f"plug-ins, not imported: {', '.join(map(str, there.values()))}; 'strategies --plugins' lists theirs")
+
+
+def _whose(collection: plugins.Collection, strategy: Strategy) -> dict[str, str]:
+    """Whose theorem a strategy rests on, for JSON."""
+    source = collection.source
+    return {
+        "tier": collection.tier(strategy),
+        "distribution": source.distribution,
+        "version": source.version,
+        "source_sha256": source.sha256,
+    }
 
 
 @app.command("zoo")
@@ -170,9 +200,11 @@ def prove(
         raise ValueError("--out -: standard output cannot hold a certificate and --json; name a file, or choose one")
     operations = None if budget is None else _operations("--budget", budget)
     options = Options(task, prefix, suffix, read_out, length, tokens, k, tuple(setting or ()))
-    question = asked(model, open_file(model), options)
+    ids = list(dict.fromkeys(strategy or []))
+    own = not any(map(plugins.distribution_of, ids))
+    question = asked(model, open_file(model), options) if own else _asked_of_plugins(open_file(model), ids, options)
     loaded = question.network
-    prover = cp.Prover(loaded, question.task)
+    provers = plugins.Provers(loaded, question.task)
     if operations is not None:
         if question.task is not None:
             raise ValueError(f"--budget: for a decoder there is one strategy, {ENUMERATE.id}")
@@ -180,50 +212,93 @@ def prove(
         if out_name is not None and Path(out_name).is_dir():
             raise ValueError(f"--out: {out_name} is a directory; with --budget name a file")
     else:
-        ids = cp.feasible_strategies(loaded, question.task) if strategy is None else list(dict.fromkeys(strategy))
+        ids = cp.feasible_strategies(loaded, question.task) if every else ids
         for strategy_id in ids or [ENUMERATE.id]:
-            prover.require(get_strategy(strategy_id))
+            prover = provers.of(strategy_id)
+            with plugins.blamed(strategy_id):
+                prover.require(prover.library.strategy(strategy_id))
     targets = _targets(out_name, ids)
     proofs = []
-    for proof, target in zip(_proofs(prover, ids, operations), targets, strict=True):
+    for proof, target in zip(_proofs(provers, ids, operations), targets, strict=True):
         proofs.append(proof)
         if target:
             _save(proof.certificate, target)
-    exact = zoo.known_correct(loaded)
+    exact = zoo.known_correct(loaded) if own else None
     if exact is None and not {"brute-force", ENUMERATE.id, ENUMERATE_UPPER.id}.isdisjoint(ids):
-        exact = prover.exact_correct()
+        exact = provers.of(ENUMERATE.id).exact_correct()
     for line in question.notes:
         say(line, to=err)
     for proof in proofs:
-        more = to_allow(proof.certificate, loaded, proof.cost)
+        prover, home = provers.of(proof.certificate.strategy), plugins.collection(proof.certificate.strategy)
+        used = prover.library.strategy(proof.certificate.strategy)
+        more = to_allow(used, home.declared(used, prover.problem, proof.certificate.hints), proof.cost)
         if more is not None:
-            say(f"note: to check {proof.certificate.strategy}, verify needs --max-ops {more}", to=err)
+            say(f"note: to check {used.id}, verify needs --max-ops {more}", to=err)
+        if plugins.distribution_of(used.id):
+            say(f"note: {used.id} is {_if_trusted(home)}", to=err)
     rows = [proof.as_dict(model, exact) for proof in proofs]
     if as_json:
         say_json(rows)
         return
     console = err if out_name == STANDARD else None
-    say(f"{model}: {question.words}", to=console)
+    tasks = dict.fromkeys(f"{_in_words(p.certificate.task)}, {p.certificate.total} inputs" for p in proofs)
+    say(f"{model}: {question.words if own else '; '.join(tasks)}", to=console)
     if every:
         rows.sort(key=_worse)
     _say_bounds(rows, console)
     if every:
         say(_best(rows), to=console)
     if None in (row["normalised"] for row in rows):
-        say(f"normalised: ?, since {_why_not_normalised(prover.problem, exact, ids)}", to=console)
+        problem = provers.of(proofs[0].certificate.strategy).problem
+        why = _why_not_normalised(problem, exact, ids) if own else "the exact accuracy is known of built-in tasks only"
+        say(f"normalised: ?, since {why}", to=console)
     if out_name is not None and out_name != STANDARD:
         place = targets[0] if len(targets) == 1 else out_name
         say(f"{len(proofs)} certificate{'s' if len(proofs) > 1 else ''} written to {place}")
 
 
-def _proofs(prover: cp.Prover, ids: list[str], budget: int | None) -> Iterator[cp.Proof]:
+def _asked_of_plugins(file: File, strategy_ids: Sequence[str], options: Options) -> Question:
+    """What is asked about the model in a file by strategies of plug-ins, whose companions choose the task."""
+    if options != Options():
+        raise ValueError("--task and what goes with it are for strategies of compactproofs; plug-ins choose the task")
+    readers = {}
+    for strategy_id in strategy_ids:
+        if plugins.distribution_of(strategy_id) is None:
+            raise ValueError("--strategy: prove by strategies of compactproofs and of plug-ins apart")
+        home = plugins.collection(strategy_id)
+        family = home.library.strategy(strategy_id).family
+        readers[family] = home.networks.get(family)
+    if len(readers) > 1:
+        raise ValueError(f"--strategy: a model is of one family of networks, not of {' and '.join(readers)}")
+    ((family, reader),) = readers.items()
+    with plugins.blamed(strategy_ids[0]):
+        if reader is not None:
+            return Question(reader(file.data), None, "")
+    return Question(file.decoder()[0] if family == Decoder.family else file.attention_only(), None, "")
+
+
+def _proofs(provers: plugins.Provers, ids: list[str], budget: int | None) -> Iterator[cp.Proof]:
     """One proof after the other by each strategy, or the best one for a budget."""
     if budget is None:
-        yield from map(prover.prove, track(ids, "proving", console=err, transient=True) if err.is_terminal else ids)
+        for strategy_id in track(ids, "proving", console=err, transient=True) if err.is_terminal else ids:
+            with plugins.blamed(strategy_id):
+                proof = provers.of(strategy_id).prove(strategy_id)
+            yield proof
         return
+    prover = provers.of("trivial")
     with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
         bar = progress.add_task("trying", total=len(cp.feasible_strategies(prover.model)))
         yield prove_within(prover, budget, lambda strategy_id: progress.advance(bar))
+
+
+def _in_words(task: Mapping[str, str | int]) -> str:
+    """A task as certificates name it."""
+    return ", ".join(f"{key} {value}" if key != "name" else str(value) for key, value in task.items())
+
+
+def _if_trusted(home: plugins.Collection) -> str:
+    source = home.source
+    return f"proved only if you trust {source} (source sha256 {source.sha256}): give --trust {source.distribution}"
 
 
 _OPERATIONS = re.compile(r"(\d+(?:\.\d*)?(?:[eE]\+?\d+)?)(?:\^(\d+(?:\.\d*)?))?", re.ASCII)
@@ -354,15 +429,25 @@ def verify(
     max_memory: Annotated[
         float, typer.Option(metavar="GIB", help="Refuse what may take more GiB of memory than this.")
     ] = MAX_MEMORY / 2**30,
+    trust: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DISTRIBUTION",
+            help="Accept theorems of this distribution, an installed plug-in; may be given several times.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Check certificates against a model: exit code 0 all accepted, 1 some rejected, 2 some malformed or refused."""
+    """Check certificates against a model: exit code 0 all accepted, 1 some rejected, 2 anything else."""
     if not max_memory >= 0.0:
         raise ValueError(f"--max-memory: expected a number of GiB such as 16, found {max_memory}")
     limits = {
         "max_ops": None if max_ops is None else _operations("--max-ops", max_ops),
         "max_memory": int(min(max_memory, 2.0**30) * 2**30),
     }
+    trusted = {plugins.normalised(name) for name in trust or ()}
+    for name in trusted - plugins.found().keys() if trusted else ():
+        raise ValueError(f"--trust: {plugins.not_installed(name, plugins.found())}")
     path = Path(certificate)
     of_directory = certificate != STANDARD and path.is_dir()
     try:
@@ -375,22 +460,23 @@ def verify(
             raise ValueError(f"{certificate} is no certificate; the order is: verify CERTIFICATE MODEL")
         if certificate == model == STANDARD:
             raise ValueError("standard input cannot be both the certificate and the model")
-        opened = open_file(model)
-        opened.network()
+        subjects = _Subjects(open_file(model))
     except (ValueError, OSError, MemoryError) as error:
-        outcome = {"outcome": "malformed", "reason": reason(error)}
-        if as_json:
-            say_json([outcome] if of_directory else outcome)
-        else:
-            _say_outcome(outcome)
-        return 2
-    subjects = _Subjects(opened)
+        return _none_checked(error, as_json, of_directory)
     outcomes = []
-    for name, file in found.certificates.items():
-        outcome = _outcome(certificate if certificate == STANDARD else file, subjects, limits)
-        outcomes.append({"certificate": name, **outcome} if of_directory else outcome)
-        if not as_json:
-            _say_outcome(outcomes[-1])
+    waiting = dict(found.certificates)
+    # What needs no plug-in is decided before any is imported, and what needs a trusted one before any other is.
+    for allowed in (set(), trusted, None) if of_directory else (None,):
+        for name, file in list(waiting.items()):
+            try:
+                outcome = _outcome(certificate if certificate == STANDARD else file, subjects, limits, trusted, allowed)
+            except _NoModel as error:
+                return _none_checked(error.cause, as_json, of_directory)
+            if outcome is not None:
+                del waiting[name]
+                outcomes.append({"certificate": name, **outcome} if of_directory else outcome)
+                if not as_json:
+                    _say_outcome(outcomes[-1])
     if as_json:
         say_json(outcomes if of_directory else outcomes[0])
     if of_directory:
@@ -401,8 +487,26 @@ def verify(
     return max(_EXIT_CODES[outcome["outcome"]] for outcome in outcomes)
 
 
-_EXIT_CODES = {"accepted": 0, "rejected": 1, "refused": 2, "malformed": 2}
-_COLOURS = {"accepted": "green", "rejected": "red", "refused": "yellow", "malformed": "yellow"}
+_EXIT_CODES = {"accepted": 0, "rejected": 1, "conditional": 2, "refused": 2, "malformed": 2}
+_COLOURS = {"accepted": "green", "rejected": "red", "conditional": "yellow", "refused": "yellow", "malformed": "yellow"}
+
+
+def _none_checked(error: BaseException, as_json: bool, of_directory: bool) -> int:
+    """Say why no certificate can be checked; the exit code."""
+    outcome = {"outcome": "malformed", "reason": reason(error)}
+    if as_json:
+        say_json([outcome] if of_directory else outcome)
+    else:
+        _say_outcome(outcome)
+    return 2
+
+
+class _NoModel(OSError):
+    """The file is no model of this package's family."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
 
 
 @dataclass
@@ -453,41 +557,71 @@ class _Subjects:
 
     def __init__(self, file: File) -> None:
         self._file = file
-        self._known: dict[str, tuple[Any, Workspace[Any, Any] | None]] = {}
+        self._known: dict[Any, tuple[Any, Workspace[Any, Any] | None]] = {}
 
-    def of(self, claim: cp.Certificate) -> tuple[Any, Workspace[Any, Any] | None]:
-        """The network, and a workspace if its task fits; raises ValueError."""
-        key = repr((claim.family, sorted(claim.task.items())))
+    def of(self, home: plugins.Collection, claim: cp.Certificate) -> tuple[Any, Workspace[Any, Any] | None]:
+        """The network, and for strategies of this package a workspace if the task fits; raises ValueError."""
+        reader = home.networks.get(claim.family)
+        key = reader or repr((claim.family, sorted(claim.task.items())))
         if key not in self._known:
-            network = self._file.network_of(claim)
-            if isinstance(network, Decoder) and not self._file.says_how:
-                say(f"note: the model's file does not say how it is used; read here as a {about(network)}", to=err)
+            self._known[key] = self._own(claim) if reader is None else (reader(self._file.data), None)
+        network, work = self._known[key]
+        return network, work if home.source.distribution == plugins.OWN else None
+
+    def _own(self, claim: cp.Certificate) -> tuple[Any, Workspace[Any, Any] | None]:
+        """By a reader of this package; raises _NoModel if there is no model in the file."""
+        if not self._known:
             try:
-                task = BUILT_IN.task(claim.task)
-                self._known[key] = network, Workspace(Problem(network, task)) if task.misfit(network) is None else None
-            except ValueError:  # of which verification says more
-                self._known[key] = network, None
-        return self._known[key]
+                self._file.network()
+            except (ValueError, OSError, MemoryError) as error:
+                raise _NoModel(error) from error
+        network = self._file.network_of(claim)
+        if isinstance(network, Decoder) and not self._file.says_how:
+            say(f"note: the model's file does not say how it is used; read here as a {about(network)}", to=err)
+        try:
+            task = BUILT_IN.task(claim.task)
+            return network, Workspace(Problem(network, task)) if task.misfit(network) is None else None
+        except ValueError:  # of which verification says more
+            return network, None
 
 
-def _outcome(file: Path | str, subjects: _Subjects, limits: Mapping[str, Any]) -> dict[str, Any]:
+def _outcome(
+    file: Path | str, subjects: _Subjects, limits: Mapping[str, Any], trusted: set[str], allowed: set[str] | None
+) -> dict[str, Any] | None:
+    """What checking the certificate comes to; None if it needs another plug-in than those that are allowed."""
     try:
         claim = load_certificate(file)
-        model, work = subjects.of(claim)
+    except (ValueError, OSError) as error:
+        return {"outcome": "malformed", "reason": reason(error)}
+    distribution = plugins.distribution_of(claim.strategy)
+    if distribution is not None and allowed is not None and distribution not in allowed:
+        return None
+    try:
+        home = plugins.collection(claim.strategy)
+        with plugins.blamed(claim.strategy):
+            network, work = subjects.of(home, claim)
+    except _NoModel as error:
+        if distribution is None:
+            raise
+        return {"outcome": "malformed", "reason": reason(error.cause)}
+    except (plugins.UnusablePlugin, plugins.PluginFailed) as error:
+        return {"outcome": "refused", "reason": reason(error)}
     except (ValueError, OSError, MemoryError) as error:
         return {"outcome": "malformed", "reason": reason(error)}
     try:
         allowance, start = Allowance(), time.perf_counter()
-        with _watched(allowance, claim.strategy):
-            verdict = cp.verify(claim, model, work, allowance=allowance, **limits)
+        with _watched(allowance, claim.strategy), plugins.blamed(claim.strategy):
+            verdict = home.verify(claim, network, work, allowance=allowance, **limits)
     except cp.MalformedCertificate as error:
         return {"outcome": "malformed", "reason": reason(error)}
-    except (ValueError, MemoryError) as error:
+    except (ValueError, OSError, MemoryError) as error:
         return {"outcome": "refused", "reason": reason(error)}
+    conditional = verdict.accepted and distribution is not None and distribution not in trusted
     return {
-        "outcome": "accepted" if verdict.accepted else "rejected",
-        "reason": verdict.reason,
+        "outcome": "conditional" if conditional else "accepted" if verdict.accepted else "rejected",
+        "reason": f"{verdict.reason}, {_if_trusted(home)}" if conditional else verdict.reason,
         "strategy": claim.strategy,
+        **_whose(home, home.library.strategy(claim.strategy)),
         "claim": claim.claim,
         "claimed": str(claim.certified),
         "recomputed": None if verdict.certified is None else str(verdict.certified),
@@ -514,7 +648,11 @@ def _watched(allowance: Allowance, what: str) -> Progress:
 def _say_outcome(outcome: dict[str, Any]) -> None:
     where = f" ({outcome['certificate']})" if "certificate" in outcome else ""
     word = outcome["outcome"]
-    say(f": {outcome['reason']}{where}", start=word, style=f"bold {_COLOURS[word]}")
+    whose = ""
+    if word == "accepted":
+        source = f"{outcome['distribution']} {outcome['version']}, source {outcome['source_sha256'][:12]}"
+        whose = f"; {outcome['tier']} of {source}"
+    say(f": {outcome['reason']}{whose}{where}", start=word, style=f"bold {_COLOURS[word]}")
 
 
 @app.command()
@@ -557,11 +695,12 @@ def _about_certificate(certificate: cp.Certificate) -> Described:
     task, hints = certificate.task, certificate.hints
     said = {
         "certificate": f"claims (unchecked) that {certificate}",
-        "task": ", ".join(f"{key} {value}" if key != "name" else str(value) for key, value in task.items()),
+        "task": _in_words(task),
         "family": certificate.family,
         "model": certificate.model_sha256,
         "strategy": certificate.strategy,
         "theorem": certificate.theorem,
+        "tier": _tier(certificate.strategy),
         "hints": "; ".join(f"{name}: {hint.dtype} {hint.shape}" for name, hint in hints.items()) or "none",
         "written by": certificate.tool,
     }
@@ -575,9 +714,19 @@ def _about_certificate(certificate: cp.Certificate) -> Described:
         "model_sha256": certificate.model_sha256,
         "strategy": certificate.strategy,
         "theorem": certificate.theorem,
+        "tier": _tier(certificate.strategy),
         "hints": {name: {"dtype": str(hint.dtype), "shape": list(hint.shape)} for name, hint in hints.items()},
         "tool": certificate.tool,
     }
+
+
+def _tier(strategy_id: str) -> str:
+    """Whose theorem a certificate says it rests on; no plug-in is imported for that."""
+    distribution = plugins.distribution_of(strategy_id)
+    if distribution is None:
+        known = BUILT_IN.strategies.get(strategy_id)
+        return "unknown" if known is None else f"{plugins.built_in().tier(known)} of compactproofs {cp.__version__}"
+    return f"plug-in {plugins.found().get(distribution, f'{distribution}, which is not installed')}"
 
 
 def _about_decoder(network: Decoder, assumed: dict[str, object]) -> Described:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import compactproofs as cp
 from compactproofs.kernel.strict import shown
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.opening import guesses, notes
@@ -39,7 +38,7 @@ class Options:
 class Question:
     """A network and its task, None for the largest of K tokens; in words, and what to say besides."""
 
-    network: cp.Model | Decoder
+    network: Any  # of a family of this package, or of a plug-in
     task: Sequences | None
     words: str
     notes: list[str] = field(default_factory=list)

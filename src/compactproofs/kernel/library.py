@@ -36,6 +36,17 @@ class Library:
                 raise ValueError(f"two strategies have the id {strategy.id}")
         return cls(MappingProxyType(by_id), MappingProxyType(dict(tasks)))
 
+    def extended(
+        self, strategies: Iterable[Strategy], tasks: Mapping[str, Callable[[Mapping[str, Any]], Task]]
+    ) -> Library:
+        """A new library with these besides; ValueError if one has the name of a strategy, theorem or task of this."""
+        more = tuple(strategies)
+        taken = {*self.tasks, *self.strategies, *(strategy.theorem for strategy in self.strategies.values())}
+        for name in (*tasks, *(name for strategy in more for name in (strategy.id, strategy.theorem))):
+            if name in taken:
+                raise ValueError(f"the name {shown(name)} is taken, and nothing in a library can be replaced")
+        return Library.of((*self.strategies.values(), *more), {**self.tasks, **tasks})
+
     def strategy(self, strategy_id: str) -> Strategy:
         """The strategy with this id; raises UnknownStrategy, which names the known ones or those that are close."""
         if strategy_id in self.strategies:

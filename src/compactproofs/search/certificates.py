@@ -25,7 +25,7 @@ _VERSION_1 = {
 
 def certificate_name(strategy_id: str) -> str:
     """The file name that this package gives to a certificate of this strategy."""
-    return f"{strategy_id.replace('/', '--')}.cert.json"
+    return f"{strategy_id.replace('/', '--').replace(':', '@')}.cert.json"
 
 
 class Certificate(kernel.Certificate):

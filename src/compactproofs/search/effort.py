@@ -18,6 +18,7 @@ import numpy as np
 from compactproofs.kernel import checker
 from compactproofs.kernel.certificate import Certificate
 from compactproofs.kernel.checker import Verdict
+from compactproofs.kernel.library import Library
 from compactproofs.kernel.limits import CALL, Allowance, TooMuchWork, allowing
 from compactproofs.kernel.problem import Hints, Network, Problem, Strategy, Task
 from compactproofs.kernel.workspace import Workspace
@@ -26,7 +27,7 @@ from compactproofs.networks.decoder.functions import TERMS
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.search.cost import Cost
 from compactproofs.tasks.sequences import Sequences
-from compactproofs.theorems import BUILT_IN, get_strategy
+from compactproofs.theorems import BUILT_IN
 from compactproofs.theorems.enumerate.every_input import BATCH_ENTRIES, batch_size
 from compactproofs.theorems.max_of_k.core import brute_force
 
@@ -54,6 +55,8 @@ def verify(
     max_ops: int | None = None,
     max_memory: int = MAX_MEMORY,
     allowance: Allowance | None = None,
+    library: Library | None = None,
+    declare: Callable[[Strategy, Problem[Any, Any], Hints], Work] | None = None,
 ) -> Verdict:
     """Decide whether `certificate` proves its claim about `model`, as `checker.verify` does, with limited work.
 
@@ -61,13 +64,13 @@ def verify(
     branch-and-bound and histogram) or more bytes than `max_memory`, and stops when it has done `max_ops` (by default:
     what it declared).  A call of NumPy counts as 2^15 operations.  Both are a TooMuchWork, a ValueError; what else can
     be raised is said there.  `work`: tables that certificates of one task share.  `allowance`: what is done is booked
-    on it.
+    on it.  `library` and `declare`: other strategies than those of this package, and what they declare.
     """
     allowance = Allowance() if allowance is None else allowance
     more = "allow more with --max-ops 2^N (max_ops= in Python)"
 
     def admit(strategy: Strategy, problem: Problem[Any, Any]) -> None:
-        needed = declared(strategy, model, certificate.hints, problem.task)
+        needed = (declare or _declared)(strategy, problem, certificate.hints)
         allowed = default_max_ops(strategy) if max_ops is None else max_ops
         if needed.operations > allowed:
             raise TooMuchWork(
@@ -85,7 +88,7 @@ def verify(
         work = None
     try:
         with allowing(allowance):
-            return checker.verify(certificate, model, BUILT_IN, work, admit)
+            return checker.verify(certificate, model, BUILT_IN if library is None else library, work, admit)
     except TooMuchWork as error:
         if allowance.limit is None:
             raise
@@ -94,18 +97,23 @@ def verify(
         ) from error
 
 
-def to_allow(certificate: Certificate, model: Network, cost: Cost) -> str | None:
-    """What `max_ops` must be for `verify` to check this at that cost, as a power of two; None for the default."""
-    strategy = get_strategy(certificate.strategy)
-    needed = declared(strategy, model, certificate.hints, BUILT_IN.task(certificate.task)).operations
-    if needed <= default_max_ops(strategy) and cost.work <= needed:
+def to_allow(strategy: Strategy, needed: Work, cost: Cost) -> str | None:
+    """What `max_ops` must be for `verify` to check what needs this at that cost, as a power of two; None: the default.
+
+    `needed`: what the strategy declares.
+    """
+    if needed.operations <= default_max_ops(strategy) and cost.work <= needed.operations:
         return None
-    return f"2^{math.ceil(math.log2(max(needed, cost.work)))}"
+    return f"2^{math.ceil(math.log2(max(needed.operations, cost.work)))}"
 
 
 def default_max_ops(strategy: Strategy) -> int:
     """How many operations a strategy may declare unless somebody allows more."""
     return MAX_OPS_OF_INPUTS if strategy.id.removesuffix("-upper") in _INPUT_BY_INPUT else MAX_OPS
+
+
+def _declared(strategy: Strategy, problem: Problem[Any, Any], hints: Hints) -> Work:
+    return declared(strategy, problem.network, hints, problem.task)
 
 
 def declared(strategy: Strategy, network: Network, hints: Hints, task: Task | None = None) -> Work:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from compactproofs.kernel.decisions import BoolArray, IntArray
 from compactproofs.kernel.problem import Strategy
 from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only import circuits
-from compactproofs.search.workspaces import MaxWorkspace
+from compactproofs.search.workspaces import MaxWorkspace, MeasuredWorkspace
 from compactproofs.tasks.max_of_k import MaxOfK
 from compactproofs.theorems.max_of_k.failing_sets import strategies as failing_sets
 from compactproofs.theorems.max_of_k.failing_sets.failing_inputs import MAX_CHOICES, Suspects
@@ -28,21 +29,8 @@ HintArrays = dict[str, npt.NDArray[Any]]
 FloatVector = npt.NDArray[np.float64]
 
 
-def search_hints(strategy: Strategy, work: MaxWorkspace) -> HintArrays:
-    """Good hints for this strategy, found on a workspace with the reading "value".
-
-    Strategies searched on one workspace share everything that they have in common.
-    """
-    with np.errstate(all="ignore"):
-        return work.once(("search", strategy.id), lambda: _search(strategy, work))
-
-
-def search_seconds(strategy: Strategy, work: MaxWorkspace) -> float:
-    """How long that search took, with all that it needed."""
-    return work.seconds(("search", strategy.id))
-
-
-def _search(strategy: Strategy, work: MaxWorkspace) -> HintArrays:
+def built_in_search(strategy: Strategy, work: MaxWorkspace) -> HintArrays:
+    """Good hints for a strategy of this package."""
     if strategy.limit(work.problem) is not None:
         specs = strategy.hints(work.problem)
         return {name: np.zeros([size or 0 for size in spec.shape], spec.dtype) for name, spec in specs.items()}
@@ -53,6 +41,24 @@ def _search(strategy: Strategy, work: MaxWorkspace) -> HintArrays:
     if not strategy.hints(work.problem):
         return {}
     raise NotImplementedError(f"there is no search for the hints of {strategy.id}")
+
+
+def search_hints(
+    strategy: Strategy,
+    work: MeasuredWorkspace[Any, Any],
+    search: Callable[[Strategy, MeasuredWorkspace[Any, Any]], HintArrays] = built_in_search,
+) -> HintArrays:
+    """Good hints for this strategy, found on a workspace with the reading "value", by another search if one is given.
+
+    Strategies searched on one workspace share everything that they have in common.
+    """
+    with np.errstate(all="ignore"):
+        return work.once(("search", strategy.id), lambda: search(strategy, work))
+
+
+def search_seconds(strategy: Strategy, work: MeasuredWorkspace[Any, Any]) -> float:
+    """How long that search took, with all that it needed."""
+    return work.seconds(("search", strategy.id))
 
 
 def _subcubic(work: MaxWorkspace, choice: Choice, strategy: Strategy) -> HintArrays:

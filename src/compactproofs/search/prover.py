@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -11,18 +11,19 @@ from typing import Any, TypedDict
 
 from compactproofs.kernel.checker import verify
 from compactproofs.kernel.library import Library
-from compactproofs.kernel.problem import Problem, Strategy
+from compactproofs.kernel.problem import Network, Problem, Strategy, Task
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.opening.models import Model
 from compactproofs.runs.processes import another_core, local_processes, submit
-from compactproofs.search import words
+from compactproofs.search import companions
 from compactproofs.search.certificates import Certificate
+from compactproofs.search.companions import Companion
 from compactproofs.search.cost import Cost
 from compactproofs.search.hints import HintArrays, search_hints, search_seconds
 from compactproofs.search.workspaces import MeasuredWorkspace, run
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.tasks.sequences import Sequences
-from compactproofs.theorems import BUILT_IN, get_strategy
+from compactproofs.theorems import BUILT_IN
 from compactproofs.theorems.enumerate.every_input import ENUMERATE, decide
 from compactproofs.theorems.max_of_k.core.branch_and_bound import BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER
 from compactproofs.theorems.max_of_k.core.brute_force import BRUTE_FORCE, enumerate_inputs
@@ -114,7 +115,7 @@ def feasible_strategies(model: Model | Decoder, task: Sequences | None = None) -
     return [strategy.id for strategy in ours if strategy.limit(problem) is None]
 
 
-def _problem(model: Any, task: Sequences | None) -> Problem[Any, Any]:
+def _problem(model: Any, task: Task | None) -> Problem[Any, Any]:
     return max_of_k(model) if task is None else Problem(model, task)
 
 
@@ -122,12 +123,20 @@ class Prover:
     """Proves bounds on one model by any strategies, which share what they have in common.
 
     The task is the largest of K tokens unless there is another.  Times are those that a strategy takes alone: each
-    includes all that was shared.
+    includes all that was shared.  `library` and `companion`: other strategies than those of this package.
     """
 
-    def __init__(self, model: Model | Decoder, task: Sequences | None = None) -> None:
+    def __init__(
+        self,
+        model: Network,
+        task: Task | None = None,
+        library: Library | None = None,
+        companion: Callable[[Strategy], Companion] = companions.built_in,
+    ) -> None:
         self.model: Any = model  # of one of these families
         self.problem = _problem(model, task)
+        self.library = BUILT_IN if library is None else library
+        self.companion = companion
         self.values: MeasuredWorkspace[Any, Any] = MeasuredWorkspace(self.problem, "value")
         self._claim: MeasuredWorkspace[Any, Any] = MeasuredWorkspace(self.problem, "claim")
         self._check: MeasuredWorkspace[Any, Any] = MeasuredWorkspace(self.problem, "check")
@@ -137,13 +146,13 @@ class Prover:
 
         Raises UnknownStrategy, Infeasible, or ProofFailed.
         """
-        strategy = get_strategy(strategy_id)
+        strategy = self.library.strategy(strategy_id)
         return self.certify(strategy, self.search(strategy), search_seconds(strategy, self.values))
 
     def search(self, strategy: Strategy) -> HintArrays:
         """Good hints for the strategy; raises Infeasible."""
         self.require(strategy)
-        return search_hints(strategy, self.values)
+        return search_hints(strategy, self.values, self.companion(strategy).search)
 
     def require(self, strategy: Strategy) -> None:
         """Raise Infeasible unless the strategy is about this model and task, and can be checked."""
@@ -182,16 +191,16 @@ class Prover:
         )
         # The strategy as it is, but what it computes is kept, with its cost.
         measured = replace(strategy, bound=lambda work, hints: run(strategy, self._check, hints).certified)
-        library = Library.of([measured], BUILT_IN.tasks)
+        library = Library.of([measured], self.library.tasks)
         verdict = verify(Certificate.from_bytes(certificate.to_bytes()), self.model, library, self._check)
         if not verdict.accepted:
             raise ProofFailed(f"{strategy.id}: a fresh certificate was rejected: {verdict.reason}")
-        check = run(strategy, self._check, hints)
+        check, companion = run(strategy, self._check, hints), self.companion(strategy)
         return Proof(
             certificate=certificate,
             cost=check.cost,
-            unexplained_dimension=words.unexplained_dimension(strategy, self.problem),
-            complexity=words.complexity(strategy),
+            unexplained_dimension=companion.unexplained_dimension(self.problem),
+            complexity=companion.complexity,
             hint_bytes=sum(hint.nbytes for hint in hints.values()),
             search_seconds=seconds + claim_seconds,
             verify_seconds=check.seconds,
@@ -222,7 +231,7 @@ class Prover:
 
 def _claimed(problem: Problem[Any, Any], strategy_id: str, hints: HintArrays) -> tuple[int, float]:
     """What another process computes; where it cannot be started or dies, it is computed here."""
-    found = run(get_strategy(strategy_id), MeasuredWorkspace(problem, "claim"), hints)
+    found = run(BUILT_IN.strategy(strategy_id), MeasuredWorkspace(problem, "claim"), hints)
     return found.certified, found.seconds
 
 

@@ -25,6 +25,12 @@ def complexity(strategy: Strategy) -> str:
     )
 
 
+def tier(strategy: Strategy) -> str:
+    """The tier of theorems that the strategy needs, beside the core."""
+    parts = STATEMENTS.get(strategy.theorem, "..unknown").split(".")
+    return parts[3] if parts[2] == "max_of_k" else parts[2]
+
+
 def unexplained_dimension(strategy: Strategy, problem: Problem[Any, Any]) -> int:
     """How many numbers of the model the proof looks at, one by one."""
     if strategy.family == Decoder.family:

@@ -18,7 +18,7 @@ import numpy as np
 from compactproofs.kernel.decisions import Array, IntArray, midpoint
 from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only import circuits
-from compactproofs.theorems.max_of_k import Work
+from compactproofs.networks.attention_only.circuits import Work
 
 
 @shared
