@@ -258,7 +258,7 @@ def test_unusable_plugins_are_listed(run: Run, install: Install) -> None:
     assert f"  {BRUTE_FORCE} " in listed.out
     rows = json.loads(run("strategies", "--plugins", "--json").out)
     assert rows[-1] == {"distribution": "hostile", "unusable": why}
-    assert [row.get("id") for row in rows] == [*STRATEGIES, BRUTE_FORCE, None]
+    assert [row.get("id") for row in rows] == [*BUILT_IN.strategies, BRUTE_FORCE, None]
     one_error_line(run("prove", NAME, "--strategy", "hostile:best"), why)
 
 
@@ -283,7 +283,7 @@ def test_a_library_is_extended_and_not_changed() -> None:
     longer = BUILT_IN.extended([new], {"x:task": MaxOfK.of_record})
     assert dict(BUILT_IN.strategies) == known
     assert longer.strategies == {**known, "x:cubic": new}
-    assert list(longer.tasks) == [MaxOfK.name, "x:task"]
+    assert list(longer.tasks) == [*BUILT_IN.tasks, "x:task"]
     for strategies, tasks in (
         ([replace(new, id="cubic")], {}),
         ([replace(new, theorem="max-of-k/cubic@1")], {}),
@@ -299,14 +299,10 @@ def test_a_library_is_extended_and_not_changed() -> None:
 
 def test_no_built_in_name_has_a_colon() -> None:
     """That is what tells them apart."""
-    names = [
-        *STRATEGIES,
-        *BUILT_IN.tasks,
-        *(s.theorem for s in STRATEGIES.values()),
-        *(s.family for s in STRATEGIES.values()),
-    ]
+    known = BUILT_IN.strategies.values()
+    names = [*BUILT_IN.strategies, *BUILT_IN.tasks, *(name for s in known for name in (s.theorem, s.family))]
     assert [name for name in names if ":" in name] == []
-    assert all(plugins.built_in().tier(strategy) != "unknown" for strategy in STRATEGIES.values())
+    assert all(plugins.built_in().tier(strategy) != "unknown" for strategy in known)
 
 
 def test_the_trusted_part_looks_for_no_distributions() -> None:
@@ -331,11 +327,12 @@ def test_networks_of_plugins(run: Run, install: Install) -> None:
     assert run("verify", "out", "other.bin", "--trust", "toy").code == 1
     Path("bad.bin").write_bytes(b"joy")
     result = run("verify", "out", "bad.bin", "--trust", "toy")
-    assert (result.code, result.out) == (2, "refused: it does not begin with the word toy\n")
+    assert (result.code, result.out) == (2, "malformed: it does not begin with the word toy\n")
     one_error_line(run("prove", "bad.bin", "--strategy", "toy:count"), "it does not begin with the word toy")
-    one_error_line(
-        run("prove", "model.bin", "--strategy", "toy:count", "--strategy", "cubic"), "a model is of one family"
-    )
+    both = run("prove", "model.bin", "--strategy", "toy:count", "--strategy", "cubic")
+    one_error_line(both, "prove by strategies of compactproofs and of plug-ins apart")
+    one_error_line(run("prove", "model.bin", "--strategy", "toy:count", "--task", "min"), "plug-ins choose the task")
+    assert run("verify", "-", "model.bin", "--trust", "toy").code == 2
     Path("proofs").mkdir()
     Path("out").rename("proofs/toy@count.cert.json")
     cp.prove(cp.load_model(NAME), "trivial").certificate.save("proofs/trivial.cert.json")
@@ -478,7 +475,7 @@ def test_equal_names_of_entry_points_and_strategies(install: Install) -> None:
     for name in ("toy:count", "other-toy:count", "Other_TOY:count"):
         home = plugins.collection(name)
         assert [strategy.id for strategy in home.strategies] == [f"{plugins.normalised(name.split(':')[0])}:count"]
-        assert len(home.library.strategies) == len(STRATEGIES) + 1
+        assert len(home.library.strategies) == len(BUILT_IN.strategies) + 1
 
 
 @pytest.mark.parametrize(

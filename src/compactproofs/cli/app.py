@@ -202,7 +202,7 @@ def prove(
     options = Options(task, prefix, suffix, read_out, length, tokens, k, tuple(setting or ()))
     ids = list(dict.fromkeys(strategy or []))
     own = not any(map(plugins.distribution_of, ids))
-    question = asked(model, open_file(model), options) if own else _asked_of_plugins(open_file(model), ids, options)
+    question = asked(model, open_file(model), options) if own else _asked_of_plugins(model, ids, options)
     loaded = question.network
     provers = plugins.Provers(loaded, question.task)
     if operations is not None:
@@ -257,7 +257,7 @@ def prove(
         say(f"{len(proofs)} certificate{'s' if len(proofs) > 1 else ''} written to {place}")
 
 
-def _asked_of_plugins(file: File, strategy_ids: Sequence[str], options: Options) -> Question:
+def _asked_of_plugins(name: str, strategy_ids: Sequence[str], options: Options) -> Question:
     """What is asked about the model in a file by strategies of plug-ins, whose companions choose the task."""
     if options != Options():
         raise ValueError("--task and what goes with it are for strategies of compactproofs; plug-ins choose the task")
@@ -271,6 +271,7 @@ def _asked_of_plugins(file: File, strategy_ids: Sequence[str], options: Options)
     if len(readers) > 1:
         raise ValueError(f"--strategy: a model is of one family of networks, not of {' and '.join(readers)}")
     ((family, reader),) = readers.items()
+    file = open_file(name)
     with plugins.blamed(strategy_ids[0]):
         if reader is not None:
             return Question(reader(file.data), None, "")
