@@ -31,6 +31,10 @@ since P(x) = 1/2 + p(x) S(x) for S = x + x^3 / 3 + x^5 / (3 * 5) + ...: both sid
 `normal_by_tanh`, of the GELU of GPT-2: (1 + tanh z) / 2 = s(2 z) for z = sqrt(2 / pi) (x + 0.044715 x^3).
 
 `normal_by_tanh_fast`: the same for z = 0.7978845608 (x + 0.044715 x^3).
+
+The slope of an activation is gate(x) + x gate'(x), and the gate is between 0 and 1.  The other term has a size of at
+most |x| e^-|x| <= 1/e < 0.37 for SiLU, and of |x| p(x) <= p(1) < 0.25 for GELU.  For GELU by tanh it is s'(2 z) 2 x z',
+and |x z'| <= 3 |z|, so it is at most 3 |2 z| e^-|2 z| <= 3/e < 1.11.
 """
 
 from __future__ import annotations
@@ -99,6 +103,12 @@ def _cubic(x: Enclosure) -> Array:
     return x + x * x * x * (Enclosure.exact(44715.0) / 1e6)
 
 
+@by_reading
+def of_either_sign(x: Enclosure) -> Array:
+    """Numbers of which nothing is known but that their sizes are at most those of x."""
+    return type(x)(np.zeros(x.shape), (np.abs(x.mid) + x.rad) * UP + (x.mid - x.mid))
+
+
 #: Activations of the form f(x) = x gate(x), by their TransformerLens names.
 GATES: dict[str, Callable[[Any], Array]] = {
     "silu": sigmoid,
@@ -106,4 +116,11 @@ GATES: dict[str, Callable[[Any], Array]] = {
     "gelu_new": normal_by_tanh,
     "gelu_pytorch_tanh": normal_by_tanh,
     "gelu_fast": normal_by_tanh_fast,
+}
+#: Bounds of the slopes of activations.
+SLOPES = {
+    "relu": 1.0,
+    "silu": 1.375,
+    "gelu": 1.25,
+    **dict.fromkeys(("gelu_new", "gelu_pytorch_tanh", "gelu_fast"), 2.125),
 }
