@@ -23,6 +23,7 @@ from compactproofs.kernel.limits import CALL, Allowance, TooMuchWork, allowing
 from compactproofs.kernel.problem import Hints, Network, Problem, Strategy, Task
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.attention_only.model import AttentionOnly
+from compactproofs.networks.decoder.forward import SQUARINGS
 from compactproofs.networks.decoder.functions import TERMS
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.search.cost import Cost
@@ -138,11 +139,14 @@ def _enumeration(problem: Problem[Decoder, Sequences]) -> Work:
     d, inner, m, outputs = network.d_model, network.n_heads * network.d_head, network.d_mlp, network.d_vocab_out
     products = network.n_layers * length * (8 * d * inner + 4 * length * inner + 4 * d * m) + 2 * d * outputs
     gates = (network.configuration.act_fn != "none") * m + network.n_heads * length
-    others = network.n_layers * length * (20 * d + 8 * inner + 20 * network.n_heads * length + 3 * (TERMS + 5) * gates)
+    entries = 60 * d + 40 * inner + 60 * network.n_heads * length + 3 * (TERMS + 20) * gates
+    others = network.n_layers * length * entries + 20 * outputs
     batches = -(-problem.task.total // batch_size(problem))
-    operations = problem.task.total * (products + others + 8 * outputs) + CALL * batches * (70 * network.n_layers + 20)
+    operations = problem.task.total * (products + others) + CALL * batches * (200 * network.n_layers + 60)
     weights = sum(tensor.size for tensor in network.tensors.values())
-    return Work(operations + 8 * weights + CALL * 100, 8 * (6 * weights + 24 * BATCH_ENTRIES) + _ROOM)
+    norms = 2 * (SQUARINGS + 2) * (4 * d * min(d, inner) * max(d, inner) + 2 * d * min(d, m) * max(d, m))
+    once = 8 * weights + network.n_layers * (norms + CALL * 200)
+    return Work(operations + once, 8 * (8 * weights + 24 * BATCH_ENTRIES) + _ROOM)
 
 
 def _cubic(v: int, n: int) -> int:

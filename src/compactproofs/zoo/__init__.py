@@ -24,7 +24,7 @@ from compactproofs.opening import configuration, foreign
 from compactproofs.opening.models import MAX_FILE_BYTES, Model
 from compactproofs.runs.files import read_limited
 
-__all__ = ["UnknownModel", "ZooRow", "known_correct", "load_model", "model_of", "names", "path", "read", "table"]
+__all__ = ["UnknownModel", "ZooRow", "known_correct", "load_model", "names", "path", "table"]
 
 
 class UnknownModel(ValueError):

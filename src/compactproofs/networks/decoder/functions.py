@@ -18,11 +18,13 @@ since P(x) = 1/2 + p(x) S(x) for S = x + x^3 / 3 + x^5 / (3 * 5) + ...: both sid
   Truncation.  y <= 72.25, so y / (2k + 3) < 1/2 for k >= TERMS, and 1 <= q_TERMS < 2: the sum of terms is less than the
   real one by at most its term of number TERMS.  That is the term of number 35, which is less than S, times the product
   of y / (2k + 3) over k = 35 ... TERMS - 1, which is below 2^-70.
-  Rounding.  All numbers are positive.  y has relative error u = 2^-53, a step 3 roundings and the error of y, so q_0 is
-  within (1 + u)^(4 TERMS) of what it is without; x q_0 adds 1.  exp(-y/2) has an exponent that is off by at most 36.2 u
-  and errs by EXP_ULPS units, 8 u; division by sqrt(2 pi) and products add 5.  Together less than 512 u (1 + 2^-40),
-  which is half of 2^-43.  Where y or a product underflows, that changes q by less than 2^-1000, and x q_0 p(x) is below
-  2^-500 off.  The sum with 1/2 adds u.
+  Rounding, with u = 2^-53. All numbers are positive. The term t_k of number k goes through k products, k quotients and
+  k + 1 sums, and has y, which is off by u, k times: it is off by a factor (1 + u)^(4 k + 1). Since (2 k + 3) t_{k+1} =
+  y t_k, the sum of (4 k + 1) t_k is at most 2 y + 1 times that of t_k, so q_0 is off by (2 y + 1) u. exp(-y/2) has an
+  exponent off by u y / 2, and errs by EXP_ULPS units, 8 u; products, the quotient by sqrt(2 pi) and that number add 5
+  u. Together less than (2.5 y + 14) u (1 + 2^-40), of the real value; (4 y + 24) u of the computed one is more. Where y
+  or a product underflows, that changes q by less than 2^-1000, and x q_0 p(x) is below 2^-500 off. The sum with 1/2
+  adds u.
 
   For x > REACH, 0 < 1 - P(x) < p(x) / x < e^(-y/2): by parts, or as (p / x)' = -p (1 + 1/x^2) < -p.  Computed, e^(-y/2)
   is relatively off by at most 2 u y + 8 u, and y < 1500 or the result is subnormal or 0.  Twice it, and 2^-1022 more,
@@ -31,6 +33,10 @@ since P(x) = 1/2 + p(x) S(x) for S = x + x^3 / 3 + x^5 / (3 * 5) + ...: both sid
 `normal_by_tanh`, of the GELU of GPT-2: (1 + tanh z) / 2 = s(2 z) for z = sqrt(2 / pi) (x + 0.044715 x^3).
 
 `normal_by_tanh_fast`: the same for z = 0.7978845608 (x + 0.044715 x^3).
+
+The slope of an activation is gate(x) + x gate'(x), and the gate is between 0 and 1.  The other term has a size of at
+most |x| e^-|x| <= 1/e < 0.37 for SiLU, and of |x| p(x) <= p(1) < 0.25 for GELU.  For GELU by tanh it is s'(2 z) 2 x z',
+and |x z'| <= 3 |z|, so it is at most 3 |2 z| e^-|2 z| <= 3/e < 1.11.
 """
 
 from __future__ import annotations
@@ -45,7 +51,6 @@ from compactproofs.kernel.enclosure import TINY, UP, Enclosure, U
 from compactproofs.kernel.limits import spend
 
 REACH, TERMS = 8.5, 112
-_POINT = 2.0**-43
 #: sqrt(2 pi), and sqrt(8 / pi), as near as floats come: each is relatively off by less than 2^-52.
 _ROOT_2_PI, _ROOT_8_OVER_PI = 2.5066282746310002, 1.5957691216057308
 
@@ -75,7 +80,7 @@ def normal(x: Enclosure) -> Array:
         half = size * series * density / _ROOT_2_PI
         far = ~(size <= REACH)
         half = np.where(far, 0.5, half)
-        rad = np.where(far, 2.0 * density, half * _POINT + U)
+        rad = np.where(far, 2.0 * density, half * U * (4.0 * y + 24.0) + U)
         slope = 0.4 * np.minimum(1.0, 2.0 * np.exp(-0.5 * np.maximum(size - x.rad, 0.0) ** 2) + TINY)
         rad = (rad + slope * x.rad + TINY) * UP + (x.mid - x.mid)
         return type(x)(0.5 + np.copysign(half, x.mid), rad)
@@ -99,6 +104,12 @@ def _cubic(x: Enclosure) -> Array:
     return x + x * x * x * (Enclosure.exact(44715.0) / 1e6)
 
 
+@by_reading
+def of_either_sign(x: Enclosure) -> Array:
+    """Numbers of which nothing is known but that their sizes are at most those of x."""
+    return type(x)(np.zeros(x.shape), (np.abs(x.mid) + x.rad) * UP + (x.mid - x.mid))
+
+
 #: Activations of the form f(x) = x gate(x), by their TransformerLens names.
 GATES: dict[str, Callable[[Any], Array]] = {
     "silu": sigmoid,
@@ -106,4 +117,11 @@ GATES: dict[str, Callable[[Any], Array]] = {
     "gelu_new": normal_by_tanh,
     "gelu_pytorch_tanh": normal_by_tanh,
     "gelu_fast": normal_by_tanh_fast,
+}
+#: Bounds of the slopes of activations.
+SLOPES = {
+    "relu": 1.0,
+    "silu": 1.375,
+    "gelu": 1.25,
+    **dict.fromkeys(("gelu_new", "gelu_pytorch_tanh", "gelu_fast"), 2.125),
 }

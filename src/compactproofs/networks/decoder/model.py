@@ -28,6 +28,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -178,7 +179,7 @@ class Decoder:
             kept[name] = array
         if sizes["o"] < 2:
             raise InvalidDecoder("d_vocab_out is 1: with a single output there is no wrong answer to rule out")
-        object.__setattr__(self, "tensors", kept)
+        object.__setattr__(self, "tensors", MappingProxyType(kept))
 
     def weight(self, name: str) -> FloatArray:
         """The tensor of this name."""
