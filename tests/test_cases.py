@@ -78,7 +78,7 @@ CHEAP = (
 @pytest.fixture(scope="module")
 def command() -> Iterator[Limited]:
     """The command line under limits."""
-    with limited() as process:
+    with limited(forks=False) as process:
         yield process
 
 

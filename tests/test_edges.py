@@ -96,12 +96,9 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def commands() -> dict[str, list[str]]:
     """All commands of the program, each with words to try."""
-    import typer
+    from compactproofs.cli.app import program
 
-    from compactproofs.cli import app as cli
-
-    known = typer.main.get_command(cli.app).commands  # type: ignore[attr-defined]
-    return {name: [name, *WORDS.get(name, ["--help"])] for name in known}
+    return {name: [name, *WORDS.get(name, ["--help"])] for name in program().commands}
 
 
 def every_case() -> list[list[str]]:
