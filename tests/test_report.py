@@ -145,9 +145,19 @@ def test_page(page: Page) -> None:
     assert "Theorem" in text[text.index('<section id="theorems">') :]
 
 
-@pytest.mark.parametrize(("v", "n"), [(2, 1), (2, 2), (3, 5)])
-def test_pages_of_small_models(laid_out: None, v: int, n: int) -> None:
+@pytest.mark.parametrize(
+    ("v", "n", "figures"),
+    [
+        (2, 1, "laid_out"),
+        (2, 2, "undrawn"),
+        pytest.param(2, 2, "laid_out", marks=pytest.mark.slow),
+        (3, 5, "undrawn"),
+        pytest.param(3, 5, "laid_out", marks=pytest.mark.slow),
+    ],
+)
+def test_pages_of_small_models(request: pytest.FixtureRequest, v: int, n: int, figures: str) -> None:
     """Whatever the shape; progress is told after each section."""
+    request.getfixturevalue(figures)
     seen: list[tuple[int, int]] = []
     text = render(model_page("m", random_model(v, n), draws=2, done=lambda i, of: seen.append((i, of))))
     assert text.count("<svg") == text.count("</svg>") > 20
@@ -499,8 +509,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory, page: Page, page_of_many: Pa
     return paths
 
 
-@pytest.fixture
-def browser(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A headless Chromium that can reach nothing but files; its window is as wide as the test asks."""
     webdriver = pytest.importorskip("selenium.webdriver")
     options = webdriver.ChromeOptions()
@@ -516,7 +526,7 @@ def browser(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
         "--disable-sync",
         "--disable-dev-shm-usage",
         "--host-resolver-rules=MAP * ~NOTFOUND",
-        f"--user-data-dir={tmp_path / 'profile'}",
+        f"--user-data-dir={tmp_path_factory.mktemp('browser')}",
     ):
         options.add_argument(word)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
