@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,6 +47,8 @@ WORDS: dict[str, list[str]] = {
     "explain": [LADDER, "--out", "page.txt"],
 }
 
+#: Those that load packages for tables, statistics and figures.
+HEAVY = ("table1", "frontier", "explain")
 
 _SECONDS = re.compile(r"\d+\.\d\d(?= s)|(?<=_seconds\": )[0-9.e-]+")
 
@@ -63,16 +66,21 @@ Try = Callable[..., Ended]
 
 @pytest.fixture(scope="module")
 def attempt() -> Iterator[Try]:
-    """Runs commands in forks of one process: words, and keywords as `_become` understands them."""
-    with subprocess.Popen(
-        [sys.executable, __file__],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=ENVIRONMENT,
-    ) as process:
+    """Runs commands in forks of a process: words, and keywords as `_become` understands them.
+
+    Commands that load much have a process of their own, for it takes long to fork one in which much is loaded.
+    """
+    with contextlib.ExitStack() as stack:
+
+        @cache
+        def process_for(names: tuple[str, ...]) -> subprocess.Popen[str]:
+            program = [sys.executable, __file__, *names]
+            return stack.enter_context(
+                subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=ENVIRONMENT)
+            )
 
         def call(*words: object, **how: Any) -> Ended:
+            process = process_for(HEAVY if words and words[0] in HEAVY else ())
             assert process.stdin is not None
             assert process.stdout is not None
             process.stdin.write(json.dumps({"words": list(map(str, words)), "cwd": str(Path.cwd()), **how}) + "\n")
@@ -84,8 +92,6 @@ def attempt() -> Iterator[Try]:
             return ended
 
         yield call
-        assert process.stdin is not None
-        process.stdin.close()
 
 
 @pytest.fixture(autouse=True)
@@ -556,8 +562,10 @@ def _serve() -> None:
     from compactproofs.__main__ import main, run
 
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        for words in (["--help"], *commands().values()):  # loads once for all forks what they need
-            run(words)
+        for name, words in commands().items():  # loads once for all forks what they need
+            if name not in HEAVY or name in sys.argv:
+                run(words)
+        run(["--help"])
 
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     for line in sys.stdin:
