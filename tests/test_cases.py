@@ -20,11 +20,11 @@ from compactproofs.networks.decoder.model import Decoder
 from compactproofs.opening.networks import load_decoder
 from compactproofs.search.effort import verify
 from compactproofs.search.prover import Prover
-from compactproofs.search.workspaces import workspace
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.tasks.sequences import Sequences
 from exactcheck import checking, reading
 from limited import Limited, limited
+from soundness.models import verifying
 from soundness.truth import exact_correct
 
 CASES = Path(__file__).parent / "cases"
@@ -78,7 +78,7 @@ CHEAP = (
 @pytest.fixture(scope="module")
 def command() -> Iterator[Limited]:
     """The command line under limits."""
-    with limited() as process:
+    with limited(forks=False) as process:
         yield process
 
 
@@ -183,7 +183,7 @@ def test_bounds_hold(name: str) -> None:
     """Forward passes in ball arithmetic give the truth; no strategy claims more, and the exact ones find it."""
     model, (right, decided) = model_of(name), READ[name]
     assert exact_correct(model) == right
-    prover, work = Prover(model), workspace(model, "check")
+    prover, work = Prover(model), verifying(model)
     assert prover.exact_correct() == (right if decided else None)
     for strategy in CHEAP:
         certificate = prover.prove(strategy).certificate

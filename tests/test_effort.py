@@ -51,8 +51,11 @@ def claim(strategy: Strategy, model: cp.Model, hints: Hints) -> cp.Certificate:
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_strategies_take_no_more_than_they_declare(size: tuple[int, ...]) -> None:
-    """Neither operations, where these are bounded by sizes, nor memory; others are stopped."""
-    model = model_of(*size)
+    """Neither operations, where these are bounded by sizes, nor memory; others are stopped.
+
+    Memory is traced, which triples the time, where it comes closest to what is declared: where there are most tokens.
+    """
+    model, traced = model_of(*size), size == SIZES[-1]
     for strategy in STRATEGIES:
         if strategy.limit(max_of_k(model)) is not None or (strategy.id == "brute-force" and size[0] >= 64):
             continue
@@ -60,14 +63,16 @@ def test_strategies_take_no_more_than_they_declare(size: tuple[int, ...]) -> Non
         needed = effort.declared(strategy, model, hints)
         work = Workspace(max_of_k(model))
         allowance = Allowance(needed.operations if strategy.id in BOUNDED else LIMIT)
-        tracemalloc.start()
+        if traced:
+            tracemalloc.start()
         try:
             with allowing(allowance):
                 strategy.bound(work, hints)
         except cp.TooMuchWork:
             assert strategy.id not in BOUNDED
-        assert tracemalloc.get_traced_memory()[1] <= needed.memory
-        tracemalloc.stop()
+        if traced:
+            assert tracemalloc.get_traced_memory()[1] <= needed.memory
+            tracemalloc.stop()
 
 
 def test_memory_that_hints_cause() -> None:

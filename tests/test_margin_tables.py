@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compactproofs.search.workspaces import MaxWorkspace, workspace
+from compactproofs.search.workspaces import MaxWorkspace
 from compactproofs.theorems.max_of_k.failing_sets import strategies as failing_sets
 from compactproofs.theorems.max_of_k.failing_sets.low_rank import Bounds
 from compactproofs.theorems.max_of_k.failing_sets.margin_tables import MarginTables, exact_tables
-from soundness.models import cases
+from soundness.models import cases, verifying
 from soundness.truth import exact_correct
 
 Table = list[list[Fraction]]
@@ -142,4 +142,4 @@ def test_any_constant_and_any_bounds_will_do(family: str) -> None:
                     score_high=scores.high, score_low=scores.low, direct_high=direct.high, direct_low=direct.low
                 )
 
-            assert failing_sets._bound(workspace(case.model, "check"), hints, tables) <= truth, (case.name, size, room)
+            assert failing_sets._bound(verifying(case.model), hints, tables) <= truth, (case.name, size, room)

@@ -18,10 +18,9 @@ import test_enclosure
 import test_products
 from compactproofs.kernel import decisions, enclosure
 from compactproofs.kernel.enclosure import Enclosure
-from compactproofs.search.workspaces import workspace
 from compactproofs.theorems import STRATEGIES
 from modes import needs_x86
-from soundness.models import BEYOND, cases
+from soundness.models import BEYOND, cases, verifying
 from soundness.truth import exact_correct
 
 BY_NAME = {operation.name: operation for operation in arb.operations()}
@@ -238,7 +237,7 @@ def false_bounds() -> Iterator[str]:
     for case in (case for family in BEYOND for case in cases(family)):
         for strategy in ("brute-force", "cubic", "branch-and-bound"):
             with np.errstate(all="ignore"):
-                bound = STRATEGIES[strategy].bound(workspace(case.model, "check"), {})
+                bound = STRATEGIES[strategy].bound(verifying(case.model), {})
             if bound > exact_correct(case.model):
                 yield case.name.partition(", v=")[0]
 

@@ -23,8 +23,8 @@ from compactproofs.report import pictures
 from compactproofs.report.model_page import SECTIONS, model_page
 from compactproofs.report.models_page import models_page
 from compactproofs.report.page import Cell, Page, Section, cell, environment, render, section, write
-from compactproofs.report.pictures import picture
-from compactproofs.report.sections import models
+from compactproofs.report.pictures import Picture, picture
+from compactproofs.report.sections import faithfulness, low_rank, models, waterfall
 from compactproofs.report.subjects import Models, Subject
 from compactproofs.report.wording import large, listed, mean_std, numbers, probability, with_minus
 from compactproofs.runs.store import is_of
@@ -69,20 +69,27 @@ def page_of_many(summaries: list[Summary]) -> Page:
 
 @pytest.fixture
 def laid_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are drawn in all but the last step, which is most of the time a page takes: no file comes out."""
+    """Figures are drawn once, roughly in place, and no file comes out: the rest is most of the time a page takes."""
 
     def laid(figure: Any, kind: str, **options: Any) -> bytes:
         if kind == "svg":
+            figure.set_layout_engine(None)
             figure.draw_without_rendering()
         return b"<svg></svg>"
 
     monkeypatch.setattr(pictures, "_saved", laid)
 
 
+def replace_pictures(monkeypatch: pytest.MonkeyPatch, by: Callable[..., Picture]) -> None:
+    """Let all sections make their pictures so."""
+    for module in (pictures, faithfulness, low_rank, waterfall):
+        monkeypatch.setattr(module, "picture", by)
+
+
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Figures are composed, but not drawn: for tests of what pages say."""
-    monkeypatch.setattr(pictures, "_saved", lambda figure, kind, **options: b"<svg></svg>")
+    """There are no figures: for tests of what pages say."""
+    replace_pictures(monkeypatch, lambda name, draw, size=(): Picture(name, b"<svg></svg>", b""))
 
 
 class Outline(HTMLParser):
@@ -138,9 +145,19 @@ def test_page(page: Page) -> None:
     assert "Theorem" in text[text.index('<section id="theorems">') :]
 
 
-@pytest.mark.parametrize(("v", "n"), [(2, 1), (2, 2), (3, 5)])
-def test_pages_of_small_models(laid_out: None, v: int, n: int) -> None:
+@pytest.mark.parametrize(
+    ("v", "n", "figures"),
+    [
+        (2, 1, "laid_out"),
+        (2, 2, "undrawn"),
+        pytest.param(2, 2, "laid_out", marks=pytest.mark.slow),
+        (3, 5, "undrawn"),
+        pytest.param(3, 5, "laid_out", marks=pytest.mark.slow),
+    ],
+)
+def test_pages_of_small_models(request: pytest.FixtureRequest, v: int, n: int, figures: str) -> None:
     """Whatever the shape; progress is told after each section."""
+    request.getfixturevalue(figures)
     seen: list[tuple[int, int]] = []
     text = render(model_page("m", random_model(v, n), draws=2, done=lambda i, of: seen.append((i, of))))
     assert text.count("<svg") == text.count("</svg>") > 20
@@ -167,7 +184,7 @@ def test_page_of_a_model_with_too_many_inputs(undrawn: None, monkeypatch: pytest
 
 def test_words_about_a_model_that_fails(undrawn: None) -> None:
     """With its attention turned round a model looks for small tokens, and the page does not praise it."""
-    model = random_model(8, 4, copying=4.0)
+    model = random_model(8, 3, copying=4.0)
     weights = {n: getattr(model, n) for n in ("W_E", "W_pos", "W_Q", "W_K", "W_V", "W_O", "W_U")}
     straight = render(model_page("straight", model, draws=2))
     assert "How straight finds the maximum" in straight
@@ -329,7 +346,16 @@ def names_in(directory: Path) -> set[str]:
 
 
 def test_command(run: Run, small: Path, page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One page and its figures, beside it and nowhere else, the same each time; a second time they are replaced."""
+    """One page and its figures, beside it and nowhere else, the same each time; a second time they are replaced.
+
+    What is the same is what was computed anew, and every fourth figure.
+    """
+    known = {made.name: made for made in page.pictures}
+
+    def every_fourth(name: str, *drawing: Any) -> Picture:
+        return known[name] if list(known).index(name) % 4 else picture(name, *drawing)
+
+    replace_pictures(monkeypatch, every_fourth)
     said = (0, "the report is small.html, its figures are in small-figures\n", "")
     assert run(small) == said
     # Nothing depends on the clock or on an unseeded draw: the fixture's page of the same model has the same bytes.
@@ -483,8 +509,8 @@ def pages(tmp_path_factory: pytest.TempPathFactory, page: Page, page_of_many: Pa
     return paths
 
 
-@pytest.fixture
-def browser(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A headless Chromium that can reach nothing but files; its window is as wide as the test asks."""
     webdriver = pytest.importorskip("selenium.webdriver")
     options = webdriver.ChromeOptions()
@@ -500,7 +526,7 @@ def browser(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
         "--disable-sync",
         "--disable-dev-shm-usage",
         "--host-resolver-rules=MAP * ~NOTFOUND",
-        f"--user-data-dir={tmp_path / 'profile'}",
+        f"--user-data-dir={tmp_path_factory.mktemp('browser')}",
     ):
         options.add_argument(word)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})

@@ -18,13 +18,12 @@ import numpy as np
 from compactproofs.kernel.problem import Strategy
 from compactproofs.opening.models import Model
 from compactproofs.search.hints import search_hints
-from compactproofs.search.workspaces import workspace
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.testing import Approach, Trial
 from compactproofs.theorems import STRATEGIES, get_strategy
 
 from .hints import Hint, Search
-from .models import Weights, constant_weights, float_margins, random_weights
+from .models import Weights, constant_weights, float_margins, random_weights, verifying
 from .truth import exact_correct
 
 Bound = Callable[[Model, dict[str, Hint]], int]
@@ -34,7 +33,7 @@ def check_bound(strategy: Strategy) -> Bound:
     """The strategy's N, as verification finds it."""
 
     def bound(model: Model, hints: dict[str, Hint]) -> int:
-        return strategy.bound(workspace(model, "check"), hints)
+        return strategy.bound(verifying(model), hints)
 
     return bound
 

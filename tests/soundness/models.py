@@ -16,7 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from compactproofs import testing
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.opening.models import Model
+from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
 
 FloatArray = npt.NDArray[np.float64]
 Weights = dict[str, FloatArray]
@@ -30,6 +33,11 @@ class Case:
 
     name: str
     model: Model
+
+
+def verifying(model: Model) -> Workspace[AttentionOnly, MaxOfK]:
+    """A workspace as verification makes one, on which nothing is counted."""
+    return Workspace(max_of_k(model))
 
 
 def weights_of(model: Model) -> Weights:

@@ -6,6 +6,7 @@ What a command returns is the exit code; only `verify` returns one.  Errors are 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import math
 import re
@@ -52,9 +53,17 @@ app = typer.Typer(
 )
 
 
+@functools.cache
+def program() -> typer.core.TyperGroup:
+    """All commands, as Typer understands them: reading their signatures takes longer than many of them do."""
+    command = typer.main.get_command(app)
+    assert isinstance(command, typer.core.TyperGroup)
+    return command
+
+
 def execute(arguments: list[str]) -> int:
     """Run the command that these words name; the exit code, unless it raises."""
-    command = typer.main.get_command(app)
+    command = program()
     try:
         with command.make_context("compactproofs", list(arguments) or ["--help"]) as context:
             return command.invoke(context) or 0

@@ -178,22 +178,20 @@ class Counted(np.lib.mixins.NDArrayOperatorsMixin):
         return Counted(self.inner.reshape(*shape), self.meter)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Counted:
-        if kwargs.get("out") is not None or kwargs.get("where", True) is not True or kwargs.get("dtype") is not None:
-            raise TypeError("out=, where= and dtype= are not available on counted arrays")
         if method == "__call__" and not kwargs and (ufunc in _ELEMENTWISE or ufunc is np.matmul):
             operands = [_inner(x) for x in inputs]
-            with np.errstate(all="ignore"):
-                result = ufunc(*operands)
+            result = ufunc(*operands)
             per_entry = 2 * operands[0].shape[-1] - 1 if ufunc is np.matmul else 1
-            self.meter.charge(flops=math.prod(result.shape) * per_entry)
-        elif method == "accumulate" and ufunc in (np.maximum, np.minimum):
+            self.meter.charge(flops=result.size * per_entry)
+            return Counted(result, self.meter)
+        if kwargs.get("out") is not None or kwargs.get("where", True) is not True or kwargs.get("dtype") is not None:
+            raise TypeError("out=, where= and dtype= are not available on counted arrays")
+        if method == "accumulate" and ufunc in (np.maximum, np.minimum):
             axis = kwargs.get("axis", inputs[1] if len(inputs) > 1 else 0)
-            with np.errstate(all="ignore"):
-                result = ufunc.accumulate(self.inner, axis)
+            result = ufunc.accumulate(self.inner, axis)
             self.meter.charge(flops=_slices(self.shape, axis, less=1))
-        else:
-            raise TypeError(f"np.{ufunc.__name__} ({method}) is not available on counted arrays")
-        return Counted(result, self.meter)
+            return Counted(result, self.meter)
+        raise TypeError(f"np.{ufunc.__name__} ({method}) is not available on counted arrays")
 
     def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Counted:
         if func not in _FUNCTIONS:
@@ -214,8 +212,7 @@ def _slices(shape: tuple[int, ...], axis: int | None, less: int = 0) -> int:
 
 def _reduction(func: Callable[..., Any]) -> Callable[..., Counted]:
     def counted(a: Counted, axis: int | None = None, *, keepdims: bool = False) -> Counted:
-        with np.errstate(all="ignore"):
-            result = func(a.inner, axis=axis, keepdims=keepdims)
+        result = func(a.inner, axis=axis, keepdims=keepdims)
         a.meter.charge(flops=_slices(a.shape, axis, less=1))
         return Counted(result, a.meter)
 
@@ -232,7 +229,7 @@ def _where(condition: Any, a: Any, b: Any) -> Counted:
         raise TypeError("the condition of np.where must be a plain array of booleans")
     meter: Meter = (a if isinstance(a, Counted) else b).meter
     result = np.where(condition, _inner(a), _inner(b))
-    meter.charge(int_ops=math.prod(result.shape))
+    meter.charge(int_ops=result.size)
     return Counted(result, meter)
 
 
