@@ -68,28 +68,44 @@ def another_core() -> bool:
 
 
 @contextmanager
-def _interrupts_later() -> Iterator[None]:
-    """Inside the block signals such as Ctrl-C are only noted, and come at its end, also if it ends by an error.
+def interrupts_noted() -> Iterator[Callable[[], None]]:
+    """Inside the block signals such as Ctrl-C are only noted; calling what the block is given lets them interrupt.
 
-    Processes that are started there have those of a terminal blocked from the beginning, which is all that happens in
-    another thread than the main one, which handles signals.
+    An interrupt at any other moment could leave a lock held for ever by code that knows of none.  What nobody asked for
+    interrupts at the end of the block, also of one that ends by an error.  Only the main thread handles signals.
     """
     noted: list[int] = []
     handlers: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
         handlers = {number: signal.getsignal(number) for number in _SIGNALS if callable(signal.getsignal(number))}
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _OF_TERMINALS) if hasattr(signal, "pthread_sigmask") else None
+
+    def ask() -> None:
+        while noted:
+            number = noted.pop()
+            handlers[number](number, None)
+
     try:
         for number in handlers:
             signal.signal(number, lambda number, frame: noted.append(number))
-        yield
+        yield ask
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-        if before is not None:
+        ask()
+
+
+@contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Inside the block signals wait for its end; processes that are started there have those of a terminal blocked."""
+    with interrupts_noted():
+        if not hasattr(signal, "pthread_sigmask"):
+            yield
+            return
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _OF_TERMINALS)
+        try:
+            yield
+        finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        for number in noted:
-            handlers[number](number, None)
 
 
 def _begin(parent: int) -> None:

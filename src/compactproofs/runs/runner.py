@@ -6,19 +6,20 @@ import logging
 from collections import Counter, deque
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
-from contextlib import closing, contextmanager
-from queue import SimpleQueue
+from contextlib import closing, contextmanager, suppress
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from compactproofs.cli.terminal import err, say
-from compactproofs.runs.processes import local_processes, submit
+from compactproofs.runs.processes import interrupts_noted, local_processes, submit
 from compactproofs.runs.store import Job, Store
 
 R = TypeVar("R")
 
 _PATIENCE = 10  # seconds, with a cluster
+_BETWEEN_QUESTIONS = 0.2  # seconds, whether there was an interrupt
 
 
 class WorkersLost(OSError):
@@ -110,19 +111,21 @@ def _in_processes(waiting: deque[Job], workers: int) -> Iterator[tuple[Job, Any]
 def _completed(
     executor: Executor, waiting: deque[Job], running: dict[Future[Any], Job], at_once: int
 ) -> Iterator[tuple[Job, Any]]:
-    """Take jobs out of `waiting`, so many at once, and give each that is done; the others stay in `running`.
-
-    A queue written in C is what can wait for results and be interrupted with no lock left held.
-    """
+    """Take jobs out of `waiting`, so many at once, and give each that is done; the others stay in `running`."""
     done: SimpleQueue[Future[Any]] = SimpleQueue()
-    while waiting or running:
-        while waiting and len(running) < at_once:
-            future = submit(executor, waiting[0].function, *waiting[0].arguments)
-            running[future] = waiting.popleft()
-            future.add_done_callback(done.put)
-        future = done.get()
-        made = future.result()
-        yield running.pop(future), made
+    with interrupts_noted() as raise_interrupt:
+        while waiting or running:
+            while waiting and len(running) < at_once:
+                future = submit(executor, waiting[0].function, *waiting[0].arguments)
+                running[future] = waiting.popleft()
+                future.add_done_callback(done.put)
+            ready = None
+            with suppress(Empty):
+                ready = done.get(timeout=_BETWEEN_QUESTIONS)
+            raise_interrupt()
+            if ready is not None:
+                made = ready.result()
+                yield running.pop(ready), made
 
 
 @contextmanager
