@@ -443,7 +443,7 @@ def test_directories(attempt: Try) -> None:
 
 WRITER = """
 import os, sys, time
-from compactproofs.runs.files import write_atomically
+from compactproofs.system.files import write_atomically
 os.fsync = lambda number: (print("writing", flush=True), time.sleep(60))
 write_atomically(sys.argv[1], b"half")
 """
@@ -490,7 +490,7 @@ def test_temporary_files_left_behind(attempt: Try) -> None:
 def test_a_temporary_file_removed_before_it_is_locked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its writer takes another."""
     from compactproofs.runs import files
-    from compactproofs.runs.places import remove_left_behind
+    from compactproofs.system.places import remove_left_behind
 
     locked = files.lock
     calls = []

@@ -25,11 +25,11 @@ from compactproofs import __main__ as entry
 from compactproofs import zoo
 from compactproofs.paper.rows import ROWS, TABLE_STRATEGIES, Published, published
 from compactproofs.runs import sweep as sweeps
-from compactproofs.runs.files import seal
 from compactproofs.runs.sweep import Proofs, prove_model, sweep
 from compactproofs.search import words
 from compactproofs.search.certificates import certificate_name
 from compactproofs.search.prover import Bound
+from compactproofs.system.files import seal
 from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES
 
 pl = pytest.importorskip("polars", reason="needs the extra report")

@@ -13,8 +13,8 @@ import pytest
 
 import compactproofs as cp
 from compactproofs.runs import processes
-from compactproofs.runs.processes import another_core, local_processes, submit
 from compactproofs.search import prover
+from compactproofs.system.processes import another_core, local_processes, submit
 from test_analysis import random_model
 
 
@@ -73,7 +73,7 @@ def test_interrupts_come_at_the_end(monkeypatch: pytest.MonkeyPatch, number: int
 
 PARENT = """
 import os, time
-from compactproofs.runs.processes import local_processes, submit
+from compactproofs.system.processes import local_processes, submit
 with local_processes(1) as executor:
     print(submit(executor, os.getpid).result(), flush=True)
     submit(executor, time.sleep, 1000).result()

@@ -18,9 +18,9 @@ import pytest
 
 from compactproofs import __main__ as entry
 from compactproofs.runs import store
-from compactproofs.runs.files import seal
 from compactproofs.runs.runner import WorkersLost, run
 from compactproofs.runs.store import Job, Results, is_of
+from compactproofs.system.files import seal
 from test_processes import is_dead
 
 

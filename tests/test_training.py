@@ -17,7 +17,7 @@ import pytest
 import safetensors
 from safetensors.numpy import load_file
 
-from compactproofs.runs.files import write_atomically
+from compactproofs.system.files import write_atomically
 from killing import JOBS, kill_often
 
 torch = pytest.importorskip("torch", reason="training needs the extra `train`, that is PyTorch")

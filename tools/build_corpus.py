@@ -24,8 +24,8 @@ import numpy.typing as npt
 from safetensors.numpy import save
 
 import compactproofs as cp
-from compactproofs.runs.files import write_atomically
 from compactproofs.search.certificates import Certificate
+from compactproofs.system.files import write_atomically
 from compactproofs.theorems import STRATEGIES
 
 CORPUS = Path(__file__).resolve().parent.parent / "tests" / "certificates"

@@ -27,7 +27,7 @@ from safetensors.numpy import load_file
 
 from compactproofs import zoo
 from compactproofs.opening.models import Model
-from compactproofs.runs.files import write_atomically
+from compactproofs.system.files import write_atomically
 from compactproofs.training import TrainingConfig, train
 from compactproofs.training.runner import read_metadata
 

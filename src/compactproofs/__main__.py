@@ -25,7 +25,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
-from compactproofs.cli.messages import escaped, reason
+from compactproofs.system.messages import escaped, reason
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

@@ -39,7 +39,7 @@ from compactproofs.networks.decoder.model import Decoder, is_buffer
 from compactproofs.opening.configuration import KEY, as_text, of_decoder, unsupported
 from compactproofs.opening.forward import logits_within, some_inputs
 from compactproofs.opening.models import Model
-from compactproofs.runs.files import write_atomically
+from compactproofs.system.files import write_atomically
 
 __all__ = ["from_hooked_transformer", "save", "to_hooked_transformer"]
 

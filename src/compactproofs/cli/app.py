@@ -25,9 +25,7 @@ from rich.text import Text
 
 import compactproofs as cp
 from compactproofs import plugins, zoo
-from compactproofs.cli.messages import escaped, reason
 from compactproofs.cli.questions import Options, Question, about, asked, reading
-from compactproofs.cli.terminal import err, say, say_json, say_table
 from compactproofs.kernel.certificate import CLAIMS
 from compactproofs.kernel.limits import Allowance
 from compactproofs.kernel.problem import Problem, Strategy
@@ -35,11 +33,14 @@ from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.opening import notes
 from compactproofs.opening.networks import File
-from compactproofs.runs.places import STANDARD, check_directory, check_file, load_certificate, open_file
+from compactproofs.runs.inputs import load_certificate, open_file
 from compactproofs.search.budget import prove_within
 from compactproofs.search.certificates import certificate_name
 from compactproofs.search.effort import MAX_MEMORY, power, to_allow
 from compactproofs.search.prover import Bound
+from compactproofs.system.messages import escaped, reason
+from compactproofs.system.places import STANDARD, check_directory, check_file
+from compactproofs.system.terminal import err, say, say_json, say_table
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.tasks.sequences import RULES
 from compactproofs.theorems import BUILT_IN, get_strategy

@@ -9,9 +9,10 @@ from typing import Any
 
 from compactproofs.kernel.strict import shown
 from compactproofs.networks.decoder.model import Decoder
-from compactproofs.opening import guesses, notes
+from compactproofs.opening import notes
 from compactproofs.opening.configuration import of_bytes
 from compactproofs.opening.networks import SETTINGS, File, task_for
+from compactproofs.search import guesses
 from compactproofs.tasks.sequences import Sequences
 
 

@@ -21,7 +21,7 @@ from compactproofs.kernel.strict import shown, strict_json
 from compactproofs.kernel.tensors import read_tensors
 from compactproofs.networks.decoder.model import Configuration
 from compactproofs.opening.models import MAX_FILE_BYTES
-from compactproofs.runs.files import read_limited
+from compactproofs.system.files import read_limited
 
 __all__ = [
     "KEY",

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from compactproofs.kernel.tensors import FLOATS
 from compactproofs.networks.attention_only.model import WEIGHTS, AttentionOnly, InvalidModel
-from compactproofs.runs.files import read_limited, write_atomically
+from compactproofs.system.files import read_limited, write_atomically
 
 MAX_FILE_BYTES = 2**28
 

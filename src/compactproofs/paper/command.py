@@ -8,14 +8,14 @@ from pathlib import Path
 
 import compactproofs as cp
 from compactproofs import zoo
-from compactproofs.cli.terminal import say, say_table
 from compactproofs.paper import frontier, table1
 from compactproofs.paper.frontier import draw_bound_against_flops, draw_unexplained_against_flops
 from compactproofs.paper.rows import TABLE_STRATEGIES
-from compactproofs.runs.files import write_atomically
-from compactproofs.runs.places import check_directory
 from compactproofs.runs.sweep import sweep
 from compactproofs.search.prover import Bound
+from compactproofs.system.files import write_atomically
+from compactproofs.system.places import check_directory
+from compactproofs.system.terminal import say, say_table
 
 
 def run_table1(directory: Path, seeds: int | None, workers: int, scheduler: str | None) -> None:

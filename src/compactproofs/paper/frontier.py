@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from compactproofs.paper.rows import ROWS, published
-from compactproofs.runs.files import write_atomically
 from compactproofs.search.prover import Bound
+from compactproofs.system.files import write_atomically
 
 # Groups in the order of the table, without the rows that are parts of others.
 _GROUPS = [row for row in ROWS if "without" not in row.name and "only" not in row.name]

@@ -7,14 +7,15 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from compactproofs.analysis.models import Summary, summarise
-from compactproofs.cli.terminal import err, say
 from compactproofs.paper.command import models_of_seeds
 from compactproofs.report.model_page import model_page
 from compactproofs.report.models_page import models_page
 from compactproofs.report.page import check_target, figures_directory, write
-from compactproofs.runs.places import STANDARD, load_model
+from compactproofs.runs.inputs import load_model
 from compactproofs.runs.runner import run
 from compactproofs.runs.store import Job, Results
+from compactproofs.system.places import STANDARD
+from compactproofs.system.terminal import err, say
 
 #: Draws of structureless noise.
 DRAWS = 1000

@@ -19,9 +19,9 @@ from markupsafe import Markup
 from compactproofs.report.pictures import Picture
 from compactproofs.report.subjects import Models, Subject
 from compactproofs.report.wording import FILTERS, form
-from compactproofs.runs.files import write_atomically
-from compactproofs.runs.places import check_file, remove_left_behind
 from compactproofs.search.words import STATEMENTS
+from compactproofs.system.files import write_atomically
+from compactproofs.system.places import check_file, remove_left_behind
 from compactproofs.theorems import get_strategy
 from compactproofs.version import __version__
 

@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from compactproofs.cli.terminal import err, say
-from compactproofs.runs.processes import interrupts_noted, local_processes, submit
 from compactproofs.runs.store import Job, Store
+from compactproofs.system.processes import interrupts_noted, local_processes, submit
+from compactproofs.system.terminal import err, say
 
 R = TypeVar("R")
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
 
-from compactproofs.runs.files import write_atomically
-from compactproofs.runs.places import remove_left_behind
+from compactproofs.system.files import write_atomically
+from compactproofs.system.places import remove_left_behind
 from compactproofs.version import __version__
 
 R = TypeVar("R")

@@ -14,12 +14,12 @@ from typing import Any
 
 import compactproofs as cp
 from compactproofs import zoo
-from compactproofs.runs.files import write_atomically
-from compactproofs.runs.places import remove_left_behind
 from compactproofs.runs.runner import run
 from compactproofs.runs.store import Job, Results
 from compactproofs.search.certificates import certificate_name
 from compactproofs.search.prover import Bound
+from compactproofs.system.files import write_atomically
+from compactproofs.system.places import remove_left_behind
 
 
 def sweep(

@@ -14,7 +14,7 @@ from compactproofs.kernel import certificate as kernel
 from compactproofs.kernel.certificate import DTYPES, FORMAT, MAX_BYTES, VERSION, MalformedCertificate
 from compactproofs.kernel.strict import MAX_DIGITS
 from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.runs.files import read_limited, write_atomically
+from compactproofs.system.files import read_limited, write_atomically
 from compactproofs.tasks.max_of_k import MaxOfK
 
 _VERSION_1 = {

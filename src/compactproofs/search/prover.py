@@ -14,13 +14,13 @@ from compactproofs.kernel.library import Library
 from compactproofs.kernel.problem import Network, Problem, Strategy, Task
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.opening.models import Model
-from compactproofs.runs.processes import another_core, local_processes, submit
 from compactproofs.search import companions
 from compactproofs.search.certificates import Certificate
 from compactproofs.search.companions import Companion
 from compactproofs.search.cost import Cost
 from compactproofs.search.hints import HintArrays, search_hints, search_seconds
 from compactproofs.search.workspaces import MeasuredWorkspace, run
+from compactproofs.system.processes import another_core, local_processes, submit
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.tasks.sequences import Sequences
 from compactproofs.theorems import BUILT_IN

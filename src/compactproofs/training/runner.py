@@ -14,9 +14,9 @@ from typing import Any
 import safetensors
 import safetensors.numpy
 
-from compactproofs.runs.files import write_atomically
 from compactproofs.runs.runner import run
 from compactproofs.runs.store import Job, Store
+from compactproofs.system.files import write_atomically
 from compactproofs.training.recipe import RECIPE, TrainedModel, TrainingConfig, derive_seeds, train_one
 from compactproofs.version import __version__
 

@@ -22,7 +22,7 @@ from compactproofs.kernel.problem import Network
 from compactproofs.networks.attention_only.model import InvalidModel
 from compactproofs.opening import configuration, foreign
 from compactproofs.opening.models import MAX_FILE_BYTES, Model
-from compactproofs.runs.files import read_limited
+from compactproofs.system.files import read_limited
 
 __all__ = ["UnknownModel", "ZooRow", "known_correct", "load_model", "names", "path", "table"]
 

@@ -8,11 +8,7 @@ import re
 import stat
 from pathlib import Path
 
-from compactproofs import zoo
-from compactproofs.opening.models import Model
-from compactproofs.opening.networks import File
-from compactproofs.runs.files import lock, seal
-from compactproofs.search.certificates import Certificate
+from compactproofs.system.files import lock, seal
 
 #: Standard input or output, as it is typed.
 STANDARD = "-"
@@ -20,23 +16,8 @@ STANDARD = "-"
 _TEMPORARY = re.compile(r"\.([0-9a-f]{16})-([0-9a-f]{16})\.tmp", re.ASCII)
 
 
-def load_certificate(name: str | Path) -> Certificate:
-    """The certificate in a file, or on standard input; raises ValueError or OSError."""
-    return Certificate.load(_readable(name))
-
-
-def load_model(name: str) -> Model:
-    """A model of the zoo, in a file, or on standard input; raises ValueError or OSError."""
-    return zoo.load_model(_readable(name))
-
-
-def open_file(name: str) -> File:
-    """The same, as a network of whichever family; raises ValueError or OSError."""
-    return File(_readable(name))
-
-
-def _readable(name: str | Path) -> str | Path:
-    """The name, unless it is that of a pipe, from which nothing might ever come."""
+def readable(name: str | Path) -> str | Path:
+    """What to open for this name, unless it is that of a pipe, from which nothing might ever come."""
     if name == STANDARD:
         return Path("/dev/stdin")
     with contextlib.suppress(OSError):  # of which whoever opens it will say more

@@ -1,0 +1,1 @@
+"""Files, processes and terminals, for every other part that is not trusted."""
