@@ -18,11 +18,12 @@ from compactproofs.networks.attention_only import model as model_module
 from compactproofs.opening import models
 from compactproofs.opening.models import Model
 from compactproofs.search.hints import search_hints
+from compactproofs.search.prover import SPARED_BITS
 from compactproofs.search.workspaces import workspace
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems import STRATEGIES
 from compactproofs.theorems.max_of_k.core import boxes, branch_and_bound, brute_force, enumeration
-from compactproofs.theorems.max_of_k.counting import histogram
+from compactproofs.theorems.max_of_k.counting import half_sums, histogram, sums
 from compactproofs.theorems.max_of_k.failing_sets import failing_inputs, safe_outputs
 from compactproofs.theorems.max_of_k.failing_sets import strategies as failing_sets
 from compactproofs.theorems.max_of_k.subcubic import direct_path, own_output, remainder
@@ -103,7 +104,18 @@ def test_hints(sizes: tuple[int, int, int, int]) -> None:
     """Names, types and shapes of the hints of every strategy, for models of three sizes."""
     v, n, d, _ = sizes
     model = model_of(*sizes)
-    size_of = {"v(v+1)/2": v * (v + 1) // 2, "n−1": n - 1, "v": v, "d": d, "1": 1, "2": 2, "3": 3, "any": None}
+    size_of = {
+        "v(v+1)/2": v * (v + 1) // 2,
+        "n−1": n - 1,
+        "v": v,
+        "d": d,
+        "1": 1,
+        "2": 2,
+        "3": 3,
+        "12": 12,
+        "64": 64,
+        "any": None,
+    }
     forms = {}
     for name, dtype, shape, _ in table("hint", "dtype"):
         names = codes(dtype)
@@ -201,7 +213,8 @@ def test_sizes_and_codes_of_strategies() -> None:
     assert "rejected unless v ≤ 2⁹ and vⁿ ≤ 2⁴²" in page
     assert (histogram.MAX_VOCABULARY, histogram.MAX_POSITIONS, histogram.MAX_INPUTS) == (2**9, 2**10, 2**900)
     assert "unless v ≤ 2⁹, n ≤ 2¹⁰ and vⁿ ≤ 2⁹⁰⁰" in page
-    assert (branch_and_bound.MAX_BOXES, histogram.CLAIM_BITS) == (2**22, 16)
+    assert (branch_and_bound.MAX_BOXES, SPARED_BITS, histogram.MAX_LEVEL, histogram.EDGES) == (2**22, 16, 12, 64)
+    assert (sums._MOST, half_sums._MOST, half_sums._BETWEEN, half_sums.BINS) == (2**19, 2**23, 8, 2**16)
     assert "by less than 2²² boxes" in page
     assert boxes._MAX_SINGLES == enumeration._MAX_UNDECIDED == 2**14
     assert "at most 2¹⁴ of the others" in page

@@ -28,7 +28,7 @@ from compactproofs.opening.models import Model
 from compactproofs.search import effort
 from compactproofs.search.certificates import Certificate
 from compactproofs.search.effort import verify
-from compactproofs.search.hints import search_hints
+from compactproofs.search.hints import no_hints, search_hints
 from compactproofs.search.workspaces import MaxWorkspace, workspace
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems import STRATEGIES
@@ -217,9 +217,11 @@ def check_larger(models: Iterator[Model], folder: Path) -> int:
         with ctx.workprec(256):
             right, possible = whole_classes.right_inputs(weights)
         known += right == possible
+        values = workspace(model, "value")
+        hints = {key: search_hints(STRATEGIES[key], values) for key in LARGE}
         for kind in ("check", "claim"):
             work = verifying(model) if kind == "check" else workspace(model, kind)
-            least, most, low, high = (STRATEGIES[key].bound(work, {}) for key in LARGE)
+            least, most, low, high = (STRATEGIES[key].bound(work, hints[key]) for key in LARGE)
             assert least <= possible
             assert most >= right
             assert low <= possible
@@ -250,7 +252,8 @@ def test_three_verdicts_on_counts(folder: Path, monkeypatch: pytest.MonkeyPatch)
     weights = reading.read_weights((folder / "model.safetensors").read_bytes())
 
     def outcome(key: str, certified: int) -> str:
-        data = certificate_of(STRATEGIES[key], model, {}, certified).to_bytes()
+        hints = no_hints(STRATEGIES[key], max_of_k(model))
+        data = certificate_of(STRATEGIES[key], model, hints, certified).to_bytes()
         return checking.verdict(reading.read_certificate(data), weights)[0]
 
     monkeypatch.setattr(whole_classes, "right_inputs", lambda weights: (100, 110))

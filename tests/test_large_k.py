@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from functools import cache
+from functools import cache, lru_cache
 from itertools import product
 from types import ModuleType
 from typing import Any
@@ -15,14 +15,17 @@ import pytest
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.opening.models import Model
-from compactproofs.search.prover import prove
+from compactproofs.search.hints import search_hints
+from compactproofs.search.prover import prove, with_something_to_spare
 from compactproofs.search.workspaces import workspace
 from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
+from compactproofs.theorems import STRATEGIES
 from compactproofs.theorems.max_of_k.core import branch_and_bound
 from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins
 from compactproofs.theorems.max_of_k.counting import histogram
+from compactproofs.theorems.max_of_k.counting.unions import Step
 from compactproofs.zoo import load_model
-from soundness.counting import Problem, problems, random_class, wrong_inputs
+from soundness.counting import Problem, problems, random_class, random_steps, wrong_inputs
 from soundness.models import Case, all_cases, cases, random_weights, verifying, working_weights
 from soundness.planting import Change, Planted, showing
 from soundness.truth import exact_correct
@@ -36,11 +39,22 @@ PAIRS: dict[str, tuple[Bound, Bound]] = {
 KINDS = pytest.mark.parametrize("kind", PAIRS)
 
 
+@lru_cache(16)
+def found_hints(kind: str, model: Model) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is searched for the lower and the upper bound."""
+    values = workspace(model, "value")
+    return search_hints(STRATEGIES[kind], values), search_hints(STRATEGIES[f"{kind}-upper"], values)
+
+
 def brackets(kind: str, model: Model, reading: str = "check") -> tuple[int, int]:
-    """The lower and the upper bound."""
+    """The lower and the upper bound, or what is claimed for them."""
     work = verifying(model) if reading == "check" else workspace(model, reading)
-    lower, upper = PAIRS[kind]
-    return lower(work, {}), upper(work, {})
+    found = [bound(work, hints) for bound, hints in zip(PAIRS[kind], found_hints(kind, model), strict=True)]
+    if reading == "claim":
+        strategies = STRATEGIES[kind], STRATEGIES[f"{kind}-upper"]
+        total = max_of_k(model).task.total
+        found = [with_something_to_spare(s, n, total) for s, n in zip(strategies, found, strict=True)]
+    return found[0], found[1]
 
 
 @KINDS
@@ -193,10 +207,14 @@ def broken_halves(halves: ModuleType) -> bool:
     rng = np.random.default_rng(0)
 
     def wrong(problem: Problem) -> bool:
-        exact = problem.entries.shape[2] == 1 and rng.random() < 0.3
-        clusters, ranks = int(rng.integers(1, 5)), 2**20 if exact else int(rng.integers(1, 40))
+        if problem.entries.shape[2] == 1 and rng.random() < 0.3:  # exactly
+            labels = np.tile(np.arange(problem.entries.shape[1]), (len(problem.entries), 1))
+            edges = np.arange(1000)[None]
+        else:
+            labels = rng.integers(0, rng.integers(1, 5), problem.entries.shape[:2])
+            edges = rng.integers(0, 2**16, (problem.entries.shape[2], int(rng.integers(1, 40))))
         under, over = (
-            halves.count_in_halves(work, problem.entries, problem.start, problem.required, clusters, ranks, side)
+            halves.count_in_halves(work, problem.entries, problem.start, problem.required, labels, edges, side)
             for side in (False, True)
         )
         return not under <= problem.answer() <= over
@@ -205,31 +223,38 @@ def broken_halves(halves: ModuleType) -> bool:
 
 
 @cache
-def classes() -> list[tuple[ClassMargins, int, int]]:
-    """Small classes, with their inputs that are certainly and possibly wrong."""
+def classes() -> list[tuple[ClassMargins, list[Step], int, int]]:
+    """Small classes, with steps to count and their inputs that are certainly and possibly wrong."""
     rng = np.random.default_rng(0)
-    found = [random_class(rng, int(rng.choice([2, 20]))) for _ in range(500)]
-    return [(margins, *wrong_inputs(margins)[:2]) for margins in found]
+    found = []
+    for _ in range(500):
+        margins = random_class(rng, int(rng.choice([2, 20])))
+        counts = wrong_inputs(margins)[:2]
+        found += [(margins, random_steps(rng, margins), *counts) for _ in range(3)]
+    return found
 
 
 def broken_unions(unions: ModuleType) -> bool:
     """Whether some bound of a copy of `counting.unions` is on the wrong side."""
     work = verifying(cases("working")[0].model)
 
-    def wrong(margins: ClassMargins, certainly: int, possibly: int) -> bool:
-        failing = [unions.Failing(work, part, 0) for part in margins.parts(work)]
-        return not sum(f.at_least() for f in failing) <= certainly or not possibly <= sum(f.at_most() for f in failing)
+    def wrong(margins: ClassMargins, steps: list[Step], certainly: int, possibly: int) -> bool:
+        under, over = (unions.wrong_inputs(work, margins, steps, side) for side in (False, True))
+        return not (under <= certainly and possibly <= over)
 
     return any(wrong(*known) for known in classes())
 
 
 def broken_bounds(planted: Planted, module: str, models: tuple[Case, ...]) -> bool:
     """Whether a copy of a strategy is on the wrong side of the truth for some model."""
-    strategy = planted.module(module)
+    kind = module.partition(".")[2].replace("_", "-")
 
     def wrong(case: Case) -> Iterator[str]:
-        work = planted.workspace(case.model, "check")
-        if not strategy.bound(work, {}) <= exact_correct(case.model) <= strategy.upper_bound(work, {}):
+        lower, upper = (
+            planted.bound(strategy, case.model, hints=planted.search(strategy, case.model))
+            for strategy in (kind, f"{kind}-upper")
+        )
+        if not lower <= exact_correct(case.model) <= upper:
             yield case.name
 
     return next(showing(models, wrong), None) is not None
@@ -253,19 +278,15 @@ COUNTING_ERRORS: dict[str, tuple[Change, ...]] = {
     "a sum of 0 counts as positive": (
         (
             "counting.sums",
-            "dropped = below(max(low, 1 - least))",
-            "dropped = below(max(low, -least))",
+            "kept = (z < low) | (z <= -least)",
+            "kept = (z < low) | (z < -least)",
         ),
     ),
-    "a sum of 1 is done": (
-        ("counting.sums", "done = min(below(1 - most), kept)", "done = min(below(2 - most), kept)"),
-    ),
+    "a sum of 1 is done": (("counting.sums", "done = z <= -most", "done = z <= 1 - most"),),
     "what is above the window is dropped": (
-        ("counting.sums", "dropped = below(max(low, 1 - least))", "dropped = below(top + 1)"),
+        ("counting.sums", "(z < low) | (z <= -least)", "(z < low) | (z <= min(high, -least))"),
     ),
-    "what is below the window is done": (
-        ("counting.sums", "done = min(below(1 - most), kept)", "done = min(below(bottom), kept)"),
-    ),
+    "what is below the window is done": (("counting.sums", "done = z <= -most", "done = (z <= -most) | (z < low)"),),
     "sets need not be met": (("counting.sums", "value = float(states[(-1,)", "value = float(states[(0,)"),),
     "sets are met by any token": (("counting.sums", "met = (required * 2", "met = (np.ones_like(required) * 2"),),
     "least and most of the steps as they are clipped": (
@@ -276,6 +297,7 @@ COUNTING_ERRORS: dict[str, tuple[Change, ...]] = {
             "    smallest, largest = k.min(axis=1).tolist(), k.max(axis=1).tolist()",
         ),
     ),
+    "a token leads only to its own sets": (("counting.sums", "states[groups & ~sets]", "states[groups & 0]"),),
     "tokens in one bin count once": (("counting.sums", "block if times == 1 else", "block if True else"),),
 }
 
@@ -287,8 +309,8 @@ HALVES_ERRORS: dict[str, Change] = {
     ),
     "clusters join tokens inside and outside of a set": (
         "counting.half_sums",
-        "apart = bits[:, None] != bits",
-        "apart = bits[:, None] < 0 * bits",
+        "cluster = 4 * label + bits",
+        "cluster = 4 * label",
     ),
     "a cluster counts as one token": (
         "counting.half_sums",
@@ -296,10 +318,15 @@ HALVES_ERRORS: dict[str, Change] = {
         "np.ones_like(first)",
     ),
     "sets need not be met": ("counting.half_sums", "(2 ** len(required) - 1) & ~", "0 & ~"),
+    "sets that are met besides make a sequence useless": (
+        "counting.half_sums",
+        "table[group] += table[group | one]",
+        "table[group] += 0.0 * table[group | one]",
+    ),
     "sets are to be met in both halves": (
         "counting.half_sums",
-        "& ~int(outer.met[0] | inner.met[0])",
-        "& ~0",
+        "& ~(first.met[block, None] | second.met)",
+        "& ~(0 * first.met[block, None] | 0 * second.met)",
     ),
     "the start is forgotten": (
         "counting.half_sums",
@@ -308,29 +335,29 @@ HALVES_ERRORS: dict[str, Change] = {
     ),
     "a shared rank counts from below": (
         "counting.half_sums",
-        "else np.maximum(rank - 1, 0)",
-        "else np.minimum(rank, ranks)",
+        "self.of_bin if over else self.of_bin - 1",
+        "self.of_bin",
     ),
     "a shared rank does not count from above": (
         "counting.half_sums",
-        "np.minimum(rank, ranks) if over",
-        "np.maximum(rank - 1, 0) if over",
+        "self.of_bin if over else self.of_bin - 1",
+        "self.of_bin - 1",
     ),
     "a sum of 1 counts as 0 from below": (
         "counting.half_sums",
         "(0 if over else 1)",
         "(0 if over else 2)",
     ),
-    "limits are a bin too low": ("counting.half_sums", "bins += 1", "bins += 0"),
+    "limits are a bin too low": ("counting.half_sums", "np.clip(bins, -1, BINS) + 1", "np.clip(bins, 0, BINS)"),
     "counts are not cumulative on the first axis": (
         "counting.half_sums",
-        "table[row] += table[row - 1]",
-        "table[row] += 0.0 * table[row - 1]",
+        "for axis in range(len(scales)):",
+        "for axis in range(len(scales) - 1):",
     ),
     "what some limit is out of reach for is left out": (
         "counting.half_sums",
-        "inner.sums.min(axis=1)",
-        "inner.sums.max(axis=1)",
+        "second.sums.min(axis=1)",
+        "second.sums.max(axis=1)",
     ),
     "a sum at the limit is out of reach": (
         "counting.half_sums",
@@ -340,73 +367,68 @@ HALVES_ERRORS: dict[str, Change] = {
     "the second half has one position less": (
         "counting.half_sums",
         "single[half:last]",
-        "single[half + 1:last]",
+        "single[half + 1 : last]",
     ),
 }
 
-FEW_INPUTS = (
-    "counting.unions",
-    "_TRIED, _SAMPLE, _FEW = 2**15, 4096, 256",
-    "_TRIED, _SAMPLE, _FEW = 6, 3, 1",
-)
+EARLIER = "if not over or output == step.less]"
 UNIONS_ERRORS: dict[str, tuple[Change, ...]] = {
     "the joint count takes the best output": (
-        (
-            "counting.unions",
-            "low = self.margins.low[:, :, outputs].min(axis=2)\n        self.work.charge",
-            "low = self.margins.low[:, :, outputs].max(axis=2)\n        self.work.charge",
-        ),
+        ("counting.unions", "entries[:, :, outputs].min(axis=2)", "entries[:, :, outputs].max(axis=2)"),
     ),
     "the joint count starts at the best output": (
-        (
-            "counting.unions",
-            "joint = low, int(self.margins.low_last[outputs].min())",
-            "joint = low, int(self.margins.low_last[outputs].max())",
-        ),
+        ("counting.unions", "int(last[outputs].min())", "int(last[outputs].max())"),
     ),
-    "inputs that fail for two outputs count twice": (
-        (
-            "counting.unions",
-            "sizes = [self._difference(head, i, False)",
-            "sizes = [self._single(head, False)",
-        ),
-    ),
+    "inputs that fail for two outputs count twice": (("counting.unions", EARLIER, "if over and output == step.less]"),),
     "inputs that fail for three outputs count twice": (
-        ("counting.unions", "((j - 1) * self._single(head, True) if j > 1 else 0)", "0"),
+        ("counting.unions", EARLIER, "if output == (step.less if over else list(counted)[-1])]"),
     ),
-    "outputs that fail elsewhere do not count": (
-        ("counting.unions", "heads, others = heads + others[:more]", "heads, others = heads"),
-        FEW_INPUTS,
+    "from below, what fails for all earlier outputs is left out": (
+        ("counting.unions", "-entries[:, :, earlier].min(axis=2)", "-entries[:, :, earlier].max(axis=2)"),
     ),
-    "other outputs fail only where they do in the sample": (
-        ("counting.unions", "if rest <= missed + 10 * self.worth:", "if True:"),
-        ("counting.unions", "total += rest", "total += missed"),
-        FEW_INPUTS,
+    "from below, earlier outputs start at the best": (
+        ("counting.unions", "1 - int(last[earlier].min())", "1 - int(last[earlier].max())"),
+    ),
+    "what was not counted is taken away": (
+        (
+            "counting.unions",
+            "[counted[output] for output in counted " + EARLIER,
+            "[i for output, i in (counted | left).items() if (output == step.less if over else output in counted)]",
+        ),
+    ),
+    "outputs that fail elsewhere do not count": (("counting.unions", "if over and left:", "if over and not counted:"),),
+    "all others are counted from below": (
+        ("counting.unions", "if over and step.output == ALL_OTHERS:", "if step.output == ALL_OTHERS:"),
     ),
     "the opposite of at most 0 is at least 0": (
-        ("counting.unions", "return -entries, 1 - last", "return -entries, -last"),
-    ),
-    "what fails elsewhere is taken away for nothing": (
-        ("counting.unions", "total += self._difference(head, parent, True)", "total += 0"),
-    ),
-    "all fail as soon as one may": (
-        ("counting.unions", "self.margins.high.max(axis=1)", "self.margins.high.min(axis=1)"),
-    ),
-    "the guess is taken for a bound": (
-        (
-            "counting.unions",
-            "before, best = best, (min if over else max)(best, count())",
-            "before, best = best, guess",
-        ),
-        FEW_INPUTS,
+        ("counting.unions", "1 - int(last[earlier].min())", "-int(last[earlier].min())"),
     ),
     "differences from below take away too little": (
+        ("counting.unions", "1 - int(last[earlier].min())", "-1 - int(last[earlier].min())"),
+    ),
+    "what fails elsewhere is taken away for nothing": (
         (
             "counting.unions",
-            "self._opposite(b, over)], guess, over)",
-            "(self._opposite(b, over)[0], self._opposite(b, over)[1] - 2)], guess, over)",
+            "total += count_failing(work, margins, list(these.values()), earlier, step, over)",
+            "total += 0 if earlier and over else count_failing("
+            "work, margins, list(these.values()), earlier, step, over)",
         ),
     ),
+    "entries from below are the lower ones": (
+        (
+            "counting.unions",
+            "(margins.low, margins.low_last) if over else (margins.high, margins.high_last)",
+            "(margins.low, margins.low_last)",
+        ),
+    ),
+    "entries from above are the higher ones": (
+        (
+            "counting.unions",
+            "(margins.low, margins.low_last) if over else (margins.high, margins.high_last)",
+            "(margins.high, margins.high_last)",
+        ),
+    ),
+    "sets need not be met": (("counting.unions", "axes, margins.required, over", "axes, margins.required[:0], over"),),
 }
 
 STRATEGY_ERRORS: dict[str, tuple[str, tuple[Change, ...]]] = {
@@ -423,8 +445,8 @@ STRATEGY_ERRORS: dict[str, tuple[str, tuple[Change, ...]]] = {
         (
             (
                 "core.class_margins",
-                "(low[:-1, m] - least).min(axis=0)",
-                "(low[:-1, m] - least).sum(axis=0)",
+                "(entries - least[:, None]).min(axis=0, initial=2**53)",
+                "(entries - least[:, None]).sum(axis=0)",
             ),
         ),
     ),
@@ -441,7 +463,7 @@ STRATEGY_ERRORS: dict[str, tuple[str, tuple[Change, ...]]] = {
         (
             (
                 "core.class_margins",
-                "required = np.concatenate([required, (weight > below)[None, kept]])",
+                "required = np.concatenate([required, (level == highest)[None, kept]])",
                 "pass",
             ),
         ),
@@ -458,15 +480,15 @@ STRATEGY_ERRORS: dict[str, tuple[str, tuple[Change, ...]]] = {
     ),
     "the query of a part is its maximum": (
         "counting.histogram",
-        (("core.class_margins", "np.append(tokens, self.query)", "np.append(tokens, tokens[-1])"),),
+        (("core.class_margins", "np.append(kept, len(level))", "np.append(kept, kept[-1])"),),
     ),
     "unknown classes are right": (
         "counting.histogram",
         (
             (
                 "counting.histogram",
-                "_wrong(work, Failing.at_most, work.task.class_size)",
-                "_wrong(work, Failing.at_most, lambda *_: 0)",
+                "wrong += found",
+                "wrong += 0 * found",
             ),
         ),
     ),
@@ -509,14 +531,43 @@ def test_planted_error_in_halves_is_caught(error: str) -> None:
 def test_unchanged_copy_counts_right() -> None:
     """It is the errors that are found."""
     planted = Planted(
-        ("counting.sums", "patterns = list(", "patterns = list("),
-        ("counting.half_sums", "_BINS = 2**16", "_BINS = 2**16"),
-        FEW_INPUTS,
+        ("counting.sums", "_MOST = 2**19", "_MOST = 2**19"),
+        ("counting.half_sums", "BINS = 2**16", "BINS = 2**16"),
+        ("counting.unions", "ALL_OTHERS = -1", "ALL_OTHERS = -1"),
     )
 
     assert not broken_counts(planted.module("counting.sums"))
     assert not broken_halves(planted.module("counting.half_sums"))
     assert not broken_unions(planted.module("counting.unions"))
+
+
+SEARCH_ERRORS: dict[str, Change] = {
+    "the guess is taken for a bound": ("search.plans", "best, found = size, [step]", "best, found = guess, [step]"),
+    "other outputs fail only where they do in the sample": (
+        "search.plans",
+        "if rest <= missed + 10 * self.worth:",
+        "if True:",
+    ),
+    "outputs that fail elsewhere do not count": (
+        "search.plans",
+        "return steps + (last if others else [])",
+        "return steps",
+    ),
+    "all fail as soon as one may": ("search.plans", "self.margins.high.max(axis=1)", "self.margins.high.min(axis=1)"),
+    "clusters join tokens inside and outside of a set": (
+        "search.plans",
+        "bits[:, None] != bits",
+        "bits[:, None] < 0 * bits",
+    ),
+}
+
+
+@pytest.mark.parametrize("error", SEARCH_ERRORS)
+def test_error_in_the_search_is_harmless(error: str) -> None:
+    """Bounds are worse at most."""
+    planted = Planted(SEARCH_ERRORS[error])
+
+    assert not broken_bounds(planted, "counting.histogram", all_cases()[::8])
 
 
 @pytest.mark.parametrize("error", STRATEGY_ERRORS)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins
+from compactproofs.theorems.max_of_k.counting.unions import ALL_OTHERS, Halves, Step
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -74,8 +75,34 @@ def random_class(rng: np.random.Generator, reach: int = 20) -> ClassMargins:
     last = rng.integers(-reach, reach, outputs)
     required = np.zeros((int(rng.integers(0, 2)) if tokens > 1 else 0, tokens), np.bool_)
     required[:, -1] = True
-    weight = np.exp(rng.normal(size=tokens) * 2)
-    return ClassMargins(low, high, last, last + rng.integers(0, 2, outputs), required, weight)
+    high_last = last + rng.integers(0, 2, outputs)
+    terms = np.zeros((positions + 1, tokens + 1, outputs))
+    names = rng.permutation(9)[:outputs]
+    return ClassMargins(tokens, np.arange(tokens), names, low, high, last, high_last, required, terms)
+
+
+def random_steps(rng: np.random.Generator, margins: ClassMargins) -> list[Step]:
+    """What to count, and how: anything, or all outputs one after the other, exactly if the integers are small."""
+    positions, tokens, outputs = margins.low.shape
+    steps = []
+    exactly = (1, -250, 250), (1, -250, 250)
+    if rng.random() < 0.5:
+        names = [int(output) for output in rng.permutation(margins.outputs)]
+        return [Step(output, int(rng.choice(names)), exactly, None) for output in names]
+    for _ in range(int(rng.integers(0, outputs + 3))):
+        windows = []
+        for _ in range(2):
+            low = int(rng.integers(-60, 10))
+            windows.append((int(2 ** rng.uniform(0, 12)), low, low + int(rng.integers(-9, 80))))
+        halves = None
+        if rng.random() < 0.6:
+            edges = rng.integers(0, 2**16, (2, int(rng.integers(1, 65))))
+            halves = Halves(rng.integers(0, rng.integers(1, 9), (positions, tokens)), edges)
+        output, less = (int(rng.choice([*margins.outputs, ALL_OTHERS, 9])) for _ in range(2))
+        steps.append(Step(output, less, (windows[0], windows[1]), halves))
+    if rng.random() < 0.5:
+        steps.append(Step(ALL_OTHERS, int(rng.choice(margins.outputs)), exactly, None))
+    return steps
 
 
 def wrong_inputs(margins: ClassMargins) -> tuple[int, int, int]:

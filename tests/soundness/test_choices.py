@@ -1,4 +1,4 @@
-"""What the larger strategies choose for tightness and speed may be chosen anyhow: bounds stay bounds.
+"""What the larger strategies and their search choose for tightness and speed may be chosen anyhow: bounds stay bounds.
 
 Numbers of cells, windows, grids, batches and limits are replaced by random ones.
 """
@@ -8,12 +8,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from compactproofs.search import plans
+from compactproofs.search.hints import search_hints
 from compactproofs.search.workspaces import workspace
 from compactproofs.theorems import STRATEGIES
-from compactproofs.theorems.max_of_k.core import boxes, branch_and_bound
-from compactproofs.theorems.max_of_k.core import class_margins as suspects
-from compactproofs.theorems.max_of_k.counting import half_sums as halves
-from compactproofs.theorems.max_of_k.counting import histogram, unions
+from compactproofs.theorems.max_of_k.core import boxes, branch_and_bound, class_margins
+from compactproofs.theorems.max_of_k.counting import half_sums
 
 from .models import FAMILIES, cases
 from .truth import exact_correct
@@ -25,22 +25,20 @@ def choose(patch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
     """Random choices, most of them bad."""
     for name in ("_CELLS_ONE", "_CELLS_TWO"):
         cells = sorted(int(n) for n in 2 ** rng.uniform(0, 7, 3))
-        patch.setattr(unions, name, tuple((float(rng.choice([0.0, 3.0])), n) for n in cells))
-    halves_two = [
-        (float(rng.choice([0.0, 3.0])), int(10 ** rng.uniform(0, 4)), int(rng.integers(1, 90))) for _ in range(3)
-    ]
-    patch.setattr(unions, "_HALVES_TWO", tuple(halves_two))
-    patch.setattr(unions, "_MOST_HALVES", int(rng.choice([0, 2, 11])))
+        patch.setattr(plans, name, tuple((float(rng.choice([0.0, 3.0])), n) for n in cells))
+    patch.setattr(
+        plans, "_HALVES_TWO", [(float(rng.choice([0.0, 3.0])), int(10 ** rng.uniform(0, 4))) for _ in range(3)]
+    )
+    patch.setattr(plans, "_MOST_HALVES", int(rng.choice([0, 2, 11])))
     for name, value in zip(("_TRIED", "_SAMPLE", "_FEW"), rng.choice([1, 3, 40, 300], 3), strict=True):
-        patch.setattr(unions, name, int(value))
+        patch.setattr(plans, name, int(value))
     for name in ("_TAIL_ONE", "_TAIL_TWO"):
-        patch.setattr(unions, name, float(rng.choice([0.0, 0.1, 0.5])))
-    patch.setattr(halves, "_BLOCK", int(rng.choice([1, 30, 2**15])))
-    patch.setattr(halves, "_EVEN", float(rng.choice([1e-9, 0.2, 100.0])))
-    patch.setattr(histogram, "WORTH", float(rng.choice([0.0, 1e-9, 10.0, 1000.0])))
-    patch.setattr(suspects, "_UNIT_BITS", int(rng.choice([2, 5, 12, 36])))
-    patch.setattr(suspects, "_EDGES", np.sort(10.0 ** rng.uniform(-3, 3, int(rng.integers(1, 6)))))
-    patch.setattr(suspects, "_CHUNK", int(rng.choice([1, 100, 2**15])))
+        patch.setattr(plans, name, float(rng.choice([0.0, 0.1, 0.5])))
+    patch.setattr(plans, "_EVEN", float(rng.choice([1e-9, 0.2, 100.0])))
+    patch.setattr(half_sums, "_BLOCK", int(rng.choice([1, 30, 2**15])))
+    patch.setattr(half_sums, "_BETWEEN", int(rng.choice([1, 8])))
+    patch.setattr(class_margins, "_UNIT_BITS", int(rng.choice([2, 5, 12, 36])))
+    patch.setattr(class_margins, "_CHUNK", int(rng.choice([1, 100, 2**15])))
     patch.setattr(boxes, "_BATCH", int(rng.choice([1, 7, 2**14])))
     patch.setattr(boxes, "_MAX_SINGLES", int(rng.choice([0, 3, 2**14])))
     patch.setattr(branch_and_bound, "MAX_BOXES", int(rng.choice([0, 20, 2**22])))
@@ -53,9 +51,12 @@ def test_any_choice_is_sound(seed: int, monkeypatch: pytest.MonkeyPatch) -> None
     for case in CASES[seed % 4 :: 4]:
         with monkeypatch.context() as patch:
             choose(patch, rng)
-            unions._random.cache_clear()
+            plans._random.cache_clear()
             work, truth = workspace(case.model, str(rng.choice(["check", "claim"]))), exact_correct(case.model)
+            patch.setattr(plans, "WORTH", float(rng.choice([0.0, 1e-9, 10.0, 1000.0])))
+            values = workspace(case.model, "value")
             for strategy in ("branch-and-bound", "histogram"):
-                assert STRATEGIES[strategy].bound(work, {}) <= truth, (case.name, strategy)
-                assert STRATEGIES[f"{strategy}-upper"].bound(work, {}) >= truth, (case.name, strategy)
-    unions._random.cache_clear()
+                least, most = STRATEGIES[strategy], STRATEGIES[f"{strategy}-upper"]
+                assert least.bound(work, search_hints(least, values)) <= truth, (case.name, strategy)
+                assert most.bound(work, search_hints(most, values)) >= truth, (case.name, strategy)
+    plans._random.cache_clear()

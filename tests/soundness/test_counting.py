@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import comb
 
 import numpy as np
 import pytest
 
 from compactproofs.kernel.decisions import IntArray
+from compactproofs.search import plans
 from compactproofs.search.workspaces import MaxWorkspace, workspace
 from compactproofs.tasks.max_of_k import sum_of_choices
 from compactproofs.theorems.max_of_k.core.boxes import decide
 from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins
-from compactproofs.theorems.max_of_k.counting import half_sums as halves
 from compactproofs.theorems.max_of_k.counting.half_sums import count_in_halves
 from compactproofs.theorems.max_of_k.counting.sums import Axis, count_at_most_zero, rounded
-from compactproofs.theorems.max_of_k.counting.unions import Failing
+from compactproofs.theorems.max_of_k.counting.unions import wrong_inputs as count_wrong
 
-from .counting import Problem, problems, random_class, wrong_inputs
+from .counting import Problem, problems, random_class, random_steps, wrong_inputs
 from .models import cases
 
 
@@ -49,74 +50,72 @@ def test_counts_bracket_the_truth_in_any_window(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_counts_bracket_the_truth_in_chosen_windows(seed: int) -> None:
-    """With the package's own choice."""
+    """With the choice of the search."""
     rng = np.random.default_rng(seed)
     for problem in problems(seed + 10, 300):
-        axes = [
-            Axis.choose(problem.entries[:, :, j], int(start), int(rng.integers(1, 60)), *rng.integers(-99, 99, 2))
-            for j, start in enumerate(problem.start)
-        ]
+        axes = []
+        for j, start in enumerate(problem.start):
+            one = problem.entries[:, :, j], int(start)
+            axes.append(Axis(*one, *plans.bins(*one, int(rng.integers(1, 60)), *rng.integers(-99, 99, 2))))
         under, over = counts(problem, axes)
 
         assert under <= problem.answer() <= over, (problem, axes)
 
 
-def in_halves(problem: Problem, clusters: int, ranks: int) -> tuple[int, int]:
+def in_halves(problem: Problem, labels: IntArray, edges: IntArray) -> tuple[int, int]:
     """From below and from above."""
     under, over = (
-        count_in_halves(some_work(), problem.entries, problem.start, problem.required, clusters, ranks, side)
+        count_in_halves(some_work(), problem.entries, problem.start, problem.required, labels, edges, side)
         for side in (False, True)
     )
     return under, over
 
 
+def apart(problem: Problem) -> IntArray:
+    """Every token in a cluster of its own."""
+    return np.tile(np.arange(problem.entries.shape[1]), (len(problem.entries), 1))
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_counts_in_halves_bracket_the_truth(seed: int) -> None:
-    """Whatever the numbers of clusters and ranks."""
+    """With clusters and ranks as the search chooses them, or any."""
     rng = np.random.default_rng(seed)
     for problem in problems(seed + 30, 250, axes=2) + problems(seed + 60, 30, axes=2, most=6):
-        under, over = in_halves(problem, int(rng.integers(1, 6)), int(rng.integers(1, 40)))
+        edges = rng.integers(0, 2**16, (problem.entries.shape[2], int(rng.integers(1, 40))))
+        for labels in (
+            plans.clusters(problem.entries, problem.required, int(rng.integers(1, 6))),
+            rng.integers(0, 7, problem.entries.shape[:2]),
+        ):
+            under, over = in_halves(problem, labels, edges)
 
-        assert under <= problem.answer() <= over, problem
-
-
-@pytest.mark.parametrize("seed", range(2))
-def test_counts_in_halves_bracket_the_truth_for_any_choice(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Clusters and ranks are choices: any that respect the sets, and any that do not decrease, will do."""
-    rng = np.random.default_rng(seed)
-    choose = halves._Ranks.choose
-
-    def any_labels(work: MaxWorkspace, entries: IntArray, bits: IntArray, most: int) -> IntArray:
-        return 7 * bits + rng.integers(0, 7, entries.shape[:2])
-
-    def any_ranks(sums: IntArray, limits: IntArray, ranks: int, over: bool) -> halves._Ranks:
-        scale = choose(sums, limits, ranks, over)
-        rank = np.sort(rng.integers(1, ranks + 1, len(scale.sums)))
-        all_ranks = np.concatenate([[0], rank, [ranks + 1]])
-        of_limits = np.minimum(all_ranks, ranks) if over else np.maximum(all_ranks - 1, 0)
-        return halves._Ranks(scale.least, scale.shift, rank, of_limits)
-
-    monkeypatch.setattr(halves, "_clusters", any_labels)
-    monkeypatch.setattr(halves._Ranks, "choose", any_ranks)
-    for problem in problems(seed + 40, 200, axes=2):
-        under, over = in_halves(problem, 3, int(rng.integers(1, 40)))
-
-        assert under <= problem.answer() <= over, problem
+            assert under <= problem.answer() <= over, problem
 
 
 @pytest.mark.parametrize(("shape", "sets"), [((3, 4, 3), 0), ((3, 4, 1), 3), ((65, 1, 1), 0)])
 def test_counts_in_halves_refuse_what_they_do_not_cover(shape: tuple[int, ...], sets: int) -> None:
     """Three sums have no table, and more sets or positions were not thought of."""
     required = np.ones((sets, shape[1]), np.bool_)
+    labels, edges = np.zeros(shape[:2], np.int64), np.zeros((shape[2], 4), np.int64)
     with pytest.raises(ValueError, match="at most two sums"):
-        count_in_halves(some_work(), np.zeros(shape, np.int64), np.zeros(shape[2], np.int64), required, 2, 4, True)
+        count_in_halves(
+            some_work(), np.zeros(shape, np.int64), np.zeros(shape[2], np.int64), required, labels, edges, True
+        )
+
+
+def test_where_too_much_is_asked_for_nothing_is_counted() -> None:
+    """Neither sequences of clusters nor cells of a window."""
+    entries, start, required = np.zeros((12, 64, 2), np.int64), np.zeros(2, np.int64), np.zeros((0, 64), np.bool_)
+    problem = Problem(entries, start, required, [])
+    assert in_halves(problem, apart(problem), np.zeros((2, 1), np.int64)) == (0, 64**12)
+    axes = [Axis(entries[:, :, j], 0, 1, -(2**40), 2**40) for j in range(2)]
+    assert counts(problem, axes) == (0, 64**12)
 
 
 def test_counts_in_halves_are_exact_without_rounding() -> None:
     """Where no tokens are joined, and every sum has a rank of its own."""
     for problem in problems(50, 100, axes=1):
         if np.abs(problem.entries).max(initial=0) < 100:
-            assert in_halves(problem, 5, 2**20) == (problem.answer(), problem.answer())
+            assert in_halves(problem, apart(problem), np.arange(1000)[None]) == (problem.answer(), problem.answer())
 
 
 def test_counts_are_exact_without_rounding() -> None:
@@ -156,38 +155,48 @@ def test_counts_beyond_exact_floats() -> None:
     assert under <= truth <= over
     assert over - under < truth * 1e-9
 
-    under, over = in_halves(Problem(entries[:11, :, None], np.array([-4]), required, []), 3, 4096)
+    problem = Problem(entries[:11, :, None], np.array([-4]), required, [])
+    under, over = in_halves(problem, np.minimum(apart(problem), 1), np.arange(1000)[None])
     truth = sum(comb(11, zeros) * (63 ** (11 - zeros) - 62 ** (11 - zeros)) for zeros in range(5))
     assert under <= truth <= over
     assert over - under < truth * 1e-9
 
 
-@pytest.mark.parametrize("worth", [0, 3])
-def test_unions_are_bracketed(worth: int) -> None:
-    """Between what is certainly wrong and what may be, the bounds leave room for every truth."""
-    rng = np.random.default_rng(worth)
+@pytest.mark.parametrize("seed", range(3))
+def test_unions_are_bracketed(seed: int) -> None:
+    """Between what is certainly wrong and what may be, the bounds leave room for every truth, whatever is counted."""
+    rng = np.random.default_rng(seed)
     work = some_work()
     for _ in range(150):
         margins = random_class(rng)
         certainly, possibly, size = wrong_inputs(margins)
-        below = sum(Failing(work, part, worth).at_least() for part in margins.parts(some_work()))
-        above = sum(Failing(work, part, worth).at_most() for part in margins.parts(some_work()))
 
         assert size == margins.size
-        assert below <= certainly
-        assert possibly <= above
+        for _ in range(3):
+            steps = random_steps(rng, margins)
+            assert count_wrong(work, margins, steps, False) <= certainly, steps
+            assert possibly <= count_wrong(work, margins, steps, True) <= size, steps
 
 
 def test_parts_are_a_partition() -> None:
-    """Every input is in exactly one part, whatever the weights."""
+    """Every input is in exactly one part, whatever the levels, with the terms of its tokens."""
     rng = np.random.default_rng(0)
-    for _ in range(200):
+    work = some_work()
+    for _ in range(100):
         margins = random_class(rng)
-        odd = rng.choice([np.nan, np.inf, 0.0, 1.0, 1e300, 5.0], margins.weight.shape)
-        weight = np.where(rng.random(odd.shape) < 0.3, odd, margins.weight)
-        margins = ClassMargins(margins.low, margins.high, margins.low_last, margins.high_last, margins.required, weight)
+        last = margins.low_last[None, None, :] + np.zeros((len(margins.low), 1, 1))
+        of_tokens = np.concatenate([margins.low, last], axis=1)
+        terms = work.constant(np.concatenate([of_tokens, of_tokens[:1]]).astype(np.float64))
+        margins = replace(margins, terms=terms)
+        level = rng.choice([0, 1, 5, -(2**62), 2**62], margins.tokens.shape)
+        parts = [part for _, part in margins.by_highest_level(work, level)]
 
-        assert margins.size == sum(part.size for part in margins.parts(some_work()))
+        assert all(isinstance(part, ClassMargins) for part in parts)
+        assert margins.size == sum(part.size for part in parts)
+        wrong = [wrong_inputs(part) for part in parts]
+        certainly, possibly, size = (sum(numbers) for numbers in zip(*wrong, strict=True))
+        assert size == margins.size
+        assert certainly <= wrong_inputs(margins)[1] <= possibly
 
 
 @pytest.mark.parametrize("limit", [10**6, 3, 0])

@@ -27,10 +27,10 @@ from compactproofs.networks.decoder.forward import SQUARINGS
 from compactproofs.networks.decoder.functions import TERMS
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.search.cost import Cost
+from compactproofs.search.upgrades import SUCCESSORS, upgraded
 from compactproofs.tasks.sequences import Sequences
 from compactproofs.theorems import BUILT_IN
 from compactproofs.theorems.enumerate.every_input import BATCH_ENTRIES, batch_size
-from compactproofs.theorems.max_of_k.core import brute_force
 
 #: Operations that a strategy may declare unless the caller allows more: one that goes through inputs, and any other.
 MAX_OPS_OF_INPUTS, MAX_OPS = 2**40, 2**33
@@ -64,8 +64,10 @@ def verify(
     Refuses where the strategy declares more operations than `max_ops` (by default 2^33, or 2^40 for brute-force,
     branch-and-bound and histogram) or more bytes than `max_memory`, and stops when it has done `max_ops` (by default:
     what it declared).  A call of NumPy counts as 2^15 operations.  Both are a TooMuchWork, a ValueError; what else can
-    be raised is said there.  `work`: tables that certificates of one task share.  `allowance`: what is done is booked
-    on it.  `library` and `declare`: other strategies than those of this package, and what they declare.
+    be raised is said there.  Certificates of older theorems are checked by today's, with hints that are searched for,
+    within `max_ops` too (`search.upgrades`).  `work`: tables that certificates of one task share.  `allowance`: what is
+    done is booked on it.  `library` and `declare`: other strategies than those of this package, and
+    what they declare.
     """
     allowance = Allowance() if allowance is None else allowance
     more = "allow more with --max-ops 2^N (max_ops= in Python)"
@@ -83,12 +85,15 @@ def verify(
                 f"{strategy.id} may take {needed.memory / 2**30:.1f} GiB of memory on this model, and "
                 f"{max_memory / 2**30:.1f} GiB are allowed; allow more with --max-memory GIB (max_memory= in Python)"
             )
-        allowance.limit = needed.operations if max_ops is None else max_ops
+        allowance.limit = allowance.spent + needed.operations if max_ops is None else max_ops
 
     if work is not None and work.task.record != certificate.task:
         work = None
     try:
         with allowing(allowance):
+            if certificate.theorem in SUCCESSORS and isinstance(model, AttentionOnly) and library is None:
+                allowance.limit = max_ops or MAX_OPS_OF_INPUTS
+                certificate = upgraded(certificate, model)
             return checker.verify(certificate, model, BUILT_IN if library is None else library, work, admit)
     except TooMuchWork as error:
         if allowance.limit is None:
@@ -130,6 +135,9 @@ def declared(strategy: Strategy, network: Network, hints: Hints, task: Task | No
     entries = v * v * (160 + 20 * n) + 16 * (v + n + h) * (d + h) + 16 * directions * (v + d)
     family = strategy.id.partition("/")[0].removesuffix("-upper")
     beyond = _BEYOND_CIRCUITS[family](v, n) if family in _BEYOND_CIRCUITS else MAX_OPS // 2
+    if family == "histogram":
+        beyond += _counted(hints, v, n)
+        entries += 2**27  # tables, sequences of halves, and windows, which all have limits
     return Work(circuits + beyond + CALL * 1000, 8 * entries + _ROOM)
 
 
@@ -174,13 +182,19 @@ def _branch_and_bound(v: int, n: int) -> int:
 
 
 def _histogram(v: int, n: int) -> int:
-    inputs: int = v**n
-    if inputs <= brute_force.MAX_INPUTS:
-        return _brute_force(v, n)
-    # One for every fifth class of what the finest count of a pair of outputs takes, by halves or by histograms.
-    sequences: int = min(v ** (n // 2), 7 * 10**6)
-    of_pair = 10 * sequences if n <= 12 else 2 * n * v * 640**2
-    return 2 * v**4 + v**2 * of_pair // 5
+    # Some calls for each class and its parts.
+    return 2 * v**4 + 16 * CALL * v**2 + 2**8 * n * v**3
+
+
+def _counted(hints: Hints, v: int, n: int) -> int:
+    """What the steps of histograms take: tables and sequences of halves, or cells, some for each token."""
+    steps = hints["steps"]
+    with_halves = steps[:, 5] >= 0
+    labels = [[float(len(np.unique(row))) for row in one[(n - 1) // 2 :]] for one in hints["labels"]]
+    sequences = sum(min(math.prod(numbers), 2.0**23) for numbers in labels)
+    cells = np.clip(np.maximum(steps[:, [8, 11]].astype(float) - steps[:, [7, 10]], 0) + 2, 0, 2**19)
+    two = np.minimum(cells.prod(axis=1), 2.0**19)[~with_halves].sum()
+    return int(30 * sequences + 2**23 * len(labels) + n * v * two + CALL * len(steps) * (2 * n + 8))
 
 
 #: By family of strategies: operations besides those for the circuits.

@@ -12,8 +12,11 @@ from compactproofs.kernel.decisions import BoolArray, IntArray
 from compactproofs.kernel.problem import Strategy
 from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only import circuits
+from compactproofs.search.plans import plan
 from compactproofs.search.workspaces import MaxWorkspace, MeasuredWorkspace
 from compactproofs.tasks.max_of_k import MaxOfK
+from compactproofs.theorems.max_of_k import MaxProblem
+from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM, HISTOGRAM_UPPER
 from compactproofs.theorems.max_of_k.failing_sets import strategies as failing_sets
 from compactproofs.theorems.max_of_k.failing_sets.failing_inputs import MAX_CHOICES, Suspects
 from compactproofs.theorems.max_of_k.failing_sets.low_rank_tables import (
@@ -32,10 +35,11 @@ FloatVector = npt.NDArray[np.float64]
 def built_in_search(strategy: Strategy, work: MaxWorkspace) -> HintArrays:
     """Good hints for a strategy of this package."""
     if strategy.limit(work.problem) is not None:
-        specs = strategy.hints(work.problem)
-        return {name: np.zeros([size or 0 for size in spec.shape], spec.dtype) for name, spec in specs.items()}
+        return no_hints(strategy, work.problem)
     if strategy.id in CHOICES:
         return _subcubic(work, CHOICES[strategy.id], strategy)
+    if strategy.id in (HISTOGRAM.id, HISTOGRAM_UPPER.id):
+        return plan(work, strategy.claim == "at least")
     if strategy.id in FAILING_SETS:
         return _failing_sets(work, FAILING_SETS[strategy.id])
     if not strategy.hints(work.problem):
@@ -59,6 +63,12 @@ def search_hints(
 def search_seconds(strategy: Strategy, work: MeasuredWorkspace[Any, Any]) -> float:
     """How long that search took, with all that it needed."""
     return work.seconds(("search", strategy.id))
+
+
+def no_hints(strategy: Strategy, problem: MaxProblem) -> HintArrays:
+    """Hints of the declared form that say nothing."""
+    specs = strategy.hints(problem)
+    return {name: np.zeros([size or 0 for size in spec.shape], spec.dtype) for name, spec in specs.items()}
 
 
 def _subcubic(work: MaxWorkspace, choice: Choice, strategy: Strategy) -> HintArrays:

@@ -19,6 +19,8 @@ Start.  If the maximum is to be met among the P positions, the class is the disj
 maximum is at position p = 1 ... P: smaller tokens before, any after.  So the tree has a node "smaller than m", a leaf
 m, and a root above both.
 
+Any tree and any choice of positions would do.  Here neighbours in the tree have similar sums of L over all positions.
+
 The work is limited: boxes left when it is spent, and single inputs beyond 2^14, are undecided.  Sums and sizes are
 64-bit integers: entries are at most 2^52 (`class_margins`), and classes of 2^62 inputs and more are left undecided.
 """
@@ -51,7 +53,7 @@ def decide(work: Work, margins: ClassMargins, limit: int) -> Decided:
     positions, tokens, _ = margins.low.shape
     if tokens**positions >= 2**62:
         return Decided(0, margins.size, 0)
-    tree = _Tree(work, margins)
+    tree = _Tree(work, margins.low, margins.high)
     todo = [tree.boxes_of_class(positions, seen=len(margins.required) == 0)]
     wrong = undecided = boxes = 0
     singles = []
@@ -65,7 +67,7 @@ def decide(work: Work, margins: ClassMargins, limit: int) -> Decided:
             undecided += int(sizes.sum())
             continue
         boxes += len(batch)
-        least, most = tree.ends(batch)
+        least, most = tree.ends(batch, margins)
         work.charge(flops=2 * positions * least.size, int_ops=2 * least.size)
         fails = (most <= 0).any(axis=1)
         left = ~fails & (least <= 0).any(axis=1)
@@ -91,12 +93,10 @@ def decide(work: Work, margins: ClassMargins, limit: int) -> Decided:
 
 def _confirm(margins: ClassMargins, inputs: IntArray) -> Decided:
     """Decide single inputs, shape (inputs, positions), by the sums of their terms."""
-    if margins.terms is None:
-        return Decided(0, len(inputs), 0)
     wrong = undecided = 0
     for start in range(0, len(inputs), 1024):
         chunk = inputs[start : start + 1024]
-        full = np.concatenate([chunk, np.full((len(chunk), 1), margins.query)], axis=1)
+        full = np.concatenate([chunk, np.full((len(chunk), 1), len(margins.tokens))], axis=1)  # the query comes last
         sums = margins.terms[np.arange(full.shape[1]), full].sum(axis=1)
         fails = certainly_positive(-sums).any(axis=1)
         holds = certainly_positive(sums).all(axis=1)
@@ -106,17 +106,12 @@ def _confirm(margins: ClassMargins, inputs: IntArray) -> Decided:
 
 
 class _Tree:
-    """A binary tree over the tokens: neighbours have similar integers.  Arrays over nodes, children before parents."""
+    """A binary tree over the tokens: arrays over nodes, children before parents, the tokens' leaves first."""
 
-    def __init__(self, work: Work, margins: ClassMargins) -> None:
-        low, high = margins.low, margins.high
-        self._low_last, self._high_last = margins.low_last, margins.high_last
+    def __init__(self, work: Work, low: IntArray, high: IntArray) -> None:
         tokens = low.shape[1]
-        # Leaves are numbered like the tokens, of which the last is the maximum; the others are joined by size.
-        lows = [low[:, token] for token in range(tokens)]
-        highs = [high[:, token] for token in range(tokens)]
-        sizes = [1] * tokens
-        children = [(-1, -1)] * tokens
+        lows, highs = list(np.moveaxis(low, 1, 0)), list(np.moveaxis(high, 1, 0))
+        sizes, children = [1] * tokens, [(-1, -1)] * tokens
 
         def join(a: int, b: int) -> int:
             lows.append(np.minimum(lows[a], lows[b]))
@@ -125,17 +120,16 @@ class _Tree:
             children.append((a, b))
             return len(sizes) - 1
 
-        def build(ordered: list[int]) -> int:
+        def build(ordered: IntArray) -> int:
             if len(ordered) == 1:
-                return ordered[0]
-            cut = _cut(low[:, ordered])
+                return int(ordered[0])
+            cut = int(np.diff(line[ordered]).argmax()) + 1
             return join(build(ordered[:cut]), build(ordered[cut:]))
 
+        line = np.abs(low.sum(axis=0)).max(axis=1)
         self.maximum = tokens - 1
-        key = low[:, :-1].sum(axis=0)
-        order = np.argsort(np.abs(key).max(axis=1), kind="stable").tolist() if tokens > 1 else []
-        self.smaller = build(order) if order else -1
-        self.root = join(self.smaller, self.maximum) if order else self.maximum
+        self.smaller = build(np.argsort(line[:-1], kind="stable")) if tokens > 1 else -1
+        self.root = join(self.smaller, self.maximum) if tokens > 1 else self.maximum
         self.children: IntArray = np.array(children, np.int64)
         self.sizes: IntArray = np.array(sizes, np.int64)
         self._lows, self._highs = np.stack(lows, axis=1), np.stack(highs, axis=1)
@@ -152,21 +146,11 @@ class _Tree:
         ]
         return np.array(first, np.int64).reshape(len(first), positions)
 
-    def ends(self, boxes: IntArray) -> tuple[IntArray, IntArray]:
+    def ends(self, boxes: IntArray, margins: ClassMargins) -> tuple[IntArray, IntArray]:
         """lo and hi of boxes, shape (boxes, outputs)."""
-        least = np.repeat(self._low_last[None], len(boxes), axis=0)
-        most = np.repeat(self._high_last[None], len(boxes), axis=0)
+        least = np.repeat(margins.low_last[None], len(boxes), axis=0)
+        most = np.repeat(margins.high_last[None], len(boxes), axis=0)
         for position, nodes in enumerate(boxes.T):
             least += self._lows[position, nodes]
             most += self._highs[position, nodes]
         return least, most
-
-
-def _cut(low: IntArray) -> int:
-    """Where to cut the tokens, shape (positions, tokens, outputs), so that both sides vary little."""
-    total = low.sum(axis=0)
-    up, down = np.maximum.accumulate(total), np.minimum.accumulate(total)
-    left = (up - down).max(axis=1)[:-1]
-    back = total[::-1]
-    right = (np.maximum.accumulate(back) - np.minimum.accumulate(back)).max(axis=1)[::-1][1:]
-    return int(np.argmin(np.maximum(left, right) + 1e-3 * (left + right))) + 1

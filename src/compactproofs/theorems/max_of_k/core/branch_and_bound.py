@@ -51,7 +51,7 @@ def decide_inputs(work: Work) -> Decided:
             wrong, undecided = wrong + decided.wrong, undecided + decided.undecided
             boxes += decided.boxes
         else:
-            undecided += work.task.class_size(*found)
+            undecided += found
     return Decided(wrong, undecided, boxes)
 
 

@@ -20,7 +20,12 @@ e(q, r) g[m] = e(q, r) low + e(q, r) (g[m] - low), where g[m] - low >= 0.  Add u
 
 Integers.  `class_margins` returns integers L <= c_o 2^k h_o <= H for the outputs that the lemma leaves, with numbers
 c_o > 0 and k that may be anything.  So sum L > 0 proves S_o > 0, and sum H <= 0 proves S_o <= 0.  They are at most
-2^52, so sums over up to 2^10 positions are exact in 64 bits.
+2^52, so sums over up to 2^10 positions are exact in 64 bits.  Outputs are left out whose least sum of L is positive on
+all sequences that hold a token of each set required: the sum of the least L, and what the best position adds to it when
+it holds a token of the set.
+
+Parts.  Let levels be any integers, one for each token.  The inputs whose highest level is k are those that hold only
+tokens of levels up to k, and one of level k.  So `by_highest_level` returns disjoint parts that make up the class.
 
 Ties.  S_o = 0 is a wrong answer, but one that nothing here proves.  `to_grid` moves L and H outward by at least 1, so
 L < c_o 2^k h_o < H, and sum H <= 0 proves even S_o < 0; and no enclosure of 0 is certainly negative.
@@ -29,12 +34,12 @@ L < c_o 2^k h_o < H, and sum H <= 0 proves even S_o < 0; and no enclosure of 0 i
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from itertools import pairwise, product
+from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
-from compactproofs.kernel.decisions import Array, BoolArray, FloatArray, IntArray, certainly_positive, midpoint, to_grid
+from compactproofs.kernel.decisions import Array, BoolArray, IntArray, certainly_positive, midpoint, to_grid
 from compactproofs.networks.attention_only import circuits
 from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.core.additive import position_weights, token_weights
@@ -42,84 +47,60 @@ from compactproofs.theorems.max_of_k.core.additive import position_weights, toke
 MAX_POSITIONS = 2**10
 _CHUNK = 2**15  # entries held at once: queries x tokens x outputs
 _UNIT_BITS = 36
-_EDGES = 2.0 * 4.0 ** np.arange(12)  # of weights
 
 
 @dataclass(frozen=True)
 class ClassMargins:
     """Inputs with one last token and maximum, and what decides about them.
 
-    The other n - 1 positions hold any of T tokens, the last of which is the maximum, and a token of each set required.
-    `low`, `high`: shape (n - 1, T, r) over (position, token, output), and `low_last`, `high_last`, shape (r,), for the
-    last position: L and H of this module.  `required`: shape (sets, T).  `weight`: shape (T,), the attention to each
-    token over that to the larger of query and maximum, roughly: for choices only.  `terms`: what L and H were made
-    from, shape (n, T, r), and `query`, the last token, where these are at hand.
+    The other n - 1 positions hold any of the T `tokens`, the last of which is the maximum, and one of each set of
+    `required`, shape (sets, T).  `low`, `high`: shape (n - 1, T, r) over (position, token, output), and `low_last`,
+    `high_last`, shape (r,), for the last position: L and H of this module for these `outputs`, the only ones that could
+    win.  `terms`: what L and H were made from, shape (n, T + 1, r), those of the query besides.
     """
 
+    query: int
+    tokens: IntArray
+    outputs: IntArray
     low: IntArray
     high: IntArray
     low_last: IntArray
     high_last: IntArray
     required: BoolArray
-    weight: FloatArray
-    terms: Array | None = None
-    query: int = 0
+    terms: Array
 
     @property
     def size(self) -> int:
-        """The number of these inputs, by inclusion and exclusion over the sets that are missed."""
-        positions, tokens, _ = self.low.shape
-        size = 0
-        for missed in product((False, True), repeat=len(self.required)):
-            left = tokens - int(self.required[list(missed)].any(axis=0).sum())
-            size += (-1) ** sum(missed) * left**positions
-        return size
+        """The number of these inputs."""
+        return _number_of_inputs(len(self.low), self.required)
 
-    def parts(self, work: Work) -> list[ClassMargins]:
-        """The same inputs, split by the weight of their heaviest token; the maximum is taken to weigh nothing.
+    def by_highest_level(self, work: Work, level: IntArray) -> Iterator[tuple[int, ClassMargins | int]]:
+        """The same inputs, split by the highest level of their tokens; parts of which nothing is known by their size.
 
-        Sums of one part are of one order of magnitude, so that one grid suits them; integers are found anew for each.
+        `level`: shape (T,).  Where levels tell how much attention tokens get, the sums of one part are of one order of
+        magnitude, so that one grid suits them.
         """
-        if len(self.required) > 1 or len(self.low) == 0:
-            return [self]
-        weight = self.weight.copy()
-        weight[-1] = 0.0
-        edges = [0.0, *(float(e) for e in _EDGES if (weight > e).any()), np.inf]
-        if len(edges) == 2:
-            return [self]
-        parts = []
-        for below, above in pairwise(edges):
-            kept = ~(weight > above)
+        levels = np.unique(level)
+        if len(levels) == 1:
+            yield int(levels[0]), self
+            return
+        for highest in levels:
+            kept = np.flatnonzero(level <= highest)
             required = self.required[:, kept]
-            if below > 0.0:
-                required = np.concatenate([required, (weight > below)[None, kept]])
-            part = replace(self, low=self.low[:, kept], high=self.high[:, kept], required=required, weight=weight[kept])
-            parts.append(part._finer(work, np.flatnonzero(kept))._doubtful(work))
-        return parts
+            if highest > levels[0]:
+                required = np.concatenate([required, (level == highest)[None, kept]])
+            terms = self.terms[:, np.append(kept, len(level))]
+            yield int(highest), _integers(work, terms, self.query, self.tokens[kept], self.outputs, required)
 
-    def _finer(self, work: Work, tokens: IntArray) -> ClassMargins:
-        """With integers for these tokens and the query alone, where the terms are at hand."""
-        if self.terms is None:
-            return self
-        try:
-            low, high = _grid(work, self.terms[:, np.append(tokens, self.query)], len(tokens) - 1)
-        except OverflowError:
-            return replace(self, terms=None)
-        low, high, low_last, high_last = low[:-1, :-1], high[:-1, :-1], low[-1, -1], high[-1, -1]
-        return replace(self, low=low, high=high, low_last=low_last, high_last=high_last, terms=None)
 
-    def _doubtful(self, work: Work) -> ClassMargins:
-        """With those outputs only whose least sum of integers, with a token of each set somewhere, is not positive."""
-        least = self.low.min(axis=1)
-        smallest = least.sum(axis=0) + self.low_last
-        above = (self.low - least[:, None]).min(axis=0)
-        left = smallest <= 0
-        for members in self.required:
-            if members.any():
-                left &= smallest + above[members].min(axis=0) <= 0
-        work.charge(int_ops=2 * self.low.size)
-        low, high, low_last, high_last = (x[..., left] for x in (self.low, self.high, self.low_last, self.high_last))
-        return replace(self, low=low, high=high, low_last=low_last, high_last=high_last)
+def _number_of_inputs(positions: int, required: BoolArray) -> int:
+    """How many sequences of tokens hold one of each set, by inclusion and exclusion over the sets that are missed."""
+    sets, tokens = required.shape
+    size = 0
+    for missed in product((False, True), repeat=sets):
+        left = tokens - int(required[list(missed)].any(axis=0).sum())
+        size += (-1) ** sum(missed) * left**positions
+    return size
 
 
 def doubtful_outputs(work: Work, m: int) -> BoolArray:
@@ -150,59 +131,53 @@ def doubtful_outputs(work: Work, m: int) -> BoolArray:
     return result
 
 
-def class_margins(work: Work) -> Iterator[ClassMargins | tuple[int, int]]:
-    """All classes that hold an input which could be wrong; (query, maximum) alone where nothing can be computed.
+def class_margins(work: Work) -> Iterator[ClassMargins | int]:
+    """All classes that hold an input which could be wrong; those of which nothing is known by their size.
 
     In every input of a class that is left out, all margins are positive.
     """
     n = work.network.n_ctx
     for m in range(work.network.d_vocab):
         doubtful = doubtful_outputs(work, m)
-        tokens, positions = circuits.EVOU(work)[: m + 1], circuits.PVOU(work)
         for query in range(m + 1) if n > 1 else (m,):
             outputs = np.flatnonzero(doubtful[query])
             if outputs.size:
-                found = _integers(work, query, m, outputs, tokens, positions)
-                if found is not None:
+                tokens = np.arange(m + 1)
+                required = np.zeros((0 if query == m else 1, m + 1), np.bool_)
+                required[:, m] = True
+                terms = _terms(work, query, m, outputs)[:, np.append(tokens, query)]
+                found = _integers(work, terms, query, tokens, outputs, required)
+                if isinstance(found, int) or found.outputs.size:
                     yield found
 
 
 def _integers(
-    work: Work, query: int, m: int, outputs: IntArray, tokens: Array, positions: Array
-) -> ClassMargins | tuple[int, int] | None:
-    """The class with those of the outputs whose least sum of integers is not positive; None if there is none."""
-    terms = _terms(work, query, m, outputs, tokens, positions)
+    work: Work, terms: Array, query: int, tokens: IntArray, outputs: IntArray, required: BoolArray
+) -> ClassMargins | int:
+    """The inputs of these tokens, with those of the outputs that could win; their number where nothing is known."""
     try:
-        low, high = _grid(work, terms, m)
+        low, high = _grid(work, terms)
     except OverflowError:
-        return query, m
-    least = low[:-1].min(axis=1)
-    smallest = least.sum(axis=0) + low[-1, query]
-    if query < m:
-        smallest = smallest + (low[:-1, m] - least).min(axis=0)
+        return _number_of_inputs(len(terms) - 1, required)
+    entries = low[:-1, :-1]
+    least = entries.min(axis=1)
+    smallest = least.sum(axis=0) + low[-1, -1]
+    above = (entries - least[:, None]).min(axis=0, initial=2**53)
     left = smallest <= 0
-    work.charge(int_ops=low.size)
-    if not left.any():
-        return None
-    low, high = low[:, :, left], high[:, :, left]
-    required = np.zeros((0 if query == m else 1, m + 1), np.bool_)
-    required[:, m] = True
-    weight = _weight(work, query, m)
+    for members in required:
+        if members.any():
+            left &= smallest + above[members].min(axis=0) <= 0
+    work.charge(int_ops=2 * low.size)
+    low, high = low[..., left], high[..., left]
     return ClassMargins(
-        low[:-1], high[:-1], low[-1, query], high[-1, query], required, weight, terms[:, :, left], query
-    )
+        query, tokens, outputs[left], low[:-1, :-1], high[:-1, :-1], low[-1, -1], high[-1, -1], required,
+        terms[..., left],
+    )  # fmt: skip
 
 
-def _weight(work: Work, query: int, m: int) -> FloatArray:
-    """The weights of tokens over that of the larger of query and maximum; 0 where that is unknown."""
-    weight = midpoint(token_weights(work))[query, : m + 1]
-    with np.errstate(all="ignore"):
-        relative = weight / max(weight[query], weight[m])
-    return np.where(np.isfinite(relative), relative, 0.0)
-
-
-def _terms(work: Work, query: int, m: int, outputs: IntArray, tokens: Array, positions: Array) -> Array:
+def _terms(work: Work, query: int, m: int, outputs: IntArray) -> Array:
     """h_o, shape (n, m + 1, outputs).  Cost about 2 n m outputs."""
+    tokens, positions = circuits.EVOU(work)[: m + 1], circuits.PVOU(work)
     direct = circuits.EU(work)[query]
     of_token = (tokens[:, m, None] - tokens[:, outputs]) + (direct[m] - direct[outputs])
     of_position = positions[:, m, None] - positions[:, outputs]
@@ -210,15 +185,15 @@ def _terms(work: Work, query: int, m: int, outputs: IntArray, tokens: Array, pos
     return weights[:, :, None] * (of_token + of_position[:, None, :])
 
 
-def _grid(work: Work, terms: Array, m: int) -> tuple[IntArray, IntArray]:
-    """L and H, where the maximum is at index m; OverflowError where a term is not known well enough.
+def _grid(work: Work, terms: Array) -> tuple[IntArray, IntArray]:
+    """L and H of tokens, the maximum, and the query; OverflowError where a term is not known well enough.
 
     Terms are scaled so that the maximum's are 2^36, which makes outputs comparable, or less where that would take
     others beyond 2^49.
     """
     middle = midpoint(terms)
     with np.errstate(all="ignore"):
-        at_maximum = 1.0 / middle[:, m].mean(axis=0)
+        at_maximum = 1.0 / middle[:, -2].mean(axis=0)
         at_most = 2.0 ** (49 - _UNIT_BITS) / np.abs(middle).max(axis=(0, 1))
         scale = np.where(at_maximum > 0.0, np.minimum(at_maximum, at_most), at_most)
     work.charge(flops=2 * terms.size)

@@ -1,19 +1,25 @@
 """Histograms of margins: for inputs too many to enumerate, bounds on the accuracy from both sides.
 
-Theorem.  `histogram` returns at most, and `histogram-upper` at least, the number of inputs whose label has the strictly
-largest logit.  The latter even returns at least the number of inputs on which no other logit is larger than the
-label's: a tie is a wrong answer, but is never proved to be one (`core.class_margins`).
+Theorem.  For all hints, `histogram` returns at most, and `histogram-upper` at least, the number of inputs whose label
+has the strictly largest logit.  The latter even returns at least the number of inputs on which no other logit is larger
+than the label's: a tie is a wrong answer, but is never proved to be one (`core.class_margins`).
 
 Proof.  The inputs of a class (query q, maximum m >= q) that `core.class_margins` leaves out are answered
 correctly, by its screening lemma and because a least sum of the integers L above 0 proves a positive margin.  Every
-other class is split by its heaviest token into disjoint parts, and `unions` bounds the number of wrong inputs of
-each part from above and from below, counting by `sums` and `half_sums`.  A class for which no integers can
-be found counts as wrong for the lower bound, and as right for the upper one.  Classes are disjoint; so the sum of all
+other class is split into disjoint parts by levels of its tokens, which may be anything, and `unions` bounds the number
+of wrong inputs of each part from above and from below, for any steps.  A class or part for which no integers can be
+found counts as wrong for the lower bound, and as right for the upper one.  Classes are disjoint; so the sum of all
 bounds from above, taken from v^K, is at most the number of inputs answered correctly, and with those from below at
 least.
 
-Nothing is hinted.  A claim is weaker than what its own run proves by a share of 2^-16 of the wrong inputs, because
-another machine's rounding may lead to other bins, and so to slightly other counts.
+Hints say where classes are split, and what is counted in each part, and how.
+
+- `weights`, shape (v, v): how much attention a query pays to each token, as 64 times a logarithm to base 2.  A token's
+  level in a class says how often it has four times more than the larger of query and maximum, rounded.
+- `steps`, shape (any, 12), whose rows are (q, m, level, output, less, halves; width, low, high; width, low, high):
+  what to count next in this part of the class, as `unions.Step` says, and how: with halves h >= 0 by `labels[h]` and
+  `edges[h]`, if two sums are counted, else in these windows.
+- `labels`, shape (any, K - 1, v), and `edges`, shape (any, 2, 64): clusters and ranks for `half_sums`.
 
 Why this is fast: margins are sums over positions, so a histogram of the sums takes one convolution for each position,
 whatever K is, and trained attention is so sharp that most tokens fall into one bin.  Why it is tight: bins are rounded
@@ -26,50 +32,85 @@ steps) (cells) for each histogram, and some 10^6 operations for each pair of out
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
 from dataclasses import replace
+from typing import Any
 
-from compactproofs.kernel.problem import Hints, Strategy
+import numpy as np
+import numpy.typing as npt
+
+from compactproofs.kernel.decisions import IntArray
+from compactproofs.kernel.problem import Hints, HintSpec, Strategy
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.tasks.max_of_k import MaxOfK
 from compactproofs.theorems.max_of_k import MaxProblem, Work
 from compactproofs.theorems.max_of_k.core.class_margins import MAX_POSITIONS, ClassMargins, class_margins
-from compactproofs.theorems.max_of_k.counting.unions import Failing
+from compactproofs.theorems.max_of_k.counting.unions import Halves, Step, wrong_inputs
 
-WORTH = 3e-9  # of all inputs, at 64 tokens: what there must be to gain for a part to be counted more exactly
 MAX_INPUTS = 2**900  # so that counts fit into floats
 MAX_VOCABULARY = 512
-CLAIM_BITS = 16
+MAX_LEVEL = 12
+EDGES = 64
 
 
 def bound(work: Work, hints: Hints) -> int:
     """All inputs less those that may be wrong."""
-    wrong = _wrong(work, Failing.at_most, work.task.class_size)
-    return work.task.total - min(wrong + _to_spare(work, wrong), work.task.total)
+    return work.task.total - _wrong(work, hints, over=True)
 
 
 def upper_bound(work: Work, hints: Hints) -> int:
     """All inputs less those that are certainly wrong, and no ties."""
-    wrong = _wrong(work, Failing.at_least, lambda query, m: 0)
-    return work.task.total - max(wrong - _to_spare(work, wrong), 0)
+    return work.task.total - _wrong(work, hints, over=False)
 
 
-def _to_spare(work: Work, wrong: int) -> int:
-    """What a claim leaves to the check: counts change a little with the choice of bins, and that with rounding."""
-    return -(-wrong >> CLAIM_BITS) if getattr(work, "reading", "check") == "claim" else 0
-
-
-def _wrong(work: Work, count: Callable[[Failing], int], unknown: Callable[[int, int], int]) -> int:
-    """The counts of all parts of all classes, and what stands for a class that has no integers."""
-    # The more classes there are, the less time there is for each.
-    worth = int(WORTH * (work.network.d_vocab / 64) ** 2 * work.task.total)
+def _wrong(work: Work, hints: Hints, over: bool) -> int:
+    """A bound on the number of wrong inputs: from above if `over`, else from below."""
+    steps = _steps_by_part(hints)
     wrong = 0
     for found in class_margins(work):
         if isinstance(found, ClassMargins):
-            wrong += sum(count(Failing(work, part, worth)) for part in found.parts(work))
-        else:
-            wrong += unknown(*found)
+            for level, part in found.by_highest_level(work, levels(hints["weights"], found)):
+                if isinstance(part, ClassMargins):
+                    wrong += wrong_inputs(work, part, steps[found.query, int(found.tokens[-1]), level], over)
+                elif over:
+                    wrong += part
+        elif over:
+            wrong += found
     return wrong
+
+
+def levels(weights: npt.NDArray[Any], margins: ClassMargins) -> IntArray:
+    """The level of each token of a class, by the hint `weights`; the maximum is taken to weigh nothing."""
+    weight = weights[margins.query].astype(np.int64)
+    heaviest = max(weight[margins.query], weight[margins.tokens[-1]])
+    level: IntArray = np.clip((weight[margins.tokens] - heaviest + 64) >> 7, 0, MAX_LEVEL)
+    level[-1] = 0
+    return level
+
+
+def _steps_by_part(hints: Hints) -> defaultdict[tuple[int, int, int], list[Step]]:
+    """The steps for each query, maximum and level."""
+    steps = defaultdict(list)
+    labels, edges = hints["labels"].astype(np.int64), hints["edges"].astype(np.int64)
+    windows = np.clip(hints["steps"][:, 6:], -(2**40), 2**62).reshape(-1, 2, 3)
+    windows[:, :, 1:] = np.minimum(windows[:, :, 1:], 2**40)
+    windows[:, :, 0] = np.maximum(windows[:, :, 0], 1)
+    for (query, m, level, output, less, number), (one, two) in zip(
+        hints["steps"][:, :6].tolist(), windows.tolist(), strict=True
+    ):
+        halves = Halves(labels[number], edges[number]) if 0 <= number < min(len(labels), len(edges)) else None
+        steps[query, m, level].append(Step(output, less, (tuple(one), tuple(two)), halves))
+    return steps
+
+
+def _hints(problem: MaxProblem) -> dict[str, HintSpec]:
+    v, n = problem.task.d_vocab, problem.task.n_ctx
+    return {
+        "weights": HintSpec(np.uint16, (v, v)),
+        "steps": HintSpec(np.int64, (None, 12)),
+        "labels": HintSpec(np.uint8, (None, n - 1, v)),
+        "edges": HintSpec(np.uint16, (None, 2, EDGES)),
+    }
 
 
 def limit(problem: MaxProblem) -> str | None:
@@ -84,10 +125,11 @@ def limit(problem: MaxProblem) -> str | None:
 
 HISTOGRAM = Strategy(
     id="histogram",
-    theorem="max-of-k/histogram@1",
+    theorem="max-of-k/histogram@2",
     family=AttentionOnly.family,
     tasks=(MaxOfK.name,),
     bound=bound,
+    hints=_hints,
     limit=limit,
 )
 

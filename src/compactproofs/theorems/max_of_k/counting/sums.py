@@ -7,7 +7,7 @@ sequences x of P tokens that hold a token of each of the sets, such that on ever
 
 `count_at_most_zero` returns an integer that is at least (`over`), or at most (not over), the number of them.
 
-Bins.  For an integer width D > 0 and any integers b[p], let k = floor((a - b) / D) and c = floor((s + sum_p b) / D) if
+Bins.  For any integer width D > 0 and any integers b[p], let k = floor((a - b) / D) and c = floor((s + sum_p b) / D) if
 over, and the same with ceil if not.  Then D (c + sum_p k) <= s + sum_p a if over, and >= if not.  So (*) implies
 c + sum_p k <= 0 if over, and is implied by it if not.
 
@@ -42,7 +42,8 @@ number <= high to one below low, as k does, and both are DONE, since nothing bel
 step moves the number up, which the proof allows; one made smaller is high - low + 1, and leads from a number >= low to
 one above high, as k does, and both are dropped.
 
-Which of the sets have been met is a further part of the state; at the end all must have been.
+Sets.  A state also says a group S of the sets, and counts the beginnings that met at least these.  A token of the sets
+B leads there from S less B, and the end is all of them.  So nothing is ever taken away.
 
 Floating point.  Counts are float64 sums of products of numbers that are 0 or at least 1, so nothing underflows; what
 overflows stays as large as 2^1023 in every mode of arithmetic, and counts from 2^1000 on are refused.  Each operation
@@ -56,10 +57,9 @@ Cost: about 2 P (distinct steps) (cells of the window), booked as floating-point
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import product
-from math import ceil, floor
+from math import ceil, floor, prod
 from typing import NamedTuple
 
 import numpy as np
@@ -70,15 +70,16 @@ from compactproofs.theorems.max_of_k import Work
 
 Floats = npt.NDArray[np.float64]
 
-_DONE, _NUMBERS = slice(0, 1), slice(1, None)  # of an axis of states
+_NUMBERS = {True: slice(1, None), False: slice(0, 1)}  # of an axis of states: the numbers, and DONE
+_BELOW_ALL = -(2**62)
+_MOST = 2**19  # cells of a window
 
 
-@dataclass(frozen=True)
-class Axis:
+class Axis(NamedTuple):
     """The integers of one axis, and into which bins and window to put them: any, of widths up to 2^62.
 
-    `entries`: a[p, t], shape (P, T), below 2^53; `start`: s; `width`: D; `low`, `high`: the window, in bins;
-    it may be empty.
+    `entries`: a[p, t], shape (P, T), below 2^53; `start`: s; `width`: D; `low`, `high`: the window, in bins, below
+    2^53; it may be empty.
     """
 
     entries: IntArray
@@ -86,19 +87,6 @@ class Axis:
     width: int
     low: int
     high: int
-
-    @classmethod
-    def choose(cls, entries: IntArray, start: int, cells: int, low: int, high: int) -> Axis:
-        """An axis whose window holds the start, 0 and two numbers, as far as sums reach.
-
-        It has about `cells` cells, up to twice as many, or a cell for each number if these are fewer.
-        """
-        smallest, largest = int(entries.min(axis=1).sum()), int(entries.max(axis=1).sum())
-        # Beyond -largest and -smallest sums are decided; but what is still to come may also be nothing.
-        bottom = max(min(low, start, 0), min(-largest, 0), start + min(smallest, 0))
-        top = max(min(max(high, start, 0), max(-smallest, 0), start + max(largest, 0)), bottom)
-        width = max(1, (top - bottom) // cells)
-        return cls(entries, start, width, bottom // width - 1, top // width + 1)
 
 
 class _Steps(NamedTuple):
@@ -121,17 +109,18 @@ def count_at_most_zero(work: Work, axes: list[Axis], required: BoolArray, over: 
 
     `required`: shape (sets, T), which tokens are in which of the sets that must be met.
     """
-    if len(required) > 2:
-        raise ValueError("at most two sets of tokens can be required")
     positions, tokens = axes[0].entries.shape
     if any(axis.start + int(axis.entries.min(axis=1).sum()) > 0 for axis in axes):
         return 0
+    if prod(max(axis.high - axis.low, 0) + 2 for axis in axes) > _MOST:
+        return tokens**positions if over else 0
     steps = [_bins(axis, over) for axis in axes]
     work.charge(int_ops=3 * len(axes) * positions * tokens)
+    groups = np.arange(2 ** len(required))  # of sets, as bits
     met = (required * 2 ** np.arange(len(required))[:, None]).sum(axis=0, dtype=np.int64).tolist()
-    # The leading axis says which sets have been met, as bits.  On each other axis index 0 is DONE, and index 1 is the
+    # The leading axis says which sets have been met at least.  On each other axis index 0 is DONE, and index 1 is the
     # number `lowest`.
-    states: Floats = np.zeros((2 ** len(required),) + (2,) * len(axes))
+    states: Floats = np.zeros((len(groups),) + (2,) * len(axes))
     states[(0,) + (1,) * len(axes)] = 1.0
     lowest = [step.first for step in steps]
     passed = 0
@@ -144,8 +133,9 @@ def count_at_most_zero(work: Work, axes: list[Axis], required: BoolArray, over: 
         if position < positions:
             lowest = [first + step.shortest[position] for first, step in zip(lowest, steps, strict=True)]
             moves = Counter(zip(met, *(step.moves[position] for step in steps), strict=True))
-            states = _add_position(states, moves, [step.spans[position] for step in steps])
-            passed += tokens + len(states) + 8
+            by_sets = {sets: states[groups & ~sets] if sets else states for sets in {move[0] for move in moves}}
+            states = _add_position(by_sets, moves, [step.spans[position] for step in steps])
+            passed += tokens + 8
             work.charge(flops=2 * states.size * len(moves))
     value = float(states[(-1,) + (0,) * len(axes)])
     return rounded(value, passed, over)
@@ -188,75 +178,37 @@ def _settle(
     states: Floats, axis: int, lowest: int, low: int, high: int, least: int, most: int, over: bool
 ) -> tuple[Floats, int]:
     """Settle the numbers of one axis, of which the first is `lowest`; returns the states and their first number."""
-    states = states.swapaxes(0, axis)
-    cells = states[1:]
-
-    def below(number: int) -> int:
-        """How many cells hold smaller numbers."""
-        return min(max(number - lowest, 0), len(cells))
-
-    bottom, top = max(low, 1 - most), min(high, -least)
-    first = min(max(lowest, bottom), top)
-    last = max(min(lowest + len(cells) - 1, top), bottom)
-    settled = np.zeros((1 + max(last - first + 1, 0) if bottom <= top else 1, *states.shape[1:]))
-    settled[0] = states[0]
+    z = np.arange(lowest, lowest + states.shape[axis] - 1)
     if over:
-        dropped = below(max(low, 1 - least))
-        done = min(below(bottom), dropped)
-        kept = max(min(below(top + 1), dropped), done)
-        # Above the window: high, where the window is not empty.
-        where = top - first + 1 if bottom <= top else 0
-        if kept < dropped:
-            settled[where] += cells[kept:dropped].sum(axis=0)
-        start = done
+        becomes = np.minimum(z, high)
+        done = (becomes < low) | (becomes <= -most)
+        kept = (z < low) | (z <= -least)
     else:
-        kept = below(top + 1)
-        done = min(below(1 - most), kept)
-        start = max(min(below(bottom), kept), done)
-        if done < start and bottom <= top:
-            settled[bottom - first + 1] += cells[done:start].sum(axis=0)
-    if done:
-        settled[0] += cells[:done].sum(axis=0)
-    if start < kept:
-        at = lowest + start - first + 1
-        settled[at : at + kept - start] += cells[start:kept]
-    return settled.swapaxes(0, axis), first
+        becomes = np.maximum(z, low)
+        done = z <= -most
+        kept = (z <= min(high, -least)) & (done | (low <= min(high, -least)))
+    # What is kept comes first, and what becomes of it does not decrease: equal numbers are neighbours.
+    number = np.concatenate([[_BELOW_ALL], np.where(done, _BELOW_ALL, becomes)[kept]])
+    first = np.flatnonzero(np.diff(number, prepend=_BELOW_ALL + 1))
+    some = states[*[slice(None)] * axis, : len(number)]
+    return np.add.reduceat(some, first, axis=axis), int(number[first[1]]) if len(first) > 1 else low
 
 
-def _add_position(states: Floats, moves: Counter[tuple[int, ...]], spans: list[int]) -> Floats:
+def _add_position(by_sets: dict[int, Floats], moves: Counter[tuple[int, ...]], spans: list[int]) -> Floats:
     """The states after one more position, not settled yet; their first numbers are moved by the shortest steps.
 
-    `moves`: how many tokens meet these sets, and move so far along each axis.
+    `moves`: how many tokens are of these sets, and move so far along each axis; `by_sets`: the states from which tokens
+    of these sets lead to each.
     """
-    lengths = states.shape[1:]
-    result = np.zeros((len(states), *(length + span for length, span in zip(lengths, spans, strict=True))))
-    patterns = list(product((False, True), repeat=len(lengths)))  # on which axes there is a number, and not DONE
-    for bits in {move[0] for move in moves}:
-        source = _merged(states, bits)
-        target = result[_with(len(states), bits)]
-        blocks = [source[(..., *(_NUMBERS if d else _DONE for d in pattern))] for pattern in patterns]
-        room = [np.empty_like(block) for block in blocks]
-        for (met, *shifts), times in moves.items():
-            if met == bits:
-                numbers = [slice(1 + s, n + s) for s, n in zip(shifts, lengths, strict=True)]
-                for pattern, block, scaled in zip(patterns, blocks, room, strict=True):
-                    to = (..., *(of if d else _DONE for d, of in zip(pattern, numbers, strict=True)))
-                    target[to] += block if times == 1 else np.multiply(block, float(times), out=scaled)
+    groups, *lengths = next(iter(by_sets.values())).shape
+    result = np.zeros((groups, *(length + span for length, span in zip(lengths, spans, strict=True))))
+    for (sets, *shifts), times in moves.items():
+        for moving in product((True, False), repeat=len(lengths)):  # on which axes there is a number, and not DONE
+            of = [_NUMBERS[moves] for moves in moving]
+            to = [
+                slice(1 + shift, length + shift) if moves else _NUMBERS[False]
+                for moves, shift, length in zip(moving, shifts, lengths, strict=True)
+            ]
+            block = by_sets[sets][:, *of]
+            result[:, *to] += block if times == 1 else block * float(times)
     return result
-
-
-def _with(count: int, bits: int) -> slice:
-    """The indices below `count`, a power of 2, in which all of these bits are set; bits is none, one set, or all."""
-    if bits == 0:
-        return slice(0, count)
-    if bits == count - 1:
-        return slice(count - 1, count)
-    return slice(1, 4, 2) if bits == 1 else slice(2, 4)
-
-
-def _merged(states: Floats, bits: int) -> Floats:
-    """For each index of `_with`, the states that come to it when these bits are set."""
-    indices = range(len(states))[_with(len(states), bits)]
-    if bits == 0:
-        return states
-    return np.stack([states[[i for i in range(len(states)) if i | bits == index]].sum(axis=0) for index in indices])

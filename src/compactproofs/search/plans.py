@@ -1,0 +1,374 @@
+"""What histograms shall count: the search for the hints of `counting.histogram`, which may say anything.
+
+A fixed sample of the inputs of a class tells, roughly, which outputs fail where, how much a bound has left to gain, and
+so which outputs are counted alone, which of them takes most away from which, and how finely to count.  What is
+recorded are the counts that the bound consists of, and not those that were tried on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from math import isqrt
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from compactproofs.kernel.decisions import BoolArray, FloatArray, IntArray
+from compactproofs.search.workspaces import MaxWorkspace
+from compactproofs.theorems.max_of_k.core.additive import token_weights
+from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins, class_margins
+from compactproofs.theorems.max_of_k.counting import half_sums
+from compactproofs.theorems.max_of_k.counting.histogram import EDGES, levels
+from compactproofs.theorems.max_of_k.counting.unions import ALL_OTHERS, Halves, Step, count_failing
+
+WORTH = 3e-9  # of all inputs, at 64 tokens: what there must be to gain for a part to be counted more exactly
+_TRIED, _SAMPLE, _FEW = 2**15, 4096, 256  # inputs of the sample
+_MOST_HALVES = 11  # positions up to which halves are enumerated
+_MOST_HEADS = 6  # outputs that are counted from below
+
+# How to count, the finer the more there is to gain, which is given in units of what is worth the trouble: cells of a
+# histogram along each axis, or sequences of clusters in the longer half.
+_CELLS_ONE = ((0.0, 512), (0.5, 4096), (5.0, 16384), (20.0, 65536))
+_CELLS_TWO = ((0.0, 64), (3.0, 192), (25.0, 320), (100.0, 640))
+_HALVES_TWO = ((0.0, 10**5), (5.0, 2 * 10**6), (40.0, 7 * 10**6))
+_TAIL_ONE, _TAIL_TWO = 0.0005, 0.005  # what may lie on either side of the windows of histograms
+_EVEN = 0.5  # so many ranks are spread evenly for one that goes where many sequences are
+
+_UNUSED = (1, 0, 0)  # a window
+
+
+def plan(work: MaxWorkspace, over: bool, worth: float | None = None) -> dict[str, npt.NDArray[Any]]:
+    """The hints of `histogram` (`over`), or of `histogram-upper`, found on a workspace with the reading "value".
+
+    `worth`: the share of all inputs, at 64 tokens, for which it is not worth the trouble to count, if not `WORTH`.
+    """
+    v, n = work.network.d_vocab, work.network.n_ctx
+    weights = _weights(work)
+    # The more classes there are, the less time there is for each.
+    least = int((WORTH if worth is None else worth) * (v / 64) ** 2 * work.task.total)
+    rows: list[list[int]] = []
+    halves: list[Halves] = []
+    for found in class_margins(work):
+        if isinstance(found, ClassMargins):
+            for level, part in found.by_highest_level(work, levels(weights, found)):
+                if isinstance(part, ClassMargins):
+                    failing = _Failing(work, part, least)
+                    for step in failing.above() if over else failing.below():
+                        number = -1 if step.halves is None else len(halves)
+                        halves += [] if step.halves is None else [step.halves]
+                        key = [part.query, int(part.tokens[-1]), level, step.output, step.less, number]
+                        rows.append([*key, *step.windows[0], *step.windows[1]])
+    return {
+        "weights": weights,
+        "steps": np.array(rows, np.int64).reshape(-1, 12),
+        "labels": np.array([one.labels for one in halves], np.uint8).reshape(len(halves), n - 1, v),
+        "edges": np.array([one.edges for one in halves], np.uint16).reshape(len(halves), 2, EDGES),
+    }
+
+
+def _weights(work: MaxWorkspace) -> npt.NDArray[np.uint16]:
+    """The hint `weights`."""
+    logarithm = 64.0 * np.log2(token_weights(work))
+    logarithm -= logarithm.max(axis=1, keepdims=True)
+    weights: npt.NDArray[np.uint16] = np.clip(np.nan_to_num(65535.0 + logarithm), 0.0, 65535.0).astype(np.uint16)
+    return weights
+
+
+@lru_cache(8)
+def _random(positions: int) -> IntArray:
+    """Numbers below 2^32, the same on every machine, shape (inputs, positions)."""
+    raw = np.random.PCG64(0).random_raw((_TRIED, positions)) >> np.uint64(32)
+    return raw.astype(np.int64)
+
+
+@dataclass
+class _Failing:
+    """The wrong inputs of one part of a class.  `worth`: a number of inputs that is not worth the trouble."""
+
+    work: MaxWorkspace
+    margins: ClassMargins
+    worth: int
+
+    def above(self) -> list[Step]:
+        """What to count for a bound from above; nothing, where the bound would be all inputs."""
+        outputs = list(range(len(self.margins.outputs)))
+        if not outputs or self._size <= self.worth or self._all_fail():
+            return []
+        best, found = self._size, list[Step]()
+        joint, union = self._share(self._fails_jointly(outputs)), self._share(np.logical_or.reduce(self._fails, axis=1))
+        if joint - union <= 5 * self.worth:
+            best, found = self._joint(outputs, None)
+            if best - union <= 5 * self.worth:
+                return found
+        total, steps, last = 0, list[Step](), list[Step]()
+        heads, others = self._heads()
+        while others:
+            parent, missed = self._parent(self._fails_jointly(others), heads)
+            if missed <= 5 * self.worth:
+                rest, last = self._joint(others, parent)
+                if rest <= missed + 10 * self.worth:
+                    total += rest
+                    break
+            more = max(1, len(heads) // 2)
+            heads, others = heads + others[:more], others[more:]
+        for j, head in enumerate(heads):
+            alone = self._share(self._fails[:, head])
+            parent, missed = self._parent(self._fails[:, head], heads[:j])
+            less = parent if alone - missed > 2 * self.worth else None
+            size, step = self._count([head], [] if less is None else [less], missed if less else alone, True)
+            total, steps = total + size, steps + step
+            if total >= best:
+                return found
+        return steps + (last if others else [])
+
+    def below(self) -> list[Step]:
+        """What to count for a bound from below: outputs that fail where those before hardly do."""
+        if self._size <= self.worth or len(self.margins.outputs) == 0:
+            return []
+        steps: list[Step] = []
+        counted: list[int] = []
+        high, last = self.margins.high, self.margins.high_last
+        fails: BoolArray = self._sums_of_sample(high) + last <= 0
+        left = fails
+        while len(counted) < min(_MOST_HEADS, fails.shape[1]):
+            head = int(left.sum(axis=0).argmax())
+            gain = int(left[:, head].sum()) * self._size / len(left)
+            if gain <= (2.0 if counted else 0.25) * self.worth:
+                break
+            steps += self._count([head], counted, self._share(left[:, head]), False)[1]
+            counted.append(head)
+            jointly = self._sums_of_sample(high[:, :, counted].min(axis=2)) + last[counted].min() <= 0
+            left = fails & ~jointly[:, None]
+        return steps
+
+    @cached_property
+    def _size(self) -> int:
+        return self.margins.size
+
+    def _all_fail(self) -> bool:
+        """Whether some output fails on all inputs of the class: its sum of maxima is not positive."""
+        most = self.margins.high.max(axis=1).sum(axis=0) + self.margins.high_last
+        return bool((most <= 0).any())
+
+    # --- the sample ---
+
+    @cached_property
+    def _inputs(self) -> IntArray:
+        """Inputs of the class that look random, shape (inputs, P)."""
+        positions, tokens, _ = self.margins.low.shape
+        found: list[IntArray] = []
+        for start in range(0, _TRIED, _SAMPLE):
+            inputs: IntArray = _random(positions)[start : start + _SAMPLE] * tokens >> 32
+            meets = np.ones(len(inputs), np.bool_)
+            for members in self.margins.required:
+                meets &= np.logical_or.reduce([members[inputs[:, p]] for p in range(positions)])
+            found.append(inputs[meets])
+            if sum(map(len, found)) >= _SAMPLE:
+                break
+        if sum(map(len, found)) >= _FEW:
+            return np.concatenate(found)[:_SAMPLE]
+        # The sets are rarely met by chance.
+        inputs = _random(positions)[:_SAMPLE] * tokens >> 32
+        for members in self.margins.required:
+            if positions and members.any():
+                misses = np.flatnonzero(~members[inputs].any(axis=1))
+                chosen = np.flatnonzero(members)
+                inputs[misses, misses % positions] = chosen[misses % len(chosen)]
+        return inputs
+
+    @cached_property
+    def _fails(self) -> BoolArray:
+        """Shape (inputs, r): where outputs fail in the sample."""
+        fails: BoolArray = self._sums_of_sample(self.margins.low) + self.margins.low_last <= 0
+        return fails
+
+    def _fails_jointly(self, outputs: list[int]) -> BoolArray:
+        """Shape (inputs,): the sample's inputs where the sum of these outputs' least entries is not positive."""
+        low = self.margins.low[:, :, outputs].min(axis=2)
+        fails: BoolArray = self._sums_of_sample(low) + self.margins.low_last[outputs].min() <= 0
+        return fails
+
+    def _sums_of_sample(self, entries: IntArray) -> IntArray:
+        """Sums of entries (P, T, ...) over the positions of each input of the sample, shape (inputs, ...)."""
+        sums = np.zeros((len(self._inputs), *entries.shape[2:]), np.int64)
+        for of_token, tokens in zip(entries, self._inputs.T, strict=True):
+            sums += of_token[tokens]
+        return sums
+
+    def _share(self, inputs: BoolArray) -> int:
+        """About how many inputs of the class these of the sample stand for."""
+        return self._size * int(inputs.sum()) // len(inputs)
+
+    def _heads(self) -> tuple[list[int], list[int]]:
+        """Outputs that fail in the sample, those that add most first, and the others, by how often they fail there."""
+        heads: list[int] = []
+        fails = self._fails.copy()
+        while True:
+            adds = fails.sum(axis=0)
+            head = int(adds.argmax())
+            if 4 * int(adds[head]) * self._size <= self.worth * len(fails) or adds[head] == 0:
+                break
+            heads.append(head)
+            fails &= ~fails[:, head, None]
+        left = [o for o in range(fails.shape[1]) if o not in heads]
+        low = self.margins.low
+        closest = low.min(axis=1).sum(axis=0) / np.maximum(low[:, -1].sum(axis=0), 1.0)
+        return heads, sorted(left, key=lambda o: (-int(self._fails[:, o].sum()), float(closest[o])))
+
+    def _parent(self, fails: BoolArray, heads: list[int]) -> tuple[int | None, int]:
+        """The output that takes most of these inputs away, and about how many are left."""
+        left = [(self._share(fails & ~self._fails[:, i]), i) for i in heads]
+        missed, parent = min(left, default=(self._share(fails), None))
+        return parent, missed
+
+    # --- counts ---
+
+    def _joint(self, outputs: list[int], parent: int | None) -> tuple[int, list[Step]]:
+        """A bound on the inputs where one of all other outputs fails, and not the parent."""
+        fails = self._fails_jointly(outputs)
+        if parent is not None:
+            fails = fails & ~self._fails[:, parent]
+        return self._count(outputs, [] if parent is None else [parent], self._share(fails), True, ALL_OTHERS)
+
+    def _count(
+        self, outputs: list[int], less: list[int], guess: int, over: bool, output: int | None = None
+    ) -> tuple[int, list[Step]]:
+        """The best bound on the inputs where one of the outputs fails, and none of `less`, and the step that gives it.
+
+        Counts are made finer and finer, as long as that is worth it.
+        """
+        best, left, found = (self._size if over else 0), self._size, list[Step]()
+        error = (isqrt(guess * (self._size - guess)) + self._size // 64) // 64  # of the guess, roughly
+        names = self.margins.outputs
+        for number, (gain, step) in enumerate(self._ways(outputs, less, over)):
+            if left <= gain * self.worth:
+                break
+            step = step._replace(
+                output=int(names[outputs[0]]) if output is None else output,
+                less=int(names[less[0]]) if over and less else ALL_OTHERS,
+            )
+            size = count_failing(self.work, self.margins, outputs, less, step, over)
+            before = best
+            if (size < best) if over else (size > best):
+                best, found = size, [step]
+            # The distance to the guess, give or take its error; later, what the last step gained.
+            left = abs(best - guess) + error if number == 0 else abs(best - before)
+        return best, found
+
+    def _ways(self, outputs: list[int], less: list[int], over: bool) -> Iterator[tuple[float, Step]]:
+        """Ways to count, finer and finer, and how much there must be to gain for each; without what is counted."""
+        m = self.margins
+        entries, last = (m.low, m.low_last) if over else (m.high, m.high_last)
+        sums = [(entries[:, :, outputs].min(axis=2), int(last[outputs].min()))]
+        if less:
+            sums.append((-entries[:, :, less].min(axis=2), 1 - int(last[less].min())))
+        positions, tokens = m.low.shape[:2]
+        if less and positions <= _MOST_HALVES:
+            both = np.stack([one for one, _ in sums], axis=2)
+            start = np.array([at for _, at in sums])
+            for gain, sequences in _HALVES_TWO:
+                number = max(2, int(sequences ** (1 / max(1, positions - positions // 2)) + 1e-9))
+                labels = clusters(both if over else -both, m.required, number)
+                edges = self._edges(both, start, labels, over)
+                everywhere = np.zeros((positions, self.work.network.d_vocab), np.int64)
+                everywhere[:, m.tokens] = labels
+                yield gain, Step(ALL_OTHERS, ALL_OTHERS, (_UNUSED, _UNUSED), Halves(everywhere, edges))
+                if number >= tokens:
+                    return
+        else:
+            tail = _TAIL_TWO if less else _TAIL_ONE
+            windows = [self._window(*one, tail) for one in sums]
+            for gain, cells in _CELLS_TWO if less else _CELLS_ONE:
+                chosen = [bins(*one, cells, *window) for one, window in zip(sums, windows, strict=True)]
+                yield gain, Step(ALL_OTHERS, ALL_OTHERS, (chosen[0], chosen[1] if less else _UNUSED), None)
+
+    def _window(self, entries: IntArray, start: int, tail: float) -> tuple[int, int]:
+        """Where most partial sums of the sample lie, and some multiples of the largest entries."""
+        partial_sums = np.cumsum(entries[np.arange(len(entries)), self._inputs[:1024]], axis=1) + start
+        if partial_sums.size == 0:
+            return start, start
+        low, high = np.quantile(partial_sums, [tail, 1.0 - tail])
+        reach = 3.0 * abs(float(entries.max(axis=1).mean()))
+        return int(min(low, -reach)), int(max(high, reach))
+
+    def _edges(self, entries: IntArray, start: IntArray, labels: IntArray, over: bool) -> IntArray:
+        """Edges of ranks, shape (2, EDGES): close to each other where many sums of both halves are."""
+        single = half_sums.clusters(entries, self.margins.required, labels, over)
+        half = len(single) // 2
+        of_half = half_sums.together(single[:half], 2).sums
+        rng = np.random.default_rng(0)
+        limits = np.broadcast_to(-start[:, None], (2, 2**16))
+        for one in single[half:]:
+            limits = limits - one.sums[:, rng.integers(0, len(one.number), 2**16)]
+        return np.stack([_edges(*both) for both in zip(of_half, limits, strict=True)])
+
+
+def bins(entries: IntArray, start: int, cells: int, low: int, high: int) -> tuple[int, int, int]:
+    """The width of bins and a window that holds the start, 0 and two numbers, as far as sums reach.
+
+    It has about `cells` cells, up to twice as many, or a cell for each number if these are fewer.
+    """
+    smallest, largest = int(entries.min(axis=1).sum()), int(entries.max(axis=1).sum())
+    # Beyond -largest and -smallest sums are decided; but what is still to come may also be nothing.
+    bottom = max(min(low, start, 0), min(-largest, 0), start + min(smallest, 0))
+    top = max(min(max(high, start, 0), max(-smallest, 0), start + max(largest, 0)), bottom)
+    width = max(1, (top - bottom) // cells)
+    return width, bottom // width - 1, top // width + 1
+
+
+def _edges(sums: IntArray, limits: IntArray) -> IntArray:
+    """Bins between which there shall be equally many ranks, for sums of one half and what may be asked about them."""
+    scale = half_sums.Ranks.with_edges(sums, np.zeros(1, np.int64))
+    of_limits = np.clip((limits - scale.least) >> scale.shift, -1, half_sums.BINS)
+    both = (
+        np.bincount((sums - scale.least) >> scale.shift, minlength=half_sums.BINS)
+        * np.bincount(of_limits + 1, minlength=half_sums.BINS + 2)[1:-1]
+    )
+    worth = np.sqrt(both)
+    share = np.cumsum(worth + (worth.sum() + 1.0) * _EVEN / half_sums.BINS)
+    return np.minimum(np.searchsorted(share / share[-1], np.arange(EDGES) / (EDGES - 1)), half_sums.BINS - 1)
+
+
+def clusters(entries: IntArray, required: BoolArray, most: int) -> IntArray:
+    """Labels of shape (P, T): at each position, at most `most` clusters of tokens of equal sets, if that can be.
+
+    Clusters whose union lowers the entries least, on all axes together, are joined first.
+    """
+    positions, tokens, _ = entries.shape
+    labels = np.tile(np.arange(tokens), (positions, 1))
+    if tokens <= most or positions == 0:
+        return labels
+    # Axes come first: sums over two entries are slow along the last one.
+    lowest = np.ascontiguousarray(np.moveaxis(entries, 2, 0), np.float64)
+    unit = np.abs(lowest - np.median(lowest, axis=2, keepdims=True)).mean(axis=(1, 2))
+    lowest /= np.where(unit > 0.0, unit, 1.0)[:, None, None]
+    size = np.ones((positions, tokens))
+
+    def loss(a: FloatArray, number: FloatArray, b: FloatArray, other: FloatArray) -> FloatArray:
+        """How much the entries of two clusters fall together when they are joined."""
+        joint: FloatArray = np.minimum(a, b)
+        lost: FloatArray = number * (a - joint).sum(axis=0) + other * (b - joint).sum(axis=0)
+        return lost
+
+    bits = (required * 2 ** np.arange(len(required))[:, None]).sum(axis=0)
+    apart = bits[:, None] != bits
+    np.fill_diagonal(apart, True)
+    losses = loss(lowest[..., None], size[..., None], lowest[:, :, None], size[:, None])
+    losses[:, apart] = np.inf
+    each = np.arange(positions)
+    for _ in range(tokens - most):
+        kept, joined = np.divmod(losses.reshape(positions, -1).argmin(axis=1), tokens)
+        if not np.isfinite(losses[each, kept, joined]).all():
+            break
+        labels = np.where(labels == joined[:, None], kept[:, None], labels)
+        lowest[:, each, kept] = np.minimum(lowest[:, each, kept], lowest[:, each, joined])
+        size[each, kept] += size[each, joined]
+        new = loss(lowest[:, each, kept, None], size[each, kept][:, None], lowest, size)
+        new[np.isinf(losses[each, kept])] = np.inf  # itself, other bits, and what was joined before
+        losses[each, joined] = losses[each, :, joined] = np.inf
+        new[each, joined] = np.inf
+        losses[each, kept] = losses[each, :, kept] = new
+    return labels
