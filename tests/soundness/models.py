@@ -416,6 +416,10 @@ def _extreme(rng: np.random.Generator) -> Iterator[tuple[str, Weights]]:
         yield "mixed", mixed
         yield "softmax over 300 orders", working_weights(rng, v, n, sharpness=400.0, noise=0.01)
         yield "softmax over 3000 orders", working_weights(rng, v, n, sharpness=4000.0, noise=0.01, query=100.0)
+    for size in (5e-324, 1e-160, 1e17, 1e150):
+        base = with_biases(rng, working_weights(rng, 3, 3, 2, sharpness=4.0, noise=0.02))
+        yield f"biases times {size:g}", {**base, **{name: size * base[name] for name in BIASES}}
+    yield "biases that cancel", with_biases(rng, working_weights(rng, 3, 3, 2, noise=0.02), 1e6)
 
 
 def _overflow(rng: np.random.Generator) -> Iterator[tuple[str, Weights]]:
@@ -506,14 +510,10 @@ def _folded(rng: np.random.Generator) -> Iterator[tuple[str, Weights]]:
             yield f"{name} alone v={v} K={n}", {**base, name: size * rng.normal(size=shape)}
             mixed = with_biases(rng, base, size)
             yield f"{name} astray v={v} K={n}", {**mixed, name: mixed[name] + size * rng.normal(size=shape)}
-    for scale in (0.1, 1.0, 3.0):
+    for scale in (0.1, 0.5, 1.0):
         weights = random_weights(rng, 3, 3, 3, 2, scale)
         spread = {name: scale * rng.normal(size=b.shape) for name, b in with_biases(rng, weights).items()}
         yield f"random, scale {scale:g}", {**weights, **{name: spread[name] for name in BIASES}}
-    base = with_biases(rng, working_weights(rng, 3, 3, 2, sharpness=4.0, noise=0.02))
-    for size in (5e-324, 1e-160, 1e17, 1e150):
-        yield f"times {size:g}", {**base, **{name: size * base[name] for name in BIASES}}
-    yield "cancelling", with_biases(rng, working_weights(rng, 3, 3, 2, noise=0.02), 1e8)
 
 
 def _single(rng: np.random.Generator) -> Iterator[tuple[str, Weights]]:
