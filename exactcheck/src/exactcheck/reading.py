@@ -275,8 +275,8 @@ def read_weights(data: bytes) -> Weights:
     biases = {name: flat.get(name) or [0.0] * sizes[axis] for name, (_, axis, _) in BIASES.items()}
     matrices: dict[str, Matrix] = {}
     digest = hashlib.sha256()
-    for name, (_, (_, axis), _) in WEIGHTS.items():
-        columns, numbers = sizes[axis], flat[name]
+    for name, (_, axes, _) in WEIGHTS.items():
+        columns, numbers = sizes[axes[1]], flat[name]
         matrices[name] = [numbers[i : i + columns] for i in range(0, len(numbers), columns)]
         line = f"{name} {len(numbers) // columns} {columns}\n"
         digest.update(line.encode("ascii") + struct.pack(f"<{len(numbers)}d", *numbers))
