@@ -186,7 +186,6 @@ def test_scale_changed_in_the_layer() -> None:
 
 MLP = {"attn_only": False, "d_mlp": 8}
 DECODERS: list[dict[str, Any]] = [
-    {},
     {"n_layers": 2, "n_heads": 3},
     {"normalization_type": "LN", "n_layers": 2},
     {"normalization_type": "LNPre", "eps": 1e-3},
