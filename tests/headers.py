@@ -57,7 +57,7 @@ WEIGHTS = (
 )
 OTHER_NAMES = (
     *(name for name, _ in WEIGHTS),
-    *sorted(reading.BIASES | reading.IGNORED),
+    *sorted({disk for disk, _, _ in reading.BIASES.values()} | reading.IGNORED),
     *("blocks.1.attn.W_Q", "blocks.0.ln1.w", "x", "", "__metadata__", "__metadata", "EMBED.W_E", "embed.W_E "),
     *(Raw(f'"{text}"') for text in (r"embed.W\u005fE", r"\ud800", r"\ud83d\ude00", r"a\u0000", r"\x41", "\x01", "é")),
 )

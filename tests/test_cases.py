@@ -47,7 +47,6 @@ REFUSED = {
 }
 #: What decoders do: words after `prove`, and how many of 1000 inputs are answered correctly.
 DECODERS: dict[str, tuple[tuple[str, ...], int]] = {
-    "biases_max3_v10": ((), 1000),
     "two_heads_max3_v10": ((), 973),
     "mlp_max3_v10": ((), 999),
     "ln_max3_v10": ((), 992),
@@ -65,6 +64,7 @@ READ = {
     "razor-1e-16": (8, False),
     "denormU1e-310": (64, False),
     "min3_v10": (9, True),
+    "biases_max3_v10": (1000, True),
     "max2-v64-s0": (4095, True),
 }
 CHEAP = (

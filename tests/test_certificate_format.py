@@ -176,13 +176,14 @@ def test_types_of_tensors() -> None:
 
 
 def test_tensors() -> None:
-    """Matrices, their names on disk, shapes and the axis of the head."""
-    assert {
-        code(matrix): (code(tensor), shape.replace(" × ", ""), head == "yes")
-        for matrix, tensor, shape, head in table("matrix", "tensor")
-    } == model_module.WEIGHTS
-    assert [code(row[0]) for row in table("matrix", "tensor")] == list(model_module.WEIGHTS)
-    for name in (*model_module._BUFFERS, model_module._BIASES[0], model_module._BIASES[-1]):
+    """Matrices and biases, their names on disk, shapes and the axis of the head."""
+    for kind, known in (("matrix", model_module.WEIGHTS), ("bias", model_module.BIASES)):
+        assert {
+            code(name): (code(tensor), shape.replace(" × ", ""), head == "yes")
+            for name, tensor, shape, head in table(kind, "tensor")
+        } == known
+        assert [code(row[0]) for row in table(kind, "tensor")] == list(known)
+    for name in model_module._BUFFERS:
         assert f"`{name}`" in PAGE
 
 

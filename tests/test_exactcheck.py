@@ -46,7 +46,7 @@ KNOWN = {key: strategy for key, strategy in STRATEGIES.items() if checking.is_kn
 #: All strategies but those of which the statement leaves N open.
 EXACT = {key: strategy for key, strategy in KNOWN.items() if not key.startswith("histogram")}
 #: Models whose numbers are farther than rounding errors from where a bound changes, and the other ones.
-ORDINARY = ("working", "positions", "moderate", "rough", "wide", "contrary", "biased", "float32")
+ORDINARY = ("working", "positions", "moderate", "rough", "wide", "contrary", "biased", "float32", "folded")
 HARD = ("random", "razors", "ties", "extreme", "overflow")
 PAIRS = 500  # pairs of a model and hints in the default run, shared among the strategies
 
@@ -174,7 +174,7 @@ def test_at_length(strategy: Strategy, folder: Path) -> None:
 # --- counts of right inputs by the second checker's own means ---
 
 
-@pytest.mark.parametrize("family", ["working", "positions", "moderate", "contrary", "biased", "rough"])
+@pytest.mark.parametrize("family", ["working", "positions", "moderate", "contrary", "biased", "rough", "folded"])
 def test_its_two_counts_agree(family: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Forward passes, and sums of integers; where these are coarse, the truth lies between."""
     for case in small_cases((family,))[::2]:
@@ -608,7 +608,7 @@ def test_both_read_the_same_models(tmp_path: Path) -> None:
     plain = both_read(model_bytes(tmp_path), path)
     size = len(model_bytes(tmp_path, text="")) - 8
     buffer = {"dtype": "I64", "shape": [1], "data_offsets": [size, size + 8]}
-    bias = {"dtype": "F32", "shape": [2], "data_offsets": [size, size + 8]}
+    bias = {"dtype": "F32", "shape": [1, 2], "data_offsets": [size, size + 8]}
     q, u = "blocks.0.attn.b_Q", "unembed.W_U"
     assert plain[0] == plain[1] is not None
     for same in (
@@ -617,9 +617,16 @@ def test_both_read_the_same_models(tmp_path: Path) -> None:
         {"header": {q: bias}, "tail": bytes(8)},
     ):
         assert both_read(model_bytes(tmp_path, **same), path) == plain
+    biased = both_read(model_bytes(tmp_path, header={q: bias}, tail=b"12345678"), path)
+    assert biased[0] == biased[1]
+    assert biased[0] not in (None, plain[0])
     for bad in (
         {"header": {u: None}},
-        {"header": {q: bias}, "tail": b"12345678"},
+        {"header": {q: bias}, "tail": b"1234\0\0\xc0\xff"},  # one is not a number
+        {"header": {q: bias | {"shape": [2]}}, "tail": bytes(8)},
+        {"header": {q: bias | {"shape": [2, 1]}}, "tail": bytes(8)},
+        {"header": {q: bias | {"dtype": "F16", "shape": [1, 4]}}, "tail": bytes(8)},
+        {"header": {q: bias | {"dtype": "F64", "shape": [1, 1]}}, "tail": bytes(8)},
         {"header": {"other": bias}, "tail": bytes(8)},
         {"header": {q: buffer}, "tail": bytes(8)},
         {"header": {u: {"dtype": "F16"}}},

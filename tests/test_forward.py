@@ -12,20 +12,27 @@ from compactproofs.opening.forward import answers, logits, logits_within, some_i
 
 
 def random_model(rng: np.random.Generator, scale: float, dtype: npt.DTypeLike, **sizes: int) -> Model:
-    """Normal weights of this size that the type holds."""
+    """Normal weights of this size that the type holds; some models have biases, some larger ones."""
     v, n, d, h = ({letter: int(rng.integers(2, 12)) for letter in "vndh"} | sizes).values()
     shapes = {"W_E": (v, d), "W_pos": (n, d), "W_Q": (d, h), "W_K": (d, h), "W_V": (d, h), "W_O": (h, d), "W_U": (d, v)}
-    return Model(**{name: (rng.normal(size=shape) * scale).astype(dtype) for name, shape in shapes.items()})
+    weights = {name: (rng.normal(size=shape) * scale).astype(dtype) for name, shape in shapes.items()}
+    if rng.random() < 0.6:
+        of_biases = {"b_Q": h, "b_K": h, "b_V": h, "b_O": d, "b_U": v}
+        size = scale * float(rng.choice([0.1, 1.0, 10.0]))
+        weights |= {name: (rng.normal(size=length) * size).astype(dtype) for name, length in of_biases.items()}
+    return Model(**weights)
 
 
 def step_by_step(model: Model, tokens: npt.NDArray[np.int64], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     """Another program: every step of the model in this type, one after the other as TransformerLens does."""
     E, P, Q, K, V, OUT, U = (getattr(model, f"W_{name}").astype(dtype) for name in ("E", "pos", *"QKVOU"))
+    b_Q, b_K, b_V, b_O, b_U = (getattr(model, f"b_{name}").astype(dtype) for name in "QKVOU")
     x = E[tokens] + P
-    q, k, v = x[:, -1:] @ Q, x @ K, x @ V
+    q, k, v = x[:, -1:] @ Q + b_Q, x @ K + b_K, x @ V + b_V
     scores = (q @ k.transpose(0, 2, 1)) / np.asarray(np.sqrt(model.d_head), dtype)
     weights = np.exp(scores - scores.max(axis=2, keepdims=True))
-    result = (x[:, -1:] + (weights / weights.sum(axis=2, keepdims=True)) @ v @ OUT) @ U
+    head = (weights / weights.sum(axis=2, keepdims=True)) @ v @ OUT + b_O
+    result = (x[:, -1:] + head) @ U + b_U
     assert result.dtype == dtype
     return result[:, 0].astype(np.float64)
 

@@ -68,10 +68,11 @@ def logits(model: Model, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float6
     for x in tokens:
         query = model.W_E[x[-1]] + model.W_pos[-1]
         keys = model.W_E[x] + model.W_pos
-        scores = keys @ (model.W_K @ (model.W_Q.T @ query)) / np.sqrt(model.d_head)
+        scores = (keys @ model.W_K + model.b_K) @ (model.W_Q.T @ query + model.b_Q) / np.sqrt(model.d_head)
         attention = np.exp(scores - scores.max())
         attention /= attention.sum()
-        rows.append(query @ model.W_U + attention @ keys @ model.W_V @ model.W_O @ model.W_U)
+        head = attention @ (keys @ model.W_V + model.b_V) @ model.W_O + model.b_O
+        rows.append((query + head) @ model.W_U + model.b_U)
     return np.array(rows)
 
 
@@ -185,7 +186,6 @@ def test_scale_changed_in_the_layer() -> None:
 
 MLP = {"attn_only": False, "d_mlp": 8}
 DECODERS: list[dict[str, Any]] = [
-    {},
     {"n_layers": 2, "n_heads": 3},
     {"normalization_type": "LN", "n_layers": 2},
     {"normalization_type": "LNPre", "eps": 1e-3},
@@ -263,17 +263,28 @@ def test_default_settings() -> None:
     assert (found.configuration.normalization_type, found.configuration.act_fn) == ("LN", "relu")
 
 
-@pytest.mark.parametrize(
-    "name", ["blocks.0.attn.b_Q", "blocks.0.attn.b_K", "blocks.0.attn.b_V", "blocks.0.attn.b_O", "unembed.b_U"]
-)
-def test_biases(name: str) -> None:
-    """A bias that is not zero makes a decoder, however small it is."""
-    model = hooked()
-    with torch.no_grad():
-        model.get_parameter(name).view(-1)[-1] = 1e-30
-    found = from_hooked_transformer(model)
-    assert isinstance(found, Decoder)
-    assert found.weight(name).any()
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_biases(dtype: torch.dtype, tmp_path: Path) -> None:
+    """They are read, there and back and through a file, and the function is the same."""
+    original = biased(dtype=dtype)
+    model = from_hooked_transformer(original)
+    assert model.biases == ("b_Q", "b_K", "b_V", "b_O", "b_U")
+    assert_same_function(model, original)
+    assert_same_function(model, to_hooked_transformer(model))
+    assert from_hooked_transformer(to_hooked_transformer(model)).sha256 == model.sha256
+    save(original, tmp_path / "m.safetensors")
+    assert load_model(tmp_path / "m.safetensors").sha256 == model.sha256
+
+
+@pytest.mark.parametrize("name", ["blocks.0.attn.b_Q", "blocks.0.attn.b_V", "blocks.0.attn.b_O", "unembed.b_U"])
+def test_other_biases_than_the_live_ones(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A live model that computes with another bias than its state dict says is found out."""
+    model = biased()
+    state = model.state_dict()
+    state[name] = state[name] + 0.1 * torch.randn(state[name].shape)
+    monkeypatch.setattr(model, "state_dict", lambda: state)
+    with pytest.raises(InvalidModel, match="the live model does not compute what its weights say"):
+        from_hooked_transformer(model)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -565,8 +576,9 @@ def test_honest_models(scale: float, dtype: torch.dtype) -> None:
     for v, n, d, h in ((3, 2, 4, 4), (20, 6, 50, 40), (6, 1, 1, 1), (2, 9, 8, 3), (600, 3, 8, 8)):
         model = hooked(d_vocab=v, n_ctx=n, d_model=d, d_head=h, dtype=dtype)
         with torch.no_grad():
+            biased = rng.random() < 0.5
             for name, parameter in model.named_parameters():
-                if ".b_" not in name:
+                if biased or ".b_" not in name:
                     parameter.copy_(torch.from_numpy(rng.normal(size=parameter.shape) * scale))
         from_hooked_transformer(model)
 

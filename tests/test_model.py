@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 import struct
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from safetensors.numpy import save, save_file
 
 from compactproofs import InvalidModel, Model
 from compactproofs.kernel.tensors import MAX_HEADER_BYTES
+from compactproofs.networks.attention_only.model import BIASES
 from compactproofs.opening.models import MAX_FILE_BYTES
 
 Tensors = dict[str, npt.NDArray[Any]]
@@ -84,6 +86,10 @@ def reference_hash(arrays: Tensors) -> str:
         rows, columns = arrays[name].shape
         text += f"{name} {rows} {columns}\n".encode()
         text += b"".join(struct.pack("<d", float(entry)) for row in arrays[name] for entry in row)
+    given = {name: bias for name, bias in arrays.items() if name.startswith("b_") and bias.any()}
+    for name, length in {"b_Q": H, "b_K": H, "b_V": H, "b_O": D, "b_U": V}.items() if given else ():
+        text += f"{name} {length}\n".encode()
+        text += b"".join(struct.pack("<d", float(entry)) for entry in given.get(name, np.zeros(length)))
     return hashlib.sha256(text).hexdigest()
 
 
@@ -250,16 +256,96 @@ def test_missing_head_axis() -> None:
     """Attention weights without the axis for heads are not TransformerLens's."""
     tensors = state_dict()
     tensors[f"{ATTENTION}W_Q"] = tensors[f"{ATTENTION}W_Q"][0]
-    refused(tensors, f"{ATTENTION}W_Q has shape ({D}, {H}); expected (1, rows, columns)")
+    refused(tensors, f"{ATTENTION}W_Q has shape ({D}, {H}); expected (1, d_model, d_head)")
 
 
-@pytest.mark.parametrize("name", [*(f"{ATTENTION}b_{letter}" for letter in "QKVO"), "unembed.b_U"])
-@pytest.mark.parametrize("value", [-1.5, 1e-45, np.nan])
-def test_biases(name: str, value: float) -> None:
-    """A bias that is not zero is refused, however small."""
-    bias = np.zeros(D, np.float32)
-    bias[1] = value
-    refused(state_dict() | {name: bias}, f"{name} is a non-zero bias", "supported:")
+def with_bias(name: str, value: float, dtype: npt.DTypeLike = np.float32) -> Tensors:
+    """A state dict with one bias more, of this value in its last entry and 0 elsewhere."""
+    disk, axes, has_head_axis = BIASES[name]
+    bias = np.zeros({"h": H, "d": D, "v": V}[axes], dtype)
+    bias[-1] = value
+    return state_dict() | {disk: bias[None] if has_head_axis else bias}
+
+
+@pytest.mark.parametrize("name", BIASES)
+@pytest.mark.parametrize("value", [-1.5, 1e-45])
+def test_biases(tmp_path: Path, name: str, value: float) -> None:
+    """A bias that is not zero, however small, is kept, makes another model of another hash, and is saved again."""
+    model = Model.from_state_dict(with_bias(name, value))
+    assert model.biases == (name,)
+    assert getattr(model, name)[-1] == np.float32(value)
+    assert model.sha256 == reference_hash(weights() | {name: getattr(model, name)}) != Model(**weights()).sha256
+    model.save(tmp_path / "m.safetensors")
+    assert Model.load(tmp_path / "m.safetensors").sha256 == model.sha256
+    assert model.sha256 == Model.from_state_dict(with_bias(name, np.float32(value), np.float64)).sha256
+
+
+def test_the_hash_tells_biases_apart() -> None:
+    """Equal numbers in different biases are different models."""
+    square = {"W_E": (3, 3), "W_pos": (2, 3), **dict.fromkeys(("W_Q", "W_K", "W_V", "W_O", "W_U"), (3, 3))}
+    base = {name: np.ones(shape) for name, shape in square.items()}
+    assert len({Model(**base, **{name: np.ones(3)}).sha256 for name in BIASES}) == 5
+
+
+@pytest.mark.parametrize("name", BIASES)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_biases_must_be_finite(name: str, value: float) -> None:
+    """Like weights."""
+    refused(with_bias(name, value), f"{name} contains NaN or infinity")
+
+
+@pytest.mark.parametrize("name", BIASES)
+def test_shapes_of_biases(name: str) -> None:
+    """They must fit the weights, zero or not, and those of the head have an axis for it."""
+    disk, axes, has_head_axis = BIASES[name]
+    bias = with_bias(name, 0.0)[disk]
+    longer = np.concatenate([bias, bias], axis=-1)
+    size, named = longer.shape[-1], {"h": "d_head", "d": "d_model", "v": "d_vocab"}[axes]
+    refused(state_dict() | {disk: longer}, f"{name} has {named}", f" = {size}, but W_", f" has {named} = {size // 2}")
+    for other in (bias[:, None], bias[None], bias[..., :0]):
+        refused(state_dict() | {disk: other}, f"{name} has shape (", "; expected (", named)
+    if has_head_axis:
+        refused(state_dict() | {disk: np.repeat(bias, 2, axis=0)}, f"expected (1, {named}), where 1 is the number of")
+
+
+def exactly(matrix: npt.ArrayLike) -> npt.NDArray[Any]:
+    """Its entries as fractions."""
+    return np.vectorize(Fraction, otypes=[object])(np.asarray(matrix, np.float64))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_folding_is_exact(seed: int) -> None:
+    """In fractions: what the folded matrices make of residuals is what the definition does, with nothing rounded."""
+    rng = np.random.default_rng(seed)
+    biases = {name: rng.normal(size={"h": H, "d": D, "v": V}[axes]) for name, (_, axes, _) in BIASES.items()}
+    model = Model(**weights(seed), **biases)
+    E, P, Q, K, V_, W_O, U = (exactly(getattr(model, name)) for name in SHAPES)
+    b_Q, b_K, b_V, b_O, b_U = (exactly(getattr(model, name)) for name in BIASES)
+    folded = {name: exactly(model.weight(name)) for name in SHAPES}
+    tokens = rng.integers(0, V, N)
+    attention = exactly(rng.integers(1, 9, N))
+    attention = attention / attention.sum()
+
+    x, wide = E[tokens] + P, folded["W_E"][tokens] + folded["W_pos"]
+    scores = (x[-1].dot(Q) + b_Q).dot((x.dot(K) + b_K).T)
+    assert (wide[-1].dot(folded["W_Q"]).dot(wide.dot(folded["W_K"]).T) == scores).all()
+    head = attention.dot(x.dot(V_) + b_V).dot(W_O) + b_O
+    read = wide[-1] + attention.dot(wide.dot(folded["W_V"]).dot(folded["W_O"]))
+    assert (read.dot(folded["W_U"]) == (x[-1] + head).dot(U) + b_U).all()
+    assert folded["W_Q"].shape[1] == model.d_head
+    assert model.width == D + 1
+    with pytest.raises(ValueError, match="read-only"):
+        model.weight("W_E")[0, 0] = 1.0
+
+
+def test_without_biases_nothing_is_folded() -> None:
+    """The matrices are the weights themselves, also where all biases are zero."""
+    zero = {name: -np.zeros({"h": H, "d": D, "v": V}[axes]) for name, (_, axes, _) in BIASES.items()}
+    for model in (Model(**weights()), Model(**weights(), **zero)):
+        assert model.biases == ()
+        assert model.width == model.d_model
+        assert all(model.weight(name) is getattr(model, name) for name in SHAPES)
+        assert set(model.state_dict()) == set(state_dict())
 
 
 @pytest.mark.parametrize("name", SHAPES)

@@ -69,7 +69,7 @@ def from_hooked_transformer(model: HookedTransformer) -> Model | Decoder:
             "call model.reset_hooks(including_permanent=True) first"
         )
     tensors, settings = _tensors(model), _settings(model)
-    if unsupported(settings, model.cfg) is None and not any(tensors[n].any() for n in tensors if ".b_" in n):
+    if unsupported(settings, model.cfg) is None:
         converted = Model.from_state_dict(tensors)
         _compare(model, converted)
         return converted

@@ -25,6 +25,7 @@ FloatArray = npt.NDArray[np.float64]
 Weights = dict[str, FloatArray]
 
 NAMES = ("W_E", "W_pos", "W_Q", "W_K", "W_V", "W_O", "W_U")
+BIASES = ("b_Q", "b_K", "b_V", "b_O", "b_U")
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ def verifying(model: Model) -> Workspace[AttentionOnly, MaxOfK]:
 
 
 def weights_of(model: Model) -> Weights:
-    """Writable copies of the weights."""
-    return {name: np.array(getattr(model, name)) for name in NAMES}
+    """Writable copies of the weights, with biases if some are not zero."""
+    return {name: np.array(getattr(model, name)) for name in (*NAMES, *(BIASES if model.biases else ()))}
 
 
 # --- plain forward passes in float64: for the search, never for a verdict ---
@@ -57,16 +58,17 @@ def inputs_of(v: int, n: int) -> npt.NDArray[np.int64]:
 def float_logits(weights: Weights) -> FloatArray:
     """The logits of all inputs, shape (v^n, v)."""
     E, P = weights["W_E"], weights["W_pos"]
+    b_Q, b_K, b_V, b_O, b_U = (weights.get(name, 0.0) for name in BIASES)
     tokens = inputs_of(len(E), len(P))
     with np.errstate(all="ignore"):
         x = E[tokens] + P
         query = x[:, -1]
-        keys, values = x @ weights["W_K"], x @ weights["W_V"]
-        scores = np.einsum("ih,iph->ip", query @ weights["W_Q"], keys) / np.sqrt(weights["W_Q"].shape[1])
+        keys, values = x @ weights["W_K"] + b_K, x @ weights["W_V"] + b_V
+        scores = np.einsum("ih,iph->ip", query @ weights["W_Q"] + b_Q, keys) / np.sqrt(weights["W_Q"].shape[1])
         attention = np.exp(scores - scores.max(axis=1, keepdims=True))
         attention /= attention.sum(axis=1, keepdims=True)
-        head = np.einsum("ip,iph->ih", attention, values) @ weights["W_O"]
-        return np.asarray((query + head) @ weights["W_U"])
+        head = np.einsum("ip,iph->ih", attention, values) @ weights["W_O"] + b_O
+        return np.asarray((query + head) @ weights["W_U"] + b_U)
 
 
 def float_margins(weights: Weights) -> FloatArray:
@@ -201,6 +203,25 @@ def constant_weights(rng: np.random.Generator, v: int, n: int, answer: int, *, b
     weights = working_weights(rng, v, n, rotate=False, **options)
     weights["W_U"][1, answer] += bias
     return rotated(rng, weights)
+
+
+def with_biases(rng: np.random.Generator, weights: Weights, size: float = 1.0) -> Weights:
+    """A model with biases that does what this one does, but for rounding.
+
+    A vector t is taken out of all embeddings.  Biases put back what is then missing from queries, keys, values and
+    logits; b_K is off by something more, which changes all scores of a query alike, and b_U all logits.
+    """
+    d, h = weights["W_Q"].shape
+    t, b_O = size * rng.normal(size=(2, d))
+    return {
+        **weights,
+        "W_E": weights["W_E"] - t,
+        "b_Q": t @ weights["W_Q"],
+        "b_K": t @ weights["W_K"] + size * rng.normal(size=h),
+        "b_V": t @ weights["W_V"],
+        "b_O": b_O,
+        "b_U": (t - b_O) @ weights["W_U"] + size * rng.normal(),
+    }
 
 
 def rotated(rng: np.random.Generator, weights: Weights) -> Weights:
@@ -395,6 +416,10 @@ def _extreme(rng: np.random.Generator) -> Iterator[tuple[str, Weights]]:
         yield "mixed", mixed
         yield "softmax over 300 orders", working_weights(rng, v, n, sharpness=400.0, noise=0.01)
         yield "softmax over 3000 orders", working_weights(rng, v, n, sharpness=4000.0, noise=0.01, query=100.0)
+    for size in (5e-324, 1e-160, 1e17, 1e150):
+        base = with_biases(rng, working_weights(rng, 3, 3, 2, sharpness=4.0, noise=0.02))
+        yield f"biases times {size:g}", {**base, **{name: size * base[name] for name in BIASES}}
+    yield "biases that cancel", with_biases(rng, working_weights(rng, 3, 3, 2, noise=0.02), 1e6)
 
 
 def _overflow(rng: np.random.Generator) -> Iterator[tuple[str, Weights]]:
@@ -469,6 +494,28 @@ def _razors(rng: np.random.Generator) -> Iterator[tuple[str, Weights]]:
             yield f"v={v} K={n} after", pair[1]
 
 
+def _folded(rng: np.random.Generator) -> Iterator[tuple[str, Weights]]:
+    # With biases, which proofs fold into the weights.
+    for v, n in ((2, 1), (3, 2), (3, 3), (4, 3), (2, 4)):
+        for size in (0.3, 3.0):
+            h = int(rng.integers(1, 5))
+            base = working_weights(rng, v, n, h, sharpness=3.0, position=0.3, query=0.2, noise=0.02)
+            yield f"size {size:g} v={v} K={n}", with_biases(rng, base, size)
+            contrary = constant_weights(rng, v, n, v - 1, bias=1.0, sharpness=-1.0, h=h, position=0.5, noise=0.02)
+            yield f"size {size:g} against attention v={v} K={n}", with_biases(rng, contrary, size)
+        for name in BIASES:
+            size = float(rng.choice([0.3, 1.0, 3.0]))
+            base = working_weights(rng, v, n, 2, sharpness=2.0, position=0.5, noise=0.02)
+            shape = with_biases(rng, base)[name].shape
+            yield f"{name} alone v={v} K={n}", {**base, name: size * rng.normal(size=shape)}
+            mixed = with_biases(rng, base, size)
+            yield f"{name} astray v={v} K={n}", {**mixed, name: mixed[name] + size * rng.normal(size=shape)}
+    for scale in (0.1, 0.5, 1.0):
+        weights = random_weights(rng, 3, 3, 3, 2, scale)
+        spread = {name: scale * rng.normal(size=b.shape) for name, b in with_biases(rng, weights).items()}
+        yield f"random, scale {scale:g}", {**weights, **{name: spread[name] for name in BIASES}}
+
+
 def _single(rng: np.random.Generator) -> Iterator[tuple[str, Weights]]:
     for v, n in ((3, 3), (4, 2), (2, 4), (3, 4)):
         weights = working_weights(rng, v, n, 2, sharpness=4.0, position=0.5, noise=0.05)
@@ -490,6 +537,7 @@ FAMILIES: dict[str, Callable[[np.random.Generator], Iterator[tuple[str, Weights]
     "brink": _brink,
     "razors": _razors,
     "float32": _single,
+    "folded": _folded,
 }
 
 

@@ -13,12 +13,15 @@ from compactproofs.testing import planting
 from compactproofs.testing.planting import Change, NotPlanted
 
 from .hints import Hint, hints_of
-from .models import Case
+from .models import Case, weights_of
 
 __all__ = ["Change", "NotPlanted", "Planted", "full_name", "showing"]
 
 _TIERS = ("core", "subcubic", "failing_sets", "counting")
-_ALWAYS = ("theorems", "kernel.workspace", "tasks.max_of_k", "search.workspaces", "search.hints")
+_ALWAYS = (
+    *("theorems", "kernel.workspace", "tasks.max_of_k", "networks.attention_only.model"),
+    *("search.workspaces", "search.hints"),
+)
 
 _SHOWN: Counter[str] = Counter()  # how often a model, by its hash, showed an error
 
@@ -44,8 +47,8 @@ def full_name(module: str) -> str:
 class Planted(planting.Planted):
     """A copy of the package with errors; use as `Planted((module, old, new), ...)`.
 
-    Module names are relative to the package.  A copy shares nothing with the package, except that it works on the
-    package's models.
+    Module names are relative to the package.  A copy shares nothing with the package; of the package's models it takes
+    the weights.
     """
 
     def __init__(self, *changes: Change) -> None:
@@ -62,7 +65,7 @@ class Planted(planting.Planted):
         """Hostile hints of one of `hints.KINDS`, with the search of the copy, which sees the error too."""
         strategy = self.module("theorems").STRATEGIES[strategy_id]
         if model.sha256 not in self._values:
-            self._values[model.sha256] = self.module("search.workspaces").workspace(model, "value")
+            self._values[model.sha256] = self.workspace(model, "value")
         return hints_of(strategy, model, kind, rng, self._values[model.sha256], self._search)
 
     def _search(self, strategy: Any, work: Any) -> Mapping[str, Hint]:
@@ -88,6 +91,7 @@ class Planted(planting.Planted):
 
     def workspace(self, model: Any, reading: str) -> Any:
         """A workspace of the copy; for a check, as verification makes one, on which nothing is counted."""
+        own = self.module("networks.attention_only.model").AttentionOnly(**weights_of(model))
         if reading == "check":
-            return self.module("kernel.workspace").Workspace(self.module("tasks.max_of_k").max_of_k(model))
-        return self.module("search.workspaces").workspace(model, reading)
+            return self.module("kernel.workspace").Workspace(self.module("tasks.max_of_k").max_of_k(own))
+        return self.module("search.workspaces").workspace(own, reading)

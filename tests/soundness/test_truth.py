@@ -11,28 +11,46 @@ from hypothesis import strategies as st
 
 from compactproofs.opening.models import Model
 
-from .models import Case, Weights, all_cases, cases, float_margins, random_weights, weights_of, working_weights
+from .models import (
+    BIASES,
+    Case,
+    Weights,
+    all_cases,
+    cases,
+    float_margins,
+    random_weights,
+    weights_of,
+    with_biases,
+    working_weights,
+)
 from .truth import all_inputs, exact_correct, exact_correct_set
 
 
 def logits_by_the_book(model: Model, tokens: tuple[int, ...]) -> np.ndarray:
     """One forward pass, one step after the other, in float64."""
     x = model.W_E[list(tokens)] + model.W_pos
-    scores = (x[-1] @ model.W_Q) @ (x @ model.W_K).T / np.sqrt(model.d_head)
+    scores = (x[-1] @ model.W_Q + model.b_Q) @ (x @ model.W_K + model.b_K).T / np.sqrt(model.d_head)
     attention = np.exp(scores - scores.max())
     attention = attention / attention.sum()
-    return np.asarray((x[-1] + (attention @ (x @ model.W_V)) @ model.W_O) @ model.W_U)
+    head = attention @ (x @ model.W_V + model.b_V) @ model.W_O + model.b_O
+    return np.asarray((x[-1] + head) @ model.W_U + model.b_U)
 
 
 @st.composite
 def any_weights(draw: st.DrawFn) -> Weights:
-    """Random or working models of moderate scale."""
+    """Random or working models of moderate scale, some with biases."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     v, n = draw(st.sampled_from([(2, 1), (2, 3), (3, 2), (3, 3), (4, 2), (6, 2), (2, 5)]))
     h = draw(st.integers(1, 4))
     if draw(st.booleans()):
-        return random_weights(rng, v, n, draw(st.integers(1, 6)), h, draw(st.sampled_from([0.1, 1.0, 2.0])))
-    return working_weights(rng, v, n, h, sharpness=draw(st.floats(0.5, 8)), noise=draw(st.sampled_from([0.0, 0.2])))
+        weights = random_weights(rng, v, n, draw(st.integers(1, 6)), h, draw(st.sampled_from([0.1, 1.0, 2.0])))
+    else:
+        noise = draw(st.sampled_from([0.0, 0.2]))
+        weights = working_weights(rng, v, n, h, sharpness=draw(st.floats(0.5, 8)), noise=noise)
+    if draw(st.booleans()):
+        weights = with_biases(rng, weights)
+        weights[draw(st.sampled_from(BIASES))] *= 1.5
+    return weights
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -66,15 +84,20 @@ def test_truth_is_exact_for_rational_logits(seed: int) -> None:
     """Without attention scores the logits are rational, so fractions decide every input, ties included."""
     rng = np.random.default_rng(seed)
     v, n = int(rng.integers(2, 5)), int(rng.integers(1, 4))
-    weights = random_weights(rng, v, n, 2, 2, 1.0, integers=seed % 3 != 0)
-    model = Model(**{**weights, "W_Q": np.zeros((2, 2))})
-    E, P, V, W_O, U = (
-        np.vectorize(Fraction, otypes=[object])(w) for w in (model.W_E, model.W_pos, model.W_V, model.W_O, model.W_U)
+    weights = {**random_weights(rng, v, n, 2, 2, 1.0, integers=seed % 3 != 0), "W_Q": np.zeros((2, 2))}
+    if seed % 2:
+        shapes = {"b_K": 2, "b_V": 2, "b_O": 2, "b_U": v}
+        weights |= {name: rng.integers(-1, 2, length) / 2.0 for name, length in shapes.items()}
+    model = Model(**weights)
+    E, P, V, W_O, U, b_V, b_O, b_U = (
+        np.vectorize(Fraction, otypes=[object])(getattr(model, name))
+        for name in ("W_E", "W_pos", "W_V", "W_O", "W_U", "b_V", "b_O", "b_U")
     )
 
     for tokens, right in zip(all_inputs(model), exact_correct_set(model), strict=True):
         x = E[list(tokens)] + P
-        logits = list((x[-1] + (x.sum(axis=0) / Fraction(n)).dot(V).dot(W_O)).dot(U))
+        values = x.dot(V) + b_V
+        logits = list((x[-1] + (values.sum(axis=0) / Fraction(n)).dot(W_O) + b_O).dot(U) + b_U)
         label = max(tokens)
         assert right == all(logits[label] > other for o, other in enumerate(logits) if o != label)
 

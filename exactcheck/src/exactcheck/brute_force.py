@@ -6,7 +6,7 @@ import itertools
 
 from flint import arb
 
-from exactcheck.balls import Decisions, balls, product, total, transposed
+from exactcheck.balls import Decisions, balls, product, shifted, total, transposed
 from exactcheck.reading import Hint, Weights
 
 
@@ -21,12 +21,14 @@ def right_inputs(weights: Weights) -> tuple[int, int]:
     """The number of inputs that are certainly right, and of those that may be; from the model's definition alone."""
     v, n = weights.v, weights.n
     W = {name: balls(matrix) for name, matrix in weights.matrices.items()}
+    b = {name: balls([entries])[0] for name, entries in weights.biases.items()}
     # at[p][t]: the residual stream at position p with token t
     at = [[[x + y for x, y in zip(token, place, strict=True)] for token in W["W_E"]] for place in W["W_pos"]]
     root = arb(weights.h).sqrt()
-    scores = [product(at[-1], W["W_Q"], transposed(product(at[p], W["W_K"]))) for p in range(n)]
-    writes = [product(at[p], W["W_V"], W["W_O"], W["W_U"]) for p in range(n)]
-    direct = product(at[-1], W["W_U"])
+    query = shifted(product(at[-1], W["W_Q"]), b["b_Q"])
+    scores = [product(query, transposed(shifted(product(at[p], W["W_K"]), b["b_K"]))) for p in range(n)]
+    writes = [product(shifted(product(at[p], W["W_V"]), b["b_V"]), W["W_O"], W["W_U"]) for p in range(n)]
+    direct = shifted(product(shifted(at[-1], b["b_O"]), W["W_U"]), b["b_U"])
     right = possible = 0
     for x in itertools.product(range(v), repeat=n):
         q, m = x[-1], max(x)

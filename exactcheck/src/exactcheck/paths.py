@@ -18,7 +18,7 @@ class Paths:
 
     def __init__(self, weights: Weights) -> None:
         self.v, self.n = weights.v, weights.n
-        W = {name: balls(matrix) for name, matrix in weights.matrices.items()}
+        W = {name: balls(matrix) for name, matrix in weights.folded.items()}
         self.W = W
         middle = mean_row(W["W_pos"])
         self.E_q = shifted(W["W_E"], W["W_pos"][-1])

@@ -49,7 +49,13 @@ WEIGHTS = {  # our name: the name in the file, the axes, whether the file has an
     "W_O": ("blocks.0.attn.W_O", "hd", True),
     "W_U": ("unembed.W_U", "dv", False),
 }
-BIASES = {*(f"blocks.0.attn.b_{letter}" for letter in "QKVO"), "unembed.b_U"}
+BIASES = {  # likewise, and none need be there
+    "b_Q": ("blocks.0.attn.b_Q", "h", True),
+    "b_K": ("blocks.0.attn.b_K", "h", True),
+    "b_V": ("blocks.0.attn.b_V", "h", True),
+    "b_O": ("blocks.0.attn.b_O", "d", False),
+    "b_U": ("unembed.b_U", "v", False),
+}
 IGNORED = {"blocks.0.attn.mask", "blocks.0.attn.IGNORE"}
 
 Matrix = list[list[float]]
@@ -86,10 +92,26 @@ class Certificate:
 
 @dataclass(frozen=True)
 class Weights:
-    """The seven matrices by our names, as floats, and the model's hash."""
+    """The seven matrices and five biases by our names, as floats, and the model's hash."""
 
     matrices: dict[str, Matrix]
+    biases: dict[str, list[float]]
     sha256: str
+
+    @property
+    def folded(self) -> dict[str, Matrix]:
+        """The matrices of a model without biases that has the same logits: these, unless some bias is not zero."""
+        if not any(map(any, self.biases.values())):
+            return self.matrices
+        W, b = self.matrices, self.biases
+        zeros = {name: [[*row, 0.0] for row in W[name]] for name in ("W_pos", "W_V", "W_O")}
+        return {
+            "W_E": [[*row, 1.0] for row in W["W_E"]],
+            "W_pos": zeros["W_pos"],
+            "W_V": [*zeros["W_V"], [*b["b_V"], 1.0]],
+            "W_O": [*zeros["W_O"], [*b["b_O"], 0.0]],
+            **{f"W_{letter}": [*W[f"W_{letter}"], b[f"b_{letter}"]] for letter in "QKU"},
+        }
 
     @property
     def v(self) -> int:
@@ -103,12 +125,12 @@ class Weights:
 
     @property
     def d(self) -> int:
-        """The width of the residual stream."""
-        return len(self.matrices["W_Q"])
+        """The width of the residual stream of the folded model."""
+        return len(self.folded["W_Q"])
 
     @property
     def h(self) -> int:
-        """The width of the head."""
+        """The width of the head, whose root divides scores."""
         return len(self.matrices["W_O"])
 
 
@@ -230,33 +252,38 @@ def read_weights(data: bytes) -> Weights:
     """The model in a safetensors file."""
     tensors = tensors_of(data)
     known = {disk for disk, _, _ in WEIGHTS.values()}
-    unknown = sorted(set(tensors) - known - BIASES - IGNORED)
+    unknown = sorted(set(tensors) - known - {disk for disk, _, _ in BIASES.values()} - IGNORED)
     expect(not unknown, f"unknown tensors: {unknown!a:.200}")
     expect(known <= set(tensors), f"missing tensors: {sorted(known - set(tensors))}")
     kept = {name: tensor for name, tensor in tensors.items() if name not in IGNORED}
     for name, (dtype, _, _) in kept.items():
         expect(dtype in ("F32", "F64"), f"{name}: the type {dtype}")
     sizes: dict[str, int] = {}
-    for disk, axes, has_head in WEIGHTS.values():
+    present = {name: at for name, at in (WEIGHTS | BIASES).items() if at[0] in kept}
+    for disk, axes, has_head in present.values():
         shape = kept[disk][1]
         expect(
-            len(shape) == 3 and shape[0] == 1 if has_head else len(shape) == 2, f"{disk}: the axes, or several heads"
+            len(shape) == len(axes) + has_head and (not has_head or shape[0] == 1), f"{disk}: axes, or several heads"
         )
-        for axis, size in zip(axes, shape[-2:], strict=True):
+        for axis, size in zip(axes, shape[has_head:], strict=True):
             expect(size >= 1 and sizes.setdefault(axis, size) == size, f"{disk}: the size {axis}")
     expect(sizes["v"] >= 2, "a single token")
     expect(sizes["n"] <= 4 * DIGITS and sizes["v"] ** sizes["n"] < 10**DIGITS, "10^4000 inputs or more")
-    for name in BIASES & set(kept):
-        expect(all(entry == 0.0 for entry in entries(kept[name])), f"{name} is not zero")
+    flat = {name: [entry + 0.0 for entry in entries(kept[disk])] for name, (disk, _, _) in present.items()}
+    for name, numbers in flat.items():  # of which -0.0 has become 0.0
+        expect(all(map(math.isfinite, numbers)), f"{present[name][0]}: not finite")
+    biases = {name: flat.get(name) or [0.0] * sizes[axis] for name, (_, axis, _) in BIASES.items()}
     matrices: dict[str, Matrix] = {}
     digest = hashlib.sha256()
-    for name, (disk, _, _) in WEIGHTS.items():
-        rows, columns = kept[disk][1][-2:]
-        flat = [entry + 0.0 for entry in entries(kept[disk])]  # -0.0 becomes 0.0
-        expect(all(map(math.isfinite, flat)), f"{disk}: not finite")
-        matrices[name] = [flat[i * columns : (i + 1) * columns] for i in range(rows)]
-        digest.update(f"{name} {rows} {columns}\n".encode("ascii") + struct.pack(f"<{len(flat)}d", *flat))
-    return Weights(matrices, digest.hexdigest())
+    for name, (_, axes, _) in WEIGHTS.items():
+        columns, numbers = sizes[axes[1]], flat[name]
+        matrices[name] = [numbers[i : i + columns] for i in range(0, len(numbers), columns)]
+        line = f"{name} {len(numbers) // columns} {columns}\n"
+        digest.update(line.encode("ascii") + struct.pack(f"<{len(numbers)}d", *numbers))
+    if any(map(any, biases.values())):
+        for name, numbers in biases.items():
+            digest.update(f"{name} {len(numbers)}\n".encode("ascii") + struct.pack(f"<{len(numbers)}d", *numbers))
+    return Weights(matrices, biases, digest.hexdigest())
 
 
 Tensor = tuple[str, list[int], bytes]

@@ -769,6 +769,7 @@ def _about_model(name: str, model: cp.Model) -> Described:
     largest = max(float(abs(weight).max()) for weight in model.state_dict().values())
     words = {
         "model": f"max of {model.n_ctx}, {model.d_vocab} tokens, d_model {model.d_model}, d_head {model.d_head}",
+        **({"biases": f"{', '.join(model.biases)}; folded into the weights, exactly"} if model.biases else {}),
         "inputs": inputs,
         "sha256": model.sha256,
         "largest weight": f"{largest:.4g}",
@@ -781,6 +782,7 @@ def _about_model(name: str, model: cp.Model) -> Described:
         "d_vocab": model.d_vocab,
         "d_model": model.d_model,
         "d_head": model.d_head,
+        "biases": list(model.biases),
         "inputs": inputs,
         "sha256": model.sha256,
         "largest_weight": largest,

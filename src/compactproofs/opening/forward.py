@@ -1,5 +1,7 @@
 """The forward pass in plain float64, for many inputs at once (`networks.attention_only.model` has the formula).
 
+Biases are folded, as there: a bias that is added is a product with 1 more in the sum, and is bounded like one.
+
 Nothing here is trusted or proves anything: it serves to compare a model with what another program computes, and to say
 how often a model gives some answer.
 """
@@ -11,6 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from compactproofs.kernel.decisions import FloatArray, IntArray
+from compactproofs.networks.attention_only.model import WEIGHTS
 from compactproofs.opening.models import Model
 from compactproofs.tasks.max_of_k import max_of_k
 
@@ -35,14 +38,14 @@ def logits(model: Model, tokens: IntArray) -> FloatArray:
     """The logits of inputs: shape (N, n) to (N, v).  They are infinite or NaN where float64 overflows."""
     found = [np.zeros((0, model.d_vocab))]
     with np.errstate(all="ignore"):
-        OV = model.W_V @ model.W_O @ model.W_U
-        QK = model.W_Q @ model.W_K.T / np.sqrt(model.d_head)
-        for some in _blocks(tokens, model.d_model):
-            x = model.W_E[some] + model.W_pos
+        OV = model.weight("W_V") @ model.weight("W_O") @ model.weight("W_U")
+        QK = model.weight("W_Q") @ model.weight("W_K").T / np.sqrt(model.d_head)
+        for some in _blocks(tokens, model.width):
+            x = model.weight("W_E")[some] + model.weight("W_pos")
             scores = np.einsum("id,ipd->ip", x[:, -1] @ QK, x)
             attention = np.exp(scores - scores.max(axis=1, keepdims=True))
             attention /= attention.sum(axis=1, keepdims=True)
-            found.append(x[:, -1] @ model.W_U + np.einsum("ip,ipd->id", attention, x) @ OV)
+            found.append(x[:, -1] @ model.weight("W_U") + np.einsum("ip,ipd->id", attention, x) @ OV)
     return np.concatenate(found)
 
 
@@ -81,7 +84,8 @@ def logits_within(model: Model, tokens: IntArray, dtype: type[np.floating]) -> t
 def _running(model: Model, tokens: IntArray, kind: np.finfo) -> tuple[FloatArray, FloatArray]:
     """`logits_within` for one block."""
     u, least = float(kind.eps) / 2 + 2.0**-53, float(kind.tiny)
-    (d, h), n = model.W_Q.shape, model.n_ctx
+    W_E, W_pos, W_Q, W_K, W_V, W_O, W_U = map(model.weight, WEIGHTS)
+    (d, h), n = W_V.shape, model.n_ctx
 
     def gamma(k: int) -> float:
         return k * u / (1 - k * u)
@@ -97,14 +101,15 @@ def _running(model: Model, tokens: IntArray, kind: np.finfo) -> tuple[FloatArray
     def mixed(a: FloatArray, b: FloatArray) -> FloatArray:
         return np.asarray(np.einsum("ip,ipx->ix", a, b))
 
-    x = model.W_E[tokens] + model.W_pos
+    x = W_E[tokens] + W_pos
     dx = u * abs(x)
-    q, k, v = x[:, -1] @ model.W_Q, x @ model.W_K, x @ model.W_V
-    dq, dk, dv = times(x[:, -1], dx[:, -1], model.W_Q), times(x, dx, model.W_K), times(x, dx, model.W_V)
+    q, k, v = x[:, -1] @ W_Q, x @ W_K, x @ W_V
+    dq, dk, dv = times(x[:, -1], dx[:, -1], W_Q), times(x, dx, W_K), times(x, dx, W_V)
 
-    s = paired(q, k) / np.sqrt(h)
+    root = np.sqrt(model.d_head)
+    s = paired(q, k) / root
     ds = paired(abs(q), dk) + paired(dq, abs(k) + dk) + gamma(h + 2) * paired(abs(q) + dq, abs(k) + dk) + h * least
-    ds = ds / np.sqrt(h) + least
+    ds = ds / root + least
     top = s.max(axis=1, keepdims=True)
     off = ds + u * (top - s + 2 * ds.max(axis=1, keepdims=True) + 4)
     log_a = s - top - _log_sum(s - top)
@@ -112,19 +117,19 @@ def _running(model: Model, tokens: IntArray, kind: np.finfo) -> tuple[FloatArray
     a = np.exp(log_a)
     da = np.maximum(np.minimum(np.exp(np.minimum(log_a + D, 1.0)), 1 + gamma(n)) - a, a - np.exp(log_a - D)) + 2 * least
 
-    y = v @ model.W_O
+    y = v @ W_O
     mean = mixed(a, y)
     unequal = gamma(n + 4) + 2 * n * least
     apart = y - mean[:, None]
     head = mixed(a + da, abs(v) + dv)  # at least the size of the mean value
     dz = mixed(a + da, dv) + gamma(n) * head + n * least  # but for attention that is off
-    do = (dz + gamma(h + n) * head) @ abs(model.W_O) + h * least
+    do = (dz + gamma(h + n) * head) @ abs(W_O) + h * least
     r = x[:, -1] + mean
     dr = dx[:, -1] + do
     size = abs(r) + dr + mixed(da, abs(apart)) + unequal * abs(mean)
-    error = (dr + (u + gamma(d + 1)) * size) @ abs(model.W_U) + d * least
-    error += mixed(da, abs(apart @ model.W_U)) + unequal * abs(mean @ model.W_U)
-    return r @ model.W_U, error
+    error = (dr + (u + gamma(d + 1)) * size) @ abs(W_U) + d * least
+    error += mixed(da, abs(apart @ W_U)) + unequal * abs(mean @ W_U)
+    return r @ W_U, error
 
 
 def _log_sum(exponents: FloatArray) -> FloatArray:

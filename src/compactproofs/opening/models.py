@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compactproofs.kernel.tensors import FLOATS
-from compactproofs.networks.attention_only.model import WEIGHTS, AttentionOnly, InvalidModel
+from compactproofs.networks.attention_only.model import BIASES, WEIGHTS, AttentionOnly, InvalidModel
 from compactproofs.system.files import read_limited, write_atomically
 
 MAX_FILE_BYTES = 2**28
@@ -21,12 +21,12 @@ class Model(AttentionOnly):
     """A model that can be loaded and saved; what it is and computes, `AttentionOnly` says."""
 
     def state_dict(self, dtype: npt.DTypeLike = np.float64) -> dict[str, npt.NDArray[Any]]:
-        """The weights under their TransformerLens names and axes.
+        """The weights under their TransformerLens names and axes, with biases if some are not zero.
 
         Raises ValueError if `dtype` (float32 or float64) cannot hold them exactly.
         """
         tensors = {}
-        for name, (disk, _, has_head_axis) in WEIGHTS.items():
+        for name, (disk, _, has_head_axis) in (WEIGHTS | (BIASES if self.biases else {})).items():
             with np.errstate(over="ignore"):
                 matrix = getattr(self, name).astype(dtype)
             if not (matrix == getattr(self, name)).all():

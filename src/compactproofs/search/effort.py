@@ -129,7 +129,7 @@ def declared(strategy: Strategy, network: Network, hints: Hints, task: Task | No
     if not isinstance(network, AttentionOnly):
         raise TypeError(f"nothing is known about {strategy.id} for a {type(network).__name__}")
     model = network
-    v, n, d, h = model.d_vocab, model.n_ctx, model.d_model, model.d_head
+    v, n, (d, h) = model.d_vocab, model.n_ctx, model.weight("W_V").shape
     directions = sum(hint.size for hint in hints.values() if hint.dtype == np.float64) // (2 * d) + 1
     circuits = 8 * ((v + n) * (d * h + v * (d + h)) + d * d * h) + 4 * directions * (v + d) ** 2
     entries = v * v * (160 + 20 * n) + 16 * (v + n + h) * (d + h) + 16 * directions * (v + d)

@@ -196,7 +196,7 @@ def _directions_hint(work: MaxWorkspace, name: str, kind_id: str) -> npt.NDArray
             return _score_directions(work, _RANKS[kind_id][name])
         return _dual_bases(work, name, _RANKS[kind_id][name])
     except np.linalg.LinAlgError:
-        return np.zeros(1) if name == failing_sets.SQUARE else np.zeros((2, work.network.d_model, 0))
+        return np.zeros(1) if name == failing_sets.SQUARE else np.zeros((2, work.network.width, 0))
 
 
 @shared

@@ -37,7 +37,7 @@ def unexplained_dimension(strategy: Strategy, problem: Problem[Any, Any]) -> int
         return int(problem.task.total * problem.network.d_vocab_out)
     n: int = problem.task.n_ctx
     v: int = problem.task.d_vocab
-    d: int = problem.network.d_model
+    d: int = problem.network.width
     family = strategy.id.partition("/")[0].removesuffix("-upper")
     if family == "sub-cubic":
         return _subcubic_dimension(CHOICES[strategy.id], v, d)

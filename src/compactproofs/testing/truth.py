@@ -80,6 +80,11 @@ def _balls(matrix: npt.NDArray[np.float64]) -> arb_mat:
     return arb_mat([[arb(float(entry)) for entry in row] for row in matrix])
 
 
+def _plus(matrix: arb_mat, row: arb_mat) -> arb_mat:
+    """The matrix with this row added to each of its rows."""
+    return arb_mat([[matrix[i, j] + row[0, j] for j in range(matrix.ncols())] for i in range(matrix.nrows())])
+
+
 class _Tables:
     """The forward pass at the current precision, with products of matrices done once for all tokens and positions."""
 
@@ -89,11 +94,13 @@ class _Tables:
         residual = arb_mat(  # row t n + p: token t at position p
             [[embedding[t, j] + position[p, j] for j in range(model.d_model)] for t in range(v) for p in range(n)]
         )
+        b = {name: _balls(np.atleast_2d(getattr(model, name))) for name in ("b_Q", "b_K", "b_V", "b_O", "b_U")}
         of_query = arb_mat([[residual[t * n + n - 1, j] for j in range(model.d_model)] for t in range(v)])
         unembed = _balls(model.W_U)
-        scores = (of_query * _balls(model.W_Q)) * (residual * _balls(model.W_K)).transpose()
-        writes = residual * _balls(model.W_V) * _balls(model.W_O) * unembed
-        direct = of_query * unembed
+        query, key = of_query * _balls(model.W_Q), residual * _balls(model.W_K)
+        scores = _plus(query, b["b_Q"]) * _plus(key, b["b_K"]).transpose()
+        writes = _plus(residual * _balls(model.W_V), b["b_V"]) * _balls(model.W_O) * unembed
+        direct = _plus(_plus(of_query, b["b_O"]) * unembed, b["b_U"])
         root = arb(model.d_head).sqrt()
         self.n, self.v = n, v
         self.scores = [[scores[q, i] / root for i in range(v * n)] for q in range(v)]

@@ -1,11 +1,12 @@
 """The paths of the model, multiplied out: one place, used by proofs, analysis and figures.
 
-Write E_q = W_E + W_pos[n] for the embedding of the query, P for W_pos, P^ = P - mean_p P and E- = W_E + mean_p P.
+The matrices are those of the model without biases, `AttentionOnly.weight`.  Write E_q = W_E + W_pos[n] for the
+embedding of the query, P for W_pos, P^ = P - mean_p P and E- = W_E + mean_p P.
 
     logits(x)[o]      = EU[q, o] + sum_p a_p (EVOU[x_p, o] + PVOU[p, o])
     score(q, x_p, p)  = EQKE[q, x_p] + EQKP[q, p]
 
-because E_q Q K^T (W_E[t] + P[p])^T = E_q Q K^T (E-[t] + P^[p])^T.  Below, v = d_vocab, n = n_ctx, d = d_model,
+because E_q Q K^T (W_E[t] + P[p])^T = E_q Q K^T (E-[t] + P^[p])^T.  Below, v = d_vocab, n = n_ctx, d = width,
 h = d_head; costs are floating-point operations with d = h.
 """
 

@@ -2,10 +2,24 @@
 
 With v = d_vocab, n = n_ctx, d = d_model, h = d_head and the query q = x_n at the last position,
 
-    logits(x) = (W_E[q] + W_pos[n]) W_U + sum_p a_p (W_E[x_p] + W_pos[p]) W_V W_O W_U
-    a         = softmax_p( (W_E[q] + W_pos[n]) W_Q W_K^T (W_E[x_p] + W_pos[p])^T / sqrt(h) )
+    logits(x) = (r_n + sum_p a_p (r_p W_V + b_V) W_O + b_O) W_U + b_U      with r_p = W_E[x_p] + W_pos[p]
+    a         = softmax_p( (r_n W_Q + b_Q) (r_p W_K + b_K)^T / sqrt(h) )
 
 Weights are float32 or float64 numbers taken as exact reals.  Names and axes on disk are TransformerLens's.
+
+Theorems are about networks without biases, and W_V and W_O may be of any width; only the root is of h.  If some bias is
+not zero, they are about the matrices that `weight` gives, in which biases are rows, and a column of ones adds them:
+
+    W_E'   = [W_E   1]    W_Q' = [W_Q]    W_K' = [W_K]    W_V' = [W_V 0]    W_O' = [W_O 0]    W_U' = [W_U]
+    W_pos' = [W_pos 0]           [b_Q]           [b_K]           [b_V 1]           [b_O 0]           [b_U]
+
+Lemma.  The network of these matrices without biases, with the same h under the root, has the same logits.
+
+Proof.  r'_p = (r_p, 1), so r'_p W_Q' = r_p W_Q + b_Q, and likewise for K: scores and attentions a are the same.
+r'_p W_V' W_O' = (r_p W_V + b_V, 1) W_O' = ((r_p W_V + b_V) W_O + b_O, 0), and since the a_p add up to 1, the residual
+stream ends as (r_n + sum_p a_p (r_p W_V + b_V) W_O + b_O, 1); times W_U' these are the logits.
+
+The matrices hold weights, zeros and ones, so nothing is rounded.
 """
 
 from __future__ import annotations
@@ -24,6 +38,7 @@ from compactproofs.kernel.strict import MAX_DIGITS, shown
 from compactproofs.kernel.tensors import FLOATS, read_tensors
 
 FloatArray = np.ndarray[tuple[int, int], np.dtype[np.float64]]
+FloatVector = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 # Our name, the name on disk, the axes, and whether the disk has a leading axis for the single head.
 WEIGHTS: dict[str, tuple[str, str, bool]] = {
@@ -35,11 +50,18 @@ WEIGHTS: dict[str, tuple[str, str, bool]] = {
     "W_O": ("blocks.0.attn.W_O", "hd", True),
     "W_U": ("unembed.W_U", "dv", False),
 }
-_BIASES = (*(f"blocks.0.attn.b_{letter}" for letter in "QKVO"), "unembed.b_U")
+BIASES: dict[str, tuple[str, str, bool]] = {
+    "b_Q": ("blocks.0.attn.b_Q", "h", True),
+    "b_K": ("blocks.0.attn.b_K", "h", True),
+    "b_V": ("blocks.0.attn.b_V", "h", True),
+    "b_O": ("blocks.0.attn.b_O", "d", False),
+    "b_U": ("unembed.b_U", "v", False),
+}
 _BUFFERS = ("blocks.0.attn.mask", "blocks.0.attn.IGNORE")
+_ZERO: Any = None  # a bias that is not given
 _AXES = {"v": "d_vocab", "n": "n_ctx", "d": "d_model", "h": "d_head"}
 _SUPPORTED = (
-    "supported: one layer, one head, attention only, no LayerNorm, no biases, learned positions, "
+    "supported: one layer, one head, attention only, no LayerNorm, learned positions, "
     "under the names of a TransformerLens state dict"
 )
 
@@ -52,7 +74,8 @@ class InvalidModel(ValueError):
 class AttentionOnly:
     """Weights as float64 arrays, each holding exactly the number in the file.
 
-    Shapes: W_E (v, d), W_pos (n, d), W_Q, W_K, W_V (d, h), W_O (h, d), W_U (d, v).  Arrays are copied and frozen.
+    Shapes: W_E (v, d), W_pos (n, d), W_Q, W_K, W_V (d, h), W_O (h, d), W_U (d, v), and biases b_Q, b_K, b_V (h,),
+    b_O (d,), b_U (v,), each of which is zero if it is not given.  Arrays are copied and frozen.
     Raises InvalidModel for wrong shapes or types, for NaN and infinity, and for 10^4000 inputs and more; and
     UnsuitableArithmetic where this thread does not compute as the proofs assume.
     """
@@ -66,12 +89,18 @@ class AttentionOnly:
     W_V: FloatArray
     W_O: FloatArray
     W_U: FloatArray
+    b_Q: FloatVector = _ZERO
+    b_K: FloatVector = _ZERO
+    b_V: FloatVector = _ZERO
+    b_O: FloatVector = _ZERO
+    b_U: FloatVector = _ZERO
 
     def __post_init__(self) -> None:
         require_ieee_arithmetic()  # where subnormal numbers are read as zero, these would be other weights
         sizes: dict[str, tuple[int, str]] = {}
-        for name, (_, axes, _) in WEIGHTS.items():
-            given = np.asarray(getattr(self, name))
+        for name, (_, axes, _) in (WEIGHTS | BIASES).items():
+            given = getattr(self, name)
+            given = np.zeros([sizes[a][0] for a in axes]) if given is _ZERO else np.asarray(given)
             if given.dtype not in (np.float32, np.float64):
                 raise InvalidModel(f"{name} has type {given.dtype}; weights must be float32 or float64")
             if given.ndim != len(axes) or 0 in given.shape:
@@ -80,7 +109,7 @@ class AttentionOnly:
             for axis, size in zip(axes, given.shape, strict=True):
                 known, source = sizes.setdefault(axis, (size, name))
                 if known != size:
-                    found = "d_vocab_out" if (name, axis) == ("W_U", "v") else _AXES[axis]
+                    found = "d_vocab_out" if name in ("W_U", "b_U") and axis == "v" else _AXES[axis]
                     raise InvalidModel(f"{name} has {found} = {size}, but {source} has {_AXES[axis]} = {known}")
             if not np.isfinite(given).all():
                 raise InvalidModel(f"{name} contains NaN or infinity; a bound needs finite weights")
@@ -97,9 +126,31 @@ class AttentionOnly:
             )
 
     def weight(self, name: str) -> FloatArray:
-        """The matrix of this name."""
-        matrix: FloatArray = getattr(self, name)
+        """The matrix of this name that theorems compute with, biases folded into it."""
+        matrix: FloatArray = self._folded[name] if self.biases else getattr(self, name)
         return matrix
+
+    @cached_property
+    def biases(self) -> tuple[str, ...]:
+        """The names of the biases that are not zero."""
+        return tuple(name for name in BIASES if getattr(self, name).any())
+
+    @cached_property
+    def _folded(self) -> dict[str, FloatArray]:
+        """The matrices of the lemma."""
+        blocks: dict[str, list[list[Any]]] = {
+            "W_E": [[self.W_E, np.ones((self.d_vocab, 1))]],
+            "W_pos": [[self.W_pos, np.zeros((self.n_ctx, 1))]],
+            "W_Q": [[self.W_Q], [self.b_Q]],
+            "W_K": [[self.W_K], [self.b_K]],
+            "W_V": [[self.W_V, np.zeros((self.d_model, 1))], [self.b_V, 1.0]],
+            "W_O": [[self.W_O, np.zeros((self.d_head, 1))], [self.b_O, 0.0]],
+            "W_U": [[self.W_U], [self.b_U]],
+        }
+        matrices = {name: np.block(parts) for name, parts in blocks.items()}
+        for matrix in matrices.values():
+            matrix.flags.writeable = False
+        return matrices
 
     @property
     def d_vocab(self) -> int:
@@ -117,6 +168,11 @@ class AttentionOnly:
         return self.W_E.shape[1]
 
     @property
+    def width(self) -> int:
+        """The width of the residual stream in `weight`: d, or d + 1 with biases."""
+        return self.weight("W_E").shape[1]
+
+    @property
     def d_head(self) -> int:
         """The width of the head, h."""
         return self.W_Q.shape[1]
@@ -126,13 +182,14 @@ class AttentionOnly:
         """Hash of the weights as real numbers: float32 and float64 files of equal numbers agree.
 
         SHA-256 over, for W_E, W_pos, W_Q, W_K, W_V, W_O, W_U in this order, the line "name rows columns" and a
-        newline in ASCII, then the entries row by row as little-endian float64, with zero always positive.
+        newline in ASCII, then the entries row by row as little-endian float64, with zero always positive; and, if some
+        bias is not zero, the same, with the line "name length", for b_Q, b_K, b_V, b_O, b_U.
         """
         digest = hashlib.sha256()
-        for name in WEIGHTS:
-            matrix = getattr(self, name)
-            digest.update(f"{name} {matrix.shape[0]} {matrix.shape[1]}\n".encode("ascii"))
-            digest.update(np.ascontiguousarray(matrix, dtype="<f8").tobytes())
+        for name in (*WEIGHTS, *(BIASES if self.biases else ())):
+            array = getattr(self, name)
+            digest.update(" ".join([name, *map(str, array.shape)]).encode("ascii") + b"\n")
+            digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
         return digest.hexdigest()
 
     @classmethod
@@ -140,19 +197,18 @@ class AttentionOnly:
         """A model from arrays under TransformerLens names; refuses everything that the model class does not have."""
         _check_names(tensors)
         weights = {}
-        for name, (disk, _, has_head_axis) in WEIGHTS.items():
+        for name, (disk, axes, has_head_axis) in (WEIGHTS | BIASES).items():
+            if disk not in tensors:  # a bias
+                continue
             weights[name] = tensors[disk]
             if has_head_axis:
-                if weights[name].ndim != 3 or weights[name].shape[0] != 1:
+                if weights[name].ndim != 1 + len(axes) or weights[name].shape[0] != 1:
+                    expected = ", ".join(["1", *(_AXES[a] for a in axes)])
                     raise InvalidModel(
-                        f"{disk} has shape {weights[name].shape}; expected (1, rows, columns), where 1 is "
+                        f"{disk} has shape {weights[name].shape}; expected ({expected}), where 1 is "
                         f"the number of heads; {_SUPPORTED}"
                     )
                 weights[name] = weights[name][0]
-        for name in _BIASES:
-            bias = tensors.get(name)
-            if bias is not None and not (bias == 0).all():
-                raise InvalidModel(f"{name} is a non-zero bias (largest size {np.abs(bias).max():.3g}); {_SUPPORTED}")
         return cls(**weights)
 
     @classmethod
@@ -175,7 +231,7 @@ class AttentionOnly:
 def _check_names(names: Collection[str]) -> None:
     """InvalidModel unless these are the names of a supported state dict, with or without biases and buffers."""
     weights = [disk for disk, _, _ in WEIGHTS.values()]
-    unknown = sorted(set(names) - {*weights, *_BIASES, *_BUFFERS})
+    unknown = sorted(set(names) - {*weights, *(disk for disk, _, _ in BIASES.values()), *_BUFFERS})
     missing = [disk for disk in weights if disk not in names]
     if unknown:
         raise InvalidModel(f"found {_describe(unknown)}; {_SUPPORTED}")

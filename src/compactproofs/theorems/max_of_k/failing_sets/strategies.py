@@ -160,7 +160,7 @@ def _strict_QK_low_rank_EU(work: Work, hints: Hints) -> MarginTables:
 
 def _hints(problem: MaxProblem, names: tuple[str, ...] = ()) -> dict[str, HintSpec]:
     v = problem.task.d_vocab
-    directions = HintSpec(np.float64, (2, problem.network.d_model, None))
+    directions = HintSpec(np.float64, (2, problem.network.width, None))
     return {
         "skip": HintSpec(np.uint16, (None, 3)),
         "window": HintSpec(np.uint16, (v, v)),

@@ -186,7 +186,7 @@ def directions_of(hints: Hints) -> Directions | None:
 
 
 def _hints(choice: Choice, problem: MaxProblem) -> dict[str, HintSpec]:
-    n, v, d = problem.task.n_ctx, problem.task.d_vocab, problem.network.d_model
+    n, v, d = problem.task.n_ctx, problem.task.d_vocab, problem.network.width
     result = {"gap": HintSpec(np.uint8 if v <= 256 else np.uint16, (v * (v + 1) // 2, n - 1))}
     if choice.direct == "svd_query+max_diff":
         result["centre"] = HintSpec(np.float64, (d,))
