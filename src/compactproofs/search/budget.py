@@ -54,7 +54,7 @@ def prove_within(prover: Prover, budget: int, done: Callable[[str], None] = lamb
 
 def _least_cost(strategy_id: str, model: Model) -> int:
     """What the strategies that are far from cheap cost at the least, so that they are not tried in vain."""
-    v = model.d_vocab
+    v: int = model.d_vocab
     known = {"brute-force": max_of_k(model).task.total * v, "branch-and-bound": v**4, "histogram": v**4}
     return known.get(strategy_id, 0)
 

@@ -41,23 +41,19 @@ FloatArray = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 FloatVector = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 # Our name, the name on disk, the axes, and whether the disk has a leading axis for the single head.
+_HEAD = "blocks.0.attn."
 WEIGHTS: dict[str, tuple[str, str, bool]] = {
     "W_E": ("embed.W_E", "vd", False),
     "W_pos": ("pos_embed.W_pos", "nd", False),
-    "W_Q": ("blocks.0.attn.W_Q", "dh", True),
-    "W_K": ("blocks.0.attn.W_K", "dh", True),
-    "W_V": ("blocks.0.attn.W_V", "dh", True),
-    "W_O": ("blocks.0.attn.W_O", "hd", True),
+    **{name: (_HEAD + name, "hd" if name == "W_O" else "dh", True) for name in ("W_Q", "W_K", "W_V", "W_O")},
     "W_U": ("unembed.W_U", "dv", False),
 }
 BIASES: dict[str, tuple[str, str, bool]] = {
-    "b_Q": ("blocks.0.attn.b_Q", "h", True),
-    "b_K": ("blocks.0.attn.b_K", "h", True),
-    "b_V": ("blocks.0.attn.b_V", "h", True),
-    "b_O": ("blocks.0.attn.b_O", "d", False),
+    **{name: (_HEAD + name, "h", True) for name in ("b_Q", "b_K", "b_V")},
+    "b_O": (_HEAD + "b_O", "d", False),
     "b_U": ("unembed.b_U", "v", False),
 }
-_BUFFERS = ("blocks.0.attn.mask", "blocks.0.attn.IGNORE")
+_BUFFERS = (_HEAD + "mask", _HEAD + "IGNORE")
 _ZERO: Any = None  # a bias that is not given
 _AXES = {"v": "d_vocab", "n": "n_ctx", "d": "d_model", "h": "d_head"}
 _SUPPORTED = (
@@ -152,30 +148,11 @@ class AttentionOnly:
             matrix.flags.writeable = False
         return matrices
 
-    @property
-    def d_vocab(self) -> int:
-        """The number of tokens, v."""
-        return self.W_E.shape[0]
-
-    @property
-    def n_ctx(self) -> int:
-        """The length of an input, n = K."""
-        return self.W_pos.shape[0]
-
-    @property
-    def d_model(self) -> int:
-        """The width of the residual stream, d."""
-        return self.W_E.shape[1]
-
-    @property
-    def width(self) -> int:
-        """The width of the residual stream in `weight`: d, or d + 1 with biases."""
-        return self.weight("W_E").shape[1]
-
-    @property
-    def d_head(self) -> int:
-        """The width of the head, h."""
-        return self.W_Q.shape[1]
+    d_vocab = property(lambda self: int(self.W_E.shape[0]), doc="The number of tokens, v.")
+    n_ctx = property(lambda self: int(self.W_pos.shape[0]), doc="The length of an input, n = K.")
+    d_model = property(lambda self: int(self.W_E.shape[1]), doc="The width of the residual stream, d.")
+    d_head = property(lambda self: int(self.W_Q.shape[1]), doc="The width of the head, h.")
+    width = property(lambda self: int(self.weight("W_E").shape[1]), doc="That of the stream with biases folded in.")
 
     @cached_property
     def sha256(self) -> str:
@@ -196,20 +173,18 @@ class AttentionOnly:
     def from_state_dict(cls, tensors: Mapping[str, npt.NDArray[Any]]) -> Self:
         """A model from arrays under TransformerLens names; refuses everything that the model class does not have."""
         _check_names(tensors)
-        weights = {}
+        arrays = {}
         for name, (disk, axes, has_head_axis) in (WEIGHTS | BIASES).items():
-            if disk not in tensors:  # a bias
-                continue
-            weights[name] = tensors[disk]
-            if has_head_axis:
-                if weights[name].ndim != 1 + len(axes) or weights[name].shape[0] != 1:
+            if disk in tensors:  # as all weights are
+                array = tensors[disk]
+                if has_head_axis and (array.ndim != 1 + len(axes) or len(array) != 1):
                     expected = ", ".join(["1", *(_AXES[a] for a in axes)])
                     raise InvalidModel(
-                        f"{disk} has shape {weights[name].shape}; expected ({expected}), where 1 is "
-                        f"the number of heads; {_SUPPORTED}"
+                        f"{disk} has shape {array.shape}; expected ({expected}), where 1 is the number of heads; "
+                        f"{_SUPPORTED}"
                     )
-                weights[name] = weights[name][0]
-        return cls(**weights)
+                arrays[name] = array[0] if has_head_axis else array
+        return cls(**arrays)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
@@ -223,34 +198,18 @@ class AttentionOnly:
         for name, tensor in kept.items():
             if tensor.dtype not in FLOATS:
                 raise InvalidModel(
-                    f"{name} has type {tensor.dtype}; weights must be F32 or F64 (convert and save them first)"
+                    f"{name} has type {tensor.dtype}; weights must be F32 or F64 (convert and save them)"
                 )
         return cls.from_state_dict({name: tensor.array() for name, tensor in kept.items()})
 
 
 def _check_names(names: Collection[str]) -> None:
     """InvalidModel unless these are the names of a supported state dict, with or without biases and buffers."""
-    weights = [disk for disk, _, _ in WEIGHTS.values()]
-    unknown = sorted(set(names) - {*weights, *(disk for disk, _, _ in BIASES.values()), *_BUFFERS})
-    missing = [disk for disk in weights if disk not in names]
+    weights, biases = ([disk for disk, _, _ in table.values()] for table in (WEIGHTS, BIASES))
+    unknown = sorted(shown(name) for name in set(names) - {*weights, *biases, *_BUFFERS})
     if unknown:
-        raise InvalidModel(f"found {_describe(unknown)}; {_SUPPORTED}")
+        more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+        raise InvalidModel(f"found {', '.join(unknown[:3])}{more}; {_SUPPORTED}")
+    missing = ", ".join(disk for disk in weights if disk not in names)
     if missing:
-        raise InvalidModel(
-            f"no tensor named {', '.join(missing)}; a TransformerLens state dict has all of {', '.join(weights)}"
-        )
-
-
-def _describe(unknown: list[str]) -> str:
-    """What a state dict with these further tensors seems to be, in the user's words."""
-    kinds = {
-        "LayerNorm": [n for n in unknown if ".ln" in n or n.startswith("ln_") or "ln_final" in n],
-        "an MLP": [n for n in unknown if ".mlp." in n],
-        "further layers": [n for n in unknown if n.startswith("blocks.") and not n.startswith("blocks.0.")],
-    }
-    found = [f"{kind} ({shown(names[0])})" for kind, names in kinds.items() if names]
-    rest = [n for n in unknown if not any(n in names for names in kinds.values())]
-    if rest:
-        more = f" and {len(rest) - 3} more" if len(rest) > 3 else ""
-        found.append(f"unknown tensors {', '.join(map(shown, rest[:3]))}{more}")
-    return ", ".join(found)
+        raise InvalidModel(f"no tensor named {missing}; a TransformerLens state dict has all of {', '.join(weights)}")

@@ -44,18 +44,17 @@ def other_outputs(work: Work, m: int) -> IntArray:
     return np.delete(np.arange(work.network.d_vocab), m)
 
 
-def values_of_maximum(work: Work, m: int) -> Array:
-    """EVOU_D[t] + PVOU_D[p] for tokens t <= m, shape (n, m + 1, v - 1) over (position, token, other output)."""
-    others = other_outputs(work, m)
+def values_of_maximum(work: Work, m: int, outputs: IntArray) -> Array:
+    """EVOU_D[t] + PVOU_D[p] for tokens t <= m, shape (n, m + 1, outputs) over (position, token, output)."""
     tokens, positions = circuits.EVOU(work)[: m + 1], circuits.PVOU(work)
-    return (tokens[:, m, None] - tokens[:, others]) + (positions[:, m, None] - positions[:, others])[:, None, :]
+    return (tokens[:, m, None] - tokens[:, outputs]) + (positions[:, m, None] - positions[:, outputs])[:, None, :]
 
 
-def additive_terms(work: Work, query: int, m: int, values: Array) -> Array:
-    """The terms of the lemma for one query and inputs of maximum m, shape (n, m + 1, v - 1) like `values`.
+def additive_terms(work: Work, query: int, m: int, outputs: IntArray, values: Array) -> Array:
+    """The terms of the lemma for one query and inputs of maximum m, shape (n, m + 1, outputs) like `values`.
 
-    `values`: `values_of_maximum(work, m)`, which all queries share.  Cost 2 n m v.
+    `values`: `values_of_maximum(work, m, outputs)`, which queries may share.  Cost 2 n m for each output.
     """
     direct = circuits.EU(work)[query]
     weights = position_weights(work)[query][:, None] * token_weights(work)[query, : m + 1]
-    return weights[:, :, None] * (values + (direct[m] - direct[other_outputs(work, m)]))
+    return weights[:, :, None] * (values + (direct[m] - direct[outputs]))

@@ -31,9 +31,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from compactproofs.kernel.decisions import IntArray, certainly_positive
+from compactproofs.kernel.decisions import IntArray
 from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins
+from compactproofs.theorems.max_of_k.core.enumeration import decided_by_sums
 
 _BATCH = 2**14  # boxes handled at once
 _MAX_SINGLES = 2**14  # inputs of a class that are decided one by one; more are given up
@@ -87,22 +88,8 @@ def decide(work: Work, margins: ClassMargins, limit: int) -> Decided:
             todo.append(halves.reshape(-1, positions))
     # A node that cannot be split is a leaf, and leaves are numbered like the tokens.
     inputs = np.concatenate(singles) if singles else np.zeros((0, positions), np.int64)
-    confirmed = _confirm(margins, inputs[:_MAX_SINGLES])
-    return Decided(wrong + confirmed.wrong, undecided + confirmed.undecided + len(inputs[_MAX_SINGLES:]), boxes)
-
-
-def _confirm(margins: ClassMargins, inputs: IntArray) -> Decided:
-    """Decide single inputs, shape (inputs, positions), by the sums of their terms."""
-    wrong = undecided = 0
-    for start in range(0, len(inputs), 1024):
-        chunk = inputs[start : start + 1024]
-        full = np.concatenate([chunk, np.full((len(chunk), 1), len(margins.tokens))], axis=1)  # the query comes last
-        sums = margins.terms[np.arange(full.shape[1]), full].sum(axis=1)
-        fails = certainly_positive(-sums).any(axis=1)
-        holds = certainly_positive(sums).all(axis=1)
-        wrong += int(fails.sum())
-        undecided += int((~fails & ~holds).sum())
-    return Decided(wrong, undecided, 0)
+    sums_right, sums_wrong = decided_by_sums(margins.terms, inputs[:_MAX_SINGLES], len(margins.tokens))  # the query
+    return Decided(wrong + sums_wrong, undecided + len(inputs) - sums_right - sums_wrong, boxes)
 
 
 class _Tree:

@@ -19,7 +19,7 @@ from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.tasks.max_of_k import MaxOfK
 from compactproofs.theorems.max_of_k import MaxProblem, Work
-from compactproofs.theorems.max_of_k.core.additive import additive_terms, values_of_maximum
+from compactproofs.theorems.max_of_k.core.additive import additive_terms, other_outputs, values_of_maximum
 from compactproofs.theorems.max_of_k.core.enumeration import Enumerated, count_by_enumeration
 
 MAX_INPUTS = 2**31
@@ -30,9 +30,10 @@ def enumerate_inputs(work: Work) -> Enumerated:
     """Decide all inputs of the model."""
     counts = Enumerated(0, 0)
     for m in range(work.network.d_vocab):
-        values = values_of_maximum(work, m)
+        outputs = other_outputs(work, m)
+        values = values_of_maximum(work, m, outputs)
         for q in range(m + 1):
-            counts += count_by_enumeration(work, additive_terms(work, q, m, values), q)
+            counts += count_by_enumeration(work, additive_terms(work, q, m, outputs, values), q)
     return counts
 
 

@@ -42,7 +42,12 @@ import numpy as np
 from compactproofs.kernel.decisions import Array, BoolArray, IntArray, certainly_positive, midpoint, to_grid
 from compactproofs.networks.attention_only import circuits
 from compactproofs.theorems.max_of_k import Work
-from compactproofs.theorems.max_of_k.core.additive import position_weights, token_weights
+from compactproofs.theorems.max_of_k.core.additive import (
+    additive_terms,
+    position_weights,
+    token_weights,
+    values_of_maximum,
+)
 
 MAX_POSITIONS = 2**10
 _CHUNK = 2**15  # entries held at once: queries x tokens x outputs
@@ -145,7 +150,8 @@ def class_margins(work: Work) -> Iterator[ClassMargins | int]:
                 tokens = np.arange(m + 1)
                 required = np.zeros((0 if query == m else 1, m + 1), np.bool_)
                 required[:, m] = True
-                terms = _terms(work, query, m, outputs)[:, np.append(tokens, query)]
+                values = values_of_maximum(work, m, outputs)
+                terms = additive_terms(work, query, m, outputs, values)[:, np.append(tokens, query)]
                 found = _integers(work, terms, query, tokens, outputs, required)
                 if isinstance(found, int) or found.outputs.size:
                     yield found
@@ -173,16 +179,6 @@ def _integers(
         query, tokens, outputs[left], low[:-1, :-1], high[:-1, :-1], low[-1, -1], high[-1, -1], required,
         terms[..., left],
     )  # fmt: skip
-
-
-def _terms(work: Work, query: int, m: int, outputs: IntArray) -> Array:
-    """h_o, shape (n, m + 1, outputs).  Cost about 2 n m outputs."""
-    tokens, positions = circuits.EVOU(work)[: m + 1], circuits.PVOU(work)
-    direct = circuits.EU(work)[query]
-    of_token = (tokens[:, m, None] - tokens[:, outputs]) + (direct[m] - direct[outputs])
-    of_position = positions[:, m, None] - positions[:, outputs]
-    weights = position_weights(work)[query][:, None] * token_weights(work)[query, : m + 1]
-    return weights[:, :, None] * (of_token + of_position[:, None, :])
 
 
 def _grid(work: Work, terms: Array) -> tuple[IntArray, IntArray]:

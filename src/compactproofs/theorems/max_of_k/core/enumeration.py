@@ -77,7 +77,7 @@ def count_by_enumeration(work: Work, terms: Array, query: int) -> Enumerated:
                 kept += unsure.size
                 between.append(_tokens(box, start + unsure))
             work.charge(flops=sums.size - least.size, int_ops=2 * least.size)
-    right, wrong = _confirm(terms, np.concatenate(between), query)
+    right, wrong = decided_by_sums(terms, np.concatenate(between), query)
     return Enumerated(certain + right, undecided - right - wrong)
 
 
@@ -129,15 +129,17 @@ def _tokens(box: Box, number: IntArray) -> IntArray:
     return np.stack(columns, axis=1) if columns else np.zeros((len(number), 0), np.int64)
 
 
-def _confirm(terms: Array, inputs: IntArray, query: int) -> tuple[int, int]:
-    """How many of these inputs, shape (N, n - 1), have only positive sums, and how many a negative one: enclosures."""
-    n = terms.shape[0]
-    confirmed = refuted = 0
+def decided_by_sums(terms: Array, inputs: IntArray, last: int) -> tuple[int, int]:
+    """How many of these inputs certainly have only positive sums, and how many certainly a negative one.
+
+    `inputs`: shape (N, n - 1); `last`: what all have at position n; both as indices of tokens into `terms`.
+    """
+    right = wrong = 0
     for start in range(0, len(inputs), 1024):
         chunk = inputs[start : start + 1024]
-        full = np.concatenate([chunk, np.full((len(chunk), 1), query)], axis=1)
-        sums = terms[np.arange(n), full].sum(axis=1)
-        right = certainly_positive(sums).all(axis=1)
-        confirmed += int(right.sum())
-        refuted += int(certainly_positive(-sums[~right]).any(axis=1).sum())
-    return confirmed, refuted
+        full = np.concatenate([chunk, np.full((len(chunk), 1), last)], axis=1)
+        sums = terms[np.arange(len(terms)), full].sum(axis=1)
+        holds = certainly_positive(sums).all(axis=1)
+        right += int(holds.sum())
+        wrong += int(certainly_positive(-sums[~holds]).any(axis=1).sum())
+    return right, wrong
