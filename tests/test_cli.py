@@ -24,10 +24,10 @@ import compactproofs as cp
 from compactproofs import __main__ as entry
 from compactproofs import plugins, zoo
 from compactproofs.cli import app as cli
-from compactproofs.cli import terminal
 from compactproofs.kernel.certificate import MAX_BYTES
 from compactproofs.search import effort
 from compactproofs.search.words import complexity, summary
+from compactproofs.system import terminal
 from compactproofs.theorems import BUILT_IN
 
 NAME = "max-of-4/123"

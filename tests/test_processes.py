@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 import compactproofs as cp
-from compactproofs.runs import processes
 from compactproofs.search import prover
+from compactproofs.system import processes
 from compactproofs.system.processes import another_core, local_processes, submit
 from test_analysis import random_model
 
