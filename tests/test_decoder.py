@@ -27,9 +27,9 @@ from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.decoder import forward, functions
 from compactproofs.networks.decoder.functions import REACH, TERMS
 from compactproofs.networks.decoder.model import CHOICES, Configuration, Decoder, InvalidDecoder
-from compactproofs.opening import guesses
 from compactproofs.opening.configuration import KEY, as_settings, as_text
 from compactproofs.opening.networks import load_decoder, task_for
+from compactproofs.search import guesses
 from compactproofs.search.effort import declared, verify
 from compactproofs.search.prover import Prover
 from compactproofs.search.workspaces import MeasuredWorkspace
