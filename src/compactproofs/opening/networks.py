@@ -124,7 +124,8 @@ def task_for(
     length = network.n_ctx if n is None else n + len(fixed)
     v = min((network.d_vocab, *fixed)) if v is None else v
     if length <= len(fixed):
-        raise ValueError(f"{len(fixed)} fixed tokens leave no room for others in {network.n_ctx} positions")
+        room = f"{length} of {network.n_ctx} positions and {len(fixed)} fixed tokens"
+        raise ValueError(f"{room} leave no room for any other token (--length, n=)")
     if v < 1:
         raise ValueError("there is no token below the fixed ones; say how many there are (--tokens, v=)")
     position = read_out + length if read_out < 0 else read_out
