@@ -206,7 +206,8 @@ def test_decoders(command: Limited, name: str, tmp_path: Path) -> None:
     assert "assumed: " in outcome.err
     for file, claim in (("enumerate", "at least"), ("enumerate-upper", "at most")):
         outcome = command.run("verify", tmp_path / f"{file}.cert.json", path)
-        assert (outcome.code, outcome.out) == (0, f"accepted: {claim} {right} of 1000 inputs are answered correctly\n")
+        assert outcome.code == 0
+        assert outcome.out.startswith(f"accepted: {claim} {right} of 1000 inputs are answered correctly; enumerate of ")
         assert "the model's file does not say how it is used" in outcome.err
         assert checking.main([str(tmp_path / f"{file}.cert.json"), str(path)]) == 0
     certificate = Certificate.load(tmp_path / "enumerate.cert.json")
