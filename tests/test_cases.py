@@ -222,6 +222,20 @@ def test_decoders(command: Limited, name: str, tmp_path: Path) -> None:
             assert radius < 1e-8
 
 
+def test_biases(command: Limited, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are shown, proved with, and the second checker accepts what is proved."""
+    path = CASES / "biases_max3_v10.safetensors"
+    assert "b_Q, b_K, b_V, b_O, b_U; folded into the weights, exactly" in command.run("show", path).out
+    assert "folded" not in command.run("show", CASES / "good.safetensors").out
+    for strategy in ("brute-force", "branch-and-bound", "branch-and-bound-upper", "failing-sets", "cubic"):
+        certificate = tmp_path / f"{strategy}.json"
+        assert command.run("prove", path, "--strategy", strategy, "--out", certificate).code == 0
+        assert Certificate.load(certificate).certified == 1000
+        assert command.run("verify", certificate, path).code == 0
+        assert checking.main([str(certificate), str(path)]) == 0
+    capsys.readouterr()
+
+
 def test_another_task(command: Limited) -> None:
     """A model that does another task is told so; one with too few outputs is asked about a fixed token."""
     for options in ((), ("--task", "max")):

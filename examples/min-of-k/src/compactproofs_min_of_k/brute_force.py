@@ -84,7 +84,7 @@ def limit(problem: Problem[AttentionOnly, MinOfK]) -> str | None:
 
 def operations(problem: Problem[AttentionOnly, MinOfK], hints: Hints) -> Work:
     """What checking takes at most; untrusted."""
-    n, v, d, h = problem.task.n_ctx, problem.task.d_vocab, problem.network.d_model, problem.network.d_head
+    n, v, (d, h) = problem.task.n_ctx, problem.task.d_vocab, problem.network.weight("W_V").shape
     of_circuits = 8 * ((v + n) * (d * h + v * (d + h)) + d * d * h) + 8 * v**2 * (v + n)
     blocks = v + sum((v - m) ** n // _BLOCK for m in range(v))
     return Work(of_circuits + 8 * n * v * problem.task.total + CALL * (100 + 40 * blocks), 2**29 + 256 * n * v * _BLOCK)
