@@ -91,7 +91,7 @@ def verify(
         work = None
     try:
         with allowing(allowance):
-            if certificate.theorem in SUCCESSORS and isinstance(model, AttentionOnly) and library is None:
+            if certificate.theorem in SUCCESSORS and isinstance(model, AttentionOnly):
                 allowance.limit = max_ops or MAX_OPS_OF_INPUTS
                 certificate = upgraded(certificate, model)
             return checker.verify(certificate, model, BUILT_IN if library is None else library, work, admit)
