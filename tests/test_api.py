@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 import compactproofs as cp
-from compactproofs.search import words
-from compactproofs.search.words import STATEMENTS
+from compactproofs.search.families import companion_of
 
 SOURCES = sorted(Path(cp.__file__).parent.rglob("*.py"))
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -117,9 +116,9 @@ def test_strategies_describe_themselves() -> None:
     """Each has its id as key, a summary, and a theorem that names a module whose docstring states and proves it."""
     for strategy_id, strategy in cp.STRATEGIES.items():
         assert strategy.id == strategy_id
-        assert words.summary(strategy)
-        assert words.complexity(strategy).startswith("O(")
-        module = importlib.import_module(STATEMENTS[strategy.theorem])
+        assert companion_of(strategy).summary
+        assert companion_of(strategy).complexity.startswith("O(")
+        module = importlib.import_module(companion_of(strategy).stated_in)
         assert "Theorem" in (module.__doc__ or ""), strategy.theorem
         assert "Proof" in (module.__doc__ or ""), strategy.theorem
 

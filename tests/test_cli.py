@@ -26,7 +26,7 @@ from compactproofs import plugins, zoo
 from compactproofs.cli import app as cli
 from compactproofs.kernel.certificate import MAX_BYTES
 from compactproofs.search import effort
-from compactproofs.search.words import complexity, summary
+from compactproofs.search.families import companion_of
 from compactproofs.system import terminal
 from compactproofs.theorems import BUILT_IN
 
@@ -191,8 +191,8 @@ def test_strategies(run: Run) -> None:
     lines = [line.strip() for line in result.out.splitlines() if " O(" in line]
     assert [line.split()[0] for line in lines] == list(BUILT_IN.strategies)
     for line, strategy in zip(lines, BUILT_IN.strategies.values(), strict=True):
-        assert line.split("  ", 1)[1].strip().startswith(f"{complexity(strategy)} ")
-        assert line.endswith(f"  {summary(strategy)}")
+        assert line.split("  ", 1)[1].strip().startswith(f"{companion_of(strategy).complexity} ")
+        assert line.endswith(f"  {companion_of(strategy).summary}")
 
 
 def narrow(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
@@ -216,7 +216,7 @@ def test_strategies_in_a_narrow_terminal(run: Run, monkeypatch: pytest.MonkeyPat
     assert max(map(len, lines)) <= 80
     text = joined(lines)
     for strategy in cp.STRATEGIES.values():
-        assert f" {strategy.id} {complexity(strategy)} {summary(strategy)} " in text
+        assert f" {strategy.id} {companion_of(strategy).complexity} {companion_of(strategy).summary} " in text
 
 
 def test_strategies_json(run: Run) -> None:

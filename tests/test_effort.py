@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from compactproofs.kernel.enclosure import Enclosure
 from compactproofs.kernel.limits import CALL, Allowance, allowing
 from compactproofs.kernel.problem import Hints, Strategy
 from compactproofs.kernel.workspace import Workspace
-from compactproofs.search import effort
+from compactproofs.search import effort, families
+from compactproofs.search.families import Beyond, companion_of
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems import get_strategy
 
@@ -60,7 +62,7 @@ def test_strategies_take_no_more_than_they_declare(size: tuple[int, ...]) -> Non
         if strategy.limit(max_of_k(model)) is not None or (strategy.id == "brute-force" and size[0] >= 64):
             continue
         hints = hints_of(strategy, model)
-        needed = effort.declared(strategy, model, hints)
+        needed = effort.declared(strategy, max_of_k(model), hints)
         work = Workspace(max_of_k(model))
         allowance = Allowance(needed.operations if strategy.id in BOUNDED else LIMIT)
         if traced:
@@ -80,7 +82,7 @@ def test_memory_that_hints_cause() -> None:
     model = model_of(64, 4, 32, 32)
     strategy = get_strategy("failing-sets/strict-QK+EU")
     hints = hints_of(strategy, model, 2000)
-    needed = effort.declared(strategy, model, hints)
+    needed = effort.declared(strategy, max_of_k(model), hints)
     work = Workspace(max_of_k(model))
     tracemalloc.start()
     with allowing(Allowance(LIMIT)), pytest.raises(cp.TooMuchWork):
@@ -88,7 +90,7 @@ def test_memory_that_hints_cause() -> None:
     assert tracemalloc.get_traced_memory()[1] <= needed.memory
     tracemalloc.stop()
     huge = hints_of(strategy, model_of(4096, 2, 1, 1), 500_000)
-    assert effort.declared(strategy, model_of(4096, 2, 1, 1), huge).operations > effort.MAX_OPS
+    assert effort.declared(strategy, max_of_k(model_of(4096, 2, 1, 1)), huge).operations > effort.MAX_OPS
 
 
 @pytest.mark.parametrize(
@@ -103,7 +105,7 @@ def test_what_would_take_a_minute_is_stopped(strategy_id: str, model: cp.Model) 
     """At what the strategy declared, which is some seconds: here at a fiftieth of that, of which these need more."""
     strategy = get_strategy(strategy_id)
     hints = hints_of(strategy, model, 0)
-    operations = effort.declared(strategy, model, hints).operations
+    operations = effort.declared(strategy, max_of_k(model), hints).operations
     assert operations <= 2**31.5
     work = Workspace(max_of_k(model))
     allowance = Allowance(operations // 50)
@@ -142,7 +144,8 @@ def test_work_stops_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     strategy = get_strategy("branch-and-bound")
     work = Workspace(max_of_k(model))
     with monkeypatch.context() as patch:
-        patch.setitem(effort._BEYOND_CIRCUITS, "branch-and-bound", lambda v, n: -CALL * 900)
+        companion = replace(companion_of(strategy), work=Beyond(lambda v, n: -CALL * 900))
+        patch.setitem(families._COMPANIONS, strategy.id, companion)
         with pytest.raises(cp.TooMuchWork, match=r"^branch-and-bound was stopped after 2\^2\d\.\d operations; allow"):
             cp.verify(claim(strategy, model, {}), model, work)
     assert cp.verify(claim(strategy, model, {}), model, work).accepted
@@ -181,7 +184,7 @@ def test_a_trained_model_needs_no_more() -> None:
     allowance = Allowance()
     with allowing(allowance):
         get_strategy("branch-and-bound").bound(work, {})
-    assert 2 * allowance.spent <= effort.declared(get_strategy("branch-and-bound"), model, {}).operations
+    assert 2 * allowance.spent <= effort.declared(get_strategy("branch-and-bound"), max_of_k(model), {}).operations
 
 
 def test_a_trained_model_needs_no_more_for_histograms() -> None:
@@ -193,4 +196,4 @@ def test_a_trained_model_needs_no_more_for_histograms() -> None:
         allowance = Allowance()
         with allowing(allowance):
             strategy.bound(Workspace(max_of_k(model)), hints)
-        assert allowance.spent <= effort.declared(strategy, model, hints).operations
+        assert allowance.spent <= effort.declared(strategy, max_of_k(model), hints).operations

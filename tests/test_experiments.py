@@ -26,8 +26,8 @@ from compactproofs import zoo
 from compactproofs.paper.rows import ROWS, TABLE_STRATEGIES, Published, published
 from compactproofs.runs import sweep as sweeps
 from compactproofs.runs.sweep import Proofs, prove_model, sweep
-from compactproofs.search import words
 from compactproofs.search.certificates import certificate_name
+from compactproofs.search.families import companion_of
 from compactproofs.search.prover import Bound
 from compactproofs.system.files import seal
 from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES
@@ -184,7 +184,7 @@ def test_complexities_of_rows_and_strategies() -> None:
     """Within a row of exact (quadratic) scores or logits, no strategy has the other kind."""
     for row in ROWS[2:]:
         for strategy in row.strategies:
-            complexity = words.complexity(cp.STRATEGIES[strategy])
+            complexity = companion_of(cp.STRATEGIES[strategy]).complexity
             assert ("v^2 d (QK)" in complexity) == (row.name.startswith("sub-cubic") or row.name == "low-rank EU")
             assert ("v^2 d (EU)" in complexity) == ("EU" not in row.name)
 

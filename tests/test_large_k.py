@@ -542,20 +542,28 @@ def test_unchanged_copy_counts_right() -> None:
 
 
 SEARCH_ERRORS: dict[str, Change] = {
-    "the guess is taken for a bound": ("search.plans", "best, found = size, [step]", "best, found = guess, [step]"),
+    "the guess is taken for a bound": (
+        "search.families.counting",
+        "best, found = size, [step]",
+        "best, found = guess, [step]",
+    ),
     "other outputs fail only where they do in the sample": (
-        "search.plans",
+        "search.families.counting",
         "if rest <= missed + 10 * self.worth:",
         "if True:",
     ),
     "outputs that fail elsewhere do not count": (
-        "search.plans",
+        "search.families.counting",
         "return steps + (last if others else [])",
         "return steps",
     ),
-    "all fail as soon as one may": ("search.plans", "self.margins.high.max(axis=1)", "self.margins.high.min(axis=1)"),
+    "all fail as soon as one may": (
+        "search.families.counting",
+        "self.margins.high.max(axis=1)",
+        "self.margins.high.min(axis=1)",
+    ),
     "clusters join tokens inside and outside of a set": (
-        "search.plans",
+        "search.families.counting",
         "bits[:, None] != bits",
         "bits[:, None] < 0 * bits",
     ),

@@ -7,12 +7,13 @@ import sys
 import time
 from concurrent.futures import BrokenExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import compactproofs as cp
-from compactproofs.search import prover
+from compactproofs.search import families, prover
 from compactproofs.system import processes
 from compactproofs.system.processes import another_core, local_processes, submit
 from test_analysis import random_model
@@ -119,7 +120,8 @@ def apart(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Every strategy is taken for one that takes long, and there is another core; notes that this was asked."""
     asked: list[bool] = []
     monkeypatch.setattr(prover, "_MANY_INPUTS", 0)
-    monkeypatch.setattr(prover, "_LONG", set(cp.STRATEGIES))
+    slow = {key: replace(companion, long=True) for key, companion in families._COMPANIONS.items()}
+    monkeypatch.setattr(families, "_COMPANIONS", slow)
     monkeypatch.setattr(prover, "another_core", lambda: asked.append(True) or True)
     return asked
 

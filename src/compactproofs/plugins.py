@@ -28,9 +28,9 @@ from compactproofs.kernel.checker import Verdict
 from compactproofs.kernel.library import Library
 from compactproofs.kernel.problem import Hints, Network, Problem, Strategy, Task
 from compactproofs.kernel.strict import shown
-from compactproofs.search import companions, effort, words
-from compactproofs.search.companions import Companion, Search, no_hints
-from compactproofs.search.effort import Work
+from compactproofs.search import effort
+from compactproofs.search.companions import Companion, Search, Work, no_hints
+from compactproofs.search.families import companion_of, tier_of
 from compactproofs.search.prover import Prover
 from compactproofs.theorems import BUILT_IN
 from compactproofs.version import __version__
@@ -212,7 +212,7 @@ def not_installed(name: str, known: Iterable[str]) -> str:
 def built_in() -> Collection:
     """What this package has itself."""
     source = Source(OWN, __version__, _own_sha256())
-    return Collection(source, tuple(BUILT_IN.strategies.values()), BUILT_IN, companions.built_in, tier=words.tier)
+    return Collection(source, tuple(BUILT_IN.strategies.values()), BUILT_IN, companion_of, tier=tier_of)
 
 
 @functools.cache

@@ -18,7 +18,8 @@ from compactproofs.analysis.inputs import Inputs, Share, Terms, every_token
 from compactproofs.analysis.margins import Tables, leads, margin_terms, weigh, weights
 from compactproofs.kernel.decisions import FloatArray, IntArray
 from compactproofs.kernel.problem import Problem, Strategy
-from compactproofs.search.hints import HintArrays, search_hints
+from compactproofs.search.companions import HintArrays
+from compactproofs.search.hints import search_hints
 from compactproofs.search.workspaces import MaxWorkspace
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems import get_strategy

@@ -19,7 +19,7 @@ from markupsafe import Markup
 from compactproofs.report.pictures import Picture
 from compactproofs.report.subjects import Models, Subject
 from compactproofs.report.wording import FILTERS, form
-from compactproofs.search.words import STATEMENTS
+from compactproofs.search.families import companion_of
 from compactproofs.system.files import write_atomically
 from compactproofs.system.places import check_file, remove_left_behind
 from compactproofs.theorems import get_strategy
@@ -96,7 +96,7 @@ class Page:
     @property
     def theorems(self) -> list[tuple[str, str, str]]:
         """(anchor, module, statement and proof) of each theorem and lemma that the strategies rest on, each once."""
-        theorems = dict.fromkeys(STATEMENTS[get_strategy(strategy).theorem] for strategy in self.strategies)
+        theorems = dict.fromkeys(companion_of(get_strategy(strategy)).stated_in for strategy in self.strategies)
         modules = []
         for theorem in theorems:
             package = theorem.rpartition(".")[0]
@@ -119,7 +119,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters.update(FILTERS)
-    made.globals.update(cell=cell, anchor=lambda strategy: _anchor(STATEMENTS[get_strategy(strategy).theorem]))
+    made.globals.update(cell=cell, anchor=lambda strategy: _anchor(companion_of(get_strategy(strategy)).stated_in))
     parts = made.get_template("parts.html.j2").module
     made.globals.update({name: getattr(parts, name) for name in ("figure", "table", "theorem", "inputs_of")})
     return made

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from compactproofs.opening.models import Model
-from compactproofs.search.hints import HintArrays
+from compactproofs.search.companions import HintArrays
 from compactproofs.search.prover import Infeasible, Proof, Prover, feasible_strategies
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems import get_strategy

@@ -7,21 +7,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy.typing as npt
 
 from compactproofs.kernel.problem import Hints, Problem, Strategy, Task
-from compactproofs.search import effort, words
-from compactproofs.search.effort import MAX_OPS, Work
-from compactproofs.search.hints import HintArrays, built_in_search
 from compactproofs.search.workspaces import MeasuredWorkspace
-from compactproofs.tasks.max_of_k import max_of_k
 
+#: Operations that a strategy may declare unless the caller allows more: one that goes through inputs, and any other.
+MAX_OPS_OF_INPUTS, MAX_OPS = 2**40, 2**33
+
+HintArrays: TypeAlias = dict[str, npt.NDArray[Any]]
 Search: TypeAlias = Callable[[Strategy, MeasuredWorkspace[Any, Any]], HintArrays]
 
 
 def no_hints(strategy: Strategy, work: MeasuredWorkspace[Any, Any]) -> HintArrays:
     """The search of strategies that need no hints."""
     return {}
+
+
+class Work(NamedTuple):
+    """What checking takes: operations, and bytes of memory for arrays."""
+
+    operations: int
+    memory: int
 
 
 @dataclass(frozen=True)
@@ -41,16 +50,7 @@ class Companion:
     summary: str = ""
     #: The module whose docstring has the theorem and its proof.
     stated_in: str = ""
-
-
-def built_in(strategy: Strategy) -> Companion:
-    """The companion of a strategy of this package."""
-    return Companion(
-        task=lambda network: max_of_k(network).task,
-        search=built_in_search,
-        work=lambda problem, hints: effort.declared(strategy, problem.network, hints, problem.task),
-        unexplained_dimension=lambda problem: words.unexplained_dimension(strategy, problem),
-        complexity=words.complexity(strategy),
-        summary=words.summary(strategy),
-        stated_in=words.STATEMENTS.get(strategy.theorem, ""),
-    )
+    #: Whether checking goes through inputs, or boxes of them, so that more operations are allowed.
+    by_input: bool = False
+    #: Whether checking may take long where there are many inputs.
+    long: bool = False

@@ -14,24 +14,22 @@ from compactproofs.kernel.library import Library
 from compactproofs.kernel.problem import Network, Problem, Strategy, Task
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.opening.models import Model
-from compactproofs.search import companions
 from compactproofs.search.certificates import Certificate
-from compactproofs.search.companions import Companion
+from compactproofs.search.companions import Companion, HintArrays
 from compactproofs.search.cost import Cost
-from compactproofs.search.hints import HintArrays, search_hints, search_seconds
+from compactproofs.search.families import companion_of
+from compactproofs.search.hints import search_hints, search_seconds
 from compactproofs.search.workspaces import MeasuredWorkspace, run
 from compactproofs.system.processes import another_core, local_processes, submit
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.tasks.sequences import Sequences
 from compactproofs.theorems import BUILT_IN
 from compactproofs.theorems.enumerate.every_input import ENUMERATE, decide
-from compactproofs.theorems.max_of_k.core.branch_and_bound import BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER
 from compactproofs.theorems.max_of_k.core.brute_force import BRUTE_FORCE, enumerate_inputs
-from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM, HISTOGRAM_UPPER
+from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM
 from compactproofs.version import __version__
 
-#: Strategies that take long if there are so many inputs.
-_LONG = {strategy.id for strategy in (BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER, HISTOGRAM, HISTOGRAM_UPPER)}
+#: From so many inputs on, checking takes long, by strategies that may.
 _MANY_INPUTS = 2**28
 #: Of the wrong inputs, a claim by histograms leaves a share of 2^-16 to the check.
 SPARED_BITS = 16
@@ -141,7 +139,7 @@ class Prover:
         model: Network,
         task: Task | None = None,
         library: Library | None = None,
-        companion: Callable[[Strategy], Companion] = companions.built_in,
+        companion: Callable[[Strategy], Companion] = companion_of,
     ) -> None:
         self.model: Any = model  # of one of these families
         self.problem = _problem(model, task)
@@ -219,7 +217,7 @@ class Prover:
 
     def _claim_for(self, strategy: Strategy, hints: HintArrays) -> tuple[int, float]:
         """What to claim, and the seconds that it took; claims and checks take equally long."""
-        if strategy.id in _LONG and self.problem.task.total > _MANY_INPUTS and another_core():
+        if self.companion(strategy).long and self.problem.task.total > _MANY_INPUTS and another_core():
             with suppress(ImportError, OSError, BrokenExecutor), local_processes(1) as executor:
                 claimed = submit(executor, _claimed, self.problem, strategy.id, hints)
                 run(strategy, self._check, hints)  # kept for verification

@@ -10,7 +10,7 @@ from dataclasses import replace
 from compactproofs.kernel.certificate import Certificate
 from compactproofs.kernel.problem import Hints
 from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.search import plans
+from compactproofs.search.families import counting
 from compactproofs.search.hints import no_hints
 from compactproofs.search.workspaces import workspace
 from compactproofs.tasks.max_of_k import max_of_k
@@ -19,7 +19,7 @@ from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM
 
 #: By theorem: that of today which proves the same, with hints where the older one chose for itself.
 SUCCESSORS = {"max-of-k/histogram@1": HISTOGRAM.theorem}
-_WORTH = (plans.WORTH, plans.WORTH / 100)  # how finely to count, one after the other, until the claim is reached
+_WORTH = (counting.WORTH, counting.WORTH / 100)  # how finely to count, one after the other, until the claim is reached
 
 
 def upgraded(certificate: Certificate, model: AttentionOnly) -> Certificate:
@@ -39,7 +39,7 @@ def upgraded(certificate: Certificate, model: AttentionOnly) -> Certificate:
     work = workspace(model, "value")
     hints: Hints = {}
     for worth in _WORTH:
-        hints = plans.plan(work, strategy.claim == "at least", worth)
+        hints = counting.plan(work, strategy.claim == "at least", worth)
         gained = strategy.bound(work, hints) - certificate.certified
         if (gained if strategy.claim == "at least" else -gained) >= 0:
             break

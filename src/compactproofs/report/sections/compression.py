@@ -13,7 +13,7 @@ from compactproofs.report.page import Found
 from compactproofs.report.pictures import pictures
 from compactproofs.report.subjects import Models, by_family, with_remainder
 from compactproofs.report.wording import std
-from compactproofs.search.words import unexplained_dimension
+from compactproofs.search.families import companion_of
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems import get_strategy
 from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES, Choice
@@ -37,7 +37,7 @@ def of_models(models: Models) -> Found:
     return {
         **{"bound": bound, "flops": flops, "unexplained": unexplained, "ways": ways, "best": best},
         "fewer": sum(flops[s] > flops[ways[best]] for s in ways.values()),
-        "all": unexplained_dimension(get_strategy("brute-force"), first),
+        "all": companion_of(get_strategy("brute-force")).unexplained_dimension(first),
         "family": [(unexplained[s], flops[s]) for s in CHOICES],
         "over_all": _correlation(unexplained, flops, CHOICES),
         "tighter": _correlation(unexplained, bound, CHOICES),

@@ -7,6 +7,7 @@ recorded are the counts that the bound consists of, and not those that were trie
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -17,11 +18,15 @@ import numpy as np
 import numpy.typing as npt
 
 from compactproofs.kernel.decisions import BoolArray, FloatArray, IntArray
+from compactproofs.kernel.limits import CALL
+from compactproofs.kernel.problem import Hints, Problem
+from compactproofs.search.companions import Companion, Work
+from compactproofs.search.families.attention_only import Beyond, task
 from compactproofs.search.workspaces import MaxWorkspace
 from compactproofs.theorems.max_of_k.core.additive import token_weights
 from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins, class_margins
 from compactproofs.theorems.max_of_k.counting import half_sums
-from compactproofs.theorems.max_of_k.counting.histogram import EDGES, levels
+from compactproofs.theorems.max_of_k.counting.histogram import EDGES, HISTOGRAM, HISTOGRAM_UPPER, levels
 from compactproofs.theorems.max_of_k.counting.unions import ALL_OTHERS, Halves, Step, count_failing
 
 WORTH = 3e-9  # of all inputs, at 64 tokens: what there must be to gain for a part to be counted more exactly
@@ -372,3 +377,42 @@ def clusters(entries: IntArray, required: BoolArray, most: int) -> IntArray:
         new[each, joined] = np.inf
         losses[each, kept] = losses[each, :, kept] = new
     return labels
+
+
+def _operations(v: int, n: int) -> int:
+    # Some calls for each class and its parts.
+    return 2 * v**4 + 16 * CALL * v**2 + 2**8 * n * v**3
+
+
+def _of_steps(hints: Hints, v: int, n: int) -> int:
+    """What the steps of histograms take: tables and sequences of halves, or cells, some for each token."""
+    steps = hints["steps"]
+    with_halves = steps[:, 5] >= 0
+    labels = [[float(len(np.unique(row))) for row in one[(n - 1) // 2 :]] for one in hints["labels"]]
+    sequences = sum(min(math.prod(numbers), 2.0**23) for numbers in labels)
+    cells = np.clip(np.maximum(steps[:, [8, 11]].astype(float) - steps[:, [7, 10]], 0) + 2, 0, 2**19)
+    two = np.minimum(cells.prod(axis=1), 2.0**19)[~with_halves].sum()
+    return int(30 * sequences + 2**23 * len(labels) + n * v * two + CALL * len(steps) * (2 * n + 8))
+
+
+def _work(problem: Problem[Any, Any], hints: Hints) -> Work:
+    """Of the screening, and of what the steps count: tables, sequences of halves and windows all have limits."""
+    of_model = Beyond(_operations)(problem, hints)
+    of_steps = _of_steps(hints, problem.network.d_vocab, problem.network.n_ctx)
+    return Work(of_model.operations + of_steps, of_model.memory + 2**30)
+
+
+COMPANIONS = {
+    strategy.id: Companion(
+        task,
+        search=lambda strategy, work: plan(work, strategy.claim == "at least"),
+        work=_work,
+        unexplained_dimension=lambda problem: int(problem.task.n_ctx * problem.task.d_vocab**4),
+        complexity="O(v^4) + O(K v) histograms per class",
+        summary=f"histograms of margins, rounded so that wrong inputs are {counted}",
+        stated_in="compactproofs.theorems.max_of_k.counting.histogram",
+        by_input=True,
+        long=True,
+    )
+    for strategy, counted in ((HISTOGRAM, "overcounted"), (HISTOGRAM_UPPER, "undercounted"))
+}

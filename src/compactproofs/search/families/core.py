@@ -1,0 +1,80 @@
+"""Companions of the core: nothing is hinted."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from compactproofs.kernel.limits import CALL
+from compactproofs.kernel.problem import Problem
+from compactproofs.search.companions import Companion
+from compactproofs.search.families.attention_only import Beyond, task
+
+_PLACE = "compactproofs.theorems.max_of_k.core"
+
+
+def _cubic(v: int, n: int) -> int:
+    return 8 * v**3 + 6 * v**2 * n**2 + CALL * v * (10 + 16 * n)
+
+
+def _brute_force(v: int, n: int) -> int:
+    sums: int = v ** (n + 1)
+    at_once: int = v ** max(1, int(18 / math.log2(v)))  # of the 2^18 that there is room for
+    return 3 * sums + 8 * n * v**3 + CALL * (v**2 * (8 + 6 * n) + 8 * sums // at_once)
+
+
+def _branch_and_bound(v: int, n: int) -> int:
+    inputs: int = v**n
+    # Some calls for each class, and for the boxes of those that need any.
+    return 2 * v**4 + 2 * CALL * v**2 + min(2**32, 2**9 * inputs)
+
+
+def _every_output(problem: Problem[Any, Any]) -> int:
+    return int(problem.task.total) * int(problem.task.d_vocab)
+
+
+def _tables(problem: Problem[Any, Any]) -> int:
+    v, n = problem.task.d_vocab, problem.task.n_ctx
+    return int(3 * v**2 + 2 * n * v)
+
+
+COMPANIONS = {
+    "trivial": Companion(
+        task,
+        work=Beyond(lambda v, n: 0),
+        unexplained_dimension=lambda problem: 0,
+        complexity="O(1)",
+        summary="claims nothing",
+        stated_in=f"{_PLACE}.trivial",
+    ),
+    "brute-force": Companion(
+        task,
+        work=Beyond(_brute_force),
+        unexplained_dimension=_every_output,
+        complexity="O(v^{K+1} K d)",
+        summary="every input is its own case",
+        stated_in=f"{_PLACE}.brute_force",
+        by_input=True,
+    ),
+    "cubic": Companion(
+        task,
+        work=Beyond(_cubic),
+        unexplained_dimension=_tables,
+        complexity="O(v^3 K)",
+        summary="one token stands for all non-maxima, worst positions",
+        stated_in=f"{_PLACE}.cubic",
+    ),
+    **{
+        f"branch-and-bound{side}": Companion(
+            task,
+            work=Beyond(_branch_and_bound),
+            unexplained_dimension=_every_output,
+            complexity="O(v^4) + O(K v) per box",
+            summary=f"boxes of inputs, split until they are decided{words}",
+            stated_in=f"{_PLACE}.branch_and_bound",
+            by_input=True,
+            long=True,
+        )
+        for side, words in (("", ""), ("-upper", "; from above"))
+    },
+}
