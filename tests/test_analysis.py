@@ -72,7 +72,7 @@ def right(tables: Tables, inputs: IntArray) -> np.ndarray:
     logits, label = forward(tables, inputs), inputs.max(axis=1)
     own = logits[np.arange(len(inputs)), label].copy()
     logits[np.arange(len(inputs)), label] = -np.inf
-    return own > logits.max(axis=1)
+    return np.asarray(own > logits.max(axis=1))
 
 
 def tables_of(model: cp.Model) -> Tables:

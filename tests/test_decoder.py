@@ -470,7 +470,9 @@ def test_work_is_declared() -> None:
     rng = np.random.default_rng(5)
     for i in range(12):
         sizes = {axis: int(rng.integers(1, 40)) for axis in "dahm"} | {"a": int(rng.integers(1, 4))}
-        network = decoders.decoder(rng, layers=1 + i % 3, o=int(rng.choice([4, 90])), **sizes)
+        network = decoders.decoder(
+            rng, None, layers=1 + i % 3, scale=0.8, biased=True, **sizes | {"o": int(rng.choice([4, 90]))}
+        )
         work: Workspace[Decoder, Sequences] = Workspace(Problem(network, task_for(network, "max", n=1 + i % 4)))
         allowance = Allowance()
         with allowing(allowance):
@@ -689,9 +691,9 @@ def test_flipped_bits(tmp_path: Path, capsys: Any) -> None:
         for path, data in whole.items():
             path.write_bytes(data)
         path = model if i % 3 == 0 else proof
-        data = bytearray(whole[path])
-        data[rng.integers(0, len(data) if path == proof else 3000)] ^= 1 << int(rng.integers(0, 8))
-        path.write_bytes(data)
+        changed = bytearray(whole[path])
+        changed[rng.integers(0, len(changed) if path == proof else 3000)] ^= 1 << int(rng.integers(0, 8))
+        path.write_bytes(changed)
         code = __main__.run(["verify", str(proof), str(model)])
         out, err = capsys.readouterr()
         assert out.count("\n") == 1

@@ -12,8 +12,9 @@ from compactproofs.kernel.enclosure import Enclosure
 from compactproofs.kernel.limits import CALL, Allowance, allowing
 from compactproofs.kernel.problem import Hints, Strategy
 from compactproofs.kernel.workspace import Workspace
+from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.search import effort
-from compactproofs.tasks.max_of_k import max_of_k
+from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
 from compactproofs.theorems import get_strategy
 
 BOUNDED = ("trivial", "brute-force", "cubic", *(id for id in cp.STRATEGIES if id.startswith("sub-cubic")))
@@ -61,7 +62,7 @@ def test_strategies_take_no_more_than_they_declare(size: tuple[int, ...]) -> Non
             continue
         hints = hints_of(strategy, model)
         needed = effort.declared(strategy, model, hints)
-        work = Workspace(max_of_k(model))
+        work: Workspace[AttentionOnly, MaxOfK] = Workspace(max_of_k(model))
         allowance = Allowance(needed.operations if strategy.id in BOUNDED else LIMIT)
         if traced:
             tracemalloc.start()
@@ -81,7 +82,7 @@ def test_memory_that_hints_cause() -> None:
     strategy = get_strategy("failing-sets/strict-QK+EU")
     hints = hints_of(strategy, model, 2000)
     needed = effort.declared(strategy, model, hints)
-    work = Workspace(max_of_k(model))
+    work: Workspace[AttentionOnly, MaxOfK] = Workspace(max_of_k(model))
     tracemalloc.start()
     with allowing(Allowance(LIMIT)), pytest.raises(cp.TooMuchWork):
         strategy.bound(work, hints)
@@ -105,7 +106,7 @@ def test_what_would_take_a_minute_is_stopped(strategy_id: str, model: cp.Model) 
     hints = hints_of(strategy, model, 0)
     operations = effort.declared(strategy, model, hints).operations
     assert operations <= 2**31.5
-    work = Workspace(max_of_k(model))
+    work: Workspace[AttentionOnly, MaxOfK] = Workspace(max_of_k(model))
     allowance = Allowance(operations // 50)
     with allowing(allowance), pytest.raises(cp.TooMuchWork):
         strategy.bound(work, hints)
@@ -140,7 +141,7 @@ def test_work_stops_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a strategy does more than it declared; and the workspace can be used afterwards."""
     model = model_of(8, 3)
     strategy = get_strategy("branch-and-bound")
-    work = Workspace(max_of_k(model))
+    work: Workspace[AttentionOnly, MaxOfK] = Workspace(max_of_k(model))
     with monkeypatch.context() as patch:
         patch.setitem(effort._BEYOND_CIRCUITS, "branch-and-bound", lambda v, n: -CALL * 900)
         with pytest.raises(cp.TooMuchWork, match=r"^branch-and-bound was stopped after 2\^2\d\.\d operations; allow"):
@@ -177,7 +178,7 @@ def test_allowance() -> None:
 def test_a_trained_model_needs_no_more() -> None:
     """A model of the zoo, by a strategy whose work no size tells; those with hints are in `test_exactcheck`."""
     model = cp.load_model("max-of-4/742")
-    work = Workspace(max_of_k(model))
+    work: Workspace[AttentionOnly, MaxOfK] = Workspace(max_of_k(model))
     allowance = Allowance()
     with allowing(allowance):
         get_strategy("branch-and-bound").bound(work, {})

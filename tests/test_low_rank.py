@@ -101,7 +101,7 @@ def test_bounds_are_tight_where_the_rank_is_low() -> None:
 def test_certified_norm() -> None:
     """A guess that is large enough is used, one that is too small is not."""
     matrix = np.array([[3.0, 1.0], [0.0, 2.0]])
-    norm = np.linalg.norm(matrix, 2)
+    norm = float(np.linalg.norm(matrix, 2))
     frobenius = np.sqrt(14.0)
 
     def bound(square: float) -> float:

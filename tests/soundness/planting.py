@@ -53,7 +53,7 @@ class Planted(planting.Planted):
 
     def __init__(self, *changes: Change) -> None:
         self._values: dict[str, Any] = {}
-        self._found: dict[tuple[str, str], Mapping[str, Hint]] = {}
+        self._found: dict[tuple[str, str], dict[str, Hint]] = {}
         self._last: tuple[Any, str, Any] | None = None  # a model, a reading and their workspace, for all kinds of hints
         super().__init__("compactproofs", ((full_name(module), old, new) for module, old, new in changes), _ALWAYS)
 
@@ -68,7 +68,7 @@ class Planted(planting.Planted):
             self._values[model.sha256] = self.workspace(model, "value")
         return hints_of(strategy, model, kind, rng, self._values[model.sha256], self._search)
 
-    def _search(self, strategy: Any, work: Any) -> Mapping[str, Hint]:
+    def _search(self, strategy: Any, work: Any) -> dict[str, Hint]:
         """What the copy's search finds, once for all kinds of hints that start from it."""
         key = strategy.id, work.network.sha256
         if key not in self._found:

@@ -36,7 +36,7 @@ from compactproofs.kernel.strict import MAX_DIGITS, shown, strict_json
 
 FORMAT = "compactproofs certificate"
 VERSION = 2
-CLAIMS = ("at least", "at most")
+CLAIMS: tuple[Claim, ...] = ("at least", "at most")
 MAX_BYTES = 2**24
 
 DTYPES: dict[str, np.dtype[Any]] = {
