@@ -31,6 +31,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from compactproofs.kernel.errors import CompactProofsError
 from compactproofs.kernel.problem import Claim
 from compactproofs.kernel.strict import MAX_DIGITS, shown, strict_json
 
@@ -51,7 +52,7 @@ _KEYS = [
 _KINDS = {dict: "an object", list: "a list", str: "text", int: "an integer", bool: "true or false"}
 
 
-class MalformedCertificate(ValueError):
+class MalformedCertificate(CompactProofsError, ValueError):
     """The bytes are not a certificate in this format; the message names the field and what was expected."""
 
 
