@@ -341,7 +341,8 @@ def test_constants_that_are_not_exact_are_refused(kind: str, constant: Any) -> N
 @pytest.mark.parametrize("kind", KINDS)
 def test_reading_offers_what_proofs_need(kind: str) -> None:
     """The tests above would pass if everything raised."""
-    b, s = KINDS[kind](VALUES), KINDS[kind](SQUARE)
+    b: Any = KINDS[kind](VALUES)
+    s = KINDS[kind](SQUARE)
     assert midpoint(1.0 - b + VALUES * np.float64(2.0) / 2).tolist() == [1.0, 1.0, 1.0]
     assert midpoint(np.max(s @ s.T, axis=1)).tolist() == [11.0, 25.0]
     assert midpoint(np.where(VALUES > 1.0, b, 0.0)).tolist() == [0.0, 2.0, 3.0]

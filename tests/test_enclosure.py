@@ -183,9 +183,8 @@ def check_overflowing_product() -> None:
         assert not certainly_positive(-product)
         # It must not drop out of a maximum either.
         assert not np.isfinite(np.concatenate([product, Enclosure.exact([[1.0]])], axis=1).max(axis=1).rad)
-        assert not np.isfinite(
-            max_of_others(np.concatenate([product, Enclosure.exact([[1.0, 2.0]])], axis=1)).rad[0, 1]
-        )
+        others: Any = max_of_others(np.concatenate([product, Enclosure.exact([[1.0, 2.0]])], axis=1))
+        assert not np.isfinite(others.rad[0, 1])
 
 
 def test_overflowing_product() -> None:
@@ -379,7 +378,7 @@ def test_lower_ends(kind: type[Enclosure]) -> None:
 def test_masked_maximum_of_nothing_is_unknown() -> None:
     """Nothing is known about the maximum of no entries."""
     x = arb.enclosure([[1.0, 2.0], [3.0, 4.0]], 0.0)
-    top = max_where(x, np.array([[False, False], [True, False]]), axis=1)
+    top: Any = max_where(x, np.array([[False, False], [True, False]]), axis=1)
     assert not np.isfinite(top.rad[0])
     assert not certainly_positive(top)[0]
     assert (top.mid[1], certainly_positive(top)[1]) == (3.0, True)
@@ -388,8 +387,10 @@ def test_masked_maximum_of_nothing_is_unknown() -> None:
 def test_masked_maximum_keeps_what_overflowed() -> None:
     """Only entries that are masked drop out: an overflow to -infinity does not."""
     x = Enclosure(np.array([[-np.inf, 1.0, 5.0]]), np.array([[np.inf, 0.0, 0.0]]))
-    assert not np.isfinite(max_where(x, np.array([True, True, False]), axis=1).rad)
-    assert np.isfinite(max_where(x, np.array([False, True, True]), axis=1).rad)
+    lost: Any = max_where(x, np.array([True, True, False]), axis=1)
+    kept: Any = max_where(x, np.array([False, True, True]), axis=1)
+    assert not np.isfinite(lost.rad)
+    assert np.isfinite(kept.rad)
 
 
 def test_maximum_of_others() -> None:

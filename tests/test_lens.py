@@ -230,7 +230,7 @@ def test_decoders(changes: dict[str, Any], tmp_path: Path) -> None:
         live = model(torch.from_numpy(tokens)).double().numpy()
     cap = network.configuration.output_logits_soft_cap
     for at in range(N):
-        logits = uncapped_logits(work, tokens, at)
+        logits: Any = uncapped_logits(work, tokens, at)
         expected = cap * np.tanh(logits.mid / cap) if cap else logits.mid
         tolerance = 1e-9 if model.cfg.dtype == torch.float64 else 1e-3
         np.testing.assert_allclose(live[:, at], expected, rtol=0, atol=tolerance * np.abs(expected).max())

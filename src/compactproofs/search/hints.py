@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from compactproofs.kernel.decisions import BoolArray, IntArray
+from compactproofs.kernel.decisions import Array, BoolArray, IntArray
 from compactproofs.kernel.problem import Strategy
 from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only import circuits
 from compactproofs.search.plans import plan
-from compactproofs.search.workspaces import MaxWorkspace, MeasuredWorkspace
+from compactproofs.search.workspaces import MaxWorkspace, MeasuredWorkspace, plain
 from compactproofs.tasks.max_of_k import MaxOfK
 from compactproofs.theorems.max_of_k import MaxProblem
 from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM, HISTOGRAM_UPPER
@@ -112,7 +112,7 @@ def _directions(work: MaxWorkspace) -> dict[str, FloatVector]:
     }
 
 
-def _top_left(matrix: npt.NDArray[np.float64]) -> FloatVector:
+def _top_left(matrix: Array) -> FloatVector:
     """The first left singular vector, or any vector where that cannot be computed."""
     try:
         vector: FloatVector = np.linalg.svd(matrix)[0][:, 0]
@@ -126,8 +126,7 @@ def _centre(work: MaxWorkspace) -> FloatVector:
     """The top right singular vector of E_q, scaled by the mean projection onto it."""
     queries = circuits.query_embedding(work)
     direction = _top_left(queries.T)
-    scaled: FloatVector = (queries @ direction).mean() * direction
-    return scaled
+    return plain((queries @ direction).mean(axis=0) * direction)
 
 
 class _Learner:
