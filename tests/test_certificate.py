@@ -18,7 +18,7 @@ import compactproofs as cp
 from compactproofs import Certificate, MalformedCertificate, Model
 from compactproofs.kernel.certificate import CLAIMS, FORMAT, MAX_BYTES
 from compactproofs.kernel.library import Library
-from compactproofs.kernel.problem import HintSpec, Strategy
+from compactproofs.kernel.problem import Claim, HintSpec, Strategy
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems import BUILT_IN, STRATEGIES
 
@@ -116,7 +116,7 @@ def test_round_trip() -> None:
 
 
 @pytest.mark.parametrize("claim", CLAIMS)
-def test_claims(claim: str) -> None:
+def test_claims(claim: Claim) -> None:
     """Both kinds of claim survive, and are put in words."""
     certificate = sample(claim=claim)
     again = Certificate.from_bytes(certificate.to_bytes())

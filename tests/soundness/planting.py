@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from compactproofs.search.workspaces import Reading
 from compactproofs.testing import planting
 from compactproofs.testing.planting import Change, NotPlanted
 
@@ -80,7 +81,7 @@ class Planted(planting.Planted):
         return self.hints(strategy_id, model, "searched", np.random.default_rng(0))
 
     def bound(
-        self, strategy_id: str, model: Any, reading: str = "check", hints: Mapping[str, Any] | None = None
+        self, strategy_id: str, model: Any, reading: Reading = "check", hints: Mapping[str, Any] | None = None
     ) -> int:
         """N according to the copy."""
         strategy = self.module("theorems").STRATEGIES[strategy_id]
@@ -89,7 +90,7 @@ class Planted(planting.Planted):
         certified: int = strategy.bound(self._last[2], hints or {})
         return certified
 
-    def workspace(self, model: Any, reading: str) -> Any:
+    def workspace(self, model: Any, reading: Reading) -> Any:
         """A workspace of the copy; for a check, as verification makes one, on which nothing is counted."""
         own = self.module("networks.attention_only.model").AttentionOnly(**weights_of(model))
         if reading == "check":

@@ -26,7 +26,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +37,7 @@ from compactproofs.kernel.strict import MAX_DIGITS, shown, strict_json
 
 FORMAT = "compactproofs certificate"
 VERSION = 2
-CLAIMS: tuple[Claim, ...] = ("at least", "at most")
+CLAIMS: tuple[Claim, ...] = get_args(Claim)
 MAX_BYTES = 2**24
 
 DTYPES: dict[str, np.dtype[Any]] = {

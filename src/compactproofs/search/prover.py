@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 from compactproofs.kernel.checker import verify
 from compactproofs.kernel.errors import CompactProofsError
 from compactproofs.kernel.library import Library
-from compactproofs.kernel.problem import Network, Problem, Strategy, Task
+from compactproofs.kernel.problem import Claim, Network, Problem, Strategy, Task
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.opening.models import Model
 from compactproofs.search import companions
@@ -55,7 +55,7 @@ class Bound(TypedDict):
 
     model: str
     strategy: str
-    claim: str
+    claim: Claim
     certified: str
     total: str
     bound: float
