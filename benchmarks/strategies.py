@@ -12,7 +12,7 @@ import time
 
 import compactproofs as cp
 from compactproofs.search.hints import search_hints
-from compactproofs.search.workspaces import run, workspace
+from compactproofs.search.workspaces import Reading, run, workspace
 from compactproofs.tasks.max_of_k import max_of_k
 
 SOME = (
@@ -23,8 +23,10 @@ SOME = (
     "sub-cubic/mean_query+max_diff/mean_query+diff/mean_recursive+max_diff_subproduct_recursive",
 )
 
+READINGS: tuple[Reading, ...] = ("value", "check")
 
-def seconds(model: cp.Model, strategy: cp.Strategy, reading: str) -> float:
+
+def seconds(model: cp.Model, strategy: cp.Strategy, reading: Reading) -> float:
     hints = search_hints(strategy, workspace(model, "value"))
     start = time.perf_counter()
     run(strategy, workspace(model, reading), hints)
@@ -50,7 +52,7 @@ def main() -> None:
         strategy = cp.STRATEGIES[strategy_id]
         if strategy.limit(max_of_k(model)) is None:
             plain, check = (
-                min(seconds(model, strategy, reading) for _ in range(options.repeat)) for reading in ("value", "check")
+                min(seconds(model, strategy, reading) for _ in range(options.repeat)) for reading in READINGS
             )
             print(f"{plain:>7.3f}s {check:>7.3f}s {check / plain:>6.1f}  {strategy_id}")
     together = min(all_subcubic(model) for _ in range(options.repeat))

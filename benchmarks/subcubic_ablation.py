@@ -8,7 +8,8 @@ Nth of the 151 models.  With the tightening undone the bounds are still lower bo
 
 import argparse
 import math
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from unittest.mock import patch
 
 import numpy as np
@@ -19,9 +20,11 @@ from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only import circuits
 from compactproofs.search.hints import search_hints
 from compactproofs.search.workspaces import MaxWorkspace, workspace
+from compactproofs.theorems.max_of_k.subcubic import direct_path as direct_paths
 from compactproofs.theorems.max_of_k.subcubic import gaps as subcubic
 from compactproofs.theorems.max_of_k.subcubic import own_output
 from compactproofs.theorems.max_of_k.subcubic.direct_path import DirectPath, direct_path
+from compactproofs.theorems.max_of_k.subcubic.hints import HintedVector
 from compactproofs.theorems.max_of_k.subcubic.spread import row_spread
 
 STRATEGIES = {
@@ -39,7 +42,7 @@ def bound(model: cp.Model, work: MaxWorkspace, strategy_id: str, fewer: int = 0)
     if not fewer:
         return strategy.bound(work, hints)
     classes = subcubic.Classes(work, subcubic.CHOICES[strategy_id], hints)
-    allowed, gap = subcubic.possible_gaps(model, hints["gap"])
+    allowed, gap = subcubic.possible_gaps(work.task, hints["gap"])
     good = allowed & classes.with_others(gap)
     tokens = (subcubic.pairs(model.d_vocab)[1][:, None] - gap + 1 - fewer).astype(object)
     count = int(classes.without_others().sum())
@@ -55,26 +58,18 @@ def rival_by_row_spread(work: MaxWorkspace) -> np.ndarray:
 
 
 @shared
-def direct_path_by_row_spread(work: MaxWorkspace, kind: str, centre: object) -> DirectPath:
+def direct_path_by_row_spread(work: MaxWorkspace, kind: str, centre: HintedVector | None) -> DirectPath:
     typical, delta = direct_path(work, kind, centre)
     if kind == "max_diff_exact":
         delta = row_spread(circuits.EU(work) - typical)[:, None]
     return DirectPath(typical, delta)
 
 
-@contextmanager
-def nothing():
-    yield
-
-
-CHANGES = {
-    "as it is": (nothing, 0),
-    "m - g tokens counted instead of m - g + 1": (nothing, 1),
+CHANGES: dict[str, tuple[Callable[[], AbstractContextManager[object]], int]] = {
+    "as it is": (nullcontext, 0),
+    "m - g tokens counted instead of m - g + 1": (nullcontext, 1),
     "other tokens by EVOU's row spread": (lambda: patch.object(subcubic, "_rival", rival_by_row_spread), 0),
-    "direct path by EU's row spread": (
-        lambda: patch.object(subcubic.direct_path, "direct_path", direct_path_by_row_spread),
-        0,
-    ),
+    "direct path by EU's row spread": (lambda: patch.object(direct_paths, "direct_path", direct_path_by_row_spread), 0),
     "1 chord instead of 4": (lambda: patch.object(own_output, "SEGMENTS", 1), 0),
     "16 chords instead of 4": (lambda: patch.object(own_output, "SEGMENTS", 16), 0),
 }
@@ -93,6 +88,7 @@ def main() -> None:
                 model = cp.load_model(name)
                 work = workspace(model, "value")
                 correct = zoo.known_correct(model)
+                assert correct is not None, name
                 means += [bound(model, work, s, fewer) / correct / len(names) for s in STRATEGIES.values()]
         print("  ".join(f"{mean:.4f}" for mean in means), "", label)
 

@@ -36,7 +36,7 @@ def exact_array(x: Any) -> np.ndarray:
     array = np.asarray(x, dtype=np.float64)
     result = np.empty(array.shape, dtype=object)
     for index in np.ndindex(array.shape):
-        result[index] = exact(array[index])
+        result[index] = exact(float(array[index]))
     return result
 
 
@@ -87,7 +87,7 @@ def _midpoints(kind: str, shape: tuple[int, ...], rng: np.random.Generator) -> n
     sign = rng.choice([-1.0, 1.0], size=shape)
     fraction = rng.uniform(1.0, 2.0, size=shape)
     if kind == "special":
-        return sign * rng.choice(SPECIAL, size=shape)
+        return np.asarray(sign * rng.choice(SPECIAL, size=shape))
     low, high = {
         "plain": (-3, 4),
         "close": (0, 0),
@@ -98,8 +98,8 @@ def _midpoints(kind: str, shape: tuple[int, ...], rng: np.random.Generator) -> n
         "exponents": (4, 9),
     }[kind]
     if kind == "close":
-        return sign * (1.0 + rng.integers(0, 8, size=shape) * 2.0**-52)
-    return sign * np.ldexp(fraction, rng.integers(low, high + 1, size=shape))
+        return np.asarray(sign * (1.0 + rng.integers(0, 8, size=shape) * 2.0**-52))
+    return np.asarray(sign * np.ldexp(fraction, rng.integers(low, high + 1, size=shape)))
 
 
 def _radii(kind: str, mid: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -107,9 +107,9 @@ def _radii(kind: str, mid: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     if kind == "zero":
         return np.zeros(mid.shape)
     if kind == "ulps":
-        return np.ldexp(rng.uniform(0.0, 2.0, size=mid.shape), -52) * size
+        return np.asarray(np.ldexp(rng.uniform(0.0, 2.0, size=mid.shape), -52) * size)
     if kind == "wide":
-        return np.minimum(size * rng.uniform(0.0, 1.5, size=mid.shape), LARGEST / 4)
+        return np.asarray(np.minimum(size * rng.uniform(0.0, 1.5, size=mid.shape), LARGEST / 4))
     if kind == "some":
         return np.where(rng.random(mid.shape) < 0.5, 0.0, size * 10.0 ** rng.uniform(-17, -1, size=mid.shape))
     if kind == "unit":
@@ -152,7 +152,7 @@ class Operation:
         if self.only_from_zero:
             # An operand that contains 0 or more stands for such a number; where it contains none, there is no result.
             values = [
-                np.where(np.asarray(x.mid) < -np.asarray(x.rad), None, np.where(v < 0, exact(0.0), v))
+                np.where(np.asarray(x.mid) < -np.asarray(x.rad), np.array(None), np.where(v < 0, exact(0.0), v))
                 for x, v in zip(operands, values, strict=True)
             ]
         return (self.truth or self.apply)(*values)

@@ -29,6 +29,7 @@ from flint import arb as Ball
 from flint import arb_mat, ctx
 
 import arb
+from compactproofs.kernel import enclosure
 from compactproofs.kernel.decisions import certainly_positive, lower, max_where, to_grid
 from compactproofs.kernel.enclosure import Enclosure
 from compactproofs.search.cost import Counted, Meter
@@ -96,7 +97,7 @@ def known_or_not(mid: FloatArray, rad: FloatArray) -> Enclosure:
 def varied(shape: tuple[int, ...], rng: np.random.Generator, parts: int = 16) -> Enclosure:
     """Random enclosures of several kinds, by parts of the first axis; some radii are close to the midpoint's size."""
     sizes = [len(part) for part in np.array_split(np.arange(shape[0]), min(parts, shape[0]))]
-    x = np.concatenate([arb.random_enclosure((size, *shape[1:]), rng) for size in sizes])
+    x: Any = np.concatenate([arb.random_enclosure((size, *shape[1:]), rng) for size in sizes])
     edge = (rng.random(shape) < 0.05) & np.isfinite(x.mid)
     near = np.abs(x.mid) * (1.0 + rng.integers(-3, 4, size=shape) * 2.0**-52)
     near *= rng.choice([1.0, 1.0, 0.25], size=shape)
@@ -142,7 +143,7 @@ def exponents(rng: np.random.Generator) -> list[Enclosure]:
 def rounding_up(n: int, rng: np.random.Generator) -> FloatArray:
     """Terms whose rounding errors all have one sign if they are added up in this order, of any scale."""
     terms = np.array([1.0] + [2.0**-53 * (1.0 + 2.0**-20)] * (n - 1))
-    return np.ldexp(rng.choice([-1.0, 1.0]) * terms, rng.choice([0, 0, 900, -900, -1010]))
+    return np.asarray(np.ldexp(rng.choice([-1.0, 1.0]) * terms, rng.choice([0, 0, 900, -900, -1010])))
 
 
 def sequences(rng: np.random.Generator) -> Enclosure:
@@ -577,7 +578,7 @@ def find_planted(seed: int) -> bool:
             if isinstance(change, tuple):
                 planted.plant(patch, name, *change)
             else:
-                patch.setattr(planted.enclosure, name, change)
+                patch.setattr(enclosure, name, change)
             found = first_violation(USED_BY[name], seed, most=300)
         missed += found is None
         says = f"found in '{found[0]}' within {found[1]:,} operations" if found else "NOT FOUND"

@@ -67,7 +67,7 @@ NUMBERS = (
     Raw("9" * 4000),
     Raw("9" * 4001),
 )
-ANYTHING = (
+ANYTHING: tuple[Any, ...] = (
     None,
     True,
     0,
@@ -81,7 +81,7 @@ ANYTHING = (
     Raw("[" * 200 + "]" * 200),
     Raw(""),
 )
-NOTES = (
+NOTES: tuple[Any, ...] = (
     *((), (("a", "b"),), (("a", "b"), ("a", "c")), (("a", 1),), (("a", None),), (("a", ()),), None, [], "x", 1),
     *(((name, Raw(text)),) for name in ("a", Raw(r'"\udc00"')) for text in (r'"\ud800"', r'"\ud83d\ude00"', r'"\/"')),
 )
@@ -138,7 +138,7 @@ def _some_field(h: Header) -> list[Any] | None:
     return h.one(fields) if fields else None
 
 
-def _some_numbers(h: Header) -> list[Any] | None:
+def _some_numbers(h: Header) -> Any:
     """A shape or data_offsets that is still a list."""
     found = [f[1] for _, fields in h.entries if isinstance(fields, list) for f in fields if isinstance(f[1], list)]
     return h.one(found)

@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,7 +73,7 @@ def right(tables: Tables, inputs: IntArray) -> np.ndarray:
     logits, label = forward(tables, inputs), inputs.max(axis=1)
     own = logits[np.arange(len(inputs)), label].copy()
     logits[np.arange(len(inputs)), label] = -np.inf
-    return own > logits.max(axis=1)
+    return np.asarray(own > logits.max(axis=1))
 
 
 def tables_of(model: cp.Model) -> Tables:
@@ -313,7 +314,7 @@ def others(tables: Tables, x: list[int]) -> list[int]:
     return [o for o in range(len(tables.EU)) if o != max(x)]
 
 
-def least_margin(tables: Tables, scores: Bounds, x: list[int], o: int) -> float:
+def least_margin(tables: Tables, scores: Any, x: list[int], o: int) -> float:
     """The least margin over o, over the weight of the maximum, with every weight anywhere within its bounds."""
     m, q = max(x), x[-1]
     total = 0.0

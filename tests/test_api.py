@@ -1,6 +1,7 @@
 """The public surface: names, types and words."""
 
 import ast
+import builtins
 import doctest
 import importlib
 import subprocess
@@ -22,6 +23,7 @@ def test_public_names() -> None:
     assert cp.__all__ == [
         "STRATEGIES",
         "Certificate",
+        "CompactProofsError",
         "Infeasible",
         "InvalidModel",
         "MalformedCertificate",
@@ -52,6 +54,31 @@ def test_errors_of_the_user_are_value_errors() -> None:
     for error in (*errors, cp.UnknownModel, cp.UnknownStrategy):
         assert issubclass(error, ValueError)
     assert not issubclass(cp.ProofFailed, ValueError)
+
+
+def error_classes() -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Every exception class that a module of the package defines, and what it derives from, by names."""
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                bases = tuple(ast.unparse(base) for base in node.bases)
+                kinds = (getattr(builtins, base, None) for base in bases)
+                if any(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
+                    yield node.name, bases
+
+
+def test_errors_have_one_root() -> None:
+    """Each derives from it and from one kind of Python's, and its docstring lists those with public names so."""
+    found = dict(error_classes())
+    assert found.pop("CompactProofsError") == ("Exception",)
+    assert {bases[0] for bases in found.values()} == {"CompactProofsError"}
+    listed: dict[str, tuple[str, ...]] = {}
+    kind = ""
+    for line in str(cp.CompactProofsError.__doc__).strip().split("\n\n")[1].splitlines():
+        first, *names = line.replace(",", " ").split()
+        kind, names = (first, names) if hasattr(builtins, first) else (kind, [first, *names])
+        listed |= dict.fromkeys(names, ("CompactProofsError", kind))
+    assert listed == {name: bases for name, bases in found.items() if not name.startswith("_")}
 
 
 def test_package_example() -> None:

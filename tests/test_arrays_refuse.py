@@ -32,7 +32,25 @@ def _in_place(x: Any, y: Any, operation: Callable[[Any, Any], Any]) -> Any:
 
 
 # Each takes an array b of three numbers and a square one s.
-MISUSES: dict[str, Callable[[Any, Any], Any]] = {
+Misuse = Callable[[Any, Any], Any]
+
+
+def beside(name: str, left: bool) -> Misuse:
+    """A function of `operator` of an array and a number, the array on this side."""
+    return lambda b, s: getattr(operator, name)(*((b, 0.5) if left else (0.5, b)))
+
+
+def method(name: str) -> Misuse:
+    """A method of the array."""
+    return lambda b, s: getattr(b, name)()
+
+
+def of_numpy(name: str, *others: Any) -> Misuse:
+    """A function of NumPy of the array and others."""
+    return lambda b, s: getattr(np, name)(b, *others)
+
+
+MISUSES: dict[str, Misuse] = {
     # Python's own functions.
     "bool": lambda b, s: bool(b),
     "if": lambda b, s: 1 if b[0] else 2,
@@ -77,9 +95,7 @@ MISUSES: dict[str, Callable[[Any, Any], Any]] = {
     "shuffle": lambda b, s: random.Random(0).shuffle(b),
     # Comparisons and operators.
     **{
-        f"{name} {side}": lambda b, s, name=name, left=(side == "left"): getattr(operator, name)(
-            *((b, 0.5) if left else (0.5, b))
-        )
+        f"{name} {side}": beside(name, side == "left")
         for name in ("lt", "le", "gt", "ge", "eq", "ne", "floordiv", "mod", "pow")
         for side in ("left", "right")
     },
@@ -143,7 +159,7 @@ MISUSES: dict[str, Callable[[Any, Any], Any]] = {
     "where(b, b, b)": lambda b, s: np.where(b, b, b),
     "where(b > 0, b, b)": lambda b, s: np.where(b > 0.0, b, b),
     "where(b)": lambda b, s: np.where(b),
-    "where(mask, b)": lambda b, s: np.where(VALUES > 1.0, b),  # type: ignore[call-overload]
+    "where(mask, b)": lambda b, s: np.where(VALUES > 1.0, b),
     "np.nonzero": lambda b, s: np.nonzero(b),
     "np.select": lambda b, s: np.select([VALUES > 1.0], [b]),
     "np.choose": lambda b, s: np.choose([0, 0, 0], [b, b]),
@@ -187,7 +203,7 @@ MISUSES: dict[str, Callable[[Any, Any], Any]] = {
     "stack one": lambda b, s: np.stack(s),
     # Methods that plain arrays have.
     **{
-        f".{name}": lambda b, s, name=name: getattr(b, name)()
+        f".{name}": method(name)
         for name in ("argmax", "argsort", "any", "all", "item", "tolist", "copy", "sort", "cumsum", "prod", "std")
     },
     ".astype": lambda b, s: b.astype(np.float32),
@@ -197,7 +213,7 @@ MISUSES: dict[str, Callable[[Any, Any], Any]] = {
     "array.clip": lambda b, s: VALUES.clip(b, b),
     # The rest of NumPy.
     **{
-        f"np.{name}": lambda b, s, name=name: getattr(np, name)(b)
+        f"np.{name}": of_numpy(name)
         for name in (
             *("isnan", "isfinite", "isinf", "sign", "floor", "ceil", "rint", "trunc", "log", "log1p", "expm1", "exp2"),
             *("square", "cbrt", "reciprocal", "tanh", "sin", "positive", "fabs", "signbit", "spacing", "frexp", "modf"),
@@ -220,7 +236,7 @@ MISUSES: dict[str, Callable[[Any, Any], Any]] = {
         if hasattr(np, name)
     },
     **{
-        f"np.{name}": lambda b, s, name=name: getattr(np, name)(b, VALUES)
+        f"np.{name}": of_numpy(name, VALUES)
         for name in (
             *("fmax", "fmin", "less", "greater", "equal", "not_equal", "less_equal", "greater_equal", "hypot", "power"),
             *(
@@ -325,7 +341,8 @@ def test_constants_that_are_not_exact_are_refused(kind: str, constant: Any) -> N
 @pytest.mark.parametrize("kind", KINDS)
 def test_reading_offers_what_proofs_need(kind: str) -> None:
     """The tests above would pass if everything raised."""
-    b, s = KINDS[kind](VALUES), KINDS[kind](SQUARE)
+    b: Any = KINDS[kind](VALUES)
+    s = KINDS[kind](SQUARE)
     assert midpoint(1.0 - b + VALUES * np.float64(2.0) / 2).tolist() == [1.0, 1.0, 1.0]
     assert midpoint(np.max(s @ s.T, axis=1)).tolist() == [11.0, 25.0]
     assert midpoint(np.where(VALUES > 1.0, b, 0.0)).tolist() == [0.0, 2.0, 3.0]

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -215,7 +216,7 @@ def test_decoders(command: Limited, name: str, tmp_path: Path) -> None:
     assert network.sha256 == certificate.model_sha256
     inputs = np.random.default_rng(0).integers(0, task.v, (1, task.n))
     work: Workspace[Decoder, Sequences] = Workspace(Problem(network, task))
-    found = uncapped_logits(work, task.sequences(inputs), task.read_out)
+    found: Any = uncapped_logits(work, task.sequences(inputs), task.read_out)
     for x, mid, rad in zip(task.sequences(inputs).tolist(), found.mid, found.rad, strict=True):
         for truth, middle, radius in zip(decoders.truth(network, x, task.read_out), mid, rad, strict=True):
             assert abs(arb(float(middle)) - truth) <= arb(float(radius))

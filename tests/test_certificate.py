@@ -18,7 +18,7 @@ import compactproofs as cp
 from compactproofs import Certificate, MalformedCertificate, Model
 from compactproofs.kernel.certificate import CLAIMS, FORMAT, MAX_BYTES
 from compactproofs.kernel.library import Library
-from compactproofs.kernel.problem import HintSpec, Strategy
+from compactproofs.kernel.problem import Claim, HintSpec, Strategy
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems import BUILT_IN, STRATEGIES
 
@@ -116,7 +116,7 @@ def test_round_trip() -> None:
 
 
 @pytest.mark.parametrize("claim", CLAIMS)
-def test_claims(claim: str) -> None:
+def test_claims(claim: Claim) -> None:
     """Both kinds of claim survive, and are put in words."""
     certificate = sample(claim=claim)
     again = Certificate.from_bytes(certificate.to_bytes())
@@ -152,7 +152,7 @@ def test_format() -> None:
 def test_equal_certificates_give_equal_bytes() -> None:
     """The order in which hints were added does not show."""
     hints = sample().hints
-    assert sample(hints=dict(reversed(hints.items()))).to_bytes() == sample().to_bytes()
+    assert sample(hints=dict(reversed(list(hints.items())))).to_bytes() == sample().to_bytes()
 
 
 def test_byte_order_and_layout() -> None:
@@ -263,7 +263,8 @@ def test_task_is_a_record() -> None:
     """A name, and integers and short texts; which of them a task has, the task says."""
     task = SAMPLE["task"]
     refused(SAMPLE | {"task": {"n_ctx": 4, "d_vocab": 64}}, "task: expected an object with a name")
-    for value in (None, True, [], {}, "\n", "x" * 100):
+    values: tuple[object, ...] = (None, True, [], {}, "\n", "x" * 100)
+    for value in values:
         refused(
             SAMPLE | {"task": task | {"n_ctx": value}}, "task: expected up to 16 integers and short printable texts"
         )
@@ -610,8 +611,8 @@ def test_no_strategy_proves_another_claim(strategy: str) -> None:
     }
     (turned,) = set(CLAIMS) - {known.claim}
     for claimed in (0, 125):
-        changes = {"strategy": strategy, "theorem": known.theorem, "hints": hints, "certified": claimed}
-        verdict = cp.verify(dataclasses.replace(PROOFS["cubic"], **changes, claim=turned), MODEL)
+        about = dataclasses.replace(PROOFS["cubic"], strategy=strategy, theorem=known.theorem, hints=hints)
+        verdict = cp.verify(dataclasses.replace(about, certified=claimed, claim=turned), MODEL)
         assert (verdict.accepted, verdict.certified) == (False, None)
         assert verdict.reason == f"claim: {strategy} proves {known.claim!r}, not {turned!r}"
 

@@ -22,7 +22,7 @@ from compactproofs.search.prover import SPARED_BITS
 from compactproofs.search.workspaces import workspace
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems import STRATEGIES
-from compactproofs.theorems.max_of_k.core import boxes, branch_and_bound, brute_force, enumeration
+from compactproofs.theorems.max_of_k.core import boxes, branch_and_bound, brute_force, class_margins, enumeration
 from compactproofs.theorems.max_of_k.counting import half_sums, histogram, sums
 from compactproofs.theorems.max_of_k.failing_sets import failing_inputs, safe_outputs
 from compactproofs.theorems.max_of_k.failing_sets import strategies as failing_sets
@@ -143,7 +143,7 @@ def test_choices() -> None:
 
 def test_keys_and_types() -> None:
     """The keys of a certificate, of its task and of a hint, and the types of hints."""
-    cells = dict(table("key", "value"))
+    cells = {row[0]: row[1] for row in table("key", "value")}
     assert [code(key) for key in cells] == list(certificate._KEYS)
     assert [code(key) for key, _ in table("hint key", "value")] == ["dtype", "shape", "data"]
     assert [(code(name), int(size)) for name, size, _ in table("dtype", "bytes")] == [
@@ -212,7 +212,7 @@ def test_sizes_and_codes_of_strategies() -> None:
     assert safe_outputs.QUERY_IS_MAXIMUM == 15 * 2**12
     assert (branch_and_bound.MAX_VOCABULARY, branch_and_bound.MAX_INPUTS) == (2**9, 2**42)
     assert "rejected unless v ≤ 2⁹ and vⁿ ≤ 2⁴²" in page
-    assert (histogram.MAX_VOCABULARY, histogram.MAX_POSITIONS, histogram.MAX_INPUTS) == (2**9, 2**10, 2**900)
+    assert (histogram.MAX_VOCABULARY, class_margins.MAX_POSITIONS, histogram.MAX_INPUTS) == (2**9, 2**10, 2**900)
     assert "unless v ≤ 2⁹, n ≤ 2¹⁰ and vⁿ ≤ 2⁹⁰⁰" in page
     assert (branch_and_bound.MAX_BOXES, SPARED_BITS, histogram.MAX_LEVEL, histogram.EDGES) == (2**22, 16, 12, 64)
     assert (sums._MOST, half_sums._MOST, half_sums._BETWEEN, half_sums.BINS) == (2**19, 2**23, 8, 2**16)

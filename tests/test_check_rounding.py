@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,11 +53,12 @@ def test_errors_in_decisions_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(decisions, "outward", of_midpoints)
     assert first_violation(["to_grid"], 0, most=100)
-    for function, name, wrong in (
+    errors: tuple[tuple[Any, str, Callable[..., Any]], ...] = (
         (decisions.lower, "lower", lambda x: np.nan_to_num(x.mid - x.doubt * x.rad, nan=-np.inf)),
         (decisions.certainly_positive, "certainly_positive", lambda x: x.mid - x.rad > 0.0),
         (decisions.max_where, "max_where", lambda x, keep, axis: Enclosure(x.mid, 0.0 * x.rad).max(axis=axis)),
-    ):
+    )
+    for function, name, wrong in errors:
         original = function.dispatch(Enclosure)
         try:
             function.register(Enclosure, wrong)

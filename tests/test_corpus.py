@@ -11,16 +11,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from compactproofs import zoo
 from compactproofs.kernel.certificate import MAX_BYTES, MalformedCertificate
 from compactproofs.kernel.strict import MAX_NESTED
 from compactproofs.kernel.workspace import Workspace
-from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.opening.models import MAX_FILE_BYTES, InvalidModel, Model
+from compactproofs.networks.attention_only.model import AttentionOnly, InvalidModel
+from compactproofs.opening.models import MAX_FILE_BYTES, Model
 from compactproofs.search.certificates import Certificate
 from compactproofs.search.effort import verify
 from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
@@ -196,7 +198,7 @@ def test_models_that_are_too_large(command: Limited, tmp_path: Path, header: int
 @pytest.mark.parametrize("large", ["embed.W_E", "pos_embed.W_pos", "blocks.0.attn.mask"])
 def test_models_full_of_zeros(command: Limited, tmp_path: Path, large: str) -> None:
     """One matrix fills the largest file; memory may not suffice, which is said, or it is not the certificate's."""
-    sizes = {"embed.W_E": (2, 1), "pos_embed.W_pos": (2, 1), "unembed.W_U": (1, 2)}
+    sizes: dict[str, tuple[int, ...]] = {"embed.W_E": (2, 1), "pos_embed.W_pos": (2, 1), "unembed.W_U": (1, 2)}
     sizes |= {f"blocks.0.attn.W_{letter}": (1, 1, 1) for letter in "QKVO"}
     room = (MAX_FILE_BYTES - 4096) // 4
     sizes |= {large: (room, 1)}
@@ -239,7 +241,7 @@ def test_hints_that_make_work(command: Limited, tmp_path: Path, strategy: str) -
     codes = [15 * 4096 + code for code in range(3)]
     codes += [level * 4096 + node for level in range(8) for node in range(max(64 >> level, 1))]
     skip = np.array([(m, o, code) for m in range(64) for o in range(64) for code in codes], np.uint16)[:100_000]
-    hints = {"skip": skip, "window": np.zeros((64, 64), np.uint16)}
+    hints: dict[str, npt.NDArray[Any]] = {"skip": skip, "window": np.zeros((64, 64), np.uint16)}
     rng = np.random.default_rng(0)
     directions = [name for name in known.hints(max_of_k(model)) if "directions" in name]
     for name, spec in known.hints(max_of_k(model)).items():
@@ -305,7 +307,8 @@ def flips(data: bytes, every: int) -> Iterator[bytes]:
 def test_one_flipped_bit(path: Path, every: int) -> None:
     """A certificate with a flipped bit is refused, or still says what is true of the same model."""
     model = Model.load(LADDER)
-    work, truth = Workspace(max_of_k(model)), exact_correct(model)
+    work: Workspace[AttentionOnly, MaxOfK] = Workspace(max_of_k(model))
+    truth = exact_correct(model)
     seen = {verdict_on(data, model, work, truth) for data in flips(path.read_bytes(), every)}
     assert {"malformed", "rejected"} <= seen
 

@@ -15,7 +15,7 @@ from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only.model import WEIGHTS
 from compactproofs.opening.models import Model
 from compactproofs.search.cost import Cost, Counted, Meter
-from compactproofs.search.workspaces import MaxWorkspace, workspace
+from compactproofs.search.workspaces import MaxWorkspace, Reading, workspace
 from compactproofs.theorems import STRATEGIES
 
 ROW, GRID = (4,), (3, 4)
@@ -230,7 +230,7 @@ def bound(work: MaxWorkspace, strategy: str) -> int:
 
 
 @pytest.mark.parametrize("reading", ["check", "claim"])
-def test_strategies_that_share_are_each_charged_in_full(reading: str) -> None:
+def test_strategies_that_share_are_each_charged_in_full(reading: Reading) -> None:
     """A strategy's cost does not depend on what else ran in its workspace, nor on the order."""
     model = random_model()
     names = ("trivial", "brute-force", "cubic")
@@ -265,5 +265,6 @@ def test_values_are_not_counted() -> None:
     """The reading for search and figures hands out plain arrays."""
     work = workspace(random_model(), "value")
     assert type(work.weight("W_E")) is np.ndarray
+    unknown: Any = "guess"
     with pytest.raises(ValueError, match="unknown reading"):
-        workspace(random_model(), "guess")
+        workspace(random_model(), unknown)

@@ -154,6 +154,7 @@ def test_readings() -> None:
         network = decoders.decoder(rng)
         problem: Problem[Decoder, Any] = Problem(network, task_for(network, "max"))
         tokens = rng.integers(0, 4, (3, 4))
+        check: Any
         check, value = (
             forward.uncapped_logits(MeasuredWorkspace(problem, reading), tokens, 2) for reading in ("check", "value")
         )
@@ -168,7 +169,7 @@ def test_forward_at_the_ends_of_float64() -> None:
     for i in range(60):
         network = decoders.decoder(rng, scale=10.0 ** rng.choice([3, 30, 80, 160]), layers=1 + i % 2)
         tokens = rng.integers(0, 4, (1, 3))
-        found = forward.uncapped_logits(Workspace(Problem(network, None)), tokens, 2)
+        found: Any = forward.uncapped_logits(Workspace(Problem(network, None)), tokens, 2)
         for truth, mid, rad in zip(
             decoders.truth(network, tokens[0].tolist(), 2, capped=False), found.mid[0], found.rad[0], strict=True
         ):
@@ -238,7 +239,8 @@ def moved(rng: np.random.Generator, x: forward.Rows) -> Any:
     """Rows at the distances that are allowed, in random directions and in those of single entries."""
     way = rng.normal(size=x.at.shape)
     way = np.where(rng.random(x.at.shape[:-1])[..., None] < 0.3, np.eye(x.at.shape[-1])[0], way)
-    away = (x.off.mid + x.off.rad) * rng.choice([1.0, 0.99999], x.off.shape)
+    off: Any = x.off
+    away = (off.mid + off.rad) * rng.choice([1.0, 0.99999], x.off.shape)
     return x.at + way / np.linalg.norm(way, axis=-1, keepdims=True) * away[..., None] * (1 - 1e-12)
 
 
@@ -302,7 +304,8 @@ def check_spectral_norms(module: ModuleType = forward) -> None:
         work: Workspace[Decoder, None] = Workspace(Problem(network, None))
         for name in (name for name in network.tensors if ".W_" in name and "embed" not in name):
             found = module._spectral_norm(work, name)
-            norm = np.linalg.norm(forward._joined(work, name).mid, 2)
+            joined: Any = forward._joined(work, name)
+            norm = np.linalg.norm(joined.mid, 2)
             assert norm <= found.mid + found.rad <= 1.2 * norm
 
 
@@ -470,12 +473,14 @@ def test_work_is_declared() -> None:
     rng = np.random.default_rng(5)
     for i in range(12):
         sizes = {axis: int(rng.integers(1, 40)) for axis in "dahm"} | {"a": int(rng.integers(1, 4))}
-        network = decoders.decoder(rng, layers=1 + i % 3, o=int(rng.choice([4, 90])), **sizes)
+        network = decoders.decoder(
+            rng, None, layers=1 + i % 3, scale=0.8, biased=True, **sizes | {"o": int(rng.choice([4, 90]))}
+        )
         work: Workspace[Decoder, Sequences] = Workspace(Problem(network, task_for(network, "max", n=1 + i % 4)))
         allowance = Allowance()
         with allowing(allowance):
             every_input.decide(work)
-        assert allowance.spent <= declared(LOWER, network, {}, work.task).operations
+        assert allowance.spent <= declared(LOWER, Problem(network, work.task), {}).operations
 
 
 def test_too_many_inputs() -> None:
@@ -689,9 +694,9 @@ def test_flipped_bits(tmp_path: Path, capsys: Any) -> None:
         for path, data in whole.items():
             path.write_bytes(data)
         path = model if i % 3 == 0 else proof
-        data = bytearray(whole[path])
-        data[rng.integers(0, len(data) if path == proof else 3000)] ^= 1 << int(rng.integers(0, 8))
-        path.write_bytes(data)
+        changed = bytearray(whole[path])
+        changed[rng.integers(0, len(changed) if path == proof else 3000)] ^= 1 << int(rng.integers(0, 8))
+        path.write_bytes(changed)
         code = __main__.run(["verify", str(proof), str(model)])
         out, err = capsys.readouterr()
         assert out.count("\n") == 1

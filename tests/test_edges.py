@@ -249,7 +249,7 @@ def test_few_digits(attempt: Try, tmp_path: Path) -> None:
 
     v, n = 64, 1024
     shapes = {"W_E": (v, 2), "W_pos": (n, 2), "W_Q": (2, 1), "W_K": (2, 1), "W_V": (2, 1), "W_O": (1, 2), "W_U": (2, v)}
-    cp.Model(**{name: np.ones(shape) for name, shape in shapes.items()}).save("long.safetensors")
+    cp.Model(**{name: np.ones(list(shape)) for name, shape in shapes.items()}).save("long.safetensors")
     ended = program("show", "long.safetensors", PYTHONINTMAXSTRDIGITS="640")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert str(v**n) in ended.stdout
@@ -489,7 +489,7 @@ def test_temporary_files_left_behind(attempt: Try) -> None:
 
 def test_a_temporary_file_removed_before_it_is_locked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its writer takes another."""
-    from compactproofs.runs import files
+    from compactproofs.system import files
     from compactproofs.system.places import remove_left_behind
 
     locked = files.lock

@@ -13,9 +13,12 @@ from compactproofs.kernel.enclosure import Enclosure
 from compactproofs.kernel.limits import CALL, Allowance, allowing
 from compactproofs.kernel.problem import Hints, Strategy
 from compactproofs.kernel.workspace import Workspace
+from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.search import effort, families
-from compactproofs.search.families import Beyond, companion_of
-from compactproofs.tasks.max_of_k import max_of_k
+from compactproofs.search.companions import MAX_OPS
+from compactproofs.search.families import companion_of
+from compactproofs.search.families.attention_only import Beyond
+from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
 from compactproofs.theorems import get_strategy
 
 BOUNDED = ("trivial", "brute-force", "cubic", *(id for id in cp.STRATEGIES if id.startswith("sub-cubic")))
@@ -63,7 +66,7 @@ def test_strategies_take_no_more_than_they_declare(size: tuple[int, ...]) -> Non
             continue
         hints = hints_of(strategy, model)
         needed = effort.declared(strategy, max_of_k(model), hints)
-        work = Workspace(max_of_k(model))
+        work: Workspace[AttentionOnly, MaxOfK] = Workspace(max_of_k(model))
         allowance = Allowance(needed.operations if strategy.id in BOUNDED else LIMIT)
         if traced:
             tracemalloc.start()
@@ -83,14 +86,14 @@ def test_memory_that_hints_cause() -> None:
     strategy = get_strategy("failing-sets/strict-QK+EU")
     hints = hints_of(strategy, model, 2000)
     needed = effort.declared(strategy, max_of_k(model), hints)
-    work = Workspace(max_of_k(model))
+    work: Workspace[AttentionOnly, MaxOfK] = Workspace(max_of_k(model))
     tracemalloc.start()
     with allowing(Allowance(LIMIT)), pytest.raises(cp.TooMuchWork):
         strategy.bound(work, hints)
     assert tracemalloc.get_traced_memory()[1] <= needed.memory
     tracemalloc.stop()
     huge = hints_of(strategy, model_of(4096, 2, 1, 1), 500_000)
-    assert effort.declared(strategy, max_of_k(model_of(4096, 2, 1, 1)), huge).operations > effort.MAX_OPS
+    assert effort.declared(strategy, max_of_k(model_of(4096, 2, 1, 1)), huge).operations > MAX_OPS
 
 
 @pytest.mark.parametrize(
@@ -107,7 +110,7 @@ def test_what_would_take_a_minute_is_stopped(strategy_id: str, model: cp.Model) 
     hints = hints_of(strategy, model, 0)
     operations = effort.declared(strategy, max_of_k(model), hints).operations
     assert operations <= 2**31.5
-    work = Workspace(max_of_k(model))
+    work: Workspace[AttentionOnly, MaxOfK] = Workspace(max_of_k(model))
     allowance = Allowance(operations // 50)
     with allowing(allowance), pytest.raises(cp.TooMuchWork):
         strategy.bound(work, hints)
@@ -142,7 +145,7 @@ def test_work_stops_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where a strategy does more than it declared; and the workspace can be used afterwards."""
     model = model_of(8, 3)
     strategy = get_strategy("branch-and-bound")
-    work = Workspace(max_of_k(model))
+    work: Workspace[AttentionOnly, MaxOfK] = Workspace(max_of_k(model))
     with monkeypatch.context() as patch:
         companion = replace(companion_of(strategy), work=Beyond(lambda v, n: -CALL * 900))
         patch.setitem(families._COMPANIONS, strategy.id, companion)
@@ -180,7 +183,7 @@ def test_allowance() -> None:
 def test_a_trained_model_needs_no_more() -> None:
     """A model of the zoo, by a strategy whose work no size tells; those with hints are in `test_exactcheck`."""
     model = cp.load_model("max-of-4/742")
-    work = Workspace(max_of_k(model))
+    work: Workspace[AttentionOnly, MaxOfK] = Workspace(max_of_k(model))
     allowance = Allowance()
     with allowing(allowance):
         get_strategy("branch-and-bound").bound(work, {})

@@ -29,7 +29,7 @@ from compactproofs.search import effort
 from compactproofs.search.certificates import Certificate
 from compactproofs.search.effort import verify
 from compactproofs.search.hints import no_hints, search_hints
-from compactproofs.search.workspaces import MaxWorkspace, workspace
+from compactproofs.search.workspaces import MaxWorkspace, Reading, workspace
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems import STRATEGIES
 from exactcheck import brute_force, checking, reading, whole_classes
@@ -63,7 +63,7 @@ def small_cases(families: tuple[str, ...]) -> tuple[Case, ...]:
 
 
 @cache
-def work_of(case: Case, reading: str) -> Any:
+def work_of(case: Case, reading: Reading) -> Any:
     """One workspace for all strategies."""
     return verifying(case.model) if reading == "check" else workspace(case.model, reading)
 
@@ -194,7 +194,7 @@ def larger_models(seed: int, number: int, longest: int) -> Iterator[Model]:
     for _ in range(number):
         n = int(rng.integers(4, longest + 1))
         v = int(rng.integers(9 if n == 4 else 5 if n > 5 else 6, 11))
-        options = {
+        options: dict[str, Any] = {
             "sharpness": float(rng.choice([0.3, 0.7, 1.5, 3.0, 6.0])),
             "position": float(rng.choice([0.0, 0.1, 0.5])),
             "position_write": float(rng.choice([0.0, 0.2])),
@@ -587,7 +587,7 @@ def model_bytes(tmp_path: Path, **changes: Any) -> bytes:
             header[change] = value
     text = changes.get("text", json.dumps(header)).encode()
     length = changes.get("length", len(text))
-    return length.to_bytes(8, "little") + text + body + changes.get("tail", b"")
+    return bytes(length.to_bytes(8, "little") + text + body + changes.get("tail", b""))
 
 
 def both_read(data: bytes, path: Path) -> tuple[str | None, str | None]:
@@ -622,6 +622,7 @@ def test_both_read_the_same_models(tmp_path: Path) -> None:
     biased = both_read(model_bytes(tmp_path, header={q: bias}, tail=b"12345678"), path)
     assert biased[0] == biased[1]
     assert biased[0] not in (None, plain[0])
+    bad: dict[str, Any]
     for bad in (
         {"header": {u: None}},
         {"header": {q: bias}, "tail": b"1234\0\0\xc0\xff"},  # one is not a number

@@ -34,7 +34,7 @@ def step_by_step(model: Model, tokens: npt.NDArray[np.int64], dtype: npt.DTypeLi
     head = (weights / weights.sum(axis=2, keepdims=True)) @ v @ OUT + b_O
     result = (x[:, -1:] + head) @ U + b_U
     assert result.dtype == dtype
-    return result[:, 0].astype(np.float64)
+    return np.asarray(result[:, 0], np.float64)
 
 
 def models() -> Iterator[tuple[Model, type[np.floating]]]:
@@ -80,7 +80,7 @@ def test_bounds_are_small_for_trained_models(name: str) -> None:
 def test_some_inputs() -> None:
     """All where there are few, otherwise every token at every place; nobody else's random numbers are touched."""
     rng = np.random.default_rng(5)
-    state = np.random.get_state()[1].copy()  # noqa: NPY002
+    state = np.random.get_state(legacy=False)["state"]["key"].copy()  # noqa: NPY002
     few = some_inputs(random_model(rng, 1.0, np.float64, v=3, n=4), 81, rng)
     assert len(np.unique(few, axis=0)) == len(few) == 81
     many = some_inputs(random_model(rng, 1.0, np.float64, v=5, n=40), 100, rng)
@@ -88,7 +88,7 @@ def test_some_inputs() -> None:
     large = some_inputs(random_model(rng, 1.0, np.float64, v=500, n=3), 10, rng)
     assert large.shape == (10, 3)
     assert large.max() > 10
-    assert (np.random.get_state()[1] == state).all()  # noqa: NPY002
+    assert (np.random.get_state(legacy=False)["state"]["key"] == state).all()  # noqa: NPY002
 
 
 def test_answers() -> None:

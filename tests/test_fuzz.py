@@ -62,7 +62,7 @@ def test_violations_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
         with pytest.raises(Violation, match="N of cubic"):
             targets.certificate(high)
     with monkeypatch.context() as patch:
-        task = {"name": "max-of-k", "n_ctx": 1, "d_vocab": 2}
+        task: dict[str, str | int] = {"name": "max-of-k", "n_ctx": 1, "d_vocab": 2}
         patch.setattr(Certificate, "from_bytes", lambda data: Certificate(task, "", "", "", 1, 1, family=""))
         with pytest.raises(Violation, match="refused by the second reader"):
             targets.certificate(b"{}")

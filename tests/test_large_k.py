@@ -17,7 +17,7 @@ from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.opening.models import Model
 from compactproofs.search.hints import search_hints
 from compactproofs.search.prover import prove, with_something_to_spare
-from compactproofs.search.workspaces import workspace
+from compactproofs.search.workspaces import Reading, workspace
 from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
 from compactproofs.theorems import STRATEGIES
 from compactproofs.theorems.max_of_k.core import branch_and_bound
@@ -46,7 +46,7 @@ def found_hints(kind: str, model: Model) -> tuple[dict[str, Any], dict[str, Any]
     return search_hints(STRATEGIES[kind], values), search_hints(STRATEGIES[f"{kind}-upper"], values)
 
 
-def brackets(kind: str, model: Model, reading: str = "check") -> tuple[int, int]:
+def brackets(kind: str, model: Model, reading: Reading = "check") -> tuple[int, int]:
     """The lower and the upper bound, or what is claimed for them."""
     work = verifying(model) if reading == "check" else workspace(model, reading)
     found = [bound(work, hints) for bound, hints in zip(PAIRS[kind], found_hints(kind, model), strict=True)]

@@ -76,8 +76,9 @@ def logits(model: Model, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float6
     return np.array(rows)
 
 
-def assert_same_function(model: Model, other: Any) -> None:
+def assert_same_function(model: Model | Decoder, other: Any) -> None:
     """Both give the same logits at the last position, up to the rounding of the HookedTransformer's type."""
+    assert isinstance(model, Model)
     tokens = np.random.default_rng(1).integers(0, model.d_vocab, (50, model.n_ctx))
     with torch.no_grad():
         found = other(torch.from_numpy(tokens))[:, -1].double().numpy()
@@ -91,6 +92,7 @@ def test_from_hooked_transformer(dtype: torch.dtype) -> None:
     """The model computes the same function, and going back gives the same state."""
     original = hooked(dtype=dtype)
     model = from_hooked_transformer(original)
+    assert isinstance(model, Model)
     again = to_hooked_transformer(model)
 
     assert (model.d_vocab, model.n_ctx, model.d_model, model.d_head) == (V, N, D, H)
@@ -228,7 +230,7 @@ def test_decoders(changes: dict[str, Any], tmp_path: Path) -> None:
         live = model(torch.from_numpy(tokens)).double().numpy()
     cap = network.configuration.output_logits_soft_cap
     for at in range(N):
-        logits = uncapped_logits(work, tokens, at)
+        logits: Any = uncapped_logits(work, tokens, at)
         expected = cap * np.tanh(logits.mid / cap) if cap else logits.mid
         tolerance = 1e-9 if model.cfg.dtype == torch.float64 else 1e-3
         np.testing.assert_allclose(live[:, at], expected, rtol=0, atol=tolerance * np.abs(expected).max())
@@ -268,6 +270,7 @@ def test_biases(dtype: torch.dtype, tmp_path: Path) -> None:
     """They are read, there and back and through a file, and the function is the same."""
     original = biased(dtype=dtype)
     model = from_hooked_transformer(original)
+    assert isinstance(model, Model)
     assert model.biases == ("b_Q", "b_K", "b_V", "b_O", "b_U")
     assert_same_function(model, original)
     assert_same_function(model, to_hooked_transformer(model))
@@ -333,17 +336,11 @@ def scaled(factor: float, output: int | None = None) -> Callable[..., torch.Tens
     return hook
 
 
-class Doubled(transformer_lens.HookedTransformer):
-    """A subclass that computes something else."""
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Twice the logits."""
-        return 2 * super().forward(*args, **kwargs)
-
-
 def other_class(model: Any) -> None:
-    """The same object as a `Doubled`."""
-    model.__class__ = Doubled
+    """The same object as one of a subclass that computes twice the logits."""
+    known = type(model)
+    twice = {"forward": lambda self, *args, **kwargs: 2 * known.forward(self, *args, **kwargs)}
+    model.__class__ = type("Doubled", (known,), twice)
 
 
 def replaced_forward(model: Any) -> None:
@@ -529,7 +526,7 @@ def test_the_model_is_left_as_it_was() -> None:
     model.register_forward_hook(lambda module, args, logits: calls.append(torch.get_float32_matmul_precision()))
     modes = {name: module.training for name, module in model.named_modules()}
     tensors = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    numbers, own = torch.random.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+    numbers, own = torch.random.get_rng_state(), np.random.get_state(legacy=False)["state"]["key"].copy()  # noqa: NPY002
     precision = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("medium")
     try:
@@ -548,7 +545,7 @@ def test_the_model_is_left_as_it_was() -> None:
             assert torch.is_grad_enabled()
             assert torch.get_float32_matmul_precision() == "medium"
             assert torch.equal(torch.random.get_rng_state(), numbers)
-            assert (np.random.get_state()[1] == own).all()  # noqa: NPY002
+            assert (np.random.get_state(legacy=False)["state"]["key"] == own).all()  # noqa: NPY002
     finally:
         torch.set_float32_matmul_precision(precision)
     assert set(calls[:1]) == {"highest"}

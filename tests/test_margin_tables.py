@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compactproofs.search.workspaces import MaxWorkspace
+from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.failing_sets import strategies as failing_sets
 from compactproofs.theorems.max_of_k.failing_sets.low_rank import Bounds
 from compactproofs.theorems.max_of_k.failing_sets.margin_tables import MarginTables, exact_tables
@@ -120,7 +120,7 @@ def test_any_constant_and_any_bounds_will_do(family: str) -> None:
     """Bounds of scores and direct path moved by numbers of their own for each query, and apart: N is still true."""
     rng = np.random.default_rng(0)
 
-    def moved(work: MaxWorkspace, bounds: Bounds, size: float, room: float) -> Bounds:
+    def moved(work: Work, bounds: Bounds, size: float, room: float) -> Bounds:
         shape = bounds.high.shape
         constant = work.constant(rng.normal(size=(len(bounds.high), 1)) * size)
         above, below = (work.constant(room * rng.random(shape) * rng.integers(0, 2, shape)) for _ in range(2))
@@ -134,7 +134,7 @@ def test_any_constant_and_any_bounds_will_do(family: str) -> None:
         truth = exact_correct(case.model)
         for size, room in ((0.0, 0.0), (1.0, 0.0), (3.0, 0.1), (100.0, 0.01)):
 
-            def tables(work: MaxWorkspace, hints: Any, size: float = size, room: float = room) -> MarginTables:
+            def tables(work: Work, hints: Any, size: float = size, room: float = room) -> MarginTables:
                 exact = exact_tables(work)
                 scores = moved(work, Bounds(exact.score_high, exact.score_low), size, room)
                 direct = moved(work, Bounds(exact.direct_high, exact.direct_low), size, room)

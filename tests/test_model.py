@@ -111,7 +111,7 @@ def test_hash_sees_the_shape() -> None:
     """The same numbers in other shapes are another model."""
     one = {"W_E": (4, 1), "W_pos": (2, 1), "W_Q": (1, 2), "W_K": (1, 2), "W_V": (1, 2), "W_O": (2, 1), "W_U": (1, 4)}
     two = {**one, "W_Q": (1, 1), "W_K": (1, 1), "W_V": (1, 1), "W_O": (1, 1)}
-    hashes = {Model(**{name: np.zeros(shape) for name, shape in shapes.items()}).sha256 for shapes in (one, two)}
+    hashes = {Model(**{name: np.zeros(list(shape)) for name, shape in shapes.items()}).sha256 for shapes in (one, two)}
     assert len(hashes) == 2
 
 
@@ -133,7 +133,7 @@ def test_memory_layout_does_not_matter() -> None:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_zero_biases_are_accepted(tmp_path: Path, dtype: npt.DTypeLike) -> None:
     """TransformerLens always saves biases; zeros change nothing."""
-    biases = {f"{ATTENTION}b_{letter}": np.zeros((1, H), dtype) for letter in "QKV"}
+    biases: Tensors = {f"{ATTENTION}b_{letter}": np.zeros((1, H), dtype) for letter in "QKV"}
     biases |= {f"{ATTENTION}b_O": np.zeros(D, dtype), "unembed.b_U": -np.zeros(V, dtype)}
     path = write(tmp_path / "m.safetensors", state_dict() | biases)
     assert Model.load(path).sha256 == Model(**weights()).sha256
@@ -272,14 +272,14 @@ def test_biases(tmp_path: Path, name: str, value: float) -> None:
     assert model.sha256 == reference_hash(weights() | {name: getattr(model, name)}) != Model(**weights()).sha256
     model.save(tmp_path / "m.safetensors")
     assert Model.load(tmp_path / "m.safetensors").sha256 == model.sha256
-    assert model.sha256 == Model.from_state_dict(with_bias(name, np.float32(value), np.float64)).sha256
+    assert model.sha256 == Model.from_state_dict(with_bias(name, float(np.float32(value)), np.float64)).sha256
 
 
 def test_the_hash_tells_biases_apart() -> None:
     """Equal numbers in different biases are different models."""
     square = {"W_E": (3, 3), "W_pos": (2, 3), **dict.fromkeys(("W_Q", "W_K", "W_V", "W_O", "W_U"), (3, 3))}
-    base = {name: np.ones(shape) for name, shape in square.items()}
-    assert len({Model(**base, **{name: np.ones(3)}).sha256 for name in BIASES}) == 5
+    base = {name: np.ones(list(shape)) for name, shape in square.items()}
+    assert len({Model(**base, **{name: np.ones([3])}).sha256 for name in BIASES}) == 5
 
 
 @pytest.mark.parametrize("name", BIASES)
@@ -305,7 +305,7 @@ def test_shapes_of_biases(name: str) -> None:
 
 def exactly(matrix: npt.ArrayLike) -> npt.NDArray[Any]:
     """Its entries as fractions."""
-    return np.vectorize(Fraction, otypes=[object])(np.asarray(matrix, np.float64))
+    return np.asarray(np.vectorize(Fraction, otypes=[object])(np.asarray(matrix, np.float64)))
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -335,7 +335,7 @@ def test_folding_is_exact(seed: int) -> None:
 
 def test_without_biases_nothing_is_folded() -> None:
     """The matrices are the weights themselves, also where all biases are zero."""
-    zero = {name: -np.zeros({"h": H, "d": D, "v": V}[axes]) for name, (_, axes, _) in BIASES.items()}
+    zero = {name: -np.zeros([{"h": H, "d": D, "v": V}[axes]]) for name, (_, axes, _) in BIASES.items()}
     for model in (Model(**weights()), Model(**weights(), **zero)):
         assert model.biases == ()
         assert model.width == model.d_model

@@ -81,7 +81,7 @@ ERRORS = (
     ),
     Error(
         "entries are found again under the wrong place",
-        (("failing_sets.low_rank", "known + np.arange(len(rows))", "np.arange(len(rows))"),),
+        (("failing_sets.low_rank", "len(self._values) + np.arange(len(rows))", "np.arange(len(rows))"),),
         BOTH,
     ),
     Error(

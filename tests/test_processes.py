@@ -119,10 +119,15 @@ def test_another_core(monkeypatch: pytest.MonkeyPatch) -> None:
 def apart(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Every strategy is taken for one that takes long, and there is another core; notes that this was asked."""
     asked: list[bool] = []
+
+    def ask() -> bool:
+        asked.append(True)
+        return True
+
     monkeypatch.setattr(prover, "_MANY_INPUTS", 0)
     slow = {key: replace(companion, long=True) for key, companion in families._COMPANIONS.items()}
     monkeypatch.setattr(families, "_COMPANIONS", slow)
-    monkeypatch.setattr(prover, "another_core", lambda: asked.append(True) or True)
+    monkeypatch.setattr(prover, "another_core", ask)
     return asked
 
 

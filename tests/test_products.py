@@ -40,7 +40,7 @@ WORST: dict[str, tuple[list[float], list[float], list[float]]] = {
 
 def exact(values: np.ndarray) -> np.ndarray:
     """The same numbers as fractions."""
-    return np.frompyfunc(Fraction, 1, 1)(values.astype(object))
+    return np.asarray(np.frompyfunc(Fraction, 1, 1)(values.astype(object)))
 
 
 def assert_encloses(product: Enclosure, truth: np.ndarray) -> None:

@@ -17,6 +17,7 @@ from typing import Any, TypedDict
 import pytest
 
 from compactproofs import __main__ as entry
+from compactproofs.kernel.problem import Claim
 from compactproofs.runs import store
 from compactproofs.runs.runner import WorkersLost, run
 from compactproofs.runs.store import Job, Results, is_of
@@ -50,6 +51,7 @@ def results(directory: Path) -> Results[int]:
         (int, [1, 10**30], [1.0, True, "1", None]),
         (float, [1, 1.5], [True, "1", None]),
         (str, ["", "a"], [1, None, ["a"]]),
+        (Claim, ["at least", "at most"], ["", "At least", 1, None, ["at most"]]),
         (float | None, [None, 2], ["", False]),
         (list[str | float], [[], ["a", 1, 1.5]], [{}, "a", [None]]),
         (dict[str, list[int]], [{}, {"a": [1]}], [[], {"a": 1}, {"a": [1, "b"]}]),

@@ -18,7 +18,8 @@ from safetensors.numpy import save
 from compactproofs import Model, zoo
 from compactproofs.kernel.tensors import read_tensors
 from compactproofs.opening.models import write_tensors
-from headers import BITS, changed_file, reading
+from exactcheck import reading
+from headers import BITS, changed_file
 
 A = b'"dtype":"F32","shape":[1],"data_offsets":[0,4]'
 ONE = b'{"a":{' + A + b"}}"
@@ -48,7 +49,7 @@ def by_the_package(data: bytes) -> tuple[Found | None, str]:
 def by_the_second_checker(data: bytes) -> Found | None:
     """What the second checker reads."""
     try:
-        return {name: (dtype, tuple(shape), data) for name, (dtype, shape, data) in reading._tensors(data).items()}
+        return {name: (dtype, tuple(shape), data) for name, (dtype, shape, data) in reading.tensors_of(data).items()}
     except reading.Malformed:
         return None
 

@@ -108,7 +108,7 @@ def main() -> int:
     rows: dict[str, Row] = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model"
-        last = weights = None
+        last: Model | None = None
         for pair in pairs:
             if pair.model is not last:
                 pair.model.save(path)

@@ -14,7 +14,7 @@ from compactproofs.networks.attention_only import circuits
 from compactproofs.search.hints import search_hints
 from compactproofs.search.workspaces import MaxWorkspace, workspace
 from compactproofs.theorems.max_of_k.failing_sets.margin_tables import exact_tables
-from compactproofs.theorems.max_of_k.failing_sets.safe_outputs import FIRST_TEST, SECOND_TEST, suspects
+from compactproofs.theorems.max_of_k.failing_sets.safe_outputs import FIRST_TEST, SECOND_TEST, possible_winners
 from compactproofs.theorems.max_of_k.subcubic.direct_path import direct_path
 from compactproofs.theorems.max_of_k.subcubic.gaps import pairs
 from compactproofs.theorems.max_of_k.subcubic.own_output import own_output, worst_position
@@ -99,7 +99,7 @@ def draw_outputs(work: MaxWorkspace, near: int = 4) -> None:
     recorder = Recorder(v)
     left = np.zeros((v, v), int)
     for m in range(v):
-        for _, o in suspects(work, exact_tables(work), m, near, recorder):
+        for _, o in possible_winners(work, exact_tables(work), m, near, recorder, np.arange(m + 1)):
             left[m, o] += 1
     stage = np.zeros((v, v))
     stage[recorder.first] = 1

@@ -17,6 +17,7 @@ from compactproofs.version import __version__
 if TYPE_CHECKING:
     from compactproofs.kernel.certificate import MalformedCertificate
     from compactproofs.kernel.checker import Verdict
+    from compactproofs.kernel.errors import CompactProofsError
     from compactproofs.kernel.library import UnknownStrategy
     from compactproofs.kernel.limits import TooMuchWork
     from compactproofs.kernel.problem import Strategy
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = [
     "STRATEGIES",
     "Certificate",
+    "CompactProofsError",
     "Infeasible",
     "InvalidModel",
     "MalformedCertificate",
@@ -65,6 +67,7 @@ __all__ = [
 _MODULES = {
     "kernel.certificate": ("MalformedCertificate",),
     "kernel.checker": ("Verdict",),
+    "kernel.errors": ("CompactProofsError",),
     "kernel.library": ("UnknownStrategy",),
     "kernel.limits": ("TooMuchWork",),
     "kernel.problem": ("Strategy",),

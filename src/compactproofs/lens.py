@@ -159,7 +159,7 @@ def _compare_decoder(live: HookedTransformer, network: Decoder) -> None:
         tokens = rng.integers(0, network.d_vocab, (_COMPARED_DECODERS, length))
         found = _live_logits(exact, network.d_vocab_out, tokens, _COMPARED_DECODERS, every=True)
         for at in sorted({0, length // 2, length - 1}):
-            logits = uncapped_logits(work, tokens, at)
+            logits: Any = uncapped_logits(work, tokens, at)
             expected = cap * np.tanh(logits.mid / cap) if cap else logits.mid
             within = _RADII * (logits.rad + 2.0**-50 * abs(expected))
             wrong = ~(abs(found[:, at] - expected) <= within)

@@ -25,6 +25,7 @@ from typing import Any, NoReturn
 
 from compactproofs.kernel.certificate import Certificate
 from compactproofs.kernel.checker import Verdict
+from compactproofs.kernel.errors import CompactProofsError
 from compactproofs.kernel.library import Library
 from compactproofs.kernel.problem import Hints, Network, Problem, Strategy, Task
 from compactproofs.kernel.strict import shown
@@ -63,15 +64,15 @@ _THEOREM = re.compile(rf"{_NAME.pattern}@[0-9]+", re.ASCII)
 _LONGEST = 60  # characters, the most that certificates allow in a task's name
 
 
-class UnknownPlugin(ValueError):
+class UnknownPlugin(CompactProofsError, ValueError):
     """There is no distribution of this name with a plug-in."""
 
 
-class UnusablePlugin(ValueError):
+class UnusablePlugin(CompactProofsError, ValueError):
     """A plug-in cannot be imported, or is not what a plug-in must be."""
 
 
-class PluginFailed(ValueError):
+class PluginFailed(CompactProofsError, ValueError):
     """A plug-in raised something that it should not."""
 
 

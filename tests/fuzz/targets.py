@@ -150,7 +150,9 @@ def _filled(spec: HintSpec, style: int, data: bytes) -> tuple[npt.NDArray[Any], 
     raw = style % 2 == 0
     needed = count * np.dtype(spec.dtype).itemsize if raw else count
     given = np.resize(np.frombuffer(data or b"\0", np.uint8), needed)
-    values = given.view(spec.dtype) if raw else given.view(np.int8).astype(spec.dtype) / 16 if count else given
+    values = (
+        given.view(spec.dtype) if raw else np.divide(given.view(np.int8).astype(spec.dtype), 16) if count else given
+    )
     with np.errstate(all="ignore"):
         return np.asarray(values).astype(spec.dtype).reshape(shape), data[needed:]
 

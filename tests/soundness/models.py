@@ -462,8 +462,9 @@ def _brink(rng: np.random.Generator) -> Iterator[tuple[str, Weights]]:
             for sharp in (steep / 690.0, steep):
                 weights = tabulated_weights(sharp, tied * scale, against * scale, far / 690.0)
                 yield f"ties through the softmax, times {scale:.0e}, v={v} K={n}", weights
-        coins = rng.integers(0, 3, (v, v)) + 2.0 * np.eye(v)
-        yield f"ties of sums, v={v} K={n}", tabulated_weights(none, coins, rng.integers(0, 2, (v, v)) - 1.0, level)
+        coins: FloatArray = rng.integers(0, 3, (v, v)) + 2.0 * np.eye(v)
+        signs = np.where(rng.integers(0, 2, (v, v)) > 0, 0.0, -1.0)
+        yield f"ties of sums, v={v} K={n}", tabulated_weights(none, coins, signs, level)
         # Scores that are equal, but only as exact numbers: the rest of the residual stream is mixed into them.
         for even in (np.eye(v), coins):
             equal = tabulated_weights(np.full((v, v), 2.0**60), even, none, level)
@@ -473,8 +474,8 @@ def _brink(rng: np.random.Generator) -> Iterator[tuple[str, Weights]]:
         apart = np.where(np.eye(v) > 0, top, -top)
         yield f"margins overflow, v={v} K={n}", tabulated_weights(steep, apart, none, level)
         yield f"margins overflow and cancel, v={v} K={n}", tabulated_weights(steep, apart, -apart, level)
-        against = tabulated_weights(none, apart / 1.7, -0.75 * apart / 1.7, level)
-        yield f"margins overflow to the wrong side, v={v} K={n}", against
+        wrong_side = tabulated_weights(none, apart / 1.7, -0.75 * apart / 1.7, level)
+        yield f"margins overflow to the wrong side, v={v} K={n}", wrong_side
         few = tabulated_weights(steep / 100.0, copying, none, level)
         few["W_V"][0] *= 1e200
         few["W_O"][0] *= 1e200

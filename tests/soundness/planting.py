@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from compactproofs.search.workspaces import Reading
 from compactproofs.testing import planting
 from compactproofs.testing.planting import Change, NotPlanted
 
@@ -53,7 +54,7 @@ class Planted(planting.Planted):
 
     def __init__(self, *changes: Change) -> None:
         self._values: dict[str, Any] = {}
-        self._found: dict[tuple[str, str], Mapping[str, Hint]] = {}
+        self._found: dict[tuple[str, str], dict[str, Hint]] = {}
         self._last: tuple[Any, str, Any] | None = None  # a model, a reading and their workspace, for all kinds of hints
         super().__init__("compactproofs", ((full_name(module), old, new) for module, old, new in changes), _ALWAYS)
 
@@ -68,7 +69,7 @@ class Planted(planting.Planted):
             self._values[model.sha256] = self.workspace(model, "value")
         return hints_of(strategy, model, kind, rng, self._values[model.sha256], self._search)
 
-    def _search(self, strategy: Any, work: Any) -> Mapping[str, Hint]:
+    def _search(self, strategy: Any, work: Any) -> dict[str, Hint]:
         """What the copy's search finds, once for all kinds of hints that start from it."""
         key = strategy.id, work.network.sha256
         if key not in self._found:
@@ -80,7 +81,7 @@ class Planted(planting.Planted):
         return self.hints(strategy_id, model, "searched", np.random.default_rng(0))
 
     def bound(
-        self, strategy_id: str, model: Any, reading: str = "check", hints: Mapping[str, Any] | None = None
+        self, strategy_id: str, model: Any, reading: Reading = "check", hints: Mapping[str, Any] | None = None
     ) -> int:
         """N according to the copy."""
         strategy = self.module("theorems").STRATEGIES[strategy_id]
@@ -89,7 +90,7 @@ class Planted(planting.Planted):
         certified: int = strategy.bound(self._last[2], hints or {})
         return certified
 
-    def workspace(self, model: Any, reading: str) -> Any:
+    def workspace(self, model: Any, reading: Reading) -> Any:
         """A workspace of the copy; for a check, as verification makes one, on which nothing is counted."""
         own = self.module("networks.attention_only.model").AttentionOnly(**weights_of(model))
         if reading == "check":

@@ -8,9 +8,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from compactproofs.search import plans
+from compactproofs.search.families import counting as plans
 from compactproofs.search.hints import search_hints
-from compactproofs.search.workspaces import workspace
+from compactproofs.search.workspaces import Reading, workspace
 from compactproofs.theorems import STRATEGIES
 from compactproofs.theorems.max_of_k.core import boxes, branch_and_bound, class_margins
 from compactproofs.theorems.max_of_k.counting import half_sums
@@ -18,6 +18,7 @@ from compactproofs.theorems.max_of_k.counting import half_sums
 from .models import FAMILIES, cases
 from .truth import exact_correct
 
+READINGS: tuple[Reading, ...] = ("check", "claim")
 CASES = [case for family in FAMILIES if family != "overflow" for case in cases(family)]
 
 
@@ -52,7 +53,7 @@ def test_any_choice_is_sound(seed: int, monkeypatch: pytest.MonkeyPatch) -> None
         with monkeypatch.context() as patch:
             choose(patch, rng)
             plans._random.cache_clear()
-            work, truth = workspace(case.model, str(rng.choice(["check", "claim"]))), exact_correct(case.model)
+            work, truth = workspace(case.model, READINGS[rng.integers(2)]), exact_correct(case.model)
             patch.setattr(plans, "WORTH", float(rng.choice([0.0, 1e-9, 10.0, 1000.0])))
             values = workspace(case.model, "value")
             for strategy in ("branch-and-bound", "histogram"):

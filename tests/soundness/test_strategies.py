@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from compactproofs.kernel.problem import HintSpec, Strategy
-from compactproofs.search.workspaces import workspace
+from compactproofs.search.workspaces import Reading, workspace
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.testing.trial import misfit
 from compactproofs.theorems import STRATEGIES
@@ -33,7 +33,7 @@ SHORTEST_ATTACK = 20
 
 
 @cache
-def work_of(case: Case, reading: str) -> Any:
+def work_of(case: Case, reading: Reading) -> Any:
     """One workspace for all strategies, as in a real run: what they share is computed once."""
     return verifying(case.model) if reading == "check" else workspace(case.model, reading)
 

@@ -13,7 +13,7 @@ from math import prod
 import numpy as np
 
 from compactproofs.kernel.decisions import BoolArray, FloatArray, IntArray
-from compactproofs.opening.models import Model
+from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems.max_of_k.core.enumeration import Box, boxes_with_maximum
 
@@ -60,7 +60,7 @@ class Inputs:
     sample: IntArray | None
 
     @classmethod
-    def of(cls, model: Model, rng: np.random.Generator, most: int = 2**25, size: int = 2**16) -> Inputs:
+    def of(cls, model: AttentionOnly, rng: np.random.Generator, most: int = 2**25, size: int = 2**16) -> Inputs:
         """All inputs if there are at most `most`, otherwise `size` uniform ones."""
         n, v = model.n_ctx, model.d_vocab
         return cls(n, v, None if max_of_k(model).task.total <= most else rng.integers(0, v, (size, n)))

@@ -15,7 +15,7 @@ from compactproofs.analysis.margins import Tables, margin_terms
 from compactproofs.analysis.spectra import searched_directions
 from compactproofs.kernel.decisions import FloatArray, midpoint
 from compactproofs.networks.attention_only import circuits
-from compactproofs.search.workspaces import MaxWorkspace
+from compactproofs.search.workspaces import MaxWorkspace, plain
 from compactproofs.theorems.max_of_k.subcubic.remainder import (
     EXACT,
     KINDS,
@@ -63,7 +63,7 @@ def budgets(work: MaxWorkspace, check: MaxWorkspace) -> list[Budget]:
         directions = searched_directions(work, more="subproduct" in kind)
         key = ("analysis of the remainder", kind)
         bounded = check.once(key, lambda kind=kind, directions=directions: scores(check, kind, directions))  # type: ignore[misc]
-        true = row_spread(circuits.EQKE(work) - scores(work, kind, directions).approximation)
+        true = plain(row_spread(circuits.EQKE(work) - scores(work, kind, directions).approximation))
         result.append(Budget(kind, true, midpoint(bounded.spread), check.cost(key).flops))
     return sorted(result, key=lambda budget: -budget.flops)
 
@@ -88,7 +88,7 @@ class Comparison:
 
 def compare_with_noise(work: MaxWorkspace, rng: np.random.Generator, draws: int = 1000) -> list[Comparison]:
     """The remainder's spread and its bounds, against Gaussian factors with the same mean and variance of entries."""
-    trained, _ = residual_factors(work, searched_directions(work, more=True))
+    trained = tuple(map(plain, residual_factors(work, searched_directions(work, more=True))[0]))
     names = ("true spread", *NOISE_BOUNDS)
     samples = np.array([_spreads(_noise(trained, rng)) for _ in range(draws)])
     return [
@@ -102,10 +102,8 @@ def _noise(factors: tuple[FloatArray, ...], rng: np.random.Generator) -> tuple[F
 
 
 def _spreads(factors: tuple[FloatArray, ...]) -> list[float]:
-    true = spread_of_product(factors, "max_diff_exact")
-    return [
-        float(spread.mean()) for spread in (true, *(spread_of_product(factors, kind) for kind in NOISE_BOUNDS.values()))
-    ]
+    kinds = ("max_diff_exact", *NOISE_BOUNDS.values())
+    return [float(plain(spread_of_product(factors, kind)).mean()) for kind in kinds]
 
 
 @dataclass(frozen=True)
@@ -132,11 +130,13 @@ def replace_residuals(
     """
     factors, approximation = residual_factors(work, searched_directions(work, more=True))
     tables = Tables.of(work)
-    by_rows = (factors[0], factors[1], factors[2].T, factors[3].T)
+    by_rows = tuple(map(plain, (factors[0], factors[1], factors[2].T, factors[3].T)))
 
     def accuracy(kind: str) -> Share:
         first, second, third, last = (_replaced(factor, kind, rng) for factor in by_rows)
-        return inputs.count(margin_terms(tables._replace(EQKE=approximation + first @ second @ third.T @ last.T)))
+        return inputs.count(
+            margin_terms(tables._replace(EQKE=plain(approximation) + first @ second @ third.T @ last.T))
+        )
 
     return [
         Replaced(kind, tuple(accuracy(kind) for _ in range(draws if kind in ("resample", "noise") else 1)))

@@ -9,7 +9,7 @@ import numpy as np
 from compactproofs.kernel.decisions import FloatArray
 from compactproofs.networks.attention_only import circuits
 from compactproofs.search.hints import search_hints
-from compactproofs.search.workspaces import MaxWorkspace
+from compactproofs.search.workspaces import MaxWorkspace, plain
 from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES, SUBCUBIC, directions_of
 from compactproofs.theorems.max_of_k.subcubic.remainder import Directions, residual_factors
 
@@ -102,9 +102,9 @@ def factors(work: MaxWorkspace) -> list[Factor]:
     """
     left, _ = residual_factors(work, searched_directions(work, more=True))
     whole = (circuits.query_embedding(work), work.weight("W_Q"), work.weight("W_K"), circuits.key_embedding(work))
-    rest = (left[0] * np.sqrt(work.network.d_head), left[1], left[2].T, left[3].T)
+    rest = map(plain, (left[0] * np.sqrt(work.network.d_head), left[1], left[2].T, left[3].T))
     return [
-        Factor(name, np.linalg.svd(a, compute_uv=False), np.linalg.svd(b, compute_uv=False), b)
+        Factor(name, plain(np.linalg.svd(a, compute_uv=False)), plain(np.linalg.svd(b, compute_uv=False)), b)
         for name, a, b in zip(FACTORS, whole, rest, strict=True)
     ]
 

@@ -20,7 +20,7 @@ from compactproofs.kernel.decisions import FloatArray, IntArray
 from compactproofs.kernel.problem import Problem, Strategy
 from compactproofs.search.companions import HintArrays
 from compactproofs.search.hints import search_hints
-from compactproofs.search.workspaces import MaxWorkspace
+from compactproofs.search.workspaces import MaxWorkspace, plain
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems import get_strategy
 from compactproofs.theorems.max_of_k.core.additive import position_weights
@@ -224,10 +224,11 @@ class _Relaxed:
         self._work = work
         self._tables = tables
         self._rival = max_of_others(tables.EVOU) - tables.EVOU
-        self._typical, delta = direct_path.direct_path(work, choice.direct, centre)
-        self._delta = np.broadcast_to(delta, tables.EU.shape)
-        self._lines = own_output.own_output(work, choice.attention, choice.direct, centre)
-        self._approximation, self._spread = remainder.scores(work, choice.remainder, directions_of(hints))
+        path = direct_path.direct_path(work, choice.direct, centre)
+        self._typical, self._delta = plain(path.typical), np.broadcast_to(plain(path.delta), tables.EU.shape)
+        lines = own_output.own_output(work, choice.attention, choice.direct, centre)
+        self._slope, self._intercept = plain(lines.slope), plain(lines.intercept)
+        self._approximation, self._spread = map(plain, remainder.scores(work, choice.remainder, directions_of(hints)))
 
     def others_apart(self, m: int, queries: IntArray, tokens: IntArray) -> FloatArray:
         """The outputs as rivals, but tokens other than m at their own worst output."""
@@ -263,8 +264,8 @@ class _Relaxed:
 
     def _lead_of_lines(self, m: int, queries: IntArray, tokens: IntArray, help_counts: bool = False) -> FloatArray:
         """F_m and F_k for each line, shape (N, n or 1, T, lines)."""
-        base = self._delta[queries, m, None] + self._lines.intercept[:, m]
-        return self._lead(m, tokens, base, self._lines.slope[None, :, m], help_counts)
+        base = self._delta[queries, m, None] + self._intercept[:, m]
+        return self._lead(m, tokens, base, self._slope[None, :, m], help_counts)
 
     def _lead(
         self, m: int, tokens: IntArray, base: FloatArray, own: FloatArray, help_counts: bool = True
@@ -285,8 +286,8 @@ class _Relaxed:
     def count_alone(self) -> int:
         """Inputs each of whose other tokens is harmless in place of all of them, positions at their worst."""
         n, count = self._work.network.n_ctx, 0
-        least, largest = worst_positions(self._work)
-        last = position_weights(self._work)[:, -1]
+        least, largest = map(plain, worst_positions(self._work))
+        last = plain(position_weights(self._work))[:, -1]
         for m in range(self._work.network.d_vocab):
             queries = np.arange(m + 1)
             harm = self._lead_of_lines(m, queries, every_token(m))[:, 0] * self._weights(m)[:, :, None]

@@ -27,6 +27,7 @@ import compactproofs as cp
 from compactproofs import plugins, zoo
 from compactproofs.cli.questions import Options, Question, about, asked, reading
 from compactproofs.kernel.certificate import CLAIMS
+from compactproofs.kernel.errors import CompactProofsError
 from compactproofs.kernel.limits import Allowance
 from compactproofs.kernel.problem import Problem, Strategy
 from compactproofs.kernel.workspace import Workspace
@@ -512,7 +513,7 @@ def _none_checked(error: BaseException, as_json: bool, of_directory: bool) -> in
     return 2
 
 
-class _NoModel(OSError):
+class _NoModel(CompactProofsError, OSError):
     """The file is no model of this package's family."""
 
     def __init__(self, cause: Exception) -> None:

@@ -26,17 +26,18 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from compactproofs.kernel.errors import CompactProofsError
 from compactproofs.kernel.problem import Claim
 from compactproofs.kernel.strict import MAX_DIGITS, shown, strict_json
 
 FORMAT = "compactproofs certificate"
 VERSION = 2
-CLAIMS = ("at least", "at most")
+CLAIMS: tuple[Claim, ...] = get_args(Claim)
 MAX_BYTES = 2**24
 
 DTYPES: dict[str, np.dtype[Any]] = {
@@ -51,7 +52,7 @@ _KEYS = [
 _KINDS = {dict: "an object", list: "a list", str: "text", int: "an integer", bool: "true or false"}
 
 
-class MalformedCertificate(ValueError):
+class MalformedCertificate(CompactProofsError, ValueError):
     """The bytes are not a certificate in this format; the message names the field and what was expected."""
 
 

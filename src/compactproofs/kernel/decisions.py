@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import singledispatch, update_wrapper
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,12 +21,44 @@ from compactproofs.kernel.limits import spend
 if TYPE_CHECKING:
     from functools import _SingleDispatchCallable
 
-#: An `Enclosure`, or an array of another reading.
-Array: TypeAlias = Any
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 R = TypeVar("R")
+
+
+class Array(Protocol):
+    """An `Enclosure`, or an array of another reading: what a proof may do with it, besides NumPy's functions."""
+
+    # fmt: off
+    @property
+    def shape(self) -> tuple[int, ...]: """Sizes of the axes."""
+    @property
+    def ndim(self) -> int: """The number of axes."""
+    @property
+    def size(self) -> int: """The number of entries."""
+    @property
+    def T(self) -> Array: """The transpose."""
+    def sum(self, axis: int | None = None, *, keepdims: bool = False) -> Array: """Over one axis or all."""
+    def max(self, axis: int | None = None, *, keepdims: bool = False) -> Array: """Over one axis or all."""
+    def min(self, axis: int | None = None, *, keepdims: bool = False) -> Array: """Over one axis or all."""
+    def mean(self, axis: int, *, keepdims: bool = False) -> Array: """Over one axis."""
+    def reshape(self, size: int, /, *more: int) -> Array: """The same entries in another shape."""
+    def __array__(self, *args: Any, **kwargs: Any) -> FloatArray: ...
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: Any, /) -> Array: ...
+    def __neg__(self) -> Array: ...
+    def __add__(self, other: Any, /) -> Array: ...
+    def __radd__(self, other: Any, /) -> Array: ...
+    def __sub__(self, other: Any, /) -> Array: ...
+    def __rsub__(self, other: Any, /) -> Array: ...
+    def __mul__(self, other: Any, /) -> Array: ...
+    def __rmul__(self, other: Any, /) -> Array: ...
+    def __truediv__(self, other: Any, /) -> Array: ...
+    def __rtruediv__(self, other: Any, /) -> Array: ...
+    def __matmul__(self, other: Any, /) -> Array: ...
+    def __rmatmul__(self, other: Any, /) -> Array: ...
+    # fmt: on
 
 
 def by_reading(decide: Callable[..., R]) -> _SingleDispatchCallable[R]:

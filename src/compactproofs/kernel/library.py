@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from compactproofs.kernel.errors import CompactProofsError
 from compactproofs.kernel.problem import Strategy, Task
 from compactproofs.kernel.strict import shown
 
 
-class UnknownStrategy(ValueError):
+class UnknownStrategy(CompactProofsError, ValueError):
     """No strategy has this id."""
 
 
-class UnknownTask(ValueError):
+class UnknownTask(CompactProofsError, ValueError):
     """No task has this record."""
 
 

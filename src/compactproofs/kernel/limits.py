@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+from compactproofs.kernel.errors import CompactProofsError
+
 #: What a call of NumPy takes, whatever the size of the arrays, as so many operations.
 CALL = 2**15
 
 
-class TooMuchWork(ValueError):
+class TooMuchWork(CompactProofsError, ValueError):
     """Checking would take, or has taken, more than the limit."""
 
 

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from compactproofs.kernel.errors import CompactProofsError
+
 _LEAST = 2.0**-1074  # the smallest positive number
 _ROOT = 2.0**-537  # its square is that number
 _HALF = 2.0**-53  # half of the distance from 1 to the next number
@@ -19,7 +21,7 @@ _HALF = 2.0**-53  # half of the distance from 1 to the next number
 _LENGTHS = (1, 3, 64)
 
 
-class UnsuitableArithmetic(RuntimeError):
+class UnsuitableArithmetic(CompactProofsError, RuntimeError):
     """This process does not compute as the proofs assume."""
 
 

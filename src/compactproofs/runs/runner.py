@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from compactproofs.kernel.errors import CompactProofsError
 from compactproofs.runs.store import Job, Store
 from compactproofs.system.processes import interrupts_noted, local_processes, submit
 from compactproofs.system.terminal import err, say
@@ -22,7 +23,7 @@ _PATIENCE = 10  # seconds, with a cluster
 _BETWEEN_QUESTIONS = 0.2  # seconds, whether there was an interrupt
 
 
-class WorkersLost(OSError):
+class WorkersLost(CompactProofsError, OSError):
     """Processes or machines that did the work are gone, or were never there; the message says what to do."""
 
 

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
+from typing import Any, Generic, Literal, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 from compactproofs.system.files import write_atomically
 from compactproofs.system.places import remove_left_behind
@@ -108,7 +108,7 @@ def _described(job: Job) -> dict[str, Any]:
 
 
 def is_of(kind: Any, value: Any) -> bool:
-    """Whether a value read from JSON is of this type: a plain one, list, dict, union or TypedDict, all the way down.
+    """Whether a value read from JSON is of this type: plain, text, list, dict, union, TypedDict, all the way down.
 
     >>> is_of(dict[str, list[float]], {"a": [1, 2.5]})
     True
@@ -118,6 +118,8 @@ def is_of(kind: Any, value: Any) -> bool:
     origin, parts = get_origin(kind), get_args(kind)
     if origin in (Union, types.UnionType):
         return any(is_of(part, value) for part in parts)
+    if origin is Literal:
+        return isinstance(value, str) and value in parts
     if origin is list:
         return isinstance(value, list) and all(is_of(parts[0], each) for each in value)
     if origin is dict:

@@ -9,7 +9,7 @@ import numpy as np
 from compactproofs.kernel.problem import Problem
 from compactproofs.networks.decoder.forward import uncapped_logits
 from compactproofs.networks.decoder.model import Decoder
-from compactproofs.search.workspaces import MeasuredWorkspace
+from compactproofs.search.workspaces import MeasuredWorkspace, plain
 from compactproofs.tasks.sequences import RULES, Sequences
 from compactproofs.theorems.enumerate.every_input import batch_size
 
@@ -34,7 +34,7 @@ def shares(network: Decoder, task: Sequences) -> dict[str, float]:
     with np.errstate(all="ignore"):
         for start in range(0, number, step):
             inputs = digits[start : start + step]
-            logits = uncapped_logits(work, task.sequences(inputs), task.read_out)
+            logits = plain(uncapped_logits(work, task.sequences(inputs), task.read_out))
             only = (logits == logits.max(axis=1, keepdims=True)).sum(axis=1) == 1
             answers = np.where(only, logits.argmax(axis=1), -1)
             for name, other in tasks.items():

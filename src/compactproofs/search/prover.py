@@ -10,8 +10,9 @@ from fractions import Fraction
 from typing import Any, TypedDict
 
 from compactproofs.kernel.checker import verify
+from compactproofs.kernel.errors import CompactProofsError
 from compactproofs.kernel.library import Library
-from compactproofs.kernel.problem import Network, Problem, Strategy, Task
+from compactproofs.kernel.problem import Claim, Network, Problem, Strategy, Task
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.opening.models import Model
 from compactproofs.search.certificates import Certificate
@@ -35,11 +36,11 @@ _MANY_INPUTS = 2**28
 SPARED_BITS = 16
 
 
-class ProofFailed(RuntimeError):
+class ProofFailed(CompactProofsError, RuntimeError):
     """A certificate that was just made was not accepted; this is a bug of this package, and nothing was claimed."""
 
 
-class Infeasible(ValueError):
+class Infeasible(CompactProofsError, ValueError):
     """The strategy cannot be run on a model of this size."""
 
 
@@ -52,7 +53,7 @@ class Bound(TypedDict):
 
     model: str
     strategy: str
-    claim: str
+    claim: Claim
     certified: str
     total: str
     bound: float

@@ -67,13 +67,18 @@ def _(x: Any) -> FloatArray:
 
 @max_where.register(np.ndarray)
 def _(x: Any, keep: BoolArray, axis: int) -> Array:
-    return np.where(keep, x, -np.inf).max(axis=axis)
+    return np.asarray(np.where(keep, x, -np.inf).max(axis=axis))
 
 
 @to_grid.register(np.ndarray)
 @to_grid.register(np.floating)
 def _(x: Any, scale: float) -> tuple[IntArray, IntArray]:
     return outward(np.asarray(x, np.float64), np.zeros(np.shape(x)), scale)
+
+
+def plain(x: Array) -> FloatArray:
+    """The numbers of an array whose reading is "value"; TypeError for an array of another reading."""
+    return np.asarray(x)
 
 
 _LIFTS: dict[Reading, Callable[[npt.ArrayLike], Any]] = {

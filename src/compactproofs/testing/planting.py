@@ -15,10 +15,12 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
 from typing import Any, TypeAlias
 
+from compactproofs.kernel.errors import CompactProofsError
+
 Change: TypeAlias = tuple[str, str, str]  # module, old text, new text
 
 
-class NotPlanted(AssertionError):
+class NotPlanted(CompactProofsError, AssertionError):
     """The text to replace is not in the module exactly once: the code has changed, and the error must be rewritten."""
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from compactproofs.kernel.problem import Problem, Strategy, Task
 from compactproofs.search.companions import Search, no_hints
-from compactproofs.search.workspaces import MeasuredWorkspace
+from compactproofs.search.workspaces import MeasuredWorkspace, Reading
 from compactproofs.testing.hints import KINDS, Hint, hostile_hints, kinds_of
 from compactproofs.testing.planting import Change, Planted
 from compactproofs.testing.weights import HOSTILE, Weights, mutated, razor
@@ -186,7 +186,7 @@ class Trial:
             0 if problem is None else self._bound(problem, self._hints(problem, "searched", np.random.default_rng(0)))
         )
 
-    def _work(self, problem: Problem[Any, Any], reading: Any) -> MeasuredWorkspace[Any, Any]:
+    def _work(self, problem: Problem[Any, Any], reading: Reading) -> MeasuredWorkspace[Any, Any]:
         return MeasuredWorkspace(problem, reading)
 
     def _hints(

@@ -18,6 +18,7 @@ import importlib.resources
 from dataclasses import dataclass
 from pathlib import Path
 
+from compactproofs.kernel.errors import CompactProofsError
 from compactproofs.kernel.problem import Network
 from compactproofs.networks.attention_only.model import InvalidModel
 from compactproofs.opening import configuration, foreign
@@ -27,7 +28,7 @@ from compactproofs.system.files import read_limited
 __all__ = ["UnknownModel", "ZooRow", "known_correct", "load_model", "names", "path", "table"]
 
 
-class UnknownModel(ValueError):
+class UnknownModel(CompactProofsError, ValueError):
     """A name that no model of the zoo has. `name` is the name, `close` the names nearest to it."""
 
     def __init__(self, name: str, close: list[str]) -> None:

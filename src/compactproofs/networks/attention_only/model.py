@@ -33,6 +33,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from compactproofs.kernel.errors import CompactProofsError
 from compactproofs.kernel.machine import require_ieee_arithmetic
 from compactproofs.kernel.strict import MAX_DIGITS, shown
 from compactproofs.kernel.tensors import FLOATS, read_tensors
@@ -62,7 +63,7 @@ _SUPPORTED = (
 )
 
 
-class InvalidModel(ValueError):
+class InvalidModel(CompactProofsError, ValueError):
     """The file or arrays are not a model that this package supports; the message says what was found."""
 
 

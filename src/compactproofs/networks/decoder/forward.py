@@ -183,7 +183,7 @@ def _spectral_norm(work: Work, name: str) -> Array:
     power = part @ part.T if part.shape[0] < part.shape[1] else part.T @ part
     for _ in range(SQUARINGS):
         power = power @ power
-    bound = np.abs(power).sum(-1).max()
+    bound: Array = np.abs(power).sum(-1).max()
     for _ in range(SQUARINGS + 1):
         bound = np.sqrt(bound)
     return bound * float(unit)

@@ -34,6 +34,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from compactproofs.kernel.errors import CompactProofsError
 from compactproofs.kernel.machine import require_ieee_arithmetic
 from compactproofs.kernel.strict import shown
 from compactproofs.kernel.tensors import FLOATS, Tensor, read_tensors
@@ -51,7 +52,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 MAX_LAYERS = 1000
 
 
-class InvalidDecoder(ValueError):
+class InvalidDecoder(CompactProofsError, ValueError):
     """The file or its configuration is not a network of this family; the message says what was found."""
 
 

@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from compactproofs.kernel.decisions import Array
 from compactproofs.kernel.limits import CALL
 from compactproofs.kernel.problem import Problem, Strategy
 from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only import circuits
 from compactproofs.search.companions import Companion, HintArrays
 from compactproofs.search.families.attention_only import Beyond, task
-from compactproofs.search.workspaces import MaxWorkspace
+from compactproofs.search.workspaces import MaxWorkspace, plain
 from compactproofs.tasks.max_of_k import MaxOfK
 from compactproofs.theorems.max_of_k.subcubic import direct_path, remainder
 from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES, Choice, Classes, pairs, possible_gaps
@@ -63,7 +64,7 @@ def _directions(work: MaxWorkspace) -> dict[str, FloatVector]:
     }
 
 
-def _top_left(matrix: npt.NDArray[np.float64]) -> FloatVector:
+def _top_left(matrix: Array) -> FloatVector:
     """The first left singular vector, or any vector where that cannot be computed."""
     try:
         vector: FloatVector = np.linalg.svd(matrix)[0][:, 0]
@@ -77,8 +78,7 @@ def _centre(work: MaxWorkspace) -> FloatVector:
     """The top right singular vector of E_q, scaled by the mean projection onto it."""
     queries = circuits.query_embedding(work)
     direction = _top_left(queries.T)
-    scaled: FloatVector = (queries @ direction).mean() * direction
-    return scaled
+    return plain((queries @ direction).mean(axis=0) * direction)
 
 
 def _operations(v: int, n: int) -> int:

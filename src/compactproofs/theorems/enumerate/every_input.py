@@ -17,7 +17,7 @@ Nothing of the model is understood.
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -58,7 +58,7 @@ def decide(work: Work) -> Decided:
     for start in range(0, task.total, step):
         inputs = task.inputs(start, min(start + step, task.total))
         label = task.labels(inputs)[:, None]
-        logits = uncapped_logits(work, task.sequences(inputs), task.read_out)
+        logits: Any = uncapped_logits(work, task.sequences(inputs), task.read_out)
         lead = np.take_along_axis(logits, label, axis=1) - logits
         own = np.arange(work.network.d_vocab_out) == label
         right += int((certainly_positive(lead) | own).all(axis=1).sum())

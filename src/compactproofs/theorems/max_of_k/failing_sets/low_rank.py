@@ -65,7 +65,7 @@ class Entries:
         """Shapes (a, d) and (b, d)."""
         self._left, self._right = left, right
         self._place = np.full((len(left), len(right)), -1, np.int64)
-        self._values: Array = None
+        self._values = left[:0, 0]
 
     def at(self, rows: IntArray, columns: IntArray) -> Array:
         """The entries at these places; the two index arrays have one shape, which is the result's."""
@@ -76,6 +76,5 @@ class Entries:
 
     def _compute(self, rows: IntArray, columns: IntArray) -> None:
         new = (self._left[rows] * self._right[columns]).sum(axis=1)
-        known = 0 if self._values is None else len(self._values)
-        self._place[rows, columns] = known + np.arange(len(rows))
-        self._values = new if self._values is None else np.concatenate([self._values, new])
+        self._place[rows, columns] = len(self._values) + np.arange(len(rows))
+        self._values = np.concatenate([self._values, new])

@@ -54,7 +54,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -147,7 +147,7 @@ class _Facts:
         b = self.bounds
         # F.
         self.worst_f = (b.direct_min[m, m] + b.position_min[m]) - b.rival_max[m].max()
-        self.far_bracket: Array = None
+        self.far_bracket: Array | None = None
         if far >= 0:
             gaps.append(b.score_running[queries, far][:, None] - own_score)
             self.far_bracket = (tables.value[: far + 1, m] - b.value_max[: far + 1]).min() + self.worst_f
@@ -319,7 +319,8 @@ class TableBounds:
     def __init__(self, tables: MarginTables) -> None:
         #: Kept, so that no other tables can get the identity by which these bounds are found again.
         self.tables = tables
-        direct, position, value = tables.direct_high, tables.position, tables.value
+        direct, position = tables.direct_high, tables.position
+        value: Any = tables.value
         #: (v, v): max over queries up to q of direct[., o], plus the largest position[., o]; and that plus value[q, o].
         self.rival_max = np.maximum.accumulate(direct, axis=0) + position.max(axis=0)
         self.rival_value_max = value + self.rival_max

@@ -29,7 +29,7 @@ def worst_positions(work: Work) -> tuple[Array, Array]:
     return np.stack(copies, axis=1), np.stack(others, axis=1)
 
 
-def _sum(work: Work, ordered: Array, start: int, stop: int) -> Array:
-    if start == stop:
+def _sum(work: Work, ordered: Array | None, start: int, stop: int) -> Array:
+    if ordered is None or start == stop:
         return work.constant(np.zeros(work.network.d_vocab))
     return ordered[:, start:stop].sum(axis=1)

@@ -38,10 +38,9 @@ def spread_at_best_cut(factors: Sequence[Array], mean: bool) -> Array:
         lefts.append(lefts[-1] @ factor)
     for factor in factors[-2:0:-1]:
         rights.insert(0, factor @ rights[0])
-    best: Array = None
-    for left, right in zip(lefts, rights, strict=True):
-        bound = _spread(left, right, row_spread(right), mean)
-        best = bound if best is None else np.minimum(best, bound)
+    best, *others = (_spread(left, right, row_spread(right), mean) for left, right in zip(lefts, rights, strict=True))
+    for bound in others:
+        best = np.minimum(best, bound)
     return best
 
 

@@ -1,0 +1,12 @@
+"""The root of what this package raises."""
+
+
+class CompactProofsError(Exception):
+    """An error with a name of its own; each is at the same time one of Python's kinds, as which it can be caught.
+
+    ValueError        MalformedCertificate, UnknownStrategy, UnknownTask, InvalidModel, InvalidDecoder, UnknownModel,
+                      UnknownPlugin, UnusablePlugin, PluginFailed, Infeasible, TooMuchWork
+    RuntimeError      UnsuitableArithmetic, ProofFailed
+    OSError           WorkersLost
+    AssertionError    NotPlanted
+    """
