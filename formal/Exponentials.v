@@ -1,5 +1,6 @@
 (** Integer bounds of the exponentials of all scores, by the verified interval arithmetic of CoqInterval. *)
 From Coq Require Import Reals ZArith List Arith Bool Lia Lra.
+From Bignums Require Import BigZ.
 From Flocq Require Import Core.
 From Interval Require Import Real.Xreal Float.Basic Float.Sig Float.Specific_bigint Float.Specific_ops Interval.Interval
   Interval.Float Interval.Float_full.
@@ -128,7 +129,10 @@ Section Weights.
 
   Lemma nth_exponential A count q t : (q < tokens M)%nat -> (t < count)%nat ->
     nth t (nth q (all_exponentials A count) []) (I.fromZ precision 0) = exponential (toZ (nth t (nth q A []) BigZ.zero)).
-  Proof. intros Hq Ht. unfold all_exponentials. rewrite nth_map_seq by assumption. cbv zeta. apply nth_map_seq, Ht. Qed.
+  Proof.
+    intros Hq Ht. unfold all_exponentials. rewrite nth_map_seq by assumption.
+    exact (nth_map_seq (fun t => exponential (toZ (nth t (nth q A []) BigZ.zero))) count t _ Ht).
+  Qed.
 
   Lemma length_exponential A count q : (q < tokens M)%nat -> length (nth q (all_exponentials A count) []) = count.
   Proof.
@@ -144,20 +148,14 @@ Section Weights.
     set (A := all_exponentials (score_token T) _). set (B := all_exponentials (score_position T) _).
     assert (HA : length A = tokens M) by (unfold A, all_exponentials; rewrite map_length; apply seq_length).
     assert (HB : length B = tokens M) by (unfold B, all_exponentials; rewrite map_length; apply seq_length).
-    rewrite (nth_indep _ [] ((fun rows : list I.type * list I.type => map (fun at_position => map (fun of_token =>
-      ends unit (I.mul precision of_token at_position)) (fst rows)) (snd rows)) ([], [])))
-      by (rewrite map_length, combine_length, HA, HB; lia).
-    rewrite map_nth, combine_nth by congruence. cbn [fst snd].
+    rewrite (nth_map_in _ _ q ([], []) []) by (rewrite combine_length, HA, HB; lia).
+    rewrite combine_nth by exact (eq_trans HA (eq_sym HB)). cbn [fst snd].
     assert (LA : length (nth q A []) = tokens M) by (apply length_exponential, Hq).
     assert (LB : length (nth q B []) = positions M) by (apply length_exponential, Hq).
-    rewrite (nth_indep _ [] ((fun at_position => map (fun of_token =>
-      ends unit (I.mul precision of_token at_position)) (nth q A [])) (I.fromZ precision 0)))
-      by (rewrite map_length, LB; assumption).
-    rewrite map_nth.
-    rewrite (nth_indep _ _ ((fun of_token => ends unit (I.mul precision of_token (nth p (nth q B []) (I.fromZ precision 0))))
-      (I.fromZ precision 0))) by (rewrite map_length, LA; assumption).
-    rewrite map_nth. apply ends_enclose. unfold A, B. rewrite !nth_exponential by assumption.
-    set (a := toZ (nth t _ _)). set (b := toZ (nth p _ _)).
+    rewrite (nth_map_in _ _ p (I.fromZ precision 0) []) by exact (eq_ind_r (fun k => (p < k)%nat) Hp LB).
+    rewrite (nth_map_in _ _ t (I.fromZ precision 0) _) by exact (eq_ind_r (fun k => (t < k)%nat) Ht LA).
+    apply ends_enclose. unfold A, B. rewrite !nth_exponential by assumption.
+    set (a := toZ (nth t (nth q (score_token T) []) BigZ.zero)). set (b := toZ (nth p (nth q (score_position T) []) BigZ.zero)).
     replace (Xreal _) with (Xmul (Xreal (exp ((/ 2 ^ exponent M) ^ 4 * IZR a / sqrt (INR (head_width M)))))
       (Xreal (exp ((/ 2 ^ exponent M) ^ 4 * IZR b / sqrt (INR (head_width M)))))).
     - apply I.mul_correct; apply exponential_encloses.

@@ -59,12 +59,15 @@ Proof.
   - apply nth_overflow. rewrite map_length. assumption.
 Qed.
 
+Lemma nth_map_in {A B} (f : A -> B) l i (a : A) (b : B) : (i < length l)%nat -> nth i (map f l) b = f (nth i l a).
+Proof. intros H. rewrite (nth_map_or f l i a b). apply Nat.ltb_lt in H. rewrite H. reflexivity. Qed.
+
 Ltac by_length H := match goal with |- context [(?a <? ?b)%nat] => destruct (Nat.ltb_spec a b) as [H|H] end.
 
 Lemma nth_map_seq {A} (f : nat -> A) n i (d : A) : (i < n)%nat -> nth i (map f (seq 0 n)) d = f i.
 Proof.
-  intros H. rewrite (nth_indep _ d (f O)) by (rewrite map_length, seq_length; assumption).
-  rewrite map_nth, seq_nth by assumption. reflexivity.
+  intros H. rewrite (nth_map_in f _ i O d) by (rewrite seq_length; assumption). rewrite seq_nth by assumption.
+  reflexivity.
 Qed.
 
 Lemma at_columns c A j i : (j < c)%nat -> at_ (columns c A) j i = at_ A i j.
