@@ -63,6 +63,9 @@ Qed.
 Lemma Forall2_imp {A} (S S' : nat -> A -> Prop) os l : (forall o a, In o os -> S o a -> S' o a) -> Forall2 S os l -> Forall2 S' os l.
 Proof. intros H Hl. rewrite <- (map_id l). apply (Forall2_map (fun a => a) S); assumption. Qed.
 
+Lemma Forall2_same_length {A B} (S : A -> B -> Prop) a b : Forall2 S a b -> length b = length a.
+Proof. induction 1; simpl; auto. Qed.
+
 (** Some entries of a vector over 0 ... v - 1 *)
 Definition pick (os : list nat) (l : list int) : list int := map (fun o => nth o l 0%uint63) os.
 
