@@ -57,10 +57,10 @@ Section Check.
     let last := at_position ws k [q] in
     map (fun b => b ++ [last]) (if (m =? q)%nat then [map (joined join) before] else first_largest join before).
 
-  Definition positive (a : int) : bool := Sint63.ltb 0 a.
+  Definition is_positive (a : int) : bool := Sint63.ltb 0 a.
 
   Definition screened (sum : list int) : bool :=
-    forallb (fun b => b) (zip (fun o a => positive a || (o =? m)%nat || existsb (Nat.eqb o) doubtful) (seq 0 v) sum).
+    forallb (fun b => b) (zip (fun o a => is_positive a || (o =? m)%nat || existsb (Nat.eqb o) doubtful) (seq 0 v) sum).
 
   Definition least (l : list pair_of_vectors) : list int :=
     fold_right (fun r a => zip imin (fst r) a) (map (fun _ => huge) doubtful) l.
@@ -68,8 +68,8 @@ Section Check.
     fold_right (fun r a => zip imax (snd r) a) (map (fun _ => minus_huge) doubtful) l.
   Definition leaf (b : list (list pair_of_vectors)) : result :=
     if negb (length b <=? most_positions)%nat then none
-    else if forallb positive (sums doubtful (map least b)) then (size b, 0%Z)
-    else if forallb positive (sums doubtful (map greatest b)) then none else (0%Z, size b).
+    else if forallb is_positive (sums doubtful (map least b)) then (size b, 0%Z)
+    else if forallb is_positive (sums doubtful (map greatest b)) then none else (0%Z, size b).
 
   Definition judge (b : list element) (t : tree) : result :=
     if screened (sums (seq 0 v) (map fst b)) then follow leaf t (map snd b) else none.
@@ -339,9 +339,9 @@ Section Check.
       repeat split; auto using least_below, greatest_above.
     Qed.
 
-    Lemma val_positive a : positive a = true <-> 0 < IZR (val a).
+    Lemma val_positive a : is_positive a = true <-> 0 < IZR (val a).
     Proof.
-      unfold positive. destruct (Sint63.ltbP 0 a) as [H|H]; change (val 0) with 0%Z in H; split; intros H'; try discriminate; auto.
+      unfold is_positive. destruct (Sint63.ltbP 0 a) as [H|H]; change (val 0) with 0%Z in H; split; intros H'; try discriminate; auto.
       - apply IZR_lt, H.
       - apply lt_IZR in H'. contradiction.
     Qed.
@@ -352,18 +352,18 @@ Section Check.
       destruct (Nat.leb_spec (length b) most_positions) as [Hn|]; [|apply fair_none]. cbn [negb].
       pose proof (sums_bound Rle Rplus_le_compat (Rle_refl 0) f doubtful b O _ HL Hn) as SL.
       pose proof (sums_bound Rge Rplus_ge_compat (Rge_refl 0) f doubtful b O _ HG Hn) as SG.
-      destruct (forallb positive (sums doubtful (map least l))) eqn:EL.
+      destruct (forallb is_positive (sums doubtful (map least l))) eqn:EL.
       - assert (E : count b right_on_doubtful = size b).
         { apply count_all. intros x Hx. apply forallb_forall. intros o Ho.
           destruct (Forall2_In _ _ _ SL o Ho) as (a & Ha & _ & Hb). rewrite forallb_forall in EL.
           pose proof (proj1 (val_positive a) (EL a Ha)) as Hp. specialize (Hb x Hx).
           unfold margin_positive. destruct (Rlt_dec _ _); [reflexivity|lra]. }
         split; cbn [fst snd]; [lia|apply count_nonneg].
-      - destruct (forallb positive (sums doubtful (map greatest l))) eqn:EG; [apply fair_none|].
+      - destruct (forallb is_positive (sums doubtful (map greatest l))) eqn:EG; [apply fair_none|].
         assert (E : count b (fun x => negb (right_on_doubtful x)) = size b).
         { apply count_all. intros x Hx. apply negb_true_iff. unfold right_on_doubtful. clear - SG EG Hx.
           induction SG as [|o a os l' [_ Hb] Hl IH]; [discriminate|]. simpl in EG |- *.
-          destruct (positive a) eqn:Ea; simpl in EG.
+          destruct (is_positive a) eqn:Ea; simpl in EG.
           - rewrite (IH EG). apply andb_false_r.
           - assert (Hn : ~ 0 < IZR (val a)) by (intros H; apply val_positive in H; congruence).
             specialize (Hb x Hx). unfold margin_positive at 1. destruct (Rlt_dec _ _); [lra|reflexivity]. }
