@@ -228,7 +228,37 @@ Proof.
   - f_equal. apply (HP b); assumption.
 Qed.
 
-(** Bounds that meet are the number itself. *)
-Corollary bounded_by (M : model) (h : hints) (right_ wrong : Z) : run M h = (right_, wrong) ->
-  (right_ <= correct_count M <= Z.of_nat (tokens M) ^ Z.of_nat (positions M) - wrong)%Z.
-Proof. intros E. pose proof (run_sound M h) as H. rewrite E in H. exact H. Qed.
+(** * How a theorem about a model is stated *)
+
+(** The claims are compared with what is decided, so hints that decide more than is claimed do no harm. *)
+Definition decided (M : model) (h : hints) (right_ wrong : Z) : bool :=
+  let r := run M h in (right_ <=? fst r)%Z && (wrong <=? snd r)%Z.
+
+Definition inputs_of (M : model) : Z := (Z.of_nat (tokens M) ^ Z.of_nat (positions M))%Z.
+
+Theorem bounds_checked (M : model) (h : hints) (at_least at_most : Z) :
+  decided M h at_least (inputs_of M - at_most) = true -> (at_least <= correct_count M <= at_most)%Z.
+Proof.
+  unfold decided. cbv zeta. intros H. apply andb_true_iff in H as [H1 H2]. apply Z.leb_le in H1, H2.
+  pose proof (run_sound M h). unfold inputs_of in H2. lia.
+Qed.
+
+Theorem number_checked (M : model) (h : hints) (number : Z) :
+  decided M h number (inputs_of M - number) = true -> correct_count M = number.
+Proof. intros H. apply bounds_checked in H. lia. Qed.
+
+Definition shapeb (A : list (list Z)) (rows columns : nat) : bool :=
+  (length A =? rows)%nat && forallb (fun row => (length row =? columns)%nat) A.
+
+Lemma shapeb_shape A r c : shapeb A r c = true -> shape A r c.
+Proof.
+  unfold shapeb. rewrite andb_true_iff, forallb_forall. intros [H1 H2]. split; [apply Nat.eqb_eq, H1|].
+  intros row Hrow. apply Nat.eqb_eq, H2, Hrow.
+Qed.
+
+Theorem shapes_checked (M : model) :
+  (shapeb (W_E M) (tokens M) (width M) && shapeb (W_pos M) (positions M) (width M) &&
+   shapeb (W_Q M) (width M) (head_width M) && shapeb (W_K M) (width M) (head_width M) &&
+   shapeb (W_V M) (width M) (head_width M) && shapeb (W_O M) (head_width M) (width M) &&
+   shapeb (W_U M) (width M) (tokens M))%bool = true -> well_shaped M.
+Proof. rewrite !andb_true_iff. unfold well_shaped. intuition auto using shapeb_shape. Qed.
