@@ -48,13 +48,14 @@ Section Run.
   Let k := Nat.pred (positions M).
 
   Definition cut : Z := (4 * Z.of_nat (exponent M) - fraction h)%Z.
-  Definition entry_of (A : matrix) (i j : nat) : Z := toZ (nth j (nth i A []) BigZ.zero).
+  Definition cell (A : matrix) (i j : nat) : big := nth j (nth i A []) BigZ.zero.
+  Definition round (z : big) : Z := toZ (BigZ.shiftr z (BigZ.of_Z cut)).
 
   Section WithTables.
     Variable T : tables.
-    Definition rounded_written (t o : nat) : Z := Z.shiftr (entry_of (written T) t o) cut.
+    Definition rounded_written (t o : nat) : Z := round (cell (written T) t o).
     Definition rounded_base (q p o : nat) : Z :=
-      Z.shiftr (Z.shiftl (entry_of (direct T) q o) (2 * Z.of_nat (exponent M)) + entry_of (written_at T) p o) cut.
+      round (BigZ.add (BigZ.shiftl (cell (direct T) q o) (BigZ.of_Z (2 * Z.of_nat (exponent M)))) (cell (written_at T) p o)).
 
     Definition all_written : list (list Z) := map (fun t => map (rounded_written t) (seq 0 v)) (seq 0 v).
     Definition all_bases : list (list (list Z)) :=
@@ -188,12 +189,13 @@ Proof.
     IZR (bZ p m - bZ p o + (eZ t m - eZ t o) - 2) <= gap p t o <= IZR (bZ p m - bZ p o + (eZ t m - eZ t o) + 2)).
   { intros p t o Hp Ht Ho. unfold gap.
     assert (Hwrote : forall o, IZR (bZ p o) + IZR (eZ t o) <= wrote M q t p o / IZR (2 ^ cut M h) <= IZR (bZ p o) + IZR (eZ t o) + 2).
-    { intros o'. unfold wrote, bZ, eZ, rounded_base, rounded_written. fold T.
-      pose proof (floor_bounds (Z.shiftl (entry_of (direct T) q o') (2 * Z.of_nat (exponent M)) + entry_of (written_at T) p o') _ Hcut) as F1.
-      pose proof (floor_bounds (entry_of (written T) t o') _ Hcut) as F2.
+    { intros o'. unfold wrote, bZ, eZ, rounded_base, rounded_written, round. fold T.
+      rewrite !BigZ.spec_shiftr, BigZ.spec_add, BigZ.spec_shiftl, !BigZ.spec_of_Z.
+      pose proof (floor_bounds (Z.shiftl (toZ (cell (direct T) q o')) (2 * Z.of_nat (exponent M)) + toZ (cell (written_at T) p o')) _ Hcut) as F1.
+      pose proof (floor_bounds (toZ (cell (written T) t o')) _ Hcut) as F2.
       rewrite Z.shiftl_mul_pow2 in F1 |- * by lia. rewrite plus_IZR, mult_IZR in F1.
       replace (IZR (2 ^ (2 * Z.of_nat (exponent M)))) with ((2 ^ exponent M) ^ 2) in F1.
-      - unfold at_, vector_at. unfold entry_of in F1, F2 |- *. unfold Rdiv in *. rewrite !Rmult_plus_distr_r in *. lra.
+      - unfold at_, vector_at. unfold cell in F1, F2 |- *. unfold Rdiv in *. rewrite !Rmult_plus_distr_r in *. lra.
       - rewrite <- pow_mult. replace (2 * Z.of_nat (exponent M))%Z with (Z.of_nat (exponent M * 2)) by lia.
         rewrite <- pow_IZR. reflexivity. }
     pose proof (Hwrote m) as H1. pose proof (Hwrote o) as H2. unfold Rdiv in *. rewrite Rmult_minus_distr_r.

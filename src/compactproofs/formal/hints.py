@@ -49,7 +49,7 @@ class Hints:
 def find_hints(weights: Weights) -> Hints:
     """The hints of a model; ValueError where the checker has no room for it."""
     tables = _Tables(weights)
-    hints = Hints(tables.fraction, tables.unit, 60, [])
+    hints = Hints(tables.fraction, tables.unit, 40, [])
     for query in range(weights.d_vocab):
         hints.classes.append([_of_class(tables, hints, query, m) for m in range(query, weights.d_vocab)])
     return hints
