@@ -249,6 +249,16 @@ Theorem number_checked (M : model) (h : hints) (number : Z) :
   decided M h number (inputs_of M - number) = true -> correct_count M = number.
 Proof. intros H. apply bounds_checked in H. lia. Qed.
 
+Theorem at_least_checked (M : model) (h : hints) (number : Z) :
+  decided M h number 0 = true -> (number <= correct_count M)%Z.
+Proof.
+  intros H. apply (bounds_checked M h number (inputs_of M)). rewrite Z.sub_diag. exact H.
+Qed.
+
+Theorem at_most_checked (M : model) (h : hints) (number : Z) :
+  decided M h 0 (inputs_of M - number) = true -> (correct_count M <= number)%Z.
+Proof. intros H. apply (bounds_checked M h 0 number H). Qed.
+
 Definition shapeb (A : list (list Z)) (rows columns : nat) : bool :=
   (length A =? rows)%nat && forallb (fun row => (length row =? columns)%nat) A.
 
