@@ -33,13 +33,18 @@ class Verdict:
     axioms: tuple[str, ...] = ()
 
 
-def build_library(library: Path = LIBRARY) -> None:
-    """Compile the library where it is not; ValueError where that is impossible."""
+def require_coqc() -> None:
+    """ValueError where coqc is missing."""
     if shutil.which("coqc") is None:
         raise ValueError(
             "coqc is not installed; on Debian 12: apt-get install --no-install-recommends coq libcoq-interval "
             "libcoq-coquelicot libcoq-flocq libcoq-bignums make"
         )
+
+
+def build_library(library: Path = LIBRARY) -> None:
+    """Compile the library where it is not; ValueError where that is impossible."""
+    require_coqc()
     if not (library / "_CoqProject").exists():
         raise ValueError(f"{library} is not the folder 'formal' of the repository; name it by --library")
     done = subprocess.run(["make", "-C", str(library)], capture_output=True, text=True, check=False)

@@ -1,8 +1,9 @@
 """Hints for the checker in Coq, and the numbers that it will find: its integers, computed by NumPy.
 
-`formal/Classes.v` decides inputs by classes (last token q, largest token m) and boxes in them.  Which outputs of a class
-it should look at closely, and how it should split boxes, is found here.  Exponentials are NumPy's, so where one of them
-is within rounding of an integer, the checker's differ by one: then it decides an input less or more, no input wrongly.
+`formal/Classes.v` decides inputs by classes (last token q, largest token m) and boxes in them.  Which outputs of a
+class it should look at closely, and how it should split boxes, is found here.  Exponentials are NumPy's, so where one
+of them is within rounding of an integer, the checker's may differ by one: then it may decide an input less or more, but
+no input wrongly.
 """
 
 from __future__ import annotations
