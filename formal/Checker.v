@@ -42,6 +42,12 @@ Proof.
   - rewrite <- plus_IZR, <- mult_IZR. apply IZR_le. lia.
 Qed.
 
+Lemma largest_eq x m : (forall t, In t x -> (t <= m)%nat) -> In m x -> largest x = m.
+Proof.
+  intros Hle Hin. unfold largest. apply Nat.le_antisymm; [apply list_max_le, Forall_forall, Hle|].
+  pose proof (proj1 (list_max_le x _) (Nat.le_refl _)) as H. rewrite Forall_forall in H. apply H, Hin.
+Qed.
+
 Section Run.
   Variables (M : model) (h : hints).
   Let v := tokens M.
@@ -123,10 +129,7 @@ Section Run.
     repeat split.
     - rewrite app_length, HL. simpl. lia.
     - rewrite <- HL. rewrite app_nth2, Nat.sub_diag by lia. reflexivity.
-    - unfold largest. apply Nat.le_antisymm.
-      + apply list_max_le, Forall_forall. exact HA.
-      + assert (Hm : In m (y ++ [q])) by (apply in_or_app; destruct H2 as [H2| ->]; simpl; auto).
-        pose proof (proj1 (list_max_le (y ++ [q]) _) (Nat.le_refl _)) as HF. rewrite Forall_forall in HF. apply HF, Hm.
+    - apply largest_eq; [exact HA|]. apply in_or_app. destruct H2 as [H2| ->]; simpl; auto.
     - exact HA.
   Qed.
 
