@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt
 
-.PHONY: demo test lint types check-train check-lens clean
+.PHONY: demo test lint types formal check-train check-lens clean
 
 demo: $(VENV)/.core
 	$(BIN)/compactproofs prove max-of-4/123 --all --out $(VENV)/certificates
@@ -25,6 +25,10 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
+
+# The library for theorems in Coq; `docs/formal.md` says what to install for it.
+formal:
+	$(MAKE) -C formal
 
 # The tests that need PyTorch; `make test` skips them where it is not installed.
 check-train: $(VENV)/.train

@@ -860,6 +860,51 @@ def explain(
         command.explain_models(seeds, target, jobs, scheduler)
 
 
+@app.command()
+def export(
+    model: ModelArgument,
+    coq: Annotated[Path, typer.Option("--coq", metavar="DIR", help="The directory for Weights.v, Hints.v, Theorem.v.")],
+    certificate: Annotated[
+        str | None,
+        typer.Option(
+            "--certificate",
+            metavar="FILE",
+            help="State what this certificate claims; without it the theorem is the best that the checker will find.",
+        ),
+    ] = None,
+) -> None:
+    """Write a theorem about a model for Coq: exact weights, hints, and what is claimed."""
+    from compactproofs.formal import command
+
+    say(f"{coq}: {command.export_to(coq, load_model(model), certificate)}")
+
+
+@app.command("formal-check")
+def formal_check(
+    what: Annotated[
+        str, typer.Argument(metavar="DIR|CERTIFICATE|MODEL", help="An exported directory, a certificate, or a model.")
+    ],
+    model: Annotated[str | None, typer.Argument(metavar="[MODEL]", help="The certificate's model.")] = None,
+    library: Annotated[
+        Path | None, typer.Option(help="The folder 'formal' of the repository, where it is elsewhere.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Have Coq's kernel check a theorem about a model: what it says, how long it took, and what it rests on."""
+    from compactproofs.formal import command
+
+    verdict = command.formal_check(what, model, library)
+    if as_json:
+        say_json(command.as_dict(verdict))
+    else:
+        word = "accepted" if verdict.accepted else "rejected"
+        first, *more = command.in_words(verdict)
+        say(f": {first}", start=word, style=f"bold {_COLOURS[word]}")
+        for line in more:
+            say(line)
+    return 0 if verdict.accepted else 1
+
+
 def _extra(module: str) -> ModuleType:
     try:
         return importlib.import_module(f"compactproofs.{module}")

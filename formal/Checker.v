@@ -1,0 +1,279 @@
+(** The checker: from weights and hints to bounds of the number of right answers, and the theorem that they are such. *)
+From Coq Require Import Reals ZArith List Arith Bool Lia Lra Uint63 Sint63.
+From Bignums Require Import BigZ.
+From Flocq Require Import Core.
+From CompactProofs Require Import Statement Softmax Tables Exponentials Boxes Vectors Classes.
+Import ListNotations.
+Open Scope R_scope.
+
+(** Any hints are sound; bad ones leave inputs undecided. *)
+Record hints := Hints {
+  fraction : Z;         (* what is written to logits is rounded to multiples of 2^-fraction *)
+  unit : Z;             (* exponentials of scores, to multiples of 2^-unit *)
+  precision : positive; (* bits of interval arithmetic *)
+  of_classes : list (list (list nat * list tree))
+    (* by last token, and by how much larger the largest is: outputs to look at closely, and trees for the boxes *) }.
+
+Definition small : Z := (2 ^ 30)%Z.
+
+Definition total_result (l : list result) : result := fold_right both none l.
+
+Lemma total_result_le {A} (r : A -> result) g1 g2 l :
+  (forall a, In a l -> fst (r a) <= g1 a /\ snd (r a) <= g2 a)%Z ->
+  (fst (total_result (map r l)) <= sum_over l g1 /\ snd (total_result (map r l)) <= sum_over l g2)%Z.
+Proof.
+  induction l as [|a l IH]; intros H; simpl; [lia|].
+  destruct (H a ltac:(simpl; auto)). destruct IH; [intros; apply H; simpl; auto|]. lia.
+Qed.
+
+Lemma along_total g p x o : along g p x o = total (length x) (fun i => g (p + i)%nat (nth i x O) o).
+Proof.
+  revert p. induction x as [|t x IH]; intros p; [reflexivity|]. simpl length. rewrite total_first. simpl along.
+  rewrite IH. simpl nth. rewrite Nat.add_0_r. f_equal. apply total_ext; intros i _. f_equal. lia.
+Qed.
+
+Lemma floor_bounds z s : (0 <= s)%Z -> IZR (Z.shiftr z s) <= IZR z / IZR (2 ^ s) <= IZR (Z.shiftr z s) + 1.
+Proof.
+  intros Hs. assert (H2 : (0 < 2 ^ s)%Z) by (apply Z.pow_pos_nonneg; lia). rewrite Z.shiftr_div_pow2 by assumption.
+  assert (H2r : 0 < IZR (2 ^ s)) by (apply IZR_lt; assumption).
+  pose proof (Z.mul_div_le z (2 ^ s) H2) as H3. pose proof (Z.mul_succ_div_gt z (2 ^ s) H2) as H4.
+  split; apply (Rmult_le_reg_r (IZR (2 ^ s))); try assumption; unfold Rdiv; rewrite Rmult_assoc, Rinv_l, Rmult_1_r by lra.
+  - rewrite <- mult_IZR. apply IZR_le. lia.
+  - rewrite <- plus_IZR, <- mult_IZR. apply IZR_le. lia.
+Qed.
+
+Lemma largest_eq x m : (forall t, In t x -> (t <= m)%nat) -> In m x -> largest x = m.
+Proof.
+  intros Hle Hin. unfold largest. apply Nat.le_antisymm; [apply list_max_le, Forall_forall, Hle|].
+  pose proof (proj1 (list_max_le x _) (Nat.le_refl _)) as H. rewrite Forall_forall in H. apply H, Hin.
+Qed.
+
+Section Run.
+  Variables (M : model) (h : hints).
+  Let v := tokens M.
+  Let k := Nat.pred (positions M).
+
+  Definition cut : Z := (4 * Z.of_nat (exponent M) - fraction h)%Z.
+  Definition cell (A : matrix) (i j : nat) : big := nth j (nth i A []) BigZ.zero.
+  Definition round (z : big) : Z := toZ (BigZ.shiftr z (BigZ.of_Z cut)).
+
+  Section WithTables.
+    Variable T : tables.
+    Definition rounded_written (t o : nat) : Z := round (cell (written T) t o).
+    Definition rounded_base (q p o : nat) : Z :=
+      round (BigZ.add (BigZ.shiftl (cell (direct T) q o) (BigZ.of_Z (2 * Z.of_nat (exponent M)))) (cell (written_at T) p o)).
+
+    Definition all_written : list (list Z) := map (fun t => map (rounded_written t) (seq 0 v)) (seq 0 v).
+    Definition all_bases : list (list (list Z)) :=
+      map (fun q => map (fun p => map (rounded_base q p) (seq 0 v)) (seq 0 (S k))) (seq 0 v).
+    Definition is_small (z : Z) : bool := ((- small <=? z) && (z <=? small))%Z.
+  End WithTables.
+
+  Definition less_than (m : nat) (e : list int) : list int :=
+    let top := nth m e 0%uint63 in map (fun z => top - z)%uint63 e.
+
+  Definition run : result :=
+    if negb (tidy M && (S k <=? most_positions)%nat && (0 <=? cut)%Z) then none else
+    let T := tables_of M in
+    let eZ := all_written T in
+    let bZ := all_bases T in
+    if negb (forallb (forallb is_small) eZ && forallb (forallb (forallb is_small)) bZ) then none else
+    let e := map (map of_Z) eZ in
+    let b := map (map (map of_Z)) bZ in
+    let W := all_weights M T (F.PtoP (precision h)) (unit h) in
+    let gaps := map (fun m => map (less_than m) e) (seq 0 v) in
+    total_result (map (fun q =>
+      let base := nth q b [] in let weights := nth q W [] in let hints := nth q (of_classes h) [] in
+      total_result (map (fun m =>
+        let hint := nth (m - q) hints ([], []) in
+        check v k q m (fst hint) base (nth m gaps []) weights (snd hint)) (seq q (v - q)))) (seq 0 v)).
+
+  (** * Soundness *)
+
+  Lemma small_fits z : is_small z = true -> (- 2 ^ 30 <= z <= 2 ^ 30)%Z.
+  Proof. unfold is_small. intros H. apply andb_true_iff in H as [H1 H2]. apply Z.leb_le in H1, H2. unfold small in *. lia. Qed.
+
+  Lemma rounded_to_ints (g : nat -> Z) : forallb is_small (map g (seq 0 v)) = true ->
+    Forall2 (fun o z => bounded (2 ^ 30) z /\ val z = g o) (seq 0 v) (map of_Z (map g (seq 0 v))).
+  Proof.
+    rewrite map_map, forallb_forall. intros H. apply Forall2_same. intros o Ho.
+    specialize (H (g o) ltac:(apply in_map, Ho)). apply small_fits in H.
+    assert (E : val (of_Z (g o)) = g o) by (apply val_of_Z; unfold fits; lia). unfold bounded. rewrite E. split; [assumption|reflexivity].
+  Qed.
+
+  Lemma members_of_class q m b x : In b (with_largest k q m) -> (q <= m)%nat -> member x (b ++ [[q]]) ->
+    length x = S k /\ nth k x O = q /\ largest x = m /\ forall t, In t x -> (t <= m)%nat.
+  Proof.
+    intros Hb Hq Hx. apply Forall2_app_inv_r in Hx as (y & z & Hy & Hz & ->).
+    inversion_clear Hz as [|t ? r ? Ht Hr]. inversion_clear Hr. destruct Ht as [<-|[]].
+    assert (HL : length y = k).
+    { rewrite <- (Forall2_same_length _ _ _ Hy). apply (with_largest_length q m k b Hb). }
+    assert (HM : (forall t, In t y -> (t <= m)%nat) /\ (In m y \/ m = q)).
+    { unfold with_largest in Hb. destruct (Nat.eqb_spec m q) as [E|E].
+      - destruct Hb as [<-|[]]. split; [|right; assumption]. clear - Hy. revert Hy. generalize k as c. induction y as [|t y IH]; intros c Hy; [intros t []|].
+        destruct c as [|c]; inversion_clear Hy as [|? ? ? ? Ht H]. intros s [<-|Hs]; [|apply (IH c H s Hs)].
+        change (In t (seq 0 (S m))) in Ht. apply in_seq in Ht. lia.
+      - assert (HH : (forall t, In t y -> (t <= m)%nat) /\ In m y); [|split; [apply HH|left; apply HH]].
+        clear - Hy Hb. revert b y Hy Hb. generalize k as c. induction c as [|c IH]; intros b y Hy Hb; [destruct Hb|].
+        simpl in Hb. destruct Hb as [<-|Hb].
+        + inversion_clear Hy as [|t ? y' ? Ht H]. destruct Ht as [<-|[]]. split; [|simpl; auto].
+          intros s [<-|Hs]; [lia|]. rewrite map_repeat in H. unfold joined in H. cbn [fst snd] in H. clear - H Hs.
+          revert y' H Hs. induction c as [|c IH]; intros y' H Hs; inversion H as [|t ? y'' ? Ht H']; subst; [destruct Hs|].
+          destruct Hs as [<-|Hs]; [|apply (IH y'' H' Hs)]. apply in_app_or in Ht as [Ht|[<-|[]]]; [apply in_seq in Ht|]; lia.
+        + apply in_map_iff in Hb as (b' & <- & Hb'). inversion_clear Hy as [|t ? y' ? Ht H].
+          destruct (IH b' y' H Hb') as [H1 H2]. split; [|simpl; auto].
+          intros s [<-|Hs]; [cbn [fst] in Ht; apply in_seq in Ht; lia|auto]. }
+    destruct HM as [H1 H2].
+    assert (HA : forall t, In t (y ++ [q]) -> (t <= m)%nat).
+    { intros t Ht. apply in_app_or in Ht as [Ht|[<-|[]]]; auto. }
+    repeat split.
+    - rewrite app_length, HL. simpl. lia.
+    - rewrite <- HL. rewrite app_nth2, Nat.sub_diag by lia. reflexivity.
+    - apply largest_eq; [exact HA|]. apply in_or_app. destruct H2 as [H2| ->]; simpl; auto.
+    - exact HA.
+  Qed.
+
+End Run.
+
+Theorem run_sound (M : model) (h : hints) :
+  (fst (run M h) <= correct_count M <= Z.of_nat (tokens M) ^ Z.of_nat (positions M) - snd (run M h))%Z.
+Proof.
+  unfold correct_count. rewrite count_inputs.
+  set (P := rightb M). set (root := repeat (seq 0 (tokens M)) (positions M)).
+  assert (Hsize : size root = (Z.of_nat (tokens M) ^ Z.of_nat (positions M))%Z).
+  { unfold root. induction (positions M) as [|c IH]; [reflexivity|]. rewrite Nat2Z.inj_succ, Z.pow_succ_r by lia.
+    simpl. rewrite seq_length, IH. reflexivity. }
+  assert (Hfair : (fst (run M h) <= count root P /\ snd (run M h) <= count root (fun x => negb (P x)))%Z);
+    [|pose proof (count_both root P); lia].
+  unfold run. destruct (negb _) eqn:E1; [apply fair_none|]. apply negb_false_iff in E1. cbv zeta.
+  destruct (negb _) eqn:E2 in |- *; [apply fair_none|]. apply negb_false_iff in E2.
+  apply andb_true_iff in E1 as [E1 Hcut]. apply andb_true_iff in E1 as [Htidy Hn].
+  apply Nat.leb_le in Hn. apply Z.leb_le in Hcut. apply andb_true_iff in E2 as [He Hb].
+  rewrite forallb_forall in He, Hb.
+  destruct (tidy_parts M Htidy) as (_ & Hpos & Hhead & _).
+  set (k := Nat.pred (positions M)) in *. assert (Hk : positions M = S k) by (unfold k; lia).
+  set (v := tokens M) in *. set (T := tables_of M) in *.
+  unfold root. rewrite Hk, !count_by_classes.
+  apply total_result_le. intros q Hq. apply in_seq in Hq. cbv zeta. apply total_result_le. intros m Hm. apply in_seq in Hm.
+  set (eZ := rounded_written M h T). set (bZ := rounded_base M h T q).
+  set (w := fun p t => exp (exponent_at M q t p) * bpow radix2 (unit h)).
+  set (gap := fun p t o => (wrote M q t p m - wrote M q t p o) / IZR (2 ^ cut M h)).
+  match goal with |- (fst (check v k q m ?d ?b ?g ?ws ?t) <= _)%Z /\ _ =>
+    set (doubtful := d); set (base := b); set (gaps := g); set (weights := ws); set (trees := t) end.
+  assert (Hb_are : forall p, (p <= k)%nat ->
+    Forall2 (fun o z => bounded (2 ^ 30) z /\ val z = bZ p o) (seq 0 v) (nth p base [])).
+  { intros p Hp.
+    assert (Eb : nth p base [] = map of_Z (map (rounded_base M h T q p) (seq 0 v))).
+    { unfold base, all_bases. fold v k. rewrite map_map, nth_map_seq, nth_map_in with (a := []) by (rewrite ?map_length, ?seq_length; lia).
+      rewrite nth_map_seq by lia. reflexivity. }
+    rewrite Eb. apply rounded_to_ints.
+    assert (Hbq : forallb (forallb is_small) (map (fun p => map (rounded_base M h T q p) (seq 0 v)) (seq 0 (S k))) = true).
+    { apply Hb. unfold all_bases. fold v k. apply in_map_iff. exists q. split; [reflexivity|]. apply in_seq; lia. }
+    rewrite forallb_forall in Hbq. apply Hbq. apply in_map_iff. exists p. split; [reflexivity|]. apply in_seq; lia. }
+  assert (Hg_are : forall t, (t <= m)%nat ->
+    Forall2 (fun o z => bounded (2 ^ 31) z /\ val z = (eZ t m - eZ t o)%Z) (seq 0 v) (nth t gaps [])).
+  { intros t Ht.
+    assert (Eg : nth t gaps [] = less_than m (map of_Z (map (rounded_written M h T t) (seq 0 v)))).
+    { unfold gaps, all_written. fold v. rewrite nth_map_seq by lia.
+      rewrite !(nth_map_in _ _ t []) by (rewrite ?map_length, seq_length; lia). rewrite nth_map_seq by lia. reflexivity. }
+    rewrite Eg.
+    pose proof (rounded_to_ints M (rounded_written M h T t)) as Hr. fold v in Hr. specialize (Hr (He _ ltac:(
+      unfold all_written; fold v; apply in_map_iff; exists t; split; [reflexivity|]; apply in_seq; lia))).
+    pose proof (Forall2_pick _ v [m] _ ltac:(intros o [<-|[]]; lia) Hr) as Htop. inversion_clear Htop as [|? ? ? ? Ht' _].
+    unfold less_than. revert Hr. apply Forall2_map. intros o z _ [Bz Ez].
+    destruct Ht' as [Bt Et]. set (top := nth m (map of_Z _) _) in *.
+    assert (E : val (top - z)%uint63 = (val top - val z)%Z) by (apply val_sub; unfold bounded, fits in *; lia).
+    unfold bounded in *. rewrite E. unfold eZ. lia. }
+  assert (Hw_are : forall p t, (p <= k)%nat -> (t <= m)%nat -> let b := nth t (nth p weights []) (-1, -1)%Z in
+    (0 <= fst b)%Z -> IZR (fst b) <= w p t <= IZR (snd b)).
+  { intros p t Hp Ht. unfold weights, w, exponent_at. fold T.
+    apply (weights_enclose M T (F.PtoP (precision h)) (unit h) Hhead q p t); fold v; lia. }
+  assert (Hgap_is : forall p t o, (p <= k)%nat -> (t <= m)%nat -> (o < v)%nat ->
+    IZR (bZ p m - bZ p o + (eZ t m - eZ t o) - 2) <= gap p t o <= IZR (bZ p m - bZ p o + (eZ t m - eZ t o) + 2)).
+  { intros p t o Hp Ht Ho. unfold gap.
+    assert (Hwrote : forall o, IZR (bZ p o) + IZR (eZ t o) <= wrote M q t p o / IZR (2 ^ cut M h) <= IZR (bZ p o) + IZR (eZ t o) + 2).
+    { intros o'. unfold wrote, bZ, eZ, rounded_base, rounded_written, round. fold T.
+      rewrite !BigZ.spec_shiftr, BigZ.spec_add, BigZ.spec_shiftl, !BigZ.spec_of_Z.
+      pose proof (floor_bounds (Z.shiftl (toZ (cell (direct T) q o')) (2 * Z.of_nat (exponent M)) + toZ (cell (written_at T) p o')) _ Hcut) as F1.
+      pose proof (floor_bounds (toZ (cell (written T) t o')) _ Hcut) as F2.
+      rewrite Z.shiftl_mul_pow2 in F1 |- * by lia. rewrite plus_IZR, mult_IZR in F1.
+      replace (IZR (2 ^ (2 * Z.of_nat (exponent M)))) with ((2 ^ exponent M) ^ 2) in F1.
+      - unfold at_, vector_at. unfold cell in F1, F2 |- *. unfold Rdiv in *. rewrite !Rmult_plus_distr_r in *. lra.
+      - rewrite <- pow_mult. replace (2 * Z.of_nat (exponent M))%Z with (Z.of_nat (exponent M * 2)) by lia.
+        rewrite <- pow_IZR. reflexivity. }
+    pose proof (Hwrote m) as H1. pose proof (Hwrote o) as H2. unfold Rdiv in *. rewrite Rmult_minus_distr_r.
+    rewrite minus_IZR, !plus_IZR, !minus_IZR. lra. }
+  pose proof (check_fair v k q m doubtful base gaps weights w gap Hn ltac:(lia) ltac:(lia) bZ eZ
+    Hb_are Hg_are Hw_are Hgap_is trees) as [F1 F2].
+  rewrite sum_over_map in F1, F2.
+  assert (HP : forall b x, In b (with_largest k q m) -> member x (b ++ [[q]]) ->
+    right_on_all v k m weights w gap x = P x).
+  { intros b x Hb' Hx. destruct (members_of_class M q m b x Hb' ltac:(lia) Hx) as (L1 & L2 & L3 & _). fold k in L1, L2.
+    unfold P, right_on_all, rightb. rewrite L3. fold v.
+    assert (Hext : forall l, (forall o, In o l -> (o < v)%nat) ->
+      forallb (fun o => (o =? m)%nat || margin_positive k m weights w gap x o) l =
+      forallb (fun o => (o =? m)%nat || (if Rlt_dec (logit M x o) (logit M x m) then true else false)) l).
+    { induction l as [|o l IH]; intros Hl; [reflexivity|]. simpl. rewrite IH by (intros; apply Hl; simpl; auto). f_equal. f_equal.
+      specialize (Hl o ltac:(simpl; auto)). unfold margin_positive.
+      pose proof (sign_exact M x Htidy) as Hsign. unfold last in Hsign. fold k in Hsign. rewrite L2 in Hsign. fold v in Hsign.
+      specialize (Hsign ltac:(lia) m o ltac:(lia) Hl).
+      set (kappa := bpow radix2 (unit h) / IZR (2 ^ shift k m weights) / IZR (2 ^ cut M h)).
+      assert (Hkappa : 0 < kappa).
+      { unfold kappa. apply Rdiv_lt_0_compat; [apply Rdiv_lt_0_compat; [apply bpow_gt_0|]|apply pow2_positive; assumption].
+        apply pow2_positive. unfold shift. lia. }
+      assert (E : along (f k m weights w gap) 0 x o = kappa * total (positions M) (fun p => part M q m p (nth p x O) o)).
+      { rewrite (along_total), L1, Hk, <- total_scale. apply total_ext; intros p _. unfold f, w, gap, part, kappa, Rdiv. simpl. ring. }
+      rewrite E. set (s := total _ _) in *.
+      destruct (Rlt_dec 0 (kappa * s)) as [H|H], (Rlt_dec _ _) as [H'|H']; try reflexivity; exfalso.
+      - apply H', Hsign. apply (Rmult_lt_reg_l kappa); [assumption|]. rewrite Rmult_0_r. assumption.
+      - apply H. apply Rmult_lt_0_compat; [assumption|]. apply Hsign. assumption. }
+    apply Hext. intros o Ho. apply in_seq in Ho. lia. }
+  split; (eapply Z.le_trans; [eassumption|]); apply Z.eq_le_incl, sum_over_ext; intros b Hb'; apply count_ext; intros x Hx.
+  - apply (HP b); assumption.
+  - f_equal. apply (HP b); assumption.
+Qed.
+
+(** * How a theorem about a model is stated *)
+
+(** The claims are compared with what is decided, so hints that decide more than is claimed do no harm. *)
+Definition decided (M : model) (h : hints) (right_ wrong : Z) : bool :=
+  let r := run M h in (right_ <=? fst r)%Z && (wrong <=? snd r)%Z.
+
+Definition inputs_of (M : model) : Z := (Z.of_nat (tokens M) ^ Z.of_nat (positions M))%Z.
+
+Theorem bounds_checked (M : model) (h : hints) (at_least at_most : Z) :
+  decided M h at_least (inputs_of M - at_most) = true -> (at_least <= correct_count M <= at_most)%Z.
+Proof.
+  unfold decided. cbv zeta. intros H. apply andb_true_iff in H as [H1 H2]. apply Z.leb_le in H1, H2.
+  pose proof (run_sound M h). unfold inputs_of in H2. lia.
+Qed.
+
+Theorem number_checked (M : model) (h : hints) (number : Z) :
+  decided M h number (inputs_of M - number) = true -> correct_count M = number.
+Proof. intros H. apply bounds_checked in H. lia. Qed.
+
+Theorem at_least_checked (M : model) (h : hints) (number : Z) :
+  decided M h number 0 = true -> (number <= correct_count M)%Z.
+Proof.
+  intros H. apply (bounds_checked M h number (inputs_of M)). rewrite Z.sub_diag. exact H.
+Qed.
+
+Theorem at_most_checked (M : model) (h : hints) (number : Z) :
+  decided M h 0 (inputs_of M - number) = true -> (correct_count M <= number)%Z.
+Proof. intros H. apply (bounds_checked M h 0 number H). Qed.
+
+Definition shapeb (A : list (list Z)) (rows columns : nat) : bool :=
+  (length A =? rows)%nat && forallb (fun row => (length row =? columns)%nat) A.
+
+Lemma shapeb_shape A r c : shapeb A r c = true -> shape A r c.
+Proof.
+  unfold shapeb. rewrite andb_true_iff, forallb_forall. intros [H1 H2]. split; [apply Nat.eqb_eq, H1|].
+  intros row Hrow. apply Nat.eqb_eq, H2, Hrow.
+Qed.
+
+Theorem shapes_checked (M : model) :
+  (shapeb (W_E M) (tokens M) (width M) && shapeb (W_pos M) (positions M) (width M) &&
+   shapeb (W_Q M) (width M) (head_width M) && shapeb (W_K M) (width M) (head_width M) &&
+   shapeb (W_V M) (width M) (head_width M) && shapeb (W_O M) (head_width M) (width M) &&
+   shapeb (W_U M) (width M) (tokens M))%bool = true -> well_shaped M.
+Proof. rewrite !andb_true_iff. unfold well_shaped. intuition auto using shapeb_shape. Qed.

@@ -1,0 +1,181 @@
+"""Hints for the checker in Coq, and the numbers that it will find: its integers, computed by NumPy.
+
+`formal/Classes.v` decides inputs by classes (last token q, largest token m) and boxes in them.  Which outputs of a
+class it should look at closely, and how it should split boxes, is found here.  Exponentials are NumPy's, so where one
+of them is within rounding of an integer, the checker's may differ by one: then it may decide an input less or more, but
+no input wrongly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from compactproofs.formal.dyadic import Weights
+
+Integers: TypeAlias = npt.NDArray[np.int64]
+Tree: TypeAlias = "tuple[int, int, Tree, Tree] | None"  # position, how many tokens are in the first part; None: a leaf
+
+MOST_POSITIONS = 7
+WEIGHT_BITS = 25
+SMALL = 2**30
+
+
+@dataclass
+class ClassHint:
+    """Outputs that are not right on whole boxes, and a tree for each box of the class."""
+
+    doubtful: list[int] = field(default_factory=list)
+    trees: list[Tree] = field(default_factory=list)
+
+
+@dataclass
+class Hints:
+    """Precisions, hints of classes by query and by (largest - query), and the answers that will be decided."""
+
+    fraction: int
+    unit: int
+    precision: int
+    classes: list[list[ClassHint]]
+    right: int = 0
+    wrong: int = 0
+    leaves: int = 0
+
+
+def find_hints(weights: Weights) -> Hints:
+    """The hints of a model; ValueError where the checker has no room for it."""
+    tables = _Tables(weights)
+    hints = Hints(tables.fraction, tables.unit, 40, [])
+    for query in range(weights.d_vocab):
+        hints.classes.append([_of_class(tables, hints, query, m) for m in range(query, weights.d_vocab)])
+    return hints
+
+
+class _Tables:
+    """Exact products of the weights, rounded down as in `formal/Checker.v`."""
+
+    def __init__(self, weights: Weights) -> None:
+        n, v = weights.n_ctx, weights.d_vocab
+        if n > MOST_POSITIONS:
+            raise ValueError(f"the formal checker counts inputs of at most {MOST_POSITIONS} tokens; the model has {n}")
+        W = weights.integers
+        asking = W["W_E"] + W["W_pos"][-1]
+        queries = asking @ W["W_Q"]
+        scale = math.ldexp(1 / math.sqrt(weights.d_head), -4 * weights.exponent)
+        by_token = (queries @ (W["W_E"] @ W["W_K"]).T * scale).astype(float)
+        by_position = (queries @ (W["W_pos"] @ W["W_K"]).T * scale).astype(float)
+        self.scores = by_position[:, :, None] + by_token[:, None, :]  # query, position, token
+        if np.abs(self.scores).max() > 500:
+            raise ValueError("the formal checker does not count with scores beyond 500")
+        self.unit = max(0, 40 - math.floor(self.scores.min() / math.log(2)))
+        written = W["W_E"] @ W["W_V"] @ W["W_O"] @ W["W_U"]
+        base = (asking @ W["W_U"] * 2 ** (2 * weights.exponent))[:, None, :]
+        base = base + (W["W_pos"] @ W["W_V"] @ W["W_O"] @ W["W_U"])[None]
+        largest = max(1, *(abs(int(x)) for x in (*written.ravel(), *base.ravel())))
+        self.fraction = min(30 + 4 * weights.exponent - largest.bit_length() - 1, 4 * weights.exponent)
+        cut = 4 * weights.exponent - self.fraction
+        self.written: Integers = (written >> cut).astype(np.int64)
+        self.base: Integers = (base >> cut).astype(np.int64)
+        self.n, self.v = n, v
+
+    def weights(self, query: int, m: int) -> tuple[Integers, Integers]:
+        """Bounds of the exponentials of scores, by position and token up to m."""
+        scores = self.scores[query, :, : m + 1]
+        top = math.floor(scores.max() / math.log(2))
+        unit = min(WEIGHT_BITS - top, self.unit)
+        exact = np.exp(scores + unit * math.log(2))
+        return np.floor(exact).astype(np.int64), np.ceil(exact).astype(np.int64)
+
+
+def _of_class(tables: _Tables, hints: Hints, query: int, m: int) -> ClassHint:
+    k = tables.n - 1
+    low, high = tables.weights(query, m)
+    base = tables.base[query][:, m, None] - tables.base[query]
+    gaps = tables.written[: m + 1, m, None] - tables.written[: m + 1]
+    g = base[:, None] - 2 + gaps[None]
+    below = np.where(g >= 0, low[..., None], high[..., None]) * g  # position, token, output
+    boxes = list(_boxes(k, query, m))
+    doubtful = np.zeros(tables.v, dtype=bool)
+    for box in boxes:
+        least = sum(below[p, a:b].min(axis=0) for p, (a, b) in enumerate(box)) + below[k, query]
+        doubtful |= least <= 0
+    doubtful[m] = False
+    outputs = np.flatnonzero(doubtful)
+    if not len(outputs):
+        hints.right += sum(_size(box) for box in boxes)
+        return ClassHint()
+    g = base[:, None][..., outputs] + 2 + gaps[None][..., outputs]
+    above = np.where(g >= 0, high[..., None], low[..., None]) * g
+    search = _Search(hints, below[..., outputs], above, query)
+    return ClassHint(outputs.tolist(), [search.tree(box) for box in boxes])
+
+
+Box: TypeAlias = list[tuple[int, int]]  # for each position but the last, the first token and that behind the last
+
+
+def _boxes(k: int, query: int, m: int) -> Iterator[Box]:
+    """The inputs of a class: where the largest token comes first, with smaller ones before it."""
+    if query == m:
+        yield [(0, m + 1)] * k
+    else:
+        for i in range(k):
+            yield [(0, m)] * i + [(m, m + 1)] + [(0, m + 1)] * (k - 1 - i)
+
+
+def _size(box: Box) -> int:
+    return math.prod(b - a for a, b in box)
+
+
+class _Search:
+    """Splits boxes until every part is decided."""
+
+    def __init__(self, hints: Hints, below: Integers, above: Integers, query: int) -> None:
+        self.hints = hints
+        self.below, self.above = below, above
+        self.last_below, self.last_above = below[-1, query], above[-1, query]
+
+    def tree(self, box: Box) -> Tree:
+        """The tree of a box; what it decides is added to the hints' counts."""
+        size = _size(box)
+        if size == 0:
+            return None
+        lows = [self.below[p, a:b] for p, (a, b) in enumerate(box)]
+        least = [low.min(axis=0) for low in lows]
+        total = sum(least) + self.last_below
+        if (total > 0).all():
+            self.hints.right += size
+            self.hints.leaves += 1
+            return None
+        most = sum(self.above[p, a:b].max(axis=0) for p, (a, b) in enumerate(box)) + self.last_above
+        if (most <= 0).any():
+            self.hints.wrong += size
+            self.hints.leaves += 1
+            return None
+        if size == 1:
+            self.hints.leaves += 1
+            return None
+        o = int(total.argmin())
+        p = max(range(len(box)), key=lambda p: int(np.ptp(lows[p][:, o])) if len(lows[p]) > 1 else -1)
+        cut = _cut(lows[p][:, o] + (total[o] - least[p][o]) > 0)
+        a, b = box[p]
+        return (
+            p,
+            cut,
+            self.tree([*box[:p], (a, a + cut), *box[p + 1 :]]),
+            self.tree([*box[:p], (a + cut, b), *box[p + 1 :]]),
+        )
+
+
+def _cut(good: npt.NDArray[Any]) -> int:
+    """Where to cut tokens, of which some are good whatever the other positions have: off the longest good end."""
+    changes = np.flatnonzero(good[1:] != good[:-1]) + 1
+    if not len(changes):
+        return len(good) // 2
+    first, last = int(changes[0]), int(changes[-1])
+    ends = [(first, first) if good[0] else (0, first), (len(good) - last, last) if good[-1] else (0, last)]
+    return max(ends)[1]
