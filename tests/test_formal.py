@@ -15,10 +15,12 @@ import pytest
 import compactproofs as cp
 from compactproofs import __main__ as entry
 from compactproofs import zoo
+from compactproofs.formal import command
 from compactproofs.formal.check import LIBRARY, Verdict, build_library, check
 from compactproofs.formal.dyadic import exact_weights
 from compactproofs.formal.export import Claims, export
 from compactproofs.formal.hints import ClassHint, find_hints
+from compactproofs.networks.attention_only.model import WEIGHTS
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(LIBRARY.glob("*.v"))
@@ -57,7 +59,19 @@ def tiny_model(seed: int, d_vocab: int = 6, n_ctx: int = 3, noise: float = 0.3) 
 
 def exact_correct(model: cp.Model) -> int:
     """The number of right answers, by the checked brute force of this package."""
-    return cp.Prover(model).exact_correct()
+    exact = cp.Prover(model).exact_correct()
+    assert exact is not None
+    return exact
+
+
+def test_biases_are_refused(tmp_path: Path) -> None:
+    """The statement has none, so a theorem about the rest of the weights would be about another model."""
+    model = tiny_model(0)
+    model = cp.Model(**{name: getattr(model, name) for name in WEIGHTS}, b_U=np.ones(model.d_vocab))
+    model.save(tmp_path / "m.safetensors")
+    with pytest.raises(ValueError, match=r"has biases \(b_U\)"):
+        command.export_to(tmp_path / "exported", str(tmp_path / "m.safetensors"), None)
+    assert not (tmp_path / "exported").exists()
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -103,8 +117,11 @@ def test_hash_of_exported_weights(tmp_path: Path) -> None:
 def flip_a_bit(file: Path, name: str = "w_u", bit: int = 1) -> None:
     """Change the first number of a matrix by a power of two."""
     text = file.read_text()
-    start = re.search(rf"Definition {name} .*\n  \[", text).end()
+    opening = re.search(rf"Definition {name} .*\n  \[", text)
+    assert opening is not None
+    start = opening.end()
     number = re.compile(r"-?\d+").match(text, start)
+    assert number is not None
     file.write_text(text[:start] + str(int(number[0]) ^ (1 << bit)) + text[number.end() :])
 
 

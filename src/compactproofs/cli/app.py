@@ -876,7 +876,7 @@ def export(
     """Write a theorem about a model for Coq: exact weights, hints, and what is claimed."""
     from compactproofs.formal import command
 
-    say(f"{coq}: {command.export_to(coq, load_model(model), certificate)}")
+    say(f"{coq}: {command.export_to(coq, model, certificate)}")
 
 
 @app.command("formal-check")

@@ -12,15 +12,18 @@ from typing import Any
 from compactproofs.formal.check import LIBRARY, Verdict, check, require_coqc
 from compactproofs.formal.export import FILES, Claims, export
 from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.runs.places import load_certificate, load_model
+from compactproofs.runs.inputs import load_certificate, load_model
 from compactproofs.tasks.max_of_k import MaxOfK
 
 
-def export_to(directory: Path, model: AttentionOnly, certificate: str | None) -> Claims:
-    """Write the files; refuses a directory with other files of Coq in it."""
+def export_to(directory: Path, name: str, certificate: str | None) -> Claims:
+    """Write the files of the model of this name; refuses a directory with other files of Coq in it."""
     others = sorted(file.name for file in directory.glob("*.v") if file.name not in FILES) if directory.exists() else []
     if others:
         raise ValueError(f"--coq: {directory} holds {others[0]}, which is not of an export; choose another directory")
+    model = load_model(name)
+    if model.biases:
+        raise ValueError(f"{name} has biases ({', '.join(model.biases)}); the statement in Coq is about models without")
     return export(model, directory, None if certificate is None else _claims(certificate, model))
 
 
@@ -45,10 +48,9 @@ def formal_check(what: str, model: str | None, library: Path | None) -> Verdict:
             raise ValueError(f"{what} is an exported directory, which has its model in it; leave out {model}")
         return check(Path(what), library)
     require_coqc()  # before minutes of search
-    certificate = what if model is not None else None
-    loaded = load_model(what if model is None else model)
+    name, certificate = (what, None) if model is None else (model, what)
     with tempfile.TemporaryDirectory() as directory:
-        export_to(Path(directory), loaded, certificate)
+        export_to(Path(directory), name, certificate)
         return check(Path(directory), library)
 
 
