@@ -40,6 +40,10 @@ def local_processes(number: int) -> Iterator[Executor]:
     """
     from loky import ProcessPoolExecutor
 
+    if hasattr(signal, "pthread_sigmask"):
+        from multiprocessing import resource_tracker
+
+        resource_tracker.ensure_running()  # started later, it would unblock Ctrl-C while processes are being started
     before = os.environ.get(_SAFE_PATH)
     os.environ[_SAFE_PATH] = "1"
     with _interrupts_later():
