@@ -215,7 +215,7 @@ except BaseException as error:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM, signal.SIGHUP])
 def test_signals_end_it_at_once(tmp_path: Path, number: int) -> None:
     """Also where they reach the workers too, and whatever those do; nothing is left."""
     directory = tmp_path / "out"

@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
@@ -43,7 +44,8 @@ def local_processes(number: int) -> Iterator[Executor]:
     if hasattr(signal, "pthread_sigmask"):
         from multiprocessing import resource_tracker
 
-        resource_tracker.ensure_running()  # started later, it would unblock Ctrl-C while processes are being started
+        with warnings.catch_warnings(action="ignore"):  # of what a tracker knew that somebody killed
+            resource_tracker.ensure_running()  # started later, it would unblock Ctrl-C while processes are being started
     before = os.environ.get(_SAFE_PATH)
     os.environ[_SAFE_PATH] = "1"
     with _interrupts_later():
