@@ -45,7 +45,7 @@ def local_processes(number: int) -> Iterator[Executor]:
         from multiprocessing import resource_tracker
 
         with warnings.catch_warnings(action="ignore"):  # of what a tracker knew that somebody killed
-            resource_tracker.ensure_running()  # started later, it would unblock Ctrl-C while processes are being started
+            resource_tracker.ensure_running()  # later it would unblock Ctrl-C while processes are started
     before = os.environ.get(_SAFE_PATH)
     os.environ[_SAFE_PATH] = "1"
     with _interrupts_later():
