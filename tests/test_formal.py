@@ -151,9 +151,6 @@ def test_models_without_room(tmp_path: Path) -> None:
     )
     with pytest.raises(ValueError, match=r"multiples of 2\^-"):
         export(small, tmp_path)
-    biased = cp.Model(**{name: model.weight(name) for name in exact_weights(model).integers}, b_U=np.ones(6))
-    with pytest.raises(ValueError, match=r"has biases \(b_U\)"):
-        export(biased, tmp_path)
 
 
 def test_library_has_no_holes() -> None:
