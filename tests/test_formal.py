@@ -130,6 +130,8 @@ def test_claims_are_read_back(claims: tuple[int | None, int | None]) -> None:
     """And nothing is that differs by a letter."""
     claim = Claims(16, *claims)
     assert Claims.of_theorem(claim.theorem) == claim
+    if claims == (3, None):
+        assert Claims.of_theorem(Claims(16, 3, cubic=True).theorem) == Claims(16, 3, cubic=True)
     for text in (
         claim.theorem.replace("Qed", "Admitted"),
         claim.theorem + "\n",
@@ -280,6 +282,24 @@ def test_coq_refuses_other_weights(library: None, tmp_path: Path) -> None:
 
 @needs_coqc
 @pytest.mark.slow
+@pytest.mark.parametrize("sizes", [(5, 3), (4, 4)])
+def test_cubic(library: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], sizes: tuple[int, int]) -> None:
+    """A cubic certificate is proved by the cubic argument, which never counts a wrong answer."""
+    model = tiny_model(1, *sizes, noise=0.1)
+    model.save(tmp_path / "tiny.safetensors")
+    certificate = cp.prove(model, "cubic").certificate
+    assert certificate.certified > 0
+    certificate.save(tmp_path / "claim.cert.json")
+    assert entry.run(["formal-check", str(tmp_path / "claim.cert.json"), str(tmp_path / "tiny.safetensors")]) == 0
+    assert capsys.readouterr().out.startswith(f"accepted: {certificate.certified} <= correct_count the_model (of ")
+
+    correct = exact_correct(model)
+    export(model, tmp_path / "more", Claims(sizes[0] ** sizes[1], correct + 1, cubic=True))
+    assert not check(tmp_path / "more").accepted
+
+
+@needs_coqc
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("sizes", [(2, 1), (3, 1), (8, 2), (4, 4), (3, 5)])
 def test_coq_counts_as_brute_force_does(library: None, tmp_path: Path, sizes: tuple[int, int], seed: int) -> None:
@@ -294,8 +314,8 @@ def test_coq_counts_as_brute_force_does(library: None, tmp_path: Path, sizes: tu
 @needs_coqc
 def test_the_statement_needs_nothing_unusual(library: None) -> None:
     """All theorems of the library that exported ones use rest on the same assumptions as they do."""
-    lemmas = "bounds_checked, number_checked, at_least_checked, at_most_checked, shapes_checked"
-    text = f"From CompactProofs Require Import Checker.\nDefinition all := ({lemmas}).\nPrint Assumptions all.\n"
+    lemmas = "bounds_checked, number_checked, at_least_checked, at_most_checked, shapes_checked, cubic_checked"
+    text = f"From CompactProofs Require Import Checker Cubic.\nDefinition all := ({lemmas}).\nPrint Assumptions all.\n"
     done = subprocess.run(
         ["coqtop", "-quiet", "-Q", str(LIBRARY), "CompactProofs"],
         input=text,

@@ -22,8 +22,6 @@ def export_to(directory: Path, name: str, certificate: str | None) -> Claims:
     if others:
         raise ValueError(f"--coq: {directory} holds {others[0]}, which is not of an export; choose another directory")
     model = load_model(name)
-    if model.biases:
-        raise ValueError(f"{name} has biases ({', '.join(model.biases)}); the statement in Coq is about models without")
     return export(model, directory, None if certificate is None else _claims(certificate, model))
 
 
@@ -37,7 +35,7 @@ def _claims(name: str, model: AttentionOnly) -> Claims:
     number = certificate.certified
     if certificate.claim == "at most":
         return Claims(certificate.total, at_most=number)
-    return Claims(certificate.total, at_least=number)
+    return Claims(certificate.total, at_least=number, cubic=certificate.strategy == "cubic")
 
 
 def formal_check(what: str, model: str | None, library: Path | None) -> Verdict:

@@ -39,9 +39,12 @@ class Weights:
 
 def exact_weights(model: AttentionOnly) -> Weights:
     """The weights of a model, exactly; ValueError if the smallest ones are too small for that to be sensible."""
-    ratios = {
-        name: np.vectorize(float.as_integer_ratio, otypes=[object, object])(model.weight(name)) for name in WEIGHTS
-    }
+    if model.biases:
+        raise ValueError(
+            f"the model has biases ({', '.join(model.biases)}); the statement in Coq is about models without"
+        )
+    as_ratios = np.vectorize(float.as_integer_ratio, otypes=[object, object])
+    ratios = {name: as_ratios(model.weight(name)) for name in WEIGHTS}
     exponent = max(int(d).bit_length() - 1 for _, denominators in ratios.values() for d in denominators.ravel())
     if exponent > MAX_EXPONENT:
         raise ValueError(f"weights are multiples of 2^-{exponent}; at most 2^-{MAX_EXPONENT} can be exported")

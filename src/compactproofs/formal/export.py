@@ -22,6 +22,7 @@ class Claims:
     total: int
     at_least: int | None = None
     at_most: int | None = None
+    cubic: bool = False  # proved by the argument of the strategy `cubic`, which bounds from below
 
     def __str__(self) -> str:
         return f"{self.statement} (of {self.total} inputs)"
@@ -36,20 +37,26 @@ class Claims:
         return f"{below}correct_count the_model{above}"
 
     @property
+    def _lemma(self) -> tuple[str, str]:
+        """Which theorem of the library proves the statement, and for which numbers."""
+        if self.cubic:
+            return "cubic_checked", f"{self.at_least}"
+        if self.at_least == self.at_most:
+            return "number_checked", f"{self.at_least}"
+        if self.at_least is None:
+            return "at_most_checked", f"{self.at_most}"
+        if self.at_most is None:
+            return "at_least_checked", f"{self.at_least}"
+        return "bounds_checked", f"{self.at_least} {self.at_most}"
+
+    @property
     def theorem(self) -> str:
         """The file Theorem.v."""
-        if self.at_least == self.at_most:
-            lemma = f"number_checked the_model Hints.the_hints {self.at_least}"
-        elif self.at_least is None:
-            lemma = f"at_most_checked the_model Hints.the_hints {self.at_most}"
-        elif self.at_most is None:
-            lemma = f"at_least_checked the_model Hints.the_hints {self.at_least}"
-        else:
-            lemma = f"bounds_checked the_model Hints.the_hints {self.at_least} {self.at_most}"
+        lemma, numbers = self._lemma
         return textwrap.dedent(f"""\
             (* There are {self.total} inputs. *)
             From Coq Require Import ZArith.
-            From CompactProofs Require Import Statement Checker.
+            From CompactProofs Require Import Statement Checker{" Cubic" if self.cubic else ""}.
             Require Import Weights.
             Require Hints.
             Open Scope Z_scope.
@@ -59,7 +66,7 @@ class Claims:
 
             Theorem accuracy : {self.statement}.
             Proof.
-              apply ({lemma}).
+              apply ({lemma} the_model Hints.the_hints {numbers}).
               vm_cast_no_check (eq_refl true).
             Qed.
             Print Assumptions accuracy.
@@ -74,7 +81,8 @@ class Claims:
         )
         if total is not None and found is not None:
             low, high = ((found[side] or found["is"]) for side in ("low", "high"))
-            claims = cls(int(total[1]), *(None if number is None else int(number) for number in (low, high)))
+            at_least, at_most = (None if number is None else int(number) for number in (low, high))
+            claims = cls(int(total[1]), at_least, at_most, cubic="cubic_checked" in text)
             if (claims.at_least, claims.at_most) != (None, None) and claims.theorem == text:
                 return claims
         raise ValueError("Theorem.v is not as 'compactproofs export' writes it; read it, and run coqc yourself")
@@ -86,7 +94,7 @@ def export(model: AttentionOnly, directory: Path, claims: Claims | None = None) 
     Raises ValueError for models that the checker has no room for.
     """
     weights = exact_weights(model)
-    hints = find_hints(weights)
+    hints = find_hints(weights, trees=claims is None or not claims.cubic)
     if claims is None:
         total = weights.d_vocab**weights.n_ctx
         claims = Claims(total, hints.right, total - hints.wrong)

@@ -47,11 +47,11 @@ class Hints:
     leaves: int = 0
 
 
-def find_hints(weights: Weights) -> Hints:
-    """The hints of a model; ValueError where the checker has no room for it."""
+def find_hints(weights: Weights, trees: bool = True) -> Hints:
+    """The hints of a model, or only precisions; ValueError where the checker has no room for it."""
     tables = _Tables(weights)
     hints = Hints(tables.fraction, tables.unit, 40, [])
-    for query in range(weights.d_vocab):
+    for query in range(weights.d_vocab if trees else 0):
         hints.classes.append([_of_class(tables, hints, query, m) for m in range(query, weights.d_vocab)])
     return hints
 
