@@ -11,6 +11,7 @@ import sys
 import time
 import types
 from concurrent.futures import CancelledError, Future
+from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -215,12 +216,18 @@ except BaseException as error:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
-@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_end_it_at_once(tmp_path: Path, number: int) -> None:
     """Also where they reach the workers too, and whatever those do; nothing is left."""
     directory = tmp_path / "out"
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, directory], stderr=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-c", PROGRAM, directory],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=partial(
+            signal.signal, number, signal.SIG_DFL
+        ),  # also where it is ignored here, as in the background
     )
     until = time.monotonic() + 60
     while not list(directory.glob("0-*")):
