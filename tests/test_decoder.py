@@ -26,7 +26,7 @@ from compactproofs.kernel.problem import Problem
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.decoder import forward, functions
 from compactproofs.networks.decoder.functions import REACH, TERMS
-from compactproofs.networks.decoder.model import CHOICES, Configuration, Decoder, InvalidDecoder
+from compactproofs.networks.decoder.model import CHOICES, Configuration, Decoder
 from compactproofs.opening.configuration import KEY, as_settings, as_text
 from compactproofs.opening.networks import load_decoder, task_for
 from compactproofs.search import guesses
@@ -668,7 +668,7 @@ def test_every_configuration_comes_back() -> None:
         found = decoders.configurations(rng)
         assert Configuration.of_record(found.record) == found
     for wrong in ({}, {"eps": "1e-05"}, found.record | {"more": "1"}):
-        with pytest.raises(InvalidDecoder):
+        with pytest.raises(InvalidModel):
             Configuration.of_record(wrong)
 
 

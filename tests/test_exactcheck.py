@@ -23,7 +23,7 @@ from compactproofs import zoo
 from compactproofs.kernel.certificate import MalformedCertificate
 from compactproofs.kernel.limits import Allowance, allowing
 from compactproofs.kernel.problem import Strategy
-from compactproofs.networks.attention_only.model import InvalidModel
+from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening.models import Model
 from compactproofs.search import effort
 from compactproofs.search.certificates import Certificate

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from compactproofs.kernel.library import UnknownStrategy
     from compactproofs.kernel.limits import TooMuchWork
     from compactproofs.kernel.problem import Strategy
-    from compactproofs.networks.attention_only.model import InvalidModel
+    from compactproofs.networks.weights import InvalidModel
     from compactproofs.opening.models import Model
     from compactproofs.opening.networks import load_decoder, task_for
     from compactproofs.search.certificates import Certificate
@@ -71,7 +71,7 @@ _MODULES = {
     "kernel.library": ("UnknownStrategy",),
     "kernel.limits": ("TooMuchWork",),
     "kernel.problem": ("Strategy",),
-    "networks.attention_only.model": ("InvalidModel",),
+    "networks.weights": ("InvalidModel",),
     "opening.models": ("Model",),
     "opening.networks": ("load_decoder", "task_for"),
     "search.certificates": ("Certificate",),

@@ -33,9 +33,9 @@ from compactproofs.kernel.decisions import FloatArray, IntArray
 from compactproofs.kernel.problem import Problem
 from compactproofs.kernel.strict import shown
 from compactproofs.kernel.workspace import Workspace
-from compactproofs.networks.attention_only.model import InvalidModel
 from compactproofs.networks.decoder.forward import uncapped_logits
 from compactproofs.networks.decoder.model import Decoder, is_buffer
+from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening.configuration import KEY, as_text, of_decoder, unsupported
 from compactproofs.opening.forward import logits_within, some_inputs
 from compactproofs.opening.models import Model

@@ -21,7 +21,7 @@ from compactproofs.kernel.certificate import MalformedCertificate
 from compactproofs.kernel.checker import Verdict
 from compactproofs.kernel.library import UnknownTask
 from compactproofs.kernel.problem import HintSpec
-from compactproofs.networks.attention_only.model import InvalidModel
+from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening.models import Model
 from compactproofs.search.certificates import Certificate
 from compactproofs.search.effort import verify as check

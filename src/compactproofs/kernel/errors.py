@@ -4,8 +4,8 @@
 class CompactProofsError(Exception):
     """An error with a name of its own; each is at the same time one of Python's kinds, as which it can be caught.
 
-    ValueError        MalformedCertificate, UnknownStrategy, UnknownTask, InvalidModel, InvalidDecoder, UnknownModel,
-                      UnknownPlugin, UnusablePlugin, PluginFailed, Infeasible, TooMuchWork
+    ValueError        MalformedCertificate, UnknownStrategy, UnknownTask, InvalidModel, UnknownModel, UnknownPlugin,
+                      UnusablePlugin, PluginFailed, Infeasible, TooMuchWork
     RuntimeError      UnsuitableArithmetic, ProofFailed
     OSError           WorkersLost
     AssertionError    NotPlanted

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from compactproofs.kernel.tensors import FLOATS
-from compactproofs.networks.attention_only.model import BIASES, WEIGHTS, AttentionOnly, InvalidModel
+from compactproofs.networks.attention_only.model import BIASES, WEIGHTS, AttentionOnly
+from compactproofs.networks.weights import InvalidModel
 from compactproofs.system.files import read_limited, write_atomically
 
 MAX_FILE_BYTES = 2**28

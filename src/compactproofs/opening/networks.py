@@ -10,8 +10,8 @@ from compactproofs import zoo
 from compactproofs.kernel.certificate import Certificate
 from compactproofs.kernel.strict import shown
 from compactproofs.kernel.tensors import read_tensors
-from compactproofs.networks.attention_only.model import InvalidModel
 from compactproofs.networks.decoder.model import Configuration, Decoder
+from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening import configuration
 from compactproofs.opening.models import Model
 from compactproofs.tasks.sequences import RULES, Sequences

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from compactproofs.kernel.errors import CompactProofsError
 from compactproofs.kernel.problem import Network
-from compactproofs.networks.attention_only.model import InvalidModel
+from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening import configuration, foreign
 from compactproofs.opening.models import MAX_FILE_BYTES, Model
 from compactproofs.system.files import read_limited

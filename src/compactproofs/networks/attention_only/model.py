@@ -33,10 +33,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from compactproofs.kernel.errors import CompactProofsError
-from compactproofs.kernel.machine import require_ieee_arithmetic
 from compactproofs.kernel.strict import MAX_DIGITS, shown
 from compactproofs.kernel.tensors import FLOATS, read_tensors
+from compactproofs.networks.weights import InvalidModel, exact_weights
 
 FloatArray = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 FloatVector = np.ndarray[tuple[int], np.dtype[np.float64]]
@@ -61,10 +60,6 @@ _SUPPORTED = (
     "supported: one layer, one head, attention only, no LayerNorm, learned positions, "
     "under the names of a TransformerLens state dict"
 )
-
-
-class InvalidModel(CompactProofsError, ValueError):
-    """The file or arrays are not a model that this package supports; the message says what was found."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,26 +88,9 @@ class AttentionOnly:
     b_U: FloatVector = _ZERO
 
     def __post_init__(self) -> None:
-        require_ieee_arithmetic()  # where subnormal numbers are read as zero, these would be other weights
-        sizes: dict[str, tuple[int, str]] = {}
-        for name, (_, axes, _) in (WEIGHTS | BIASES).items():
-            given = getattr(self, name)
-            given = np.zeros([sizes[a][0] for a in axes]) if given is _ZERO else np.asarray(given)
-            if given.dtype not in (np.float32, np.float64):
-                raise InvalidModel(f"{name} has type {given.dtype}; weights must be float32 or float64")
-            if given.ndim != len(axes) or 0 in given.shape:
-                expected = ", ".join(_AXES[a] for a in axes)
-                raise InvalidModel(f"{name} has shape {given.shape}; expected ({expected}), all at least 1")
-            for axis, size in zip(axes, given.shape, strict=True):
-                known, source = sizes.setdefault(axis, (size, name))
-                if known != size:
-                    found = "d_vocab_out" if name in ("W_U", "b_U") and axis == "v" else _AXES[axis]
-                    raise InvalidModel(f"{name} has {found} = {size}, but {source} has {_AXES[axis]} = {known}")
-            if not np.isfinite(given).all():
-                raise InvalidModel(f"{name} contains NaN or infinity; a bound needs finite weights")
-            copy = given.astype(np.float64) + 0.0  # + 0.0 turns -0.0, the same real number, into 0.0
-            copy.flags.writeable = False
-            object.__setattr__(self, name, copy)
+        axes = {name: axes for name, (_, axes, _) in (WEIGHTS | BIASES).items()}
+        for name, array in exact_weights({name: getattr(self, name) for name in axes}, axes, _AXES).items():
+            object.__setattr__(self, name, array)
         if self.d_vocab < 2:
             raise InvalidModel("d_vocab is 1: with a single token there is no wrong answer to rule out")
         # 2^(4 MAX_DIGITS) > 10^MAX_DIGITS, so no larger power is ever computed.

@@ -34,11 +34,10 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from compactproofs.kernel.errors import CompactProofsError
-from compactproofs.kernel.machine import require_ieee_arithmetic
 from compactproofs.kernel.strict import shown
 from compactproofs.kernel.tensors import FLOATS, Tensor, read_tensors
 from compactproofs.networks.decoder.functions import GATES
+from compactproofs.networks.weights import InvalidModel, exact_weights
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -50,10 +49,6 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "parallel_attn_mlp": ("no", "yes"),
 }
 MAX_LAYERS = 1000
-
-
-class InvalidDecoder(CompactProofsError, ValueError):
-    """The file or its configuration is not a network of this family; the message says what was found."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +68,11 @@ class Configuration:
         for name, value in vars(self).items():
             if name in CHOICES:
                 if value not in CHOICES[name]:
-                    raise InvalidDecoder(f"{name} is {shown(value)}; supported: {', '.join(CHOICES[name])}")
+                    raise InvalidModel(f"{name} is {shown(value)}; supported: {', '.join(CHOICES[name])}")
             elif not (type(value) is float and 0.0 <= value < math.inf and math.copysign(1.0, value) > 0.0):
-                raise InvalidDecoder(f"{name} is {shown(value)}; expected a finite float that is not negative")
+                raise InvalidModel(f"{name} is {shown(value)}; expected a finite float that is not negative")
         if self.attn_scale == 0.0 or (self.normalization_type != "none" and self.eps == 0.0):
-            raise InvalidDecoder("attn_scale, and eps where something is normalised, must be positive")
+            raise InvalidModel("attn_scale, and eps where something is normalised, must be positive")
 
     @property
     def record(self) -> dict[str, str]:
@@ -89,11 +84,11 @@ class Configuration:
         """The configuration with this record; ValueError unless it is exactly one."""
         names = [field.name for field in fields(cls)]
         if sorted(record) != sorted(names) or not all(isinstance(value, str) for value in record.values()):
-            raise InvalidDecoder(f"expected texts under exactly the keys {', '.join(sorted(names))}")
+            raise InvalidModel(f"expected texts under exactly the keys {', '.join(sorted(names))}")
         values: Any = {name: value if name in CHOICES else _float(name, value) for name, value in record.items()}
         found = cls(**values)
         if found.record != record:
-            raise InvalidDecoder(f"expected floats as Python writes them, such as {shown(str(found.record))}")
+            raise InvalidModel(f"expected floats as Python writes them, such as {shown(str(found.record))}")
         return found
 
 
@@ -101,7 +96,7 @@ def _float(name: str, text: object) -> float:
     try:
         return float(str(text))
     except ValueError:
-        raise InvalidDecoder(f"{name} is {shown(text)}; expected a float") from None
+        raise InvalidModel(f"{name} is {shown(text)}; expected a float") from None
 
 
 # Axes: v tokens, c positions, d of the residual stream, a heads, h of a head, m of an MLP, o outputs.
@@ -142,7 +137,7 @@ def is_buffer(name: str) -> bool:
 class Decoder:
     """Weights as float64 arrays, each holding exactly the number in the file, and a configuration.
 
-    Raises InvalidDecoder unless the tensors are exactly those of the configuration and of `n_layers` layers, float32 or
+    Raises InvalidModel unless the tensors are exactly those of the configuration and of `n_layers` layers, float32 or
     float64, finite, and of sizes that go together; and UnsuitableArithmetic where this thread does not compute as the
     proofs assume.
     """
@@ -154,32 +149,11 @@ class Decoder:
     tensors: Mapping[str, FloatArray]
 
     def __post_init__(self) -> None:
-        require_ieee_arithmetic()  # where subnormal numbers are read as zero, these would be other weights
         expected = dict(tensors_of(self.configuration, self.n_layers))
         _check_names(self.tensors, expected, self.configuration)
-        sizes: dict[str, int] = {}
-        kept: dict[str, FloatArray] = {}
-        for name, axes in expected.items():
-            if name in self.tensors:
-                given = np.asarray(self.tensors[name])
-                if given.dtype not in (np.float32, np.float64):
-                    raise InvalidDecoder(f"{name} has type {given.dtype}; weights must be float32 or float64")
-                if given.ndim != len(axes) or 0 in given.shape:
-                    wanted = ", ".join(_AXES[axis] for axis in axes)
-                    raise InvalidDecoder(f"{name} has shape {given.shape}; expected ({wanted}), all at least 1")
-                for axis, size in zip(axes, given.shape, strict=True):
-                    if sizes.setdefault(axis, size) != size:
-                        raise InvalidDecoder(f"{name} has {_AXES[axis]} = {size}, other tensors have {sizes[axis]}")
-                if not np.isfinite(given).all():
-                    raise InvalidDecoder(f"{name} contains NaN or infinity; a bound needs finite weights")
-        for name, axes in expected.items():
-            shape = [sizes[axis] for axis in axes]
-            array = np.asarray(self.tensors[name]).astype(np.float64) if name in self.tensors else np.zeros(shape)
-            array += 0.0  # turns -0.0, the same real number, into 0.0
-            array.flags.writeable = False
-            kept[name] = array
-        if sizes["o"] < 2:
-            raise InvalidDecoder("d_vocab_out is 1: with a single output there is no wrong answer to rule out")
+        kept = exact_weights({name: self.tensors.get(name) for name in expected}, expected, _AXES)
+        if kept["unembed.b_U"].size < 2:
+            raise InvalidModel("d_vocab_out is 1: with a single output there is no wrong answer to rule out")
         object.__setattr__(self, "tensors", MappingProxyType(kept))
 
     def weight(self, name: str) -> FloatArray:
@@ -221,7 +195,7 @@ class Decoder:
         _check_names(tensors, dict(tensors_of(configuration, n_layers)), configuration)
         for name, tensor in tensors.items():
             if tensor.dtype not in FLOATS:
-                raise InvalidDecoder(
+                raise InvalidModel(
                     f"{name} has type {tensor.dtype}; weights must be F32 or F64 (convert and save them first)"
                 )
         return cls(configuration, n_layers, {name: tensor.array() for name, tensor in tensors.items()})
@@ -231,18 +205,18 @@ def count_layers(tensors: Mapping[str, Tensor | FloatArray]) -> int:
     """How many layers have tensors of these names: as many as there are different numbers of blocks."""
     layers = len({name.split(".")[1] for name in tensors if name.startswith("blocks.")})
     if not 1 <= layers <= MAX_LAYERS:
-        raise InvalidDecoder(f"found {layers} layers, blocks.0 and so on; from 1 to {MAX_LAYERS} are supported")
+        raise InvalidModel(f"found {layers} layers, blocks.0 and so on; from 1 to {MAX_LAYERS} are supported")
     return layers
 
 
 def _check_names(names: Mapping[str, object], expected: Mapping[str, str], configuration: Configuration) -> None:
-    """InvalidDecoder unless these are the names that were expected, with all biases or none."""
+    """InvalidModel unless these are the names that were expected, with all biases or none."""
     unknown = sorted(name for name in names if name not in expected)
     biased = any(is_bias(name) for name in names)
     missing = [name for name in expected if name not in names and (biased or not is_bias(name))]
     what = f"a decoder with normalization_type {configuration.normalization_type} and act_fn {configuration.act_fn}"
     if unknown:
         more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
-        raise InvalidDecoder(f"found {shown(unknown[0])}{more}, which {what} does not have")
+        raise InvalidModel(f"found {shown(unknown[0])}{more}, which {what} does not have")
     if missing:
-        raise InvalidDecoder(f"no tensor named {missing[0]}, which {what} has")
+        raise InvalidModel(f"no tensor named {missing[0]}, which {what} has")
