@@ -46,12 +46,8 @@ class Result:
 Run = Callable[..., Result]
 
 
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Runs the command line in this process.
-
-    A traceback is a bug, whatever was typed, so every run makes sure that there is none.
-    """
+def in_this_process(capsys: pytest.CaptureFixture[str]) -> Run:
+    """What runs the command line here; whatever was typed, a traceback is a bug."""
 
     def call(*words: object) -> Result:
         code = entry.run(list(map(str, words)))
@@ -60,6 +56,12 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
         return Result(code, out, err)
 
     return call
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command line in this process."""
+    return in_this_process(capsys)
 
 
 @pytest.fixture(autouse=True)

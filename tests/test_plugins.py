@@ -20,13 +20,12 @@ import pytest
 
 import compactproofs as cp
 import compactproofs_min_of_k
-from compactproofs import __main__ as entry
 from compactproofs import plugins
 from compactproofs.plugins import UnusablePlugin
 from compactproofs.tasks.max_of_k import MaxOfK
 from compactproofs.theorems import BUILT_IN, STRATEGIES
 from soundness.models import working_weights
-from test_cli import Result, one_error_line
+from test_cli import Result, Run, in_this_process, one_error_line
 from test_trusted import ROOT, imports, trusted_modules
 
 NAME = "max-of-4/123"
@@ -87,19 +86,11 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
-    """Runs the command line in this process; a traceback is a bug."""
-
-    def call(*words: object) -> Result:
-        code = entry.run(list(map(str, words)))
-        out, err = capsys.readouterr()
-        assert "Traceback" not in out + err
-        return Result(code, out, err)
-
-    return call
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the command line in this process."""
+    return in_this_process(capsys)
 
 
-Run = Callable[..., Result]
 Install = Callable[..., Path]
 
 

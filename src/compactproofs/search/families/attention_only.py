@@ -22,6 +22,12 @@ def task(network: AttentionOnly) -> MaxOfK:
     return max_of_k(network).task
 
 
+def tables(problem: Problem[AttentionOnly, MaxOfK]) -> int:
+    """The entries of EU, EVOU, EQKE, PVOU and EQKP, which proofs look at that understand nothing else."""
+    v, n = problem.task.d_vocab, problem.task.n_ctx
+    return 3 * v**2 + 2 * n * v
+
+
 @dataclass(frozen=True)
 class Beyond:
     """What checking takes, where multiplying out the circuits is not all.

@@ -8,7 +8,7 @@ from typing import Any
 from compactproofs.kernel.limits import CALL
 from compactproofs.kernel.problem import Problem
 from compactproofs.search.companions import Companion
-from compactproofs.search.families.attention_only import Beyond, task
+from compactproofs.search.families.attention_only import Beyond, tables, task
 
 _PLACE = "compactproofs.theorems.max_of_k.core"
 
@@ -33,11 +33,6 @@ def _every_output(problem: Problem[Any, Any]) -> int:
     return int(problem.task.total) * int(problem.task.d_vocab)
 
 
-def _tables(problem: Problem[Any, Any]) -> int:
-    v, n = problem.task.d_vocab, problem.task.n_ctx
-    return int(3 * v**2 + 2 * n * v)
-
-
 COMPANIONS = {
     "trivial": Companion(
         task,
@@ -59,7 +54,7 @@ COMPANIONS = {
     "cubic": Companion(
         task,
         work=Beyond(_cubic),
-        unexplained_dimension=_tables,
+        unexplained_dimension=tables,
         complexity="O(v^3 K)",
         summary="one token stands for all non-maxima, worst positions",
         stated_in=f"{_PLACE}.cubic",

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
 from compactproofs.kernel.decisions import BoolArray, IntArray
-from compactproofs.kernel.problem import Problem, Strategy
+from compactproofs.kernel.problem import Strategy
 from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only import circuits
 from compactproofs.search.companions import Companion, HintArrays
-from compactproofs.search.families.attention_only import Beyond, task
+from compactproofs.search.families.attention_only import Beyond, tables, task
 from compactproofs.search.workspaces import MaxWorkspace
 from compactproofs.theorems.max_of_k.failing_sets import strategies as failing_sets
 from compactproofs.theorems.max_of_k.failing_sets.failing_inputs import MAX_CHOICES, Suspects
@@ -142,17 +140,12 @@ def _operations(v: int, n: int) -> int:
     return min(2**28 * n**2, 3 * 2**31)
 
 
-def _tables(problem: Problem[Any, Any]) -> int:
-    v, n = problem.task.d_vocab, problem.task.n_ctx
-    return int(3 * v**2 + 2 * n * v)
-
-
 COMPANIONS = {
     strategy_id: Companion(
         task,
         search=_search,
         work=Beyond(_operations),
-        unexplained_dimension=_tables,
+        unexplained_dimension=tables,
         complexity=complexity,
         summary=summary,
         stated_in="compactproofs.theorems.max_of_k.failing_sets.strategies",

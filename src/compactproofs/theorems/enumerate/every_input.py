@@ -17,6 +17,7 @@ Nothing of the model is understood.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -93,12 +94,5 @@ ENUMERATE = Strategy(
     bound=bound,
     limit=limit,
 )
-ENUMERATE_UPPER = Strategy(
-    id="enumerate-upper",
-    theorem="decoder/enumerate@1",
-    family=Decoder.family,
-    tasks=tuple(RULES),
-    bound=bound_from_above,
-    limit=limit,
-    claim="at most",
-)
+
+ENUMERATE_UPPER = replace(ENUMERATE, id="enumerate-upper", bound=bound_from_above, claim="at most")
