@@ -15,8 +15,14 @@ from compactproofs.search.companions import HintArrays
 from compactproofs.search.prover import Infeasible, Proof, Prover, feasible_strategies
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems import get_strategy
-from compactproofs.theorems.max_of_k.failing_sets.failing_inputs import Suspects
-from compactproofs.theorems.max_of_k.failing_sets.strategies import GIVEN_UP, KINDS, HintedPlan, Kind, suspects_by_query
+from compactproofs.theorems.max_of_k.failing_sets.failing_inputs import ClassesInDoubt
+from compactproofs.theorems.max_of_k.failing_sets.strategies import (
+    GIVEN_UP,
+    KINDS,
+    HintedPlan,
+    Kind,
+    possible_winners_by_query,
+)
 
 _TRIMMED = 2  # kinds of failing sets, those that exceed the budget least, of which classes are given up
 
@@ -89,9 +95,9 @@ def _by_reward(prover: Prover, kind: Kind, hints: HintArrays) -> list[tuple[int,
     reward: dict[tuple[int, int], float] = {}
     with np.errstate(all="ignore"):
         for m in range(v):
-            found = suspects_by_query(work, tables, m, plan)
+            found = possible_winners_by_query(work, tables, m, plan)
             if found:
-                group = Suspects(work, tables, m, np.unique(np.concatenate(list(found.values()))), [0, m])
+                group = ClassesInDoubt(work, tables, m, np.unique(np.concatenate(list(found.values()))), [0, m])
                 for q, outputs in found.items():
                     window = min(max(int(hints["window"][q, m]) - 1, 0), m)
                     gain = max_of_k(prover.model).task.class_size(q, m) - group.count(q, outputs, window)

@@ -13,13 +13,13 @@ from compactproofs.search.companions import Companion, HintArrays
 from compactproofs.search.families.attention_only import Beyond, tables, task
 from compactproofs.search.workspaces import MaxWorkspace
 from compactproofs.theorems.max_of_k.failing_sets import strategies as failing_sets
-from compactproofs.theorems.max_of_k.failing_sets.failing_inputs import MAX_CHOICES, Suspects
+from compactproofs.theorems.max_of_k.failing_sets.failing_inputs import MAX_CHOICES, ClassesInDoubt
 from compactproofs.theorems.max_of_k.failing_sets.low_rank_tables import (
     centred_embedding,
     centred_queries,
     centred_unembedding,
 )
-from compactproofs.theorems.max_of_k.failing_sets.strategies import KINDS, suspects_by_query
+from compactproofs.theorems.max_of_k.failing_sets.strategies import KINDS, possible_winners_by_query
 
 
 class _Learner:
@@ -43,18 +43,18 @@ def _search(strategy: Strategy, work: MaxWorkspace) -> HintArrays:
     tables = kind.tables_of(work, hints)
     window = np.zeros((v, v), np.uint16)
     for m in range(v):
-        found = suspects_by_query(work, tables, m, _Learner())
+        found = possible_winners_by_query(work, tables, m, _Learner())
         if found:
-            group = Suspects(work, tables, m, np.unique(np.concatenate(list(found.values()))), [0, m])
+            group = ClassesInDoubt(work, tables, m, np.unique(np.concatenate(list(found.values()))), [0, m])
             for q, outputs in found.items():
                 window[q, m] = _window_hint(group, q, outputs, _WORTH.get(kind.id, 0.0))
     learner = _Learner()
     for m in range(v):
-        suspects_by_query(work, tables, m, learner, np.flatnonzero(window[: m + 1, m] != failing_sets.GIVEN_UP))
+        possible_winners_by_query(work, tables, m, learner, np.flatnonzero(window[: m + 1, m] != failing_sets.GIVEN_UP))
     return {**hints, "skip": np.concatenate([np.zeros((0, 3), np.uint16), *learner.rows]), "window": window}
 
 
-def _window_hint(group: Suspects, q: int, outputs: IntArray, worth: float) -> int:
+def _window_hint(group: ClassesInDoubt, q: int, outputs: IntArray, worth: float) -> int:
     """The narrowest window that loses no input of a class, or that it is given up."""
     n = group.work.network.n_ctx
     widest = _widest(group.m, int((MAX_CHOICES / len(outputs)) ** (1 / (n - 1))))
@@ -126,7 +126,7 @@ def _widest(m: int, cells: int) -> int:
     return m if m < cells else max(cells - 2, 0)
 
 
-def _narrowest(group: Suspects, q: int, outputs: IntArray, widest: int) -> int:
+def _narrowest(group: ClassesInDoubt, q: int, outputs: IntArray, widest: int) -> int:
     """The shortest window with which no more inputs of the class are lost than with the widest."""
     least = group.count(q, outputs, widest)
     low, high = 0, widest

@@ -34,7 +34,7 @@ from compactproofs.theorems.max_of_k.failing_sets.safe_outputs import table_boun
 MAX_CHOICES = 2**24  # of cells, times outputs; a class with more is given up
 
 
-class Suspects:
+class ClassesInDoubt:
     """The classes of one maximum with outputs that might win, and what they share."""
 
     def __init__(self, work: Work, tables: MarginTables, m: int, outputs: IntArray, windows: list[int]) -> None:

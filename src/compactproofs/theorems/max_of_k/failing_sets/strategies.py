@@ -48,7 +48,7 @@ from compactproofs.networks.attention_only import circuits
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.tasks.max_of_k import MaxOfK
 from compactproofs.theorems.max_of_k import MaxProblem, Work
-from compactproofs.theorems.max_of_k.failing_sets.failing_inputs import Suspects
+from compactproofs.theorems.max_of_k.failing_sets.failing_inputs import ClassesInDoubt
 from compactproofs.theorems.max_of_k.failing_sets.low_rank import Bounds
 from compactproofs.theorems.max_of_k.failing_sets.low_rank_tables import (
     low_rank_direct,
@@ -91,7 +91,7 @@ def _key(m: int | IntArray, o: IntArray, code: IntArray) -> IntArray:
     return (m << 32) + (o << 16) + code
 
 
-def suspects_by_query(
+def possible_winners_by_query(
     work: Work, tables: MarginTables, m: int, plan: Plan, queries: IntArray | None = None
 ) -> dict[int, IntArray]:
     """For each of these queries (or all), the outputs that might win against m; queries without any are left out."""
@@ -111,10 +111,10 @@ def _bound(work: Work, hints: Hints, tables_of: Callable[[Work, Hints], MarginTa
     for m in range(work.task.d_vocab):
         given_up = hints["window"][: m + 1, m] == GIVEN_UP
         lost += sum(work.task.class_size(int(q), m) for q in np.flatnonzero(given_up))
-        found = suspects_by_query(work, tables, m, plan, np.flatnonzero(~given_up))
+        found = possible_winners_by_query(work, tables, m, plan, np.flatnonzero(~given_up))
         if found:
             windows = [_window(hints["window"][q, m], m) for q in found]
-            group = Suspects(work, tables, m, np.unique(np.concatenate(list(found.values()))), windows)
+            group = ClassesInDoubt(work, tables, m, np.unique(np.concatenate(list(found.values()))), windows)
             lost += sum(group.count(q, o, w) for (q, o), w in zip(found.items(), windows, strict=True))
     return work.task.total - lost
 
