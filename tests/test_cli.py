@@ -23,7 +23,7 @@ from safetensors.numpy import save_file
 import compactproofs as cp
 from compactproofs import __main__ as entry
 from compactproofs import plugins, zoo
-from compactproofs.cli import app as cli
+from compactproofs.cli import proving, verifying
 from compactproofs.kernel.certificate import MAX_BYTES
 from compactproofs.search import effort
 from compactproofs.search.families import companion_of
@@ -341,7 +341,7 @@ def test_table_of_large_counts() -> None:
     """A long count is shortened, also where it is beyond a float; an upper bound is marked as one."""
     row: Any = dict.fromkeys(JSON_TYPES, 1.0) | {"strategy": "cubic", "certified": "1" * 400}
     for claim, text in (("at least", "1.111111e+399"), ("at most", "≤ 1.111111e+399")):
-        assert cli._count(row | {"claim": claim}) == text
+        assert proving._count(row | {"claim": claim}) == text
 
 
 @pytest.mark.parametrize("factor", [0.0, 1e-300, 1e60, 1e100, 1e300])
@@ -761,7 +761,7 @@ def test_what_the_check_needs_is_said_when_it_is_proved(run: Run, monkeypatch: p
 def test_progress_of_a_check(run: Run, certificate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A terminal sees what is checked and how far it is."""
     stream = io.StringIO()
-    monkeypatch.setattr(cli, "err", Console(file=stream, force_terminal=True, width=100))
+    monkeypatch.setattr(verifying, "err", Console(file=stream, force_terminal=True, width=100))
     assert run("verify", certificate, NAME).code == 0
     assert "checking cubic" in stream.getvalue()
     assert " operations" in stream.getvalue()
@@ -872,7 +872,7 @@ def test_a_bug_is_not_a_rejection(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     def broken(name: str) -> cp.Model:
         raise AssertionError("a bug")
 
-    monkeypatch.setattr(cli, "open_file", broken)
+    monkeypatch.setattr(proving, "open_file", broken)
     assert entry.run(["prove", NAME, "--strategy", "cubic"]) == 2
     assert "AssertionError: a bug" in capsys.readouterr().err
 
@@ -920,5 +920,5 @@ def test_interrupt_in_words(run: Run, certificate: Path, monkeypatch: pytest.Mon
     def interrupted(name: str) -> cp.Model:
         raise KeyboardInterrupt("interrupted: [1] of 2 are done")
 
-    monkeypatch.setattr(cli, "open_file", interrupted)
+    monkeypatch.setattr(verifying, "open_file", interrupted)
     assert run("verify", "c.json", NAME) == Result(130, "", "interrupted: [1] of 2 are done\n")

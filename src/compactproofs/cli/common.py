@@ -1,0 +1,57 @@
+"""Options and phrases that several commands share."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Annotated
+
+import typer
+
+from compactproofs import plugins
+from compactproofs.kernel.problem import Strategy
+
+#: Of outcomes.
+COLOURS = {"accepted": "green", "rejected": "red", "conditional": "yellow", "refused": "yellow", "malformed": "yellow"}
+ModelArgument = Annotated[
+    str, typer.Argument(metavar="MODEL", help="A zoo name such as max-of-4/123, or a path to a .safetensors file.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def in_words(task: Mapping[str, str | int]) -> str:
+    """A task as certificates name it."""
+    return ", ".join(f"{key} {value}" if key != "name" else str(value) for key, value in task.items())
+
+
+def if_trusted(home: plugins.Collection) -> str:
+    """What a theorem of a plug-in is worth to whoever has not said anything about it."""
+    source = home.source
+    return f"proved only if you trust {source} (source sha256 {source.sha256}): give --trust {source.distribution}"
+
+
+_OPERATIONS = re.compile(r"(\d+(?:\.\d*)?(?:[eE]\+?\d+)?)(?:\^(\d+(?:\.\d*)?))?", re.ASCII)
+
+
+def operations_of(option: str, text: str) -> int:
+    """A number of operations: 2^21, 2097152 or 2.1e6."""
+    found = _OPERATIONS.fullmatch(text.strip())
+    try:
+        number = float(found[1]) ** float(found[2] or 1) if found else math.inf
+    except OverflowError:
+        number = math.inf
+    if number >= 2**63:
+        raise ValueError(f"{option}: expected a number of operations such as 2^21 or 1.6e6, found {text!r}")
+    return int(number)
+
+
+def whose(collection: plugins.Collection, strategy: Strategy) -> dict[str, str]:
+    """Whose theorem a strategy rests on, for JSON."""
+    source = collection.source
+    return {
+        "tier": collection.tier(strategy),
+        "distribution": source.distribution,
+        "version": source.version,
+        "source_sha256": source.sha256,
+    }

@@ -1,0 +1,278 @@
+"""`verify`: one certificate, or a directory of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+import compactproofs as cp
+from compactproofs import plugins
+from compactproofs.cli.common import COLOURS, JsonOption, ModelArgument, if_trusted, operations_of, whose
+from compactproofs.cli.questions import about
+from compactproofs.kernel.errors import CompactProofsError
+from compactproofs.kernel.limits import Allowance
+from compactproofs.kernel.problem import Problem
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.networks.decoder.model import Decoder
+from compactproofs.opening.networks import File
+from compactproofs.runs.inputs import load_certificate, open_file
+from compactproofs.search.effort import MAX_MEMORY, power
+from compactproofs.system.messages import escaped, reason
+from compactproofs.system.places import STANDARD
+from compactproofs.system.terminal import err, say, say_json
+from compactproofs.theorems import BUILT_IN
+
+
+def verify(
+    certificate: Annotated[
+        str,
+        typer.Argument(
+            metavar="CERTIFICATE",
+            help="A certificate, - for one on standard input, or a directory of them (*.cert.json).",
+        ),
+    ],
+    model: ModelArgument,
+    recursive: Annotated[
+        bool, typer.Option("--recursive", "-r", help="Look into the folders of a directory too.")
+    ] = False,
+    max_ops: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N",
+            help="Refuse, and stop at, more operations than this, such as 2^36; without it 2^33, or 2^40 for "
+            "brute-force, branch-and-bound and histogram, and at most what trained models of that size need.",
+        ),
+    ] = None,
+    max_memory: Annotated[
+        float, typer.Option(metavar="GIB", help="Refuse what may take more GiB of memory than this.")
+    ] = MAX_MEMORY / 2**30,
+    trust: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DISTRIBUTION",
+            help="Accept theorems of this distribution, an installed plug-in; may be given several times.",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Check certificates against a model: exit code 0 all accepted, 1 some rejected, 2 anything else."""
+    if not max_memory >= 0.0:
+        raise ValueError(f"--max-memory: expected a number of GiB such as 16, found {max_memory}")
+    limits = {
+        "max_ops": None if max_ops is None else operations_of("--max-ops", max_ops),
+        "max_memory": int(min(max_memory, 2.0**30) * 2**30),
+    }
+    trusted = {plugins.normalised(name) for name in trust or ()}
+    for name in trusted - plugins.found().keys() if trusted else ():
+        raise ValueError(f"--trust: {plugins.not_installed(name, plugins.found())}")
+    path = Path(certificate)
+    of_directory = certificate != STANDARD and path.is_dir()
+    try:
+        found = _look_into(path, recursive) if of_directory else _Found({certificate: path})
+        if not found.certificates:
+            raise ValueError("; ".join((f"{certificate} holds no files named *.cert.json", *found.left_out(recursive))))
+        not_a_model = Path(model).suffix == ".json" or Path(model).is_dir()
+        missing = certificate != STANDARD and not path.exists()
+        if path.suffix == ".safetensors" or (missing and not_a_model):
+            raise ValueError(f"{certificate} is no certificate; the order is: verify CERTIFICATE MODEL")
+        if certificate == model == STANDARD:
+            raise ValueError("standard input cannot be both the certificate and the model")
+        subjects = _Subjects(open_file(model))
+    except (ValueError, OSError, MemoryError) as error:
+        return _none_checked(error, as_json, of_directory)
+    outcomes = []
+    waiting = dict(found.certificates)
+    # What needs no plug-in is decided before any is imported, and what needs a trusted one before any other is.
+    for allowed in (set(), trusted, None) if of_directory else (None,):
+        for name, file in list(waiting.items()):
+            try:
+                outcome = _outcome(certificate if certificate == STANDARD else file, subjects, limits, trusted, allowed)
+            except _NoModel as error:
+                return _none_checked(error.cause, as_json, of_directory)
+            if outcome is not None:
+                del waiting[name]
+                outcomes.append({"certificate": name, **outcome} if of_directory else outcome)
+                if not as_json:
+                    _say_outcome(outcomes[-1])
+    if as_json:
+        say_json(outcomes if of_directory else outcomes[0])
+    if of_directory:
+        words = [outcome["outcome"] for outcome in outcomes]
+        counts = ", ".join(f"{words.count(word)} {word}" for word in _EXIT_CODES if word in words)
+        for line in (f"{_plural(len(words), 'certificate')} checked: {counts}", *found.left_out(recursive)):
+            say(line, to=err if as_json else None)
+    return max(_EXIT_CODES[outcome["outcome"]] for outcome in outcomes)
+
+
+_EXIT_CODES = {"accepted": 0, "rejected": 1, "conditional": 2, "refused": 2, "malformed": 2}
+
+
+def _none_checked(error: BaseException, as_json: bool, of_directory: bool) -> int:
+    """Say why no certificate can be checked; the exit code."""
+    outcome = {"outcome": "malformed", "reason": reason(error)}
+    if as_json:
+        say_json([outcome] if of_directory else outcome)
+    else:
+        _say_outcome(outcome)
+    return 2
+
+
+class _NoModel(CompactProofsError, OSError):
+    """The file is no model of this package's family."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+@dataclass
+class _Found:
+    """What is in a directory: certificates by their names, and the names of what is not looked at."""
+
+    certificates: dict[str, Path] = field(default_factory=dict)
+    files: list[str] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+
+    def left_out(self, recursive: bool) -> Iterator[str]:
+        """One line each about files and folders."""
+        if self.files:
+            yield f"not checked: {_plural(len(self.files), 'file')} not named *.cert.json ({_some(self.files)})"
+        if self.folders:
+            way = "links are not followed" if recursive else "use --recursive"
+            yield f"not looked into: {_plural(len(self.folders), 'folder')} ({_some(self.folders)}); {way}"
+
+
+def _look_into(directory: Path, recursive: bool, prefix: str = "") -> _Found:
+    found = _Found()
+    for path in sorted(directory.iterdir()):
+        name = prefix + path.name
+        if name.lower().endswith(".cert.json"):
+            found.certificates[name] = path
+        elif not path.is_dir():
+            found.files.append(name)
+        elif recursive and not path.is_symlink():
+            below = _look_into(path, recursive, f"{name}/")
+            found.certificates |= below.certificates
+            found.files += below.files
+            found.folders += below.folders
+        else:
+            found.folders.append(name)
+    return found
+
+
+def _plural(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names if len(names) <= 6 else [*names[:5], f"and {len(names) - 5} more"])
+
+
+class _Subjects:
+    """A model file, read as each certificate says, with the tables that certificates of one task share."""
+
+    def __init__(self, file: File) -> None:
+        self._file = file
+        self._known: dict[Any, tuple[Any, Workspace[Any, Any] | None]] = {}
+
+    def of(self, home: plugins.Collection, claim: cp.Certificate) -> tuple[Any, Workspace[Any, Any] | None]:
+        """The network, and for strategies of this package a workspace if the task fits; raises ValueError."""
+        reader = home.networks.get(claim.family)
+        key = reader or repr((claim.family, sorted(claim.task.items())))
+        if key not in self._known:
+            self._known[key] = self._own(claim) if reader is None else (reader(self._file.data), None)
+        network, work = self._known[key]
+        return network, work if home.source.distribution == plugins.OWN else None
+
+    def _own(self, claim: cp.Certificate) -> tuple[Any, Workspace[Any, Any] | None]:
+        """By a reader of this package; raises _NoModel if there is no model in the file."""
+        if not self._known:
+            try:
+                self._file.network()
+            except (ValueError, OSError, MemoryError) as error:
+                raise _NoModel(error) from error
+        network = self._file.network_of(claim)
+        if isinstance(network, Decoder) and not self._file.says_how:
+            say(f"note: the model's file does not say how it is used; read here as a {about(network)}", to=err)
+        try:
+            task = BUILT_IN.task(claim.task)
+            return network, Workspace(Problem(network, task)) if task.misfit(network) is None else None
+        except ValueError:  # of which verification says more
+            return network, None
+
+
+def _outcome(
+    file: Path | str, subjects: _Subjects, limits: Mapping[str, Any], trusted: set[str], allowed: set[str] | None
+) -> dict[str, Any] | None:
+    """What checking the certificate comes to; None if it needs another plug-in than those that are allowed."""
+    try:
+        claim = load_certificate(file)
+    except (ValueError, OSError) as error:
+        return {"outcome": "malformed", "reason": reason(error)}
+    distribution = plugins.distribution_of(claim.strategy)
+    if distribution is not None and allowed is not None and distribution not in allowed:
+        return None
+    try:
+        home = plugins.collection(claim.strategy)
+        with plugins.blamed(claim.strategy):
+            network, work = subjects.of(home, claim)
+    except _NoModel as error:
+        if distribution is None:
+            raise
+        return {"outcome": "malformed", "reason": reason(error.cause)}
+    except (plugins.UnusablePlugin, plugins.PluginFailed) as error:
+        return {"outcome": "refused", "reason": reason(error)}
+    except (ValueError, OSError, MemoryError) as error:
+        return {"outcome": "malformed", "reason": reason(error)}
+    try:
+        allowance, start = Allowance(), time.perf_counter()
+        with _watched(allowance, claim.strategy), plugins.blamed(claim.strategy):
+            verdict = home.verify(claim, network, work, allowance=allowance, **limits)
+    except cp.MalformedCertificate as error:
+        return {"outcome": "malformed", "reason": reason(error)}
+    except (ValueError, OSError, MemoryError) as error:
+        return {"outcome": "refused", "reason": reason(error)}
+    conditional = verdict.accepted and distribution is not None and distribution not in trusted
+    return {
+        "outcome": "conditional" if conditional else "accepted" if verdict.accepted else "rejected",
+        "reason": f"{verdict.reason}, {if_trusted(home)}" if conditional else verdict.reason,
+        "strategy": claim.strategy,
+        **whose(home, home.library.strategy(claim.strategy)),
+        "claim": claim.claim,
+        "claimed": str(claim.certified),
+        "recomputed": None if verdict.certified is None else str(verdict.certified),
+        "total": str(claim.total),
+        "work": allowance.spent,
+        "verify_seconds": round(time.perf_counter() - start, 6),
+    }
+
+
+def _watched(allowance: Allowance, what: str) -> Progress:
+    """Inside it a terminal shows what is checked, how many operations were done, and since when."""
+
+    class Done(ProgressColumn):
+        def render(self, task: Task) -> Text:
+            most = "" if allowance.limit is None else f" of at most {power(allowance.limit)}"
+            return Text(f"{power(allowance.spent)}{most} operations")
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), Done(), TimeElapsedColumn())
+    progress = Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
+    progress.add_task(f"checking {escaped(what)}", total=None)
+    return progress
+
+
+def _say_outcome(outcome: dict[str, Any]) -> None:
+    where = f" ({outcome['certificate']})" if "certificate" in outcome else ""
+    word = outcome["outcome"]
+    whose = ""
+    if word == "accepted":
+        source = f"{outcome['distribution']} {outcome['version']}, source {outcome['source_sha256'][:12]}"
+        whose = f"; {outcome['tier']} of {source}"
+    say(f": {outcome['reason']}{whose}{where}", start=word, style=f"bold {COLOURS[word]}")
