@@ -286,6 +286,7 @@ COUNTING_ERRORS: dict[str, tuple[Change, ...]] = {
     "what is above the window is dropped": (
         ("counting.sums", "(z < low) | (z <= -least)", "(z < low) | (z <= min(high, -least))"),
     ),
+    "what is below the window is dropped": (("counting.sums", "(z < low) | (z <= -least)", "(z <= -least)"),),
     "what is below the window is done": (("counting.sums", "done = z <= -most", "done = (z <= -most) | (z < low)"),),
     "sets need not be met": (("counting.sums", "value = float(states[(-1,)", "value = float(states[(0,)"),),
     "sets are met by any token": (("counting.sums", "met = (required * 2", "met = (np.ones_like(required) * 2"),),

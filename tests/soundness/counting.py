@@ -61,7 +61,13 @@ def problems(seed: int, number: int, axes: int = 3, most: int = 4) -> tuple[Prob
             low = int(rng.integers(-60, 10))
             windows.append((int(rng.integers(1, 6)), low, low + int(rng.integers(-9, 80))))
         found.append(Problem(entries, rng.integers(-reach, reach, r), required, windows))
-    return tuple(found)
+    return (*found, LONG_STEPS)
+
+
+#: A step that is clipped to the window and a longer one back: sums are -50 or 150, and on the way -1 or 1.
+LONG_STEPS = Problem(
+    np.array([[-100, 100], [50, 50]])[..., None], np.array([0]), np.zeros((0, 2), np.bool_), [(1, 0, 0)]
+)
 
 
 def random_class(rng: np.random.Generator, reach: int = 20) -> ClassMargins:
