@@ -135,7 +135,7 @@ def _mlp(c: Configuration, w: dict[str, Any], name: str, row: Row) -> Row:
 
 
 def _by_tanh(x: arb, factor: arb) -> arb:
-    return x / 2 * (1 + (factor * (x + arb("0.044715") * x**3)).tanh())
+    return x / 2 * (1 + (factor * (x + arb("0.044715") * x * x * x)).tanh())
 
 
 ACTIVATIONS: dict[str, Callable[[arb], arb]] = {

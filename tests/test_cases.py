@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -14,15 +15,17 @@ from flint import arb
 
 import decoders
 from compactproofs import STRATEGIES, Certificate, Model, load_model
-from compactproofs.kernel.problem import Problem
+from compactproofs.kernel.checker import verify as kernel_verify
+from compactproofs.kernel.problem import Network, Problem
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.decoder.forward import uncapped_logits
-from compactproofs.networks.decoder.model import Decoder
+from compactproofs.networks.decoder.model import Configuration, Decoder
 from compactproofs.opening.networks import load_decoder
 from compactproofs.search.effort import verify
 from compactproofs.search.prover import Prover
-from compactproofs.tasks.max_of_k import max_of_k
-from compactproofs.tasks.sequences import Sequences
+from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
+from compactproofs.tasks.sequences import RULES, Sequences
+from compactproofs.theorems import BUILT_IN
 from exactcheck import checking, reading
 from limited import Limited, limited
 from soundness.models import verifying
@@ -263,3 +266,45 @@ def test_untrained(command: Limited) -> None:
     refused = command.run("prove", path, "--strategy", "cubic")
     assert (refused.code, refused.err.count("cubic is about attention-only-1l1h and max-of-k")) == (2, 1)
     assert command.run("verify", ANY_CERTIFICATE, path).code == 2
+
+
+@pytest.mark.parametrize("strategy_id", BUILT_IN.strategies)
+def test_every_strategy_with_every_task(strategy_id: str) -> None:
+    """A claim about a task that a strategy's theorem does not cover is rejected as such, whatever network it is for."""
+    strategy = BUILT_IN.strategy(strategy_id)
+    sequences = [Sequences(name, 3, 10, Configuration(1.0), k=2 * (name == "sum-mod")) for name in RULES]
+    model = model_of("min3_v10")
+    tasks: list[Sequences | MaxOfK] = [max_of_k(model).task, *sequences]
+    for task in tasks:
+        if task.record["name"] not in strategy.tasks:
+            certificate = Certificate(
+                task=task.record,
+                model_sha256=model.sha256,
+                strategy=strategy.id,
+                theorem=strategy.theorem,
+                certified=0,
+                total=task.total,
+                claim=strategy.claim,
+                family=strategy.family,
+            )
+            network = cast(Network, SimpleNamespace(family=strategy.family, sha256=model.sha256))
+            verdict = kernel_verify(certificate, network, BUILT_IN)
+            assert (verdict.accepted, verdict.reason) == (False, f"task: {strategy.id} is not about {task.name}")
+
+
+def test_another_family_s_task_on_the_command_line(command: Limited, tmp_path: Path) -> None:
+    """Rejected in a line, by either kind of model."""
+    model = model_of("min3_v10")
+    certificate = Certificate(
+        task=Sequences("max", 3, 10, Configuration(1.0)).record,
+        model_sha256=model.sha256,
+        strategy="cubic",
+        theorem="max-of-k/cubic@1",
+        certified=0,
+        total=1000,
+        family=model.family,
+    )
+    certificate.save(tmp_path / "c.json")
+    outcome = command.run("verify", tmp_path / "c.json", CASES / "min3_v10.safetensors")
+    assert (outcome.code, outcome.err) == (1, "")
+    assert outcome.out.startswith("rejected: task: cubic is not about max")

@@ -91,9 +91,9 @@ def test_counts_in_halves_bracket_the_truth(seed: int) -> None:
             assert under <= problem.answer() <= over, problem
 
 
-@pytest.mark.parametrize(("shape", "sets"), [((3, 4, 3), 0), ((3, 4, 1), 3), ((65, 1, 1), 0)])
+@pytest.mark.parametrize(("shape", "sets"), [((3, 4, 3), 0), ((3, 4, 1), 3)])
 def test_counts_in_halves_refuse_what_they_do_not_cover(shape: tuple[int, ...], sets: int) -> None:
-    """Three sums have no table, and more sets or positions were not thought of."""
+    """Three sums have no table, and more sets were not thought of."""
     required = np.ones((sets, shape[1]), np.bool_)
     labels, edges = np.zeros(shape[:2], np.int64), np.zeros((shape[2], 4), np.int64)
     with pytest.raises(ValueError, match="at most two sums"):
@@ -103,7 +103,9 @@ def test_counts_in_halves_refuse_what_they_do_not_cover(shape: tuple[int, ...], 
 
 
 def test_where_too_much_is_asked_for_nothing_is_counted() -> None:
-    """Neither sequences of clusters nor cells of a window."""
+    """Neither sequences of clusters nor cells of a window, nor more positions than were thought of."""
+    long = Problem(np.zeros((65, 2, 2), np.int64), np.zeros(2, np.int64), np.zeros((0, 2), np.bool_), [])
+    assert in_halves(long, np.zeros((65, 2), np.int64), np.zeros((2, 1), np.int64)) == (0, 2**65)
     entries, start, required = np.zeros((12, 64, 2), np.int64), np.zeros(2, np.int64), np.zeros((0, 64), np.bool_)
     problem = Problem(entries, start, required, [])
     assert in_halves(problem, apart(problem), np.zeros((2, 1), np.int64)) == (0, 64**12)

@@ -202,8 +202,7 @@ class _Subjects:
         if isinstance(network, Decoder) and not self._file.says_how:
             say(f"note: the model's file does not say how it is used; read here as a {about(network)}", to=err)
         try:
-            task = BUILT_IN.task(claim.task)
-            return network, Workspace(Problem(network, task)) if task.misfit(network) is None else None
+            return network, Workspace(Problem(network, BUILT_IN.task(claim.task)))
         except ValueError:  # of which verification says more
             return network, None
 

@@ -59,9 +59,9 @@ def verify(
         if certificate.family != subject.family:
             said = shown(certificate.family)
             return Verdict(False, f"family: the certificate says {said}, but it is {subject.family}")
-    misfit = task.misfit(network)
-    if misfit is None and certificate.task["name"] not in strategy.tasks:
-        misfit = f"{strategy.id} is not about {certificate.task['name']}"
+    if certificate.task["name"] not in strategy.tasks:
+        return Verdict(False, f"task: {strategy.id} is not about {certificate.task['name']}")
+    misfit = task.misfit(network)  # of the family that the strategy's tasks are about
     if misfit is not None:
         return Verdict(False, f"task: {misfit}")
     if certificate.total != task.total:

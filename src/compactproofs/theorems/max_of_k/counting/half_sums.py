@@ -96,18 +96,19 @@ def count_in_halves(
 ) -> int:
     """A bound on the number of sequences with all sums at most 0: from above if `over`, else from below.
 
-    `entries`: a, shape (P, T, r), with P at most 64 and r at most 2; `start`: s, shape (r,); all below 2^53.
-    `required`: shape (sets, T); `labels`: shape (P, T), 0 to 2^60; `edges`: shape (r, any but 0).  Where these ask for
-    too many sequences, nothing is counted.
+    `entries`: a, shape (P, T, r), with r at most 2; `start`: s, shape (r,); all below 2^53.
+    `required`: shape (sets, T); `labels`: shape (P, T), 0 to 2^60; `edges`: shape (r, any but 0).  Where there are
+    more than 64 positions, or these ask for too many sequences, nothing is counted.
     """
     positions, tokens, axes = entries.shape
-    if axes > 2 or len(required) > 2 or positions > 64:
-        raise ValueError("at most two sums, two sets of tokens and 64 positions are supported")
+    if axes > 2 or len(required) > 2:
+        raise ValueError("at most two sums and two sets of tokens are supported")
     if any(int(start[j]) + int(entries[:, :, j].min(axis=1).sum()) > 0 for j in range(axes)):
         return 0
     single = clusters(entries, required, labels, over)
     half, last = positions // 2, max(positions // 2, positions - 2)
-    if max(prod(len(one.number) for one in part) for part in (single[:half], single[half:])) > _MOST:
+    longer = max(prod(len(one.number) for one in part) for part in (single[:half], single[half:]))
+    if positions > 64 or longer > _MOST:
         return tokens**positions if over else 0
     w, first, second = (together(part, axes) for part in (single[:half], single[half:last], single[last:]))
     first = first._replace(sums=first.sums + start[:, None] - (0 if over else 1))
