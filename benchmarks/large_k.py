@@ -4,8 +4,8 @@
 
 For each model: lower and upper bound, the width of the interval, the lower bound as a share of the upper one, for each
 of the two the seconds by the clock to prove it (search, claim, check; the last two at the same time where there are two
-cores and many inputs), those of the check alone, its FLOPs, and the bytes of the hints.  Up to K = 6 branch and bound is
-used, which has no hints and is exact where the width is 0; above, histograms.
+cores and many inputs), those of the check alone, its FLOPs, and the bytes of the hints.  Up to K = 6 branch and bound
+is used, which has no hints and is exact where the width is 0; above, histograms.
 """
 
 import argparse
