@@ -4,6 +4,8 @@ import ast
 import builtins
 import doctest
 import importlib
+import pkgutil
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,7 +14,9 @@ from pathlib import Path
 import pytest
 
 import compactproofs as cp
+from compactproofs import theorems
 from compactproofs.search.families import companion_of
+from compactproofs.theorems import BUILT_IN
 
 SOURCES = sorted(Path(cp.__file__).parent.rglob("*.py"))
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -174,3 +178,14 @@ except ImportError as error:
     text = code.replace("BLOCKED", "'torch'").replace("SHOWN", "'other'")
     result = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
     assert result.stdout == "ModuleNotFoundError blocked\n"
+
+
+def test_companions_name_all_theorems_and_lemmas() -> None:
+    """Every module that states one belongs to a strategy, and what a strategy names has something to say."""
+    companions = [companion_of(strategy) for strategy in BUILT_IN.strategies.values()]
+    listed = {module for companion in companions for module in (companion.stated_in, *companion.lemmas)}
+    assert all(importlib.import_module(module).__doc__ for module in listed)
+    states = re.compile(r"^(Theorem|Lemma|Screening lemma)\b", re.MULTILINE)
+    for _, name, is_package in pkgutil.walk_packages(theorems.__path__, f"{theorems.__name__}."):
+        if not is_package and states.search(importlib.import_module(name).__doc__ or ""):
+            assert name in listed

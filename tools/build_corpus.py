@@ -1,4 +1,4 @@
-"""Build the corpus of certificates by verdict: `python tools/build_corpus.py` writes tests/certificates anew.
+"""Build the corpus of certificates by verdict: `python tools/build_corpus.py` adds what tests/certificates lacks.
 
     models/                         small models; `max-of-4-123` stands for the one of the zoo
     accept/ reject/ malformed/      MODEL--FIELD--WHAT.cert.json: what `compactproofs verify` must say about this file
@@ -6,16 +6,19 @@
     malformed/WHAT.safetensors      files that are no models
     fuzzed/TARGET/                  bytes that once did harm, found by `tests/fuzz`; left alone here
 
-A case is added by adding a file, here or by hand: `tests/test_corpus.py` looks at whatever there is.  Files that this
-program does not know are kept.
+A case is added by adding a file, here or by hand: `tests/test_corpus.py` looks at whatever there is.  Files that are
+there are kept unless --anew names them: most are of version 1 of the format, which must stay readable, and would now
+come out in version 2.
 """
 
 from __future__ import annotations
 
+import argparse
 import base64
 import copy
 import json
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -273,13 +276,13 @@ def malformed(model: cp.Model, proofs: dict[str, Certificate]) -> Cases:
     yield "NaN--total", text_of(fields | {"total": float("nan")})
     yield "Infinity--certified", text_of(fields | {"certified": float("inf")})
     yield "integer--exponent-of-a-billion", text_of(fields | {"total": "@"}).replace(b'"@"', b"1e999999999")
-    yield "version--two", text_of(fields | {"version": 2})
+    yield "version--three", text_of(fields | {"version": 3})
     yield "version--as-text", text_of(fields | {"version": "1"})
     yield "format--another", text_of(fields | {"format": "compactproofs certificate 2"})
     yield "extra--unknown-key", text_of(fields | {"extra": 1})
     yield "Certified--another-spelling-besides", text_of(fields | {"Certified": "1"})
     yield "claim--equals", text_of(fields | {"claim": "exactly"})
-    yield "task.name--minimum", text_of(fields | {"task": fields["task"] | {"name": "min"}})
+    yield "task--of-a-decoder", text_of(fields | {"task": fields["task"] | {"name": "min"}})
     yield "task.n_ctx--zero", text_of(fields | {"task": fields["task"] | {"n_ctx": 0}})
     yield "task.n_ctx--negative", text_of(fields | {"task": fields["task"] | {"n_ctx": -3}})
     yield "task.d_vocab--too-large", text_of(fields | {"task": fields["task"] | {"d_vocab": 2**31}})
@@ -417,7 +420,10 @@ def no_models(model: cp.Model) -> Cases:
 
 
 def main() -> None:
-    """Write all files."""
+    """Write the files that are not there, or with --anew all whose names match."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--anew", metavar="GLOB", help="write these too, such as 'reject/*--certified--*'")
+    anew = parser.parse_args().anew
     models = {"ladder": ladder(), "spoiled": spoiled()}
     (CORPUS / "models").mkdir(parents=True, exist_ok=True)
     for name, model in models.items():
@@ -430,6 +436,8 @@ def main() -> None:
         ids = STRATEGY_IDS if small else ("cubic", SUBCUBIC, "failing-sets")
         proofs = {strategy: prover.prove(strategy).certificate for strategy in ids}
         if small:
+            for strategy, certificate in proofs.items():
+                known[f"accept/{name}--{short(strategy)}--proved-in-version-2.cert.json"] = certificate.to_bytes()
             known |= {f"accept/{name}--{what}.cert.json": data for what, data in accepted(model, proofs)}
             known |= {
                 f"reject/{name}--{what}.cert.json": data
@@ -444,12 +452,14 @@ def main() -> None:
         if name == "ladder":
             known |= {f"malformed/{name}--{what}.cert.json": data for what, data in malformed(model, proofs)}
             known |= {f"malformed/{what}.safetensors": data for what, data in no_models(model)}
+    written = 0
     for file, data in known.items():
         path = CORPUS / file
         path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists() or path.read_bytes() != data:
+        if not path.exists() or (anew and fnmatch(file, anew) and path.read_bytes() != data):
             write_atomically(path, data)
-    print(f"{len(known)} files in {CORPUS}")
+            written += 1
+    print(f"{written} of {len(known)} files written to {CORPUS}")
 
 
 if __name__ == "__main__":

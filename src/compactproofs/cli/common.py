@@ -17,7 +17,7 @@ COLOURS = {"accepted": "green", "rejected": "red", "conditional": "yellow", "ref
 ModelArgument = Annotated[
     str, typer.Argument(metavar="MODEL", help="A zoo name such as max-of-4/123, or a path to a .safetensors file.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def in_words(task: Mapping[str, str | int]) -> str:

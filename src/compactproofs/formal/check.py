@@ -58,8 +58,8 @@ def check(directory: Path, library: Path = LIBRARY) -> Verdict:
         if not (directory / name).is_file():
             raise ValueError(f"{directory} has no {name}; write it by 'compactproofs export MODEL --coq {directory}'")
     claims = Claims.of_theorem((directory / "Theorem.v").read_text(encoding="utf-8"))
-    sha256 = _model_hash(directory, library)
     build_library(library)
+    sha256 = _model_hash(directory, library)
     seconds = _processor_seconds()
     for name in FILES:
         command = ["coqc", "-Q", str(library.resolve()), "CompactProofs", "-Q", ".", "", name]

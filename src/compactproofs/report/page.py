@@ -68,18 +68,6 @@ def section(find: Callable[[About], Found], subject: About) -> Section:
     return Section(name.replace("_", "-"), words.title, Markup(words), tuple(found.get("figures", {}).values()))
 
 
-#: The lemmas that say what the choices of a family of strategies are, by the family's package.
-_LEMMAS = {
-    "compactproofs.theorems.max_of_k.subcubic": ("direct_path", "own_output", "remainder", "peel", "spread"),
-    "compactproofs.theorems.max_of_k.failing_sets": (
-        "margin_tables",
-        "safe_outputs",
-        "failing_inputs",
-        "low_rank_tables",
-    ),
-}
-
-
 @dataclass(frozen=True)
 class Page:
     """A page: its head, which stands above the contents, its sections, and the strategies whose theorems it gives."""
@@ -96,11 +84,8 @@ class Page:
     @property
     def theorems(self) -> list[tuple[str, str, str]]:
         """(anchor, module, statement and proof) of each theorem and lemma that the strategies rest on, each once."""
-        theorems = dict.fromkeys(companion_of(get_strategy(strategy)).stated_in for strategy in self.strategies)
-        modules = []
-        for theorem in theorems:
-            package = theorem.rpartition(".")[0]
-            modules += [theorem, *(f"{package}.{name}" for name in _LEMMAS.get(package, ()))]
+        known = [companion_of(get_strategy(strategy)) for strategy in self.strategies]
+        modules = dict.fromkeys(module for each in known for module in (each.stated_in, *each.lemmas))
         return [(_anchor(module), module, (sys.modules[module].__doc__ or "").strip()) for module in modules]
 
 

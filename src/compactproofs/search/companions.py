@@ -50,6 +50,8 @@ class Companion:
     summary: str = ""
     #: The module whose docstring has the theorem and its proof.
     stated_in: str = ""
+    #: The modules whose docstrings have the lemmas that it rests on, with their proofs.
+    lemmas: tuple[str, ...] = ()
     #: Whether checking goes through inputs, or boxes of them, so that more operations are allowed.
     by_input: bool = False
     #: Whether checking may take long where there are many inputs.

@@ -14,6 +14,7 @@ from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.search.companions import MAX_OPS, Work
 from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
 
+PLACE = "compactproofs.theorems.max_of_k"
 ROOM = 2**29  # bytes for blocks, whose size does not grow with the model
 
 
@@ -26,6 +27,11 @@ def tables(problem: Problem[AttentionOnly, MaxOfK]) -> int:
     """The entries of EU, EVOU, EQKE, PVOU and EQKP, which proofs look at that understand nothing else."""
     v, n = problem.task.d_vocab, problem.task.n_ctx
     return 3 * v**2 + 2 * n * v
+
+
+def lemmas(*names: str) -> tuple[str, ...]:
+    """The modules of these lemmas, each named by its tier and file, and of the one on margins without the softmax."""
+    return tuple(f"{PLACE}.{name}" for name in ("core.additive", *names))
 
 
 @dataclass(frozen=True)

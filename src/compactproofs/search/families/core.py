@@ -8,9 +8,7 @@ from typing import Any
 from compactproofs.kernel.limits import CALL
 from compactproofs.kernel.problem import Problem
 from compactproofs.search.companions import Companion
-from compactproofs.search.families.attention_only import Beyond, tables, task
-
-_PLACE = "compactproofs.theorems.max_of_k.core"
+from compactproofs.search.families.attention_only import PLACE, Beyond, lemmas, tables, task
 
 
 def _cubic(v: int, n: int) -> int:
@@ -40,7 +38,7 @@ COMPANIONS = {
         unexplained_dimension=lambda problem: 0,
         complexity="O(1)",
         summary="claims nothing",
-        stated_in=f"{_PLACE}.trivial",
+        stated_in=f"{PLACE}.core.trivial",
     ),
     "brute-force": Companion(
         task,
@@ -48,7 +46,8 @@ COMPANIONS = {
         unexplained_dimension=_every_output,
         complexity="O(v^{K+1} K d)",
         summary="every input is its own case",
-        stated_in=f"{_PLACE}.brute_force",
+        stated_in=f"{PLACE}.core.brute_force",
+        lemmas=lemmas("core.enumeration"),
         by_input=True,
     ),
     "cubic": Companion(
@@ -57,7 +56,8 @@ COMPANIONS = {
         unexplained_dimension=tables,
         complexity="O(v^3 K)",
         summary="one token stands for all non-maxima, worst positions",
-        stated_in=f"{_PLACE}.cubic",
+        stated_in=f"{PLACE}.core.cubic",
+        lemmas=lemmas("core.rivals"),
     ),
     **{
         f"branch-and-bound{side}": Companion(
@@ -66,7 +66,8 @@ COMPANIONS = {
             unexplained_dimension=_every_output,
             complexity="O(v^4) + O(K v) per box",
             summary=f"boxes of inputs, split until they are decided{words}",
-            stated_in=f"{_PLACE}.branch_and_bound",
+            stated_in=f"{PLACE}.core.branch_and_bound",
+            lemmas=lemmas("core.class_margins", "core.boxes", "core.enumeration"),
             by_input=True,
             long=True,
         )

@@ -21,7 +21,7 @@ from compactproofs.kernel.decisions import BoolArray, FloatArray, IntArray
 from compactproofs.kernel.limits import CALL
 from compactproofs.kernel.problem import Hints, Problem
 from compactproofs.search.companions import Companion, Work
-from compactproofs.search.families.attention_only import Beyond, task
+from compactproofs.search.families.attention_only import PLACE, Beyond, lemmas, task
 from compactproofs.search.workspaces import MaxWorkspace
 from compactproofs.theorems.max_of_k.core.additive import token_weights
 from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins, class_margins
@@ -410,7 +410,8 @@ COMPANIONS = {
         unexplained_dimension=lambda problem: int(problem.task.n_ctx * problem.task.d_vocab**4),
         complexity="O(v^4) + O(K v) histograms per class",
         summary=f"histograms of margins, rounded so that wrong inputs are {counted}",
-        stated_in="compactproofs.theorems.max_of_k.counting.histogram",
+        stated_in=f"{PLACE}.counting.histogram",
+        lemmas=lemmas("core.class_margins", "counting.unions", "counting.sums", "counting.half_sums"),
         by_input=True,
         long=True,
     )

@@ -43,6 +43,7 @@ COMPANIONS = {
         complexity="O(v^K) forward passes",
         summary=f"a forward pass for every input, of any decoder and task{words}",
         stated_in="compactproofs.theorems.enumerate.every_input",
+        lemmas=("compactproofs.networks.decoder.forward", "compactproofs.networks.decoder.functions"),
         by_input=True,
     )
     for side, words in (("", ""), ("-upper", "; from above"))

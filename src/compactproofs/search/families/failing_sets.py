@@ -10,7 +10,7 @@ from compactproofs.kernel.problem import Strategy
 from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only import circuits
 from compactproofs.search.companions import Companion, HintArrays
-from compactproofs.search.families.attention_only import Beyond, tables, task
+from compactproofs.search.families.attention_only import PLACE, Beyond, lemmas, tables, task
 from compactproofs.search.workspaces import MaxWorkspace
 from compactproofs.theorems.max_of_k.failing_sets import strategies as failing_sets
 from compactproofs.theorems.max_of_k.failing_sets.failing_inputs import MAX_CHOICES, ClassesInDoubt
@@ -140,6 +140,10 @@ def _operations(v: int, n: int) -> int:
     return min(2**28 * n**2, 3 * 2**31)
 
 
+_LEMMAS = ("margin_tables", "safe_outputs", "failing_inputs")
+_LOW_RANK = ("low_rank", "low_rank_tables")
+_QUADRATIC = (*_LOW_RANK, "bilinear")
+
 COMPANIONS = {
     strategy_id: Companion(
         task,
@@ -148,41 +152,49 @@ COMPANIONS = {
         unexplained_dimension=tables,
         complexity=complexity,
         summary=summary,
-        stated_in="compactproofs.theorems.max_of_k.failing_sets.strategies",
+        stated_in=f"{PLACE}.failing_sets.strategies",
+        lemmas=lemmas(*(f"failing_sets.{name}" for name in (*_LEMMAS, *more))),
     )
-    for strategy_id, complexity, summary in (
+    for strategy_id, more, complexity, summary in (
         (
             "failing-sets",
+            (),
             "O(v^2 d)",
             "rules out outputs for many queries at once, counts the rest exactly",
         ),
         (
             "failing-sets/low-rank-QK",
+            _LOW_RANK,
             "O(v^2 d)",
             "failing sets with attention scores of low rank, and single scores where they matter",
         ),
         (
             "failing-sets/low-rank-EU",
+            _LOW_RANK,
             "O(v^2 d)",
             "failing sets with a direct path of low rank, and single entries of it where they matter",
         ),
         (
             "failing-sets/low-rank-QK+EU",
+            _LOW_RANK,
             "O(v^2 d)",
             "failing sets with scores and direct path of low rank, and single entries where they matter",
         ),
         (
             "failing-sets/quadratic-QK",
+            _QUADRATIC,
             "O(v^2 d) for EU and EVOU; O(v^2 + v d + d^3) for QK",
             "failing sets with scores from directions, norms and the product of W_Q and W_K",
         ),
         (
             "failing-sets/strict-QK",
+            _QUADRATIC,
             "O(v^2 d) for EU and EVOU; O(v^2 + v d + d^2) for QK",
             "failing sets with scores from directions and norms, without the product of W_Q and W_K",
         ),
         (
             "failing-sets/strict-QK+EU",
+            _QUADRATIC,
             "O(v^2 d) for EVOU; O(v^2 + v d + d^2) for QK and EU",
             "failing sets with scores and direct path from directions and norms, without the product of W_Q and W_K",
         ),

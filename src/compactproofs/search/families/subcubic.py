@@ -13,12 +13,13 @@ from compactproofs.kernel.problem import Problem, Strategy
 from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only import circuits
 from compactproofs.search.companions import Companion, HintArrays
-from compactproofs.search.families.attention_only import Beyond, task
+from compactproofs.search.families.attention_only import PLACE, Beyond, lemmas, task
 from compactproofs.search.workspaces import MaxWorkspace, plain
 from compactproofs.tasks.max_of_k import MaxOfK
 from compactproofs.theorems.max_of_k.subcubic import direct_path, remainder
 from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES, Choice, Classes, pairs, possible_gaps
 
+_LEMMAS = ("direct_path", "own_output", "extreme_positions", "remainder", "peel", "spread")
 FloatVector = npt.NDArray[np.float64]
 
 
@@ -112,7 +113,8 @@ def _companion(choice: Choice) -> Companion:
         unexplained_dimension=lambda problem: _dimension(choice, problem),
         complexity=_complexity(choice),
         summary="a gap between the maximum and the other tokens",
-        stated_in="compactproofs.theorems.max_of_k.subcubic.gaps",
+        stated_in=f"{PLACE}.subcubic.gaps",
+        lemmas=lemmas("core.rivals", *(f"subcubic.{name}" for name in _LEMMAS)),
     )
 
 
