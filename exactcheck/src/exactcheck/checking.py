@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from flint import ctx
 
-from exactcheck import brute_force, cubic, decoders, failing_sets, subcubic, whole_classes
+from exactcheck import brute_force, cubic, decoders, failing_sets, heads, subcubic, whole_classes
 from exactcheck.balls import Decisions
 from exactcheck.reading import (
     CERTIFICATE_BYTES,
@@ -188,8 +188,9 @@ def main(arguments: list[str]) -> int:
     try:
         certificate = read_certificate(read_bytes(Path(arguments[0]), CERTIFICATE_BYTES))
         data = read_bytes(Path(arguments[1]), MODEL_BYTES)
-        if certificate.task.keys() == TASK_OF_DECODERS:
-            accepted, reason = decoders.verdict(certificate, data)
+        decoder = certificate.task.keys() == TASK_OF_DECODERS
+        if decoder or certificate.strategy in heads.STRATEGIES or heads.number_of_heads(data) > 1:
+            accepted, reason = (decoders if decoder else heads).verdict(certificate, data)
             outcome = {True: ACCEPTED, False: REJECTED, None: UNDECIDED}[accepted]
         else:
             outcome, reason = verdict(certificate, read_weights(data))
