@@ -112,9 +112,9 @@ def _about_model(name: str, model: cp.Model | ManyHeads) -> Described:
     correct = zoo.known_correct(model)
     inputs = str(max_of_k(model).task.total)
     said = notes.in_full(name, model)
-    largest = max(float(abs(model.weight(weight)).max()) for weight in WEIGHTS)
     heads = {"n_heads": model.n_heads} if isinstance(model, ManyHeads) else {}
     biases = [] if isinstance(model, ManyHeads) else list(model.biases)
+    largest = max(float(abs(getattr(model, weight)).max()) for weight in (*WEIGHTS, *biases))
     words = {
         "model": f"max of {model.n_ctx}, {model.d_vocab} tokens, d_model {model.d_model}, d_head {model.d_head}"
         + "".join(f", {name} {number}" for name, number in heads.items()),
