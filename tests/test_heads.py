@@ -16,7 +16,7 @@ from compactproofs.kernel.limits import Allowance, allowing
 from compactproofs.kernel.problem import Strategy
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.attention_only.heads import ManyHeads
-from compactproofs.networks.attention_only.model import InvalidModel
+from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening import forward
 from compactproofs.opening.models import write_tensors
 from compactproofs.search import effort
@@ -98,7 +98,7 @@ def test_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"blocks.0.attn.W_K": np.zeros((3, 4, 4))}, "W_K has shape"),
+        ({"blocks.0.attn.W_K": np.zeros((3, 4, 4))}, "W_K has n_heads = 3, but W_Q has n_heads = 2"),
         ({"blocks.0.attn.W_Q": np.zeros((0, 4, 4))}, "W_Q has shape"),
         ({"blocks.0.attn.W_V": np.zeros((2, 5, 4))}, "d_model"),
         ({"blocks.0.attn.W_O": np.full((2, 4, 4), np.inf)}, "NaN or infinity"),
@@ -182,6 +182,22 @@ def test_one_head_and_two_halves(family: str) -> None:
             many = decide_inputs(work)
             assert (many.wrong, many.undecided) == (one.wrong, one.undecided), case.name
             assert get_strategy("heads/brute-force").bound(work, {}) == right
+
+
+def test_the_largest_floats() -> None:
+    """What Newton's method finds may be as large as floats are; bounds say little then, and no check breaks off."""
+    zero, one = np.zeros((2, 1, 1)), np.ones((2, 1, 1))
+    network = ManyHeads(  # the second output has the logit 1.7e308, of which one head takes as much as the other gives
+        W_E=np.ones((2, 1)),
+        W_pos=np.zeros((2, 1)),
+        W_Q=zero,
+        W_K=zero,
+        W_V=one,
+        W_O=np.array([[[-1.0]], [[1.0]]]),
+        W_U=np.array([[0.0, 1.7e308]]),
+    )
+    for strategy in HEADS:
+        assert_sound(HeadsCase("large", network), strategy)
 
 
 def test_ties_are_never_decided() -> None:

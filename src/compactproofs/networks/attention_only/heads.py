@@ -18,14 +18,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
+from compactproofs.kernel.strict import shown
 from compactproofs.kernel.tensors import FLOATS, read_tensors
-from compactproofs.networks.attention_only.model import WEIGHTS, AttentionOnly, InvalidModel
+from compactproofs.networks.attention_only.model import AXES, BIASES, BUFFERS, WEIGHTS, AttentionOnly
+from compactproofs.networks.weights import InvalidModel, exact_weights
 
 FloatArray = npt.NDArray[np.float64]
 
 _OF_HEADS = [name for name, (_, _, has_head_axis) in WEIGHTS.items() if has_head_axis]
-_BIASES = (*(f"blocks.0.attn.b_{letter}" for letter in "QKVO"), "unembed.b_U")
-_BUFFERS = ("blocks.0.attn.mask", "blocks.0.attn.IGNORE")
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,20 +48,13 @@ class ManyHeads:
     heads: tuple[AttentionOnly, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        given = {name: np.asarray(getattr(self, name)) for name in WEIGHTS}
-        for name in _OF_HEADS:
-            number = given["W_Q"].shape[:1]
-            if given[name].ndim != 3 or given[name].shape[:1] != number or number == (0,):
-                expected = f"{number[0]} heads like W_Q" if number > (0,) else "at least one head"
-                raise InvalidModel(f"{name} has shape {given[name].shape}; expected three axes, and {expected}")
-        each = [{name: x[h] if name in _OF_HEADS else x for name, x in given.items()} for h in range(len(given["W_Q"]))]
-        heads = tuple(AttentionOnly(**weights) for weights in each)
-        object.__setattr__(self, "heads", heads)
-        for name in WEIGHTS:
-            of_heads = [head.weight(name) for head in heads]
-            array = np.stack(of_heads) if name in _OF_HEADS else of_heads[0]
-            array.flags.writeable = False
+        axes = {name: "H" * has_head_axis + axes for name, (_, axes, has_head_axis) in WEIGHTS.items()}
+        given = {name: getattr(self, name) for name in axes}
+        weights = exact_weights(given, axes, {**AXES, "H": "n_heads"})
+        for name, array in weights.items():
             object.__setattr__(self, name, array)
+        each = [{name: x[h] if name in _OF_HEADS else x for name, x in weights.items()} for h in range(len(self.W_Q))]
+        object.__setattr__(self, "heads", tuple(AttentionOnly(**of_head) for of_head in each))
 
     def weight(self, name: str) -> FloatArray:
         """The array of this name."""
@@ -112,23 +105,24 @@ class ManyHeads:
     def from_state_dict(cls, tensors: Mapping[str, npt.NDArray[Any]]) -> Self:
         """A network from arrays under TransformerLens names; refuses all others, and biases that are not zero."""
         names = {name: disk for name, (disk, _, _) in WEIGHTS.items()}
-        unknown = sorted(set(tensors) - {*names.values(), *_BIASES})
+        biases = [disk for disk, _, _ in BIASES.values()]
+        unknown = sorted(shown(name) for name in set(tensors) - {*names.values(), *biases})
         missing = [disk for disk in names.values() if disk not in tensors]
-        biased = [name for name in _BIASES if name in tensors and (tensors[name] != 0).any()]
+        biased = [name for name in biases if name in tensors and (tensors[name] != 0).any()]
         for what, which in (
             ("unknown tensor", unknown),
             ("no tensor named", missing),
             ("a bias that is not 0:", biased),
         ):
             if which:
-                raise InvalidModel(f"{what} {which[0]:.80}; of the family {cls.family} are {', '.join(names.values())}")
+                raise InvalidModel(f"{what} {which[0]}; of the family {cls.family} are {', '.join(names.values())}")
         return cls(**{name: tensors[disk] for name, disk in names.items()})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """The network in a safetensors file of these bytes; raises ValueError with the reason."""
-        tensors = {name: tensor for name, tensor in read_tensors(data)[0].items() if name not in _BUFFERS}
+        tensors = {name: tensor for name, tensor in read_tensors(data)[0].items() if name not in BUFFERS}
         for name, tensor in tensors.items():
             if tensor.dtype not in FLOATS:
-                raise InvalidModel(f"{name:.80} has type {tensor.dtype}; weights must be F32 or F64")
+                raise InvalidModel(f"{shown(name)} has type {tensor.dtype}; weights must be F32 or F64")
         return cls.from_state_dict({name: tensor.array() for name, tensor in tensors.items()})

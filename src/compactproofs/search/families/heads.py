@@ -8,11 +8,12 @@ from compactproofs.kernel.limits import CALL
 from compactproofs.kernel.problem import Hints, Problem
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.search.companions import Companion, Work
-from compactproofs.search.families.attention_only import ROOM
+from compactproofs.search.families.attention_only import PLACE, ROOM, lemmas
 from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
 from compactproofs.theorems.max_of_k.heads.brute_force import BLOCK_ENTRIES
 
-_PLACE = "compactproofs.theorems.max_of_k.heads"
+_PLACE = f"{PLACE}.heads"
+_LEMMAS = (*lemmas(), f"{_PLACE}.averages")
 
 
 def _task(network: ManyHeads) -> MaxOfK:
@@ -63,6 +64,7 @@ COMPANIONS = {
         complexity="O(v^{K+1} H)",
         summary="several heads: the softmax of each on every input",
         stated_in=f"{_PLACE}.brute_force",
+        lemmas=_LEMMAS,
         by_input=True,
     ),
     "heads/cubic": Companion(
@@ -72,6 +74,7 @@ COMPANIONS = {
         complexity="O(v^3 K H)",
         summary="several heads: each at its worst by itself, tokens that none of them minds",
         stated_in=f"{_PLACE}.cubic",
+        lemmas=_LEMMAS,
     ),
     **{
         f"heads/branch-and-bound{side}": Companion(
@@ -81,6 +84,7 @@ COMPANIONS = {
             complexity="O(v^4 H) + O(K v H) per box",
             summary=f"several heads: boxes of inputs, split until they are decided{words}",
             stated_in=f"{_PLACE}.branch_and_bound",
+            lemmas=(*_LEMMAS, f"{_PLACE}.class_margins", f"{PLACE}.core.boxes"),
             by_input=True,
         )
         for side, words in (("", ""), ("-upper", "; from above"))

@@ -208,7 +208,7 @@ def screened(work: HeadsWork, m: int) -> tuple[BoolArray, FloatArray]:
         safe = np.ones(spare.shape, np.bool_)
         total = of_query[queries]
         for (weights, values, places), s in zip(parts, rough[-1], strict=True):
-            threshold = work.constant(np.where(np.isfinite(spare), s - spare, s))
+            threshold = work.constant(np.where(np.isfinite(s - spare), s - spare, s))
             g = weights[:, :, None] * (values - threshold[:, None])
             safe &= certainly_positive(places.least(g.min(axis=1), g[rows, queries], g[:, m]))
             total = total + threshold
@@ -288,6 +288,6 @@ def _integers(work: HeadsWork, terms: Array) -> tuple[IntArray, IntArray]:
     work.charge(flops=2 * terms.size)
     scaled = terms * work.constant(np.where(np.isfinite(scale), scale, 1.0))
     low, high = to_grid(scaled, 2.0 ** (50 - n.bit_length()))
-    if n * max(-int(low.min()), int(high.max())) >= 2**53:
-        raise OverflowError("a sum of terms does not fit 53 bits")
+    if n * max(-int(low.min()), int(high.max())) >= 2**52:  # so that differences of sums are floats
+        raise OverflowError("a sum of terms does not fit 52 bits")
     return low.reshape(n, tokens, -1), high.reshape(n, tokens, -1)
