@@ -266,6 +266,16 @@ def test_the_second_checker_agrees(tmp_path: Path) -> None:
                     assert code == (0 if claim is certificate else 1), f"{strategy.id}: {claim}"
 
 
+def test_one_head_is_another_family(tmp_path: Path) -> None:
+    """Both checkers reject a certificate about several heads whose hash is that of a file with one."""
+    model = cases("working")[0].model
+    claim = replace(cp.Prover(alone(model)).prove("heads/cubic").certificate, model_sha256=model.sha256)
+    model.save(tmp_path / "one.safetensors")
+    claim.save(tmp_path / "claim.cert.json")
+    assert "family" in str(cp.verify(claim, model))
+    assert checking.main([str(tmp_path / "claim.cert.json"), str(tmp_path / "one.safetensors")]) == 1
+
+
 CUBIC, BRUTE, MARGINS = "heads.cubic", "heads.brute_force", "heads.class_margins"
 ERRORS: dict[str, tuple[str, *tuple[Change, ...]]] = {
     "denominators of two heads mixed": (
