@@ -26,6 +26,8 @@ from compactproofs.networks.weights import InvalidModel, exact_weights
 FloatArray = npt.NDArray[np.float64]
 
 _OF_HEADS = [name for name, (_, _, has_head_axis) in WEIGHTS.items() if has_head_axis]
+_AXES = {name: "H" * has_head_axis + axes for name, (_, axes, has_head_axis) in (WEIGHTS | BIASES).items()}
+_CALLED = {**AXES, "H": "n_heads"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +50,7 @@ class ManyHeads:
     heads: tuple[AttentionOnly, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        axes = {name: "H" * has_head_axis + axes for name, (_, axes, has_head_axis) in WEIGHTS.items()}
-        given = {name: getattr(self, name) for name in axes}
-        weights = exact_weights(given, axes, {**AXES, "H": "n_heads"})
+        weights = exact_weights({name: getattr(self, name) for name in WEIGHTS}, _AXES, _CALLED)
         for name, array in weights.items():
             object.__setattr__(self, name, array)
         each = [{name: x[h] if name in _OF_HEADS else x for name, x in weights.items()} for h in range(len(self.W_Q))]
@@ -105,10 +105,10 @@ class ManyHeads:
     def from_state_dict(cls, tensors: Mapping[str, npt.NDArray[Any]]) -> Self:
         """A network from arrays under TransformerLens names; refuses all others, and biases that are not zero."""
         names = {name: disk for name, (disk, _, _) in WEIGHTS.items()}
-        biases = [disk for disk, _, _ in BIASES.values()]
-        unknown = sorted(shown(name) for name in set(tensors) - {*names.values(), *biases})
+        biases = {name: disk for name, (disk, _, _) in BIASES.items()}
+        unknown = sorted(shown(name) for name in set(tensors) - {*names.values(), *biases.values()})
         missing = [disk for disk in names.values() if disk not in tensors]
-        biased = [name for name in biases if name in tensors and (tensors[name] != 0).any()]
+        biased = [disk for disk in biases.values() if disk in tensors and (tensors[disk] != 0).any()]
         for what, which in (
             ("unknown tensor", unknown),
             ("no tensor named", missing),
@@ -116,7 +116,8 @@ class ManyHeads:
         ):
             if which:
                 raise InvalidModel(f"{what} {which[0]}; of the family {cls.family} are {', '.join(names.values())}")
-        return cls(**{name: tensors[disk] for name, disk in names.items()})
+        exact = exact_weights({name: tensors.get(disk) for name, disk in (names | biases).items()}, _AXES, _CALLED)
+        return cls(**{name: exact[name] for name in names})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
