@@ -135,6 +135,7 @@ def train(
     paper_seeds: Annotated[bool, typer.Option("--paper-seeds", help="Use the 151 seeds of the paper.")] = False,
     n_ctx: Annotated[int, typer.Option(help="Tokens in an input, K.")] = 4,
     d_vocab: Annotated[int, typer.Option(help="Number of tokens, v.")] = 64,
+    heads: Annotated[int, typer.Option(help="Heads; each is 32 / heads wide.")] = 1,
     steps: Annotated[int, typer.Option(help="Training steps of 128 sequences.")] = 3000,
     jobs: Annotated[int, typer.Option(help="Processes.")] = 1,
 ) -> None:
@@ -144,7 +145,8 @@ def train(
     if paper_seeds == bool(seed):
         raise ValueError("choose seeds: --seed N (may be repeated), or --paper-seeds")
     seeds = seed or [row.seed for row in zoo.table() if row.name.startswith("max-of-4/")]
-    config = training.TrainingConfig(n_ctx=n_ctx, d_vocab=d_vocab, steps=steps)
+    one_head = training.TrainingConfig(n_ctx=n_ctx, d_vocab=d_vocab, steps=steps)
+    config = dataclasses.replace(one_head, n_heads=heads, d_head=one_head.d_model // max(heads, 1))
     check_directory(out_dir)
     report = training.train(config, seeds, out_dir, jobs=jobs, progress=True)
     say(f"{len(report.trained)} trained, {len(report.skipped)} already there, in {out_dir}")
