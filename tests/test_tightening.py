@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def small_model(seed: int, v: int = 6, n: int = 3, d: int = 5) -> cp.Model:
     return cp.Model(**{name: weight.astype(np.float32) for name, weight in weights.items()})
 
 
-def tensors(model: cp.Model, *, grad: bool = False) -> dict[str, "torch.Tensor"]:
+def tensors(model: cp.Model, *, grad: bool = False) -> dict[str, Any]:
     """The weights in float64."""
     return {name: torch.tensor(getattr(model, name), dtype=torch.float64, requires_grad=grad) for name in WEIGHTS}
 
@@ -70,7 +71,7 @@ def test_gradients_are_slopes(strategy: str) -> None:
     draws = torch.Generator().manual_seed(1)
     direction = {name: torch.randn(w.shape, generator=draws).double() for name, w in weights.items()}
 
-    def penalty(step: float) -> "torch.Tensor":
+    def penalty(step: float) -> Any:
         moved = {name: w + step * direction[name] for name, w in weights.items()}
         leads, shares = conditions(strategy, DifferentiableWorkspace(max_of_k(model), moved), hints)
         return (shares * torch.log1p((leads + 0.5).clamp(min=0))).sum()
