@@ -36,7 +36,7 @@ def small_model(seed: int, v: int = 6, n: int = 3, d: int = 5) -> cp.Model:
         "W_O": 4.0 * np.eye(d),
         "W_U": np.linalg.pinv(E),
     }
-    return cp.Model(**{name: weight.astype(np.float32) for name, weight in weights.items()})
+    return cp.Model(**{name: weight.astype(np.float32) for name, weight in weights.items()})  # type: ignore[arg-type]
 
 
 def tensors(model: cp.Model, *, grad: bool = False) -> dict[str, Any]:
