@@ -29,14 +29,14 @@ def small_model(seed: int, v: int = 6, n: int = 3, d: int = 5) -> cp.Model:
     """Random weights that copy tokens, larger ones more, so that some classes are certified and some are not."""
     rng = np.random.default_rng(seed)
     E = rng.normal(size=(v, d))
-    weights = {"W_E": E, "W_pos": 0.1 * rng.normal(size=(n, d)), "W_Q": rng.normal(size=(d, d))}
+    weights: dict[str, Any] = {"W_E": E, "W_pos": 0.1 * rng.normal(size=(n, d)), "W_Q": rng.normal(size=(d, d))}
     weights |= {
         "W_K": 0.3 * rng.normal(size=(d, d)),
         "W_V": np.eye(d),
         "W_O": 4.0 * np.eye(d),
         "W_U": np.linalg.pinv(E),
     }
-    return cp.Model(**{name: weight.astype(np.float32) for name, weight in weights.items()})  # type: ignore[arg-type]
+    return cp.Model(**{name: weight.astype(np.float32) for name, weight in weights.items()})
 
 
 def tensors(model: cp.Model, *, grad: bool = False) -> dict[str, Any]:
