@@ -171,7 +171,7 @@ def train_one(config: TrainingConfig, seed: int) -> TrainedModel:
         weights.values(), lr=config.learning_rate, betas=_BETAS, weight_decay=config.weight_decay, foreach=True
     )
     final_loss = math.nan
-    with _one_thread(), torch.enable_grad():
+    with one_thread(), torch.enable_grad():
         for step, tokens in zip(range(1, config.steps + 1), batches(config, train_seed), strict=False):
             loss = cross_entropy(forward(weights, tokens), tokens.amax(dim=1))
             optimiser.zero_grad()
@@ -183,7 +183,7 @@ def train_one(config: TrainingConfig, seed: int) -> TrainedModel:
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Let PyTorch use one thread inside the block: it is fastest here, and sums the same on any number of cores."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
