@@ -1,5 +1,6 @@
 """Training on tables of pairs: the tables, the recipes, batches of seeds, and runs that stop and resume."""
 
+import contextlib
 import importlib.util
 import itertools
 import json
@@ -8,9 +9,10 @@ import os
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from safetensors.numpy import load_file
 
 torch = pytest.importorskip("torch", reason="training needs the extra `train`, that is PyTorch")
 
+from compactproofs.__main__ import run  # noqa: E402
 from compactproofs.system.files import write_atomically  # noqa: E402
 from compactproofs.training import pair_sum  # noqa: E402
 from compactproofs.training.files import read_metadata  # noqa: E402
@@ -271,6 +274,55 @@ def test_killed_while_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert not (tmp_path / pair_sum.CHECKPOINT).exists()
 
 
+@pytest.mark.parametrize("fault", [None, "capture", "replay"])
+def test_graphs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str | None) -> None:
+    """What is trained with a graph is what is trained without one, also if there is none or it does something else.
+
+    Here a graph is imitated: a capture that leaves no trace, and replays that are steps.
+    """
+    batches: list[Batch] = []
+    replays: list[int] = []
+
+    class Graph:
+        def replay(self) -> None:
+            replays.append(1)
+            if fault != "replay":
+                batches[-1].step()
+
+    @contextlib.contextmanager
+    def capture(graph: Graph) -> Iterator[None]:
+        before = {name: value.clone() for name, value in batches[-1].state().items()}
+        yield
+        batches[-1].restore(before)
+        if fault == "capture":
+            raise RuntimeError("no capture here")
+
+    class Stream:
+        def wait_stream(self, other: object) -> None:
+            pass
+
+    class Noted(Batch):
+        def __init__(self, config: pair_sum.PairConfig, seeds: list[int], device: str) -> None:
+            super().__init__(config, seeds, "cpu")
+            batches.append(self)
+
+    monkeypatch.setattr(torch, "cuda", SimpleNamespace(
+        CUDAGraph=Graph, graph=capture, Stream=Stream, current_stream=Stream, stream=contextlib.nullcontext,
+        synchronize=lambda: None, is_available=lambda: True,
+    ))  # fmt: skip
+    monkeypatch.setattr(pair_sum, "Batch", Noted)
+    lines: list[str] = []
+    with_graph = train_pairs(S3, [1, 2], tmp_path / "with", device="cuda", every=25, tell=lines.append)
+    without = train_pairs(S3, [1, 2], tmp_path / "without", device="cuda", every=25, graph=False)
+    assert with_graph.epochs == without.epochs == batches[0].epoch.item() == 60
+    assert [path.read_bytes() for path in with_graph.trained] == [path.read_bytes() for path in without.trained]
+    assert len(replays) == {None: 37, "capture": 0, "replay": 1}[fault]
+    said = {"capture": "S3: no CUDA graph: no capture here", "replay": "S3: no CUDA graph: a replayed epoch is "}
+    without_graph = [line for line in lines if "no CUDA graph" in line]
+    assert len(without_graph) == (fault is not None)
+    assert all(line.startswith(said[fault or ""]) for line in without_graph)
+
+
 def test_refused(tmp_path: Path) -> None:
     """Unusable arguments, and files of other models."""
     wrong: tuple[dict[str, Any], ...] = ({"epochs": 0}, {"width": 3}, {"heads": True}, {"fraction": 0}, {"fraction": 2})
@@ -294,6 +346,23 @@ def test_refused(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match=f"{path.name} holds another model: its config is"):
             train_pairs(replace(S3, neurons=4), [0], tmp_path / "models")
         path.unlink()
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`compactproofs train-pairs`, its progress on stderr, and what it says of wrong words."""
+    words = ["train-pairs", "S3", "--seed", "0", "--seed", "4", "--epochs", "5", "--out", str(tmp_path / "models")]
+    assert run(words) == 0
+    printed = capsys.readouterr()
+    assert printed.out == f"2 trained, 0 already there, in {tmp_path / 'models'}\n"
+    assert "S3: 5 of 5 epochs" in printed.err
+    assert read_metadata(tmp_path / "models" / "4.safetensors")["config"] == config_for("S3", epochs=5).as_dict()
+    for wrong, message in (
+        (["train-pairs", "B3", *words[2:]], "task: expected add-N"),
+        ([*words, "--device", "gpu"], "device: expected cpu"),
+        ([*words, "--fraction", "2"], "PairConfig.fraction: expected"),
+    ):
+        assert run(wrong) == 2
+        assert message in capsys.readouterr().err
 
 
 # --- the tool ---
@@ -327,19 +396,19 @@ def test_the_tool_needs_pytorch_and_safetensors_only(tmp_path: Path) -> None:
         ("S3", [0, 2, 3], 60),
     ]
     assert [step["epochs"] for step in log["entries"][1]["history"]] == [30, 60]
-    with tarfile.open(tmp_path / "out" / "S3.tar") as archive:
-        assert archive.getnames() == [f"S3/{seed}.safetensors" for seed in (0, 2, 3)]
-        member = archive.extractfile("S3/2.safetensors")
+    with tarfile.open(tmp_path / "out" / "S3-60.tar") as archive:
+        assert archive.getnames() == [f"S3-60/{seed}.safetensors" for seed in (0, 2, 3)]
+        member = archive.extractfile("S3-60/2.safetensors")
         assert member is not None
-        assert member.read() == (tmp_path / "work" / "S3" / "2.safetensors").read_bytes()
+        assert member.read() == (tmp_path / "work" / "S3-60" / "2.safetensors").read_bytes()
 
 
 def test_the_tools_entries_and_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What an entry says, and archives in parts that keep within the limit."""
     module = tool()
-    assert module.entry_of("S5:0-2,7::60") == module.Entry("S5", (0, 1, 2, 7), None, 60)
-    assert module.entry_of("add-59:5:100:60").name == "add-59-100"
-    for wrong in ("S5", "S5:a::3", "B5:0::3"):
+    assert module.entry_of("S5:0-2,7::60:0.5") == module.Entry("S5", (0, 1, 2, 7), None, 60, 0.5)
+    assert module.entry_of("add-59:5:100:60:").name == "add-59-100"
+    for wrong in ("S5", "S5:a::3:", "S5:0::3", "B5:0::3:"):
         with pytest.raises(ValueError, match=r"expected|an entry is"):
             module.entry_of(wrong)
     assert len({module.entry_of(text).name for text in module.ENTRIES}) == len(module.ENTRIES)

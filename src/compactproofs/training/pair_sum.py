@@ -67,13 +67,12 @@ def table(task: str) -> npt.NDArray[np.int64]:
     """
     kind, size = _parsed(task)
     if kind in ("add-", "C"):
-        one = np.arange(size, dtype=np.int64)
-        return (one[:, None] + one) % size
+        return np.add.outer(np.arange(size), np.arange(size)) % size
     if kind == "D":
-        turn = np.tile(np.arange(size), 2)  # r^a and r^a s both turn by a
-        sign = np.repeat([1, -1], size)
-        turns: npt.NDArray[np.int64] = (turn[:, None] + sign[:, None] * turn) % size
-        return turns + size * (sign[:, None] != sign)
+        turn = np.tile(np.arange(size, dtype=np.int64), 2)  # r^a and r^a s both turn by a
+        sign = np.repeat(np.array([1, -1], dtype=np.int64), size)
+        turns = turn[:, None] + sign[:, None] * turn
+        return turns % size + np.where(sign[:, None] == sign, 0, size)
     permutations = np.array(list(itertools.permutations(range(size))))
     if kind == "A":
         inversions = sum((permutations[:, i] > permutations[:, j]) for i in range(size) for j in range(i + 1, size))
