@@ -19,6 +19,8 @@ from compactproofs.kernel.certificate import CLAIMS
 from compactproofs.kernel.problem import Problem
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.decoder.model import Decoder
+from compactproofs.networks.pair_sum.model import PairSum
+from compactproofs.opening.pairs import TASKS
 from compactproofs.runs.inputs import load_certificate, open_file
 from compactproofs.search.budget import prove_within
 from compactproofs.search.certificates import certificate_name
@@ -28,7 +30,8 @@ from compactproofs.system.places import STANDARD, check_directory, check_file
 from compactproofs.system.terminal import err, say, say_json, say_table
 from compactproofs.tasks.sequences import RULES
 from compactproofs.theorems import get_strategy
-from compactproofs.theorems.enumerate.every_input import ENUMERATE, ENUMERATE_UPPER
+from compactproofs.theorems.enumerate.every_input import ENUMERATE
+from compactproofs.theorems.pair_sum.brute_force import BRUTE_FORCE
 
 
 def prove(
@@ -52,7 +55,10 @@ def prove(
     ] = None,
     as_json: JsonOption = False,
     task: Annotated[
-        str | None, typer.Option(help=f"What the right answer is: max (default), {', '.join(list(RULES)[1:])}.")
+        str | None,
+        typer.Option(
+            help=f"What the right answer is: max (default), {', '.join(list(RULES)[1:])}; of two arguments {TASKS}."
+        ),
     ] = None,
     prefix: Annotated[str, typer.Option(metavar="TOKENS", help="Fixed tokens in front, such as a BOS token.")] = "",
     suffix: Annotated[str, typer.Option(metavar="TOKENS", help="Fixed tokens behind, such as an = sign.")] = "",
@@ -68,6 +74,15 @@ def prove(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="A TransformerLens setting of which the file says nothing."),
     ] = None,
+    family: Annotated[
+        str | None,
+        typer.Option(
+            help="pair-sum: read a transformer of one layer as one with constant attention and two arguments."
+        ),
+    ] = None,
+    table: Annotated[
+        str | None, typer.Option(metavar="FILE", help="The right outputs, a .npy or .csv file, for --task table.")
+    ] = None,
 ) -> None:
     """Prove bounds on a model's accuracy, check them, and write certificates."""
     if every + bool(strategy) + (budget is not None) != 1:
@@ -75,7 +90,7 @@ def prove(
     if as_json and out_name == STANDARD:
         raise ValueError("--out -: standard output cannot hold a certificate and --json; name a file, or choose one")
     operations = None if budget is None else operations_of("--budget", budget)
-    options = Options(task, prefix, suffix, read_out, length, tokens, k, tuple(setting or ()))
+    options = Options(task, prefix, suffix, read_out, length, tokens, k, tuple(setting or ()), family, table)
     ids = list(dict.fromkeys(strategy or []))
     own = not any(map(plugins.distribution_of, ids))
     question = asked(model, open_file(model), options) if own else _asked_of_plugins(model, ids, options)
@@ -83,13 +98,13 @@ def prove(
     provers = plugins.Provers(loaded, question.task)
     if operations is not None:
         if question.task is not None:
-            raise ValueError(f"--budget: for a decoder there is one strategy, {ENUMERATE.id}")
+            raise ValueError("--budget is for the largest of K tokens, with an attention-only model")
         ids = ["budget"]
         if out_name is not None and Path(out_name).is_dir():
             raise ValueError(f"--out: {out_name} is a directory; with --budget name a file")
     else:
         ids = cp.feasible_strategies(loaded, question.task) if every else ids
-        for strategy_id in ids or [ENUMERATE.id]:
+        for strategy_id in ids:
             prover = provers.of(strategy_id)
             with plugins.blamed(strategy_id):
                 prover.require(prover.library.strategy(strategy_id))
@@ -101,7 +116,7 @@ def prove(
             _save(proof.certificate, target)
     exact = zoo.known_correct(loaded) if own else None
     if exact is None and not _EXACT.isdisjoint(ids):
-        exact = provers.of(ENUMERATE.id).exact_correct()
+        exact = provers.of(ids[0]).exact_correct()
     for line in question.notes:
         say(line, to=err)
     for proof in proofs:
@@ -136,7 +151,7 @@ def prove(
 #: Strategies that tell the exact accuracy if they decide every input.
 _EXACT = {
     *("brute-force", "heads/brute-force", "heads/branch-and-bound", "heads/branch-and-bound-upper"),
-    *(ENUMERATE.id, ENUMERATE_UPPER.id),
+    *(f"{name}{side}" for name in (ENUMERATE.id, BRUTE_FORCE.id) for side in ("", "-upper")),
 }
 
 
@@ -256,7 +271,9 @@ def _best(rows: list[Bound]) -> str:
 def _why_not_normalised(problem: Problem[Any, Any], exact: int | None, ids: list[str]) -> str:
     if exact == 0:
         return "no input is answered correctly"
-    if problem.network.family == Decoder.family:
+    if problem.network.family in (Decoder.family, PairSum.family):
+        if _EXACT.isdisjoint(ids):
+            return "brute force was not asked for"
         return "the exact accuracy is not known (inputs were left undecided)"
     one = "heads/branch-and-bound" if problem.network.family == ManyHeads.family else "brute-force"
     limit = get_strategy(one).limit(problem)

@@ -10,10 +10,13 @@ from typing import Any
 from compactproofs.kernel.strict import shown
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.decoder.model import Decoder
-from compactproofs.opening import notes
+from compactproofs.networks.pair_sum.model import PairSum
+from compactproofs.opening import notes, pairs
 from compactproofs.opening.configuration import of_bytes
+from compactproofs.opening.models import Model
 from compactproofs.opening.networks import SETTINGS, File, task_for
 from compactproofs.search import guesses
+from compactproofs.tasks.pairs import Pairs
 from compactproofs.tasks.sequences import Sequences
 
 
@@ -29,6 +32,8 @@ class Options:
     tokens: int | None = None
     k: int | None = None
     settings: tuple[str, ...] = ()
+    family: str | None = None
+    table: str | None = None
 
     @property
     def plain(self) -> bool:
@@ -41,16 +46,22 @@ class Question:
     """A network and its task, None for the largest of K tokens; in words, and what to say besides."""
 
     network: Any  # of a family of this package, or of a plug-in
-    task: Sequences | None
+    task: Sequences | Pairs | None
     words: str
     notes: list[str] = field(default_factory=list)
 
 
 def asked(name: str, file: File, options: Options) -> Question:
     """What is asked about the model in a file; raises ValueError."""
+    if options.family not in (None, PairSum.family):
+        raise ValueError(f"--family: expected {PairSum.family}, found {shown(options.family)}")
+    if options.family == PairSum.family or file.is_pair_sum:
+        return _asked_of_pairs(file, options)
+    if options.table is not None:
+        raise ValueError(f"--table is for networks of two arguments (--family {PairSum.family})")
     if options.plain:
         network = file.network()
-        if not isinstance(network, Decoder):
+        if isinstance(network, Model | ManyHeads):
             heads = f"{network.n_heads} heads, " if isinstance(network, ManyHeads) else ""
             size = f"{heads}max of {network.n_ctx}, {network.d_vocab} tokens, {network.d_vocab**network.n_ctx} inputs"
             return Question(network, None, f"{size}; {notes.LABEL}", notes.in_short(name, network))
@@ -70,8 +81,30 @@ def asked(name: str, file: File, options: Options) -> Question:
     return Question(decoder, task, f"{about(decoder)}; {_asked(task)}, {task.total} inputs", said)
 
 
-def about(network: Decoder) -> str:
-    """What a decoder is, in words."""
+def _asked_of_pairs(file: File, options: Options) -> Question:
+    """About a network of two arguments."""
+    if options != Options(task=options.task, family=options.family, table=options.table):
+        raise ValueError("a network of two arguments is asked by --task and --table alone")
+    network = file.pair_sum()
+    name = options.task or ("table" if options.table else pairs.said(file.data).get("task"))
+    if not isinstance(name, str):
+        raise ValueError(f"the file does not say what the network is to do; give --task with {pairs.TASKS}")
+    task = pairs.task_for(network, name, None if options.table is None else pairs.read_table(options.table))
+    notes_ = []
+    if network.positions and not file.is_pair_sum:
+        notes_.append(
+            f"note: read with constant attention, since --family {PairSum.family} says so; patterns are ignored"
+        )
+    return Question(network, task, f"{about(network)}; {pairs.in_words(task)}, {task.total} inputs", notes_)
+
+
+def about(network: Decoder | PairSum) -> str:
+    """What a network is, in words."""
+    if isinstance(network, PairSum):
+        kind = (
+            f"transformer with constant attention, {network.positions} positions" if network.positions else "perceptron"
+        )
+        return f"pair sum ({kind}), {network.neurons} neurons, {network.outputs} outputs"
     c = network.configuration
     numbers = ((network.n_layers, "layer"), (network.n_heads, "head"))
     parts = [f"{number} {word}{'' if number == 1 else 's'}" for number, word in numbers]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy.typing as npt
 import typer
 from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
@@ -22,12 +23,13 @@ from compactproofs.kernel.problem import Problem
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.opening.networks import File
+from compactproofs.opening.pairs import read_table
 from compactproofs.runs.inputs import load_certificate, open_file
 from compactproofs.search.effort import MAX_MEMORY, power
 from compactproofs.system.messages import escaped, reason
 from compactproofs.system.places import STANDARD
 from compactproofs.system.terminal import err, say, say_json
-from compactproofs.theorems import BUILT_IN
+from compactproofs.theorems import with_table
 
 
 def verify(
@@ -60,6 +62,12 @@ def verify(
             help="Accept theorems of this distribution, an installed plug-in; may be given several times.",
         ),
     ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE", help="The table, .npy or .csv, that certificates of the task pair-table are about."
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> int:
     """Check certificates against a model: exit code 0 all accepted, 1 some rejected, 2 anything else."""
@@ -84,7 +92,7 @@ def verify(
             raise ValueError(f"{certificate} is no certificate; the order is: verify CERTIFICATE MODEL")
         if certificate == model == STANDARD:
             raise ValueError("standard input cannot be both the certificate and the model")
-        subjects = _Subjects(open_file(model))
+        subjects = _Subjects(open_file(model), None if table is None else read_table(table))
     except (ValueError, OSError, MemoryError) as error:
         return _none_checked(error, as_json, of_directory)
     outcomes = []
@@ -178,20 +186,26 @@ def _some(names: list[str]) -> str:
 class _Subjects:
     """A model file, read as each certificate says, with the tables that certificates of one task share."""
 
-    def __init__(self, file: File) -> None:
+    def __init__(self, file: File, table: npt.NDArray[Any] | None = None) -> None:
         self._file = file
+        self._table = table
         self._known: dict[Any, tuple[Any, Workspace[Any, Any] | None]] = {}
+
+    def home(self, strategy_id: str) -> plugins.Collection:
+        """The collection that has this strategy, with the table that was given; raises ValueError."""
+        home = plugins.collection(strategy_id)
+        return home if self._table is None else replace(home, library=with_table(home.library, self._table))
 
     def of(self, home: plugins.Collection, claim: cp.Certificate) -> tuple[Any, Workspace[Any, Any] | None]:
         """The network, and for strategies of this package a workspace if the task fits; raises ValueError."""
         reader = home.networks.get(claim.family)
         key = reader or repr((claim.family, sorted(claim.task.items())))
         if key not in self._known:
-            self._known[key] = self._own(claim) if reader is None else (reader(self._file.data), None)
+            self._known[key] = self._own(home, claim) if reader is None else (reader(self._file.data), None)
         network, work = self._known[key]
         return network, work if home.source.distribution == plugins.OWN else None
 
-    def _own(self, claim: cp.Certificate) -> tuple[Any, Workspace[Any, Any] | None]:
+    def _own(self, home: plugins.Collection, claim: cp.Certificate) -> tuple[Any, Workspace[Any, Any] | None]:
         """By a reader of this package; raises _NoModel if there is no model in the file."""
         if not self._known:
             try:
@@ -202,7 +216,7 @@ class _Subjects:
         if isinstance(network, Decoder) and not self._file.says_how:
             say(f"note: the model's file does not say how it is used; read here as a {about(network)}", to=err)
         try:
-            return network, Workspace(Problem(network, BUILT_IN.task(claim.task)))
+            return network, Workspace(Problem(network, home.library.task(claim.task)))
         except ValueError:  # of which verification says more
             return network, None
 
@@ -219,7 +233,7 @@ def _outcome(
     if distribution is not None and allowed is not None and distribution not in allowed:
         return None
     try:
-        home = plugins.collection(claim.strategy)
+        home = subjects.home(claim.strategy)
         with plugins.blamed(claim.strategy):
             network, work = subjects.of(home, claim)
     except _NoModel as error:

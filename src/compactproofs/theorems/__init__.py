@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
+
+import numpy.typing as npt
 
 from compactproofs.kernel.library import Library
 from compactproofs.kernel.problem import Task
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.tasks.max_of_k import MaxOfK
+from compactproofs.tasks.pairs import NAMES, Pairs
 from compactproofs.tasks.sequences import RULES, Sequences
 from compactproofs.theorems.enumerate.every_input import ENUMERATE, ENUMERATE_UPPER
 from compactproofs.theorems.max_of_k.core.branch_and_bound import BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER
@@ -22,18 +26,30 @@ from compactproofs.theorems.max_of_k.heads.branch_and_bound import HEADS_BRANCH_
 from compactproofs.theorems.max_of_k.heads.brute_force import HEADS_BRUTE_FORCE
 from compactproofs.theorems.max_of_k.heads.cubic import HEADS_CUBIC
 from compactproofs.theorems.max_of_k.subcubic.gaps import SUBCUBIC
+from compactproofs.theorems.pair_sum import brute_force as pairs_brute_force
+from compactproofs.theorems.pair_sum import trivial as pairs_trivial
+from compactproofs.theorems.pair_sum.low_rank import LOW_RANK
 
 _CORE = (TRIVIAL, BRUTE_FORCE, CUBIC)
 _LARGE_K = (BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER, HISTOGRAM, HISTOGRAM_UPPER)
 _HEADS = (HEADS_BRUTE_FORCE, HEADS_CUBIC, HEADS_BRANCH_AND_BOUND, HEADS_BRANCH_AND_BOUND_UPPER)
+_PAIRS = (pairs_trivial.TRIVIAL, pairs_brute_force.BRUTE_FORCE, pairs_brute_force.BRUTE_FORCE_UPPER, LOW_RANK)
 
 _TASKS: dict[str, Callable[[Mapping[str, Any]], Task]] = {
     MaxOfK.name: MaxOfK.of_record,
     **dict.fromkeys(RULES, Sequences.of_record),
+    **dict.fromkeys(NAMES, Pairs.of_record),
 }
 
-BUILT_IN = Library.of((*_CORE, *SUBCUBIC, *FAILING_SETS, *_LARGE_K, *_HEADS, ENUMERATE, ENUMERATE_UPPER), _TASKS)
+BUILT_IN = Library.of(
+    (*_CORE, *SUBCUBIC, *FAILING_SETS, *_LARGE_K, *_HEADS, ENUMERATE, ENUMERATE_UPPER, *_PAIRS), _TASKS
+)
 
 #: Those that are about the largest of K tokens and one head.
 STRATEGIES = MappingProxyType({s.id: s for s in BUILT_IN.strategies.values() if s.family == AttentionOnly.family})
 get_strategy = BUILT_IN.strategy
+
+
+def with_table(library: Library, table: npt.NDArray[Any]) -> Library:
+    """The library in which "pair-table" is about this table, where its hash is that of a certificate."""
+    return Library(library.strategies, {**library.tasks, "pair-table": partial(Pairs.of_record, table=table)})

@@ -1,0 +1,96 @@
+"""Networks of two arguments: how files say that they are some, tasks by short names, and tables as files."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from compactproofs.kernel.strict import shown
+from compactproofs.kernel.tensors import read_tensors
+from compactproofs.networks.pair_sum.model import PairSum
+from compactproofs.opening import configuration
+from compactproofs.system.files import read_limited
+from compactproofs.tasks.pairs import Pairs, add_mod, group_products, pair_table
+
+__all__ = ["KEY", "TASKS", "in_words", "is_pair_sum", "network_of", "read_table", "said", "task_for"]
+
+KEY = "compactproofs.training"
+TASKS = "add-mod (or C<n>), products in the groups S<n>, A<n>, D<n> and F<n>, and table"
+MAX_TABLE_BYTES = 2**23
+
+_ADDITION = re.compile(r"(?:add-|C)([1-9][0-9]{0,3})", re.ASCII)
+
+
+def said(data: bytes) -> Mapping[str, Any]:
+    """What a file of these bytes says of itself, if it was made by `train`; ValueError if it is no such file."""
+    try:
+        found = json.loads(read_tensors(data)[1].get(KEY, "{}"))
+    except (json.JSONDecodeError, RecursionError):
+        found = {}
+    return found if isinstance(found, dict) else {}
+
+
+def is_pair_sum(data: bytes) -> bool:
+    """Whether a file says that it is one of these networks, or has a tensor that only these have."""
+    return said(data).get("family") == PairSum.family or "W_x" in read_tensors(data)[0]
+
+
+def network_of(data: bytes) -> PairSum:
+    """The network in a file of these bytes; ValueError also where its configuration is that of another kind."""
+    network = PairSum.from_bytes(data)
+    settings = configuration.of_bytes(data)
+    reason = configuration.no_pair_sum(settings) if settings and network.positions else None
+    if reason is not None:
+        raise ValueError(f"in the metadata {configuration.KEY}, {reason}")
+    return network
+
+
+def task_for(network: PairSum, name: str, table: npt.NDArray[Any] | None = None) -> Pairs:
+    """The task of this name, such as add-mod, S5 or table; ValueError if it does not go with the network."""
+    addition = _ADDITION.fullmatch(name)
+    if table is not None and name != "table":
+        raise ValueError(f"{shown(name)}: a table is for the task named table (--task table)")
+    if name == "table":
+        if table is None:
+            raise ValueError("table: the table must be given (--table FILE)")
+        task = pair_table(table)
+    elif addition or name == "add-mod":
+        task = add_mod(int(addition[1]) if addition else network.n)
+    elif re.fullmatch(r"[SADF][0-9]+", name, re.ASCII):
+        task = group_products(name)
+    else:
+        raise ValueError(f"unknown task {shown(name)} for a network of two arguments; known: {TASKS}")
+    misfit = task.misfit(network)
+    if misfit is not None:
+        raise ValueError(f"{name}: {misfit}")
+    return task
+
+
+def in_words(task: Pairs) -> str:
+    """What a task is."""
+    if task.group:
+        return f"products in the group {task.group}, {task.n} elements"
+    return f"x + y mod {task.n}" if not task.sha256 else f"a table of {task.n} rows with the hash {task.sha256}"
+
+
+def read_table(path: str | Path) -> npt.NDArray[Any]:
+    """A table of integers in a file: an array of NumPy's (.npy), or text with a row on each line and commas between."""
+    data = read_limited(Path(path), MAX_TABLE_BYTES)
+    try:
+        if data.startswith(b"\x93NUMPY"):
+            return np.asarray(np.load(io.BytesIO(data), allow_pickle=False))
+        rows = [line.split(",") for line in data.decode("ascii").splitlines() if line.strip()]
+        if not all(re.fullmatch(r"\s*[0-9]{1,5}\s*", cell, re.ASCII) for row in rows for cell in row):
+            raise ValueError("expected integers from 0 to 65535 with commas between them")
+        if len({len(row) for row in rows}) != 1:
+            raise ValueError("expected rows of one length")
+        return np.array([[int(cell) for cell in row] for row in rows], np.int64)
+    except ValueError as error:
+        raise ValueError(f"{path}: not a table of integers, .npy or .csv ({error})") from error
