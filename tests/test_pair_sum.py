@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ def test_logits(kind: str) -> None:
                 ours: Any = h @ found.out + found.of_y[y if len(found.of_y) > 1 else 0]
                 ours = ours if found.of_x is None else ours + found.of_x[x]
                 for mid, rad, exact in zip(ours.mid, ours.rad, pair_sums.logits(network.tensors, x, y), strict=True):
-                    assert abs(exact - pair_sums.Fraction(mid)) <= pair_sums.Fraction(rad) <= 1e-9
+                    assert abs(exact - Fraction(mid)) <= Fraction(rad) <= 1e-9
 
 
 def drawn(rng: np.random.Generator, kind: str, noise: float | None = None) -> Weights:

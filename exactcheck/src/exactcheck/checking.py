@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from flint import ctx
 
-from exactcheck import brute_force, cubic, decoders, failing_sets, heads, subcubic, whole_classes
+from exactcheck import brute_force, cubic, decoders, failing_sets, heads, pair_sums, subcubic, whole_classes
 from exactcheck.balls import Decisions
 from exactcheck.reading import (
     CERTIFICATE_BYTES,
@@ -180,9 +180,12 @@ def verdict(certificate: Certificate, weights: Weights) -> tuple[str, str]:
     return (UNDECIDED if strategy in COUNTED and lacking <= undecided else REJECTED), text
 
 
-def verdict_on_file(certificate: Certificate, data: bytes) -> tuple[str, str]:
-    """The same for a model file of any family."""
-    if certificate.task.keys() == TASK_OF_DECODERS:
+def verdict_on_file(certificate: Certificate, data: bytes, table: pair_sums.Labels | None = None) -> tuple[str, str]:
+    """The same for a model file of any family; `table`: the one that the task is about, if it is about one."""
+    accepted: bool | None
+    if certificate.family == pair_sums.FAMILY and "n" in certificate.task:
+        accepted, reason = pair_sums.verdict(certificate, data, table)
+    elif certificate.task.keys() == TASK_OF_DECODERS:
         accepted, reason = decoders.verdict(certificate, data)
     elif certificate.strategy in heads.STRATEGIES:
         accepted, reason = heads.verdict(certificate, data)
@@ -195,13 +198,14 @@ def verdict_on_file(certificate: Certificate, data: bytes) -> tuple[str, str]:
 
 def main(arguments: list[str]) -> int:
     """The program; returns its exit code."""
-    if len(arguments) != 2:
-        print("usage: exactcheck CERTIFICATE MODEL.safetensors", file=sys.stderr)
+    if len(arguments) not in (2, 3):
+        print("usage: exactcheck CERTIFICATE MODEL.safetensors [TABLE.csv]", file=sys.stderr)
         return 2
     try:
         certificate = read_certificate(read_bytes(Path(arguments[0]), CERTIFICATE_BYTES))
         data = read_bytes(Path(arguments[1]), MODEL_BYTES)
-        outcome, reason = verdict_on_file(certificate, data)
+        given = pair_sums.read_table(Path(arguments[2])) if len(arguments) == 3 else None
+        outcome, reason = verdict_on_file(certificate, data, given)
     except Malformed as error:
         print(f"malformed: {error}", file=sys.stderr)
         return 2

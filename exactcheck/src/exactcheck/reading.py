@@ -194,7 +194,10 @@ def read_certificate(data: bytes) -> Certificate:
     expect(set(fields) == KEYS, "the certificate's keys")
     task = fields["task"]
     expect(isinstance(task, dict), "task")
-    if fields["family"] != "decoder" or "n_ctx" in task:
+    if fields["family"] == "pair-sum" and "n_ctx" not in task:
+        expect(fields["version"] == 2 and {"name", "n"} <= set(task) <= {"name", "n", "group", "sha256"}, "task")
+        expect(all(type(task[name]) is str for name in set(task) - {"n"}), "task")
+    elif fields["family"] != "decoder" or "n_ctx" in task:
         expect(set(task) == {"name", "n_ctx", "d_vocab"}, "task")
         expect(task["name"] == ("max" if fields["version"] == 1 else "max-of-k"), "task.name")
         for name in ("n_ctx", "d_vocab"):

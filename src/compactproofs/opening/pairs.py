@@ -38,8 +38,10 @@ def said(data: bytes) -> Mapping[str, Any]:
 
 
 def is_pair_sum(data: bytes) -> bool:
-    """Whether a file says that it is one of these networks, or has a tensor that only these have."""
-    return said(data).get("family") == PairSum.family or "W_x" in read_tensors(data)[0]
+    """Whether a file says that it is one of these networks, or has tensors as no other has: values without queries."""
+    names = read_tensors(data)[0]
+    shows = "W_x" in names or ("blocks.0.attn.W_V" in names and "blocks.0.attn.W_Q" not in names)
+    return shows or said(data).get("family") == PairSum.family
 
 
 def network_of(data: bytes) -> PairSum:

@@ -1,0 +1,142 @@
+"""Certificates about networks of two arguments: both checkers, the command line, and files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save
+
+import pair_sums
+from compactproofs import Certificate
+from compactproofs.kernel.problem import Problem
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.networks.pair_sum.model import PairSum
+from compactproofs.opening.configuration import KEY, as_text
+from compactproofs.opening.pairs import network_of as network_of_file
+from compactproofs.opening.pairs import read_table
+from compactproofs.search.prover import Prover
+from compactproofs.tasks.pairs import Pairs, group_products, pair_table
+from compactproofs.testing import KINDS, hostile_hints
+from compactproofs.theorems import BUILT_IN
+from exactcheck import checking, reading
+from exactcheck import pair_sums as second
+from exactcheck.balls import Decisions
+from limited import Limited, limited
+from test_pair_sum import STRATEGIES, TABLES, drawn, network_of, table_of
+
+
+@pytest.fixture(scope="module")
+def command() -> Iterator[Limited]:
+    """The command line under limits."""
+    with limited(forks=False) as process:
+        yield process
+
+
+@pytest.mark.parametrize("kind", ["mlp", "two", "three", "aligned", "opposite"])
+def test_second_checker(tmp_path: Path, kind: str) -> None:
+    """It accepts what is proved, rejects what is not, and finds no less than the package for any hints."""
+    rng = np.random.default_rng(1)
+    weights = drawn(rng, kind, 0.1)
+    table, network = table_of(weights, kind), network_of(weights)
+    data, task = save(dict(network.tensors)), pair_table(table)
+    truth, prover = pair_sums.exact_correct(network, table), Prover(network, task)
+    for strategy in STRATEGIES:
+        certificate, upper = prover.prove(strategy.id).certificate, strategy.claim == "at most"
+        for claimed in range(task.total + 1):
+            replace(certificate, certified=claimed).save(tmp_path / "c")
+            read = reading.read_certificate((tmp_path / "c").read_bytes())
+            accepted, _ = second.verdict(read, data, table.tolist())
+            if accepted:
+                assert claimed >= truth if upper else claimed <= truth
+            else:
+                assert claimed < certificate.certified if upper else claimed > certificate.certified
+    strategy = BUILT_IN.strategy("pair-sum/low-rank")
+    work: Workspace[PairSum, Pairs] = Workspace(Problem(network, task))
+    forward = second.Forward(second.read_network(data))
+    for hint_kind in KINDS[2:]:
+        hints = hostile_hints(strategy, Problem(network, task), hint_kind, rng)
+        given = {
+            name: reading.Hint("float64", hint.shape, tuple(hint.ravel().tolist())) for name, hint in hints.items()
+        }
+        found = second.low_rank(forward, table.tolist(), given, Decisions())
+        assert strategy.bound(work, hints) <= found <= truth
+
+
+def test_groups() -> None:
+    """Both have the same tables of groups."""
+    for name in ("S4", "A4", "D5", "F5"):
+        task = group_products(name)
+        assert second.table_of(task.record, None) == task.table.tolist()
+
+
+def test_a_table(command: Limited, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A transformer and a table in a file: prove, verify, show, the second checker, and what is not given."""
+    table = TABLES[5]
+    rows, array, model = tmp_path / "table.csv", tmp_path / "table.npy", tmp_path / "m.safetensors"
+    rows.write_text("\n".join(",".join(map(str, row)) for row in table))
+    np.save(array, table.astype(np.uint8))
+    assert (read_table(rows) == read_table(array)).all()
+    unused = {"blocks.0.attn.W_Q": np.ones((2, 9, 3)), "blocks.0.attn.W_K": np.ones((2, 9, 3))}
+    model.write_bytes(save({**pair_sums.transformer(np.random.default_rng(0), table, 0.01), **unused}))
+    options = ("--family", "pair-sum", "--task", "table", "--table", rows)
+    outcome = command.run("prove", model, *options, "--all", "--out", tmp_path / "out")
+    assert outcome.code == 0
+    assert "a table of 3 rows with the hash" in outcome.out
+    assert "read with constant attention, since --family pair-sum says so" in outcome.err
+    assert command.run("verify", tmp_path / "out", model, "--table", array).code == 0
+    proved = tmp_path / "out" / "pair-sum--low-rank.cert.json"
+    outcome = command.run("verify", proved, model)
+    assert (outcome.code, outcome.out.count("about a table, which must be given (--table FILE)")) == (2, 1)
+    assert "pair-table, n 3, sha256" in command.run("show", proved).out
+    assert checking.main([str(proved), str(model), str(rows)]) == 0
+    assert checking.main([str(proved), str(model)]) == 2
+    rows.write_text(rows.read_text().replace("2", "1"))
+    assert "this one has" in command.run("verify", proved, model, "--table", rows).out
+    assert checking.main([str(proved), str(model), str(rows)]) == 2
+    capsys.readouterr()
+
+
+def test_a_group(command: Limited, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A perceptron whose file says what it is, and questions that do not go with it."""
+    model, proved, array = tmp_path / "m.safetensors", tmp_path / "s3.json", tmp_path / "t.npy"
+    weights = pair_sums.mlp(np.random.default_rng(0), group_products("S3").table, 0.01)
+    about = '{"family": "pair-sum", "task": "S3", "loss": 0.5}'
+    model.write_bytes(save(weights, metadata={"compactproofs.training": about}))
+    outcome = command.run("prove", model, "--strategy", "pair-sum/low-rank", "--out", proved)
+    assert (outcome.code, outcome.out.count("products in the group S3, 6 elements, 36 inputs")) == (0, 1)
+    assert Certificate.load(proved).certified == 36
+    assert command.run("verify", proved, model).code == 0
+    assert "its file says S3" in command.run("show", model).out
+    assert checking.main([str(proved), str(model)]) == 0
+    capsys.readouterr()
+    np.save(array, TABLES[5])
+    for options, message in (
+        (("--task", "S4"), "its arguments are 0 to 23, the model's 0 to 5"),
+        (("--task", "max"), "unknown task max for a network of two arguments"),
+        (("--task", "table"), "the table must be given"),
+        (("--table", array), "its arguments are 0 to 2"),
+        (("--task", "S3", "--table", array), "a table is for the task named table"),
+        (("--prefix", "3"), "by --task and --table alone"),
+        (("--family", "decoder"), "--family: expected pair-sum"),
+        (("--strategy", "enumerate"), "use one whose name begins with pair-sum/"),
+    ):
+        outcome = command.run("prove", model, *options, "--strategy", "pair-sum/low-rank")
+        assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+        assert message in outcome.err
+    for content, message in ((b"0,1\n1", "expected rows of one length"), (b"\x93NUMPY" + bytes(20), "not a table")):
+        array.write_bytes(content)
+        assert message in command.run("prove", model, "--table", array, "--all").err
+
+
+def test_settings() -> None:
+    """A file whose configuration is that of another network is refused, and one that says it is right is not."""
+    weights = pair_sums.transformer(np.random.default_rng(0), TABLES[1], 0.01)
+    fits = {"n_layers": 1, "act_fn": "relu", "normalization_type": None, "attn_only": False}
+    network_of_file(save(weights, metadata={KEY: as_text(fits)}))
+    for other in ({"act_fn": "gelu"}, {"normalization_type": "LNPre"}, {"output_logits_soft_cap": 3.0}):
+        with pytest.raises(ValueError, match=next(iter(other))):
+            network_of_file(save(weights, metadata={KEY: as_text({**fits, **other})}))
