@@ -291,7 +291,7 @@ ERRORS = [
     ("pair-sum/low-rank", "mlp", LOW_RANK, "right=network.right * size, ", ""),
     ("pair-sum/low-rank", "mlp", LOW_RANK, "left=network.left * size, ", ""),
     ("pair-sum/low-rank", "opposite", LOW_RANK, "out=network.out / size[:, None]", "out=network.out * size[:, None]"),
-    ("pair-sum/low-rank", "opposite", LOW_RANK, " & (scales > 0.0)", ""),
+    ("pair-sum/low-rank", "opposite", LOW_RANK, " & (numbers > 0.0)", ""),
     ("pair-sum/low-rank", "mlp", LOW_RANK, " - slack", ""),
     ("pair-sum/low-rank", "mlp", LOW_RANK, "centre @ rest", "(centre - off[0]) @ rest"),
     ("pair-sum/low-rank", "aligned", LOW_RANK, "(off * off).sum(axis=1)", "(off * off).max(axis=1)"),

@@ -12,17 +12,20 @@ from compactproofs.kernel.problem import Hints, Problem, Strategy
 from compactproofs.networks.pair_sum.circuits import Tables, tables
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.search.companions import Companion, HintArrays, Work, no_hints
+from compactproofs.search.families import cosets
 from compactproofs.search.families.attention_only import ROOM
 from compactproofs.search.workspaces import MeasuredWorkspace, plain
 from compactproofs.tasks.pairs import Pairs
+from compactproofs.theorems.pair_sum import equivariant
 from compactproofs.theorems.pair_sum.brute_force import decide
 from compactproofs.theorems.pair_sum.by_label import BATCH_ENTRIES, groups, hidden
 from compactproofs.theorems.pair_sum.low_rank import count, rescaled
 
 PLACE = "compactproofs.theorems.pair_sum"
 _TINY = 1e-12  # of the largest number, where a smaller one stands for it
-_ALIKE = 0.3  # cosine from which on two neurons write in the same space
-_SMALL = 1e-3  # of the largest neuron, below which one shows nothing
+_ALIKE = (0.3, 0.6, 0.9)  # cosines from which on two neurons write in the same space
+_SMALL = 0.2  # of the largest neuron, below which one does not show that two sets are one
+_SPANNED = 0.1  # of the largest singular value, from which on a direction belongs to a space
 
 Values = MeasuredWorkspace[PairSum, Pairs]
 
@@ -32,13 +35,15 @@ def _task(network: PairSum) -> NoReturn:
 
 
 def _low_rank(strategy: Strategy, work: Values) -> HintArrays:
-    """The cheapest of two kinds of directions that prove all right inputs, or those that prove most."""
+    """The cheapest directions that prove all right inputs, or those that prove most, for several sets of neurons."""
     network = tables(work)
     spread = spreads(network, work.task.table)
     written = centred(plain(network.out))
     right = decide(work).right
     best: tuple[tuple[int, int], HintArrays] | None = None
-    for members in ([np.arange(len(spread))], spaces(written * spread[:, None])):
+    found_so_far = {1: [np.arange(len(spread))]}  # by how many sets there are
+    found_so_far |= {len(sets): sets for sets in (spaces(written * spread[:, None], alike) for alike in _ALIKE)}
+    for members in found_so_far.values():
         directions = Directions(written, spread, members)
         low, high = 0, directions.most
         while high - low > 1:  # `high` directions prove all that so many can
@@ -61,6 +66,38 @@ def _proved(work: Values, network: Tables, hints: HintArrays) -> int:
 def _products(factors: FloatArray, m: int) -> int:
     """How many numbers there are in the directions that each input is multiplied with."""
     return int(np.count_nonzero(factors[:, :m])) + factors[:, m:].size
+
+
+def _equivariant(strategy: Strategy, work: Values) -> HintArrays:
+    """The circuits that prove most together, the largest ones taken first."""
+    network, table = tables(work), work.task.table
+    if network.out.shape[1] != len(table):
+        return cosets.hints_of(table, (plain(network.left), plain(network.right), plain(network.out)), [])
+    parts = plain(network.left), plain(network.right), centred(plain(network.out))
+    return _measured(work, cosets.hints_of(table, parts, cosets.circuits(table, parts)))
+
+
+def _measured(work: Values, hints: HintArrays) -> HintArrays:
+    """The hints with the weights by which norms bound best: how much is written, over how much is read."""
+    parts = equivariant.parts(work, hints)
+    if parts is None:
+        return hints
+    network, ideal = parts
+    rest, out = centred(plain(network.out) - plain(ideal.out)), centred(plain(ideal.out))
+    spread, apart = np.zeros(len(rest)), np.zeros(len(rest))
+    for group in groups(work.task.table, max(rest.shape)):
+        h = plain(hidden(network, group))
+        spread += ((h - h.mean(axis=0)) ** 2).sum(axis=0)
+        apart += ((h - np.maximum(plain(ideal.left)[group.x] + plain(ideal.right)[group.y], 0.0)) ** 2).sum(axis=0)
+    weights = [_ratio(rest, spread / work.task.total), _ratio(out, apart / work.task.total)]
+    return {**hints, "sizes": np.concatenate([hints["sizes"][:2], weights])}
+
+
+def _ratio(written: FloatArray, squares: FloatArray) -> FloatArray:
+    """Standard deviations of what is written over the roots of the squares, and no number too small."""
+    spread = np.sqrt(squares)
+    ratio = written.std(axis=1) / np.maximum(spread, _TINY * max(float(spread.max(initial=0.0)), _TINY))
+    return np.asarray(np.maximum(ratio, _TINY * max(float(ratio.max(initial=0.0)), _TINY)))
 
 
 class Directions:
@@ -106,21 +143,30 @@ def spreads(network: Tables, table: IntArray) -> FloatArray:
     return np.asarray(np.sqrt(squares / table.size))
 
 
-def spaces(written: FloatArray) -> list[IntArray]:
-    """Sets of neurons that write into nearly orthogonal spaces of outputs, as those of other frequencies do."""
+def spaces(written: FloatArray, least_alike: float) -> list[IntArray]:
+    """Sets of neurons that write into nearly orthogonal spaces of outputs, as those of other frequencies do.
+
+    Two large ones that are at least so much alike, by the cosine between what they write, are in one set, and a small
+    one is in that whose space has most of what it writes.
+    """
     size = np.linalg.norm(written, axis=1)
+    unit = written / np.maximum(size, _TINY * size.max(initial=_TINY))[:, None]
     large = np.flatnonzero(size > _SMALL * size.max(initial=0.0))
-    rest = np.setdiff1d(np.arange(len(size)), large)
-    unit = written[large] / size[large, None]
-    alike = np.abs(unit @ unit.T) > _ALIKE
-    number = np.arange(len(large))
-    for _ in range(len(large)):  # the least number of those that are linked
-        least = np.where(alike, number, len(large)).min(axis=1, initial=len(large))
-        if (least == number).all():
-            break
-        number = least
-    found = [large[number == i] for i in np.unique(number)]
-    return [np.concatenate([found[0], rest]), *found[1:]] if found else [rest]
+    alike = np.abs(unit[large] @ unit[large].T) >= least_alike
+    number, before = np.arange(len(large)), None
+    while before is None or (number != before).any():
+        before, number = number, np.where(alike, number, len(large)).min(axis=1, initial=len(large))
+    sets = [large[number == i] for i in np.unique(number)] or [np.arange(0)]
+    shares = np.stack([np.linalg.norm(unit @ _space(unit[one]), axis=1) for one in sets])
+    shares[:, large] = [np.isin(large, one) for one in sets]
+    best = shares.argmax(axis=0)
+    return [np.flatnonzero(best == i) for i in range(len(sets))]
+
+
+def _space(rows: FloatArray) -> FloatArray:
+    """An orthonormal basis, in columns, of what rows span, up to small parts of them."""
+    _, size, right = np.linalg.svd(rows, full_matrices=False)
+    return np.asarray(right[size > _SPANNED * size.max(initial=0.0)].T)
 
 
 def _work(problem: Problem[PairSum, Pairs], hints: Hints) -> Work:
@@ -135,7 +181,14 @@ def _work(problem: Problem[PairSum, Pairs], hints: Hints) -> Work:
     each = n * n * (2 * m * k if not hints else 4 * directions * (m + k)) + n * n * (40 * m + 40 * k)
     tables_ = groups_ * (12 * m * k) + 8 * directions * m * k
     calls = groups_ * (60 + 8 * min(directions, 64)) + 100
+    more, sets, outputs = 0, 0, 0  # of an ideal network: neurons, elements of its sets and pairs of these
+    if "pairs" in hints:
+        more, outputs = hints["pairs"].shape[1], hints["outputs"].size
+        sets = hints["left"].shape[1] + hints["right"].shape[1]
+        folding += 40 * n * n * (more + sets) + 8 * more * (more + n) + 6 * n * outputs
+        calls += 40 * n
     entries = 8 * weights + 8 * n * (m + k) + 8 * m * k + 4 * directions * (m + k) + 4 * n * n
+    entries += 2 * more * more + 20 * n * (more + sets)
     return Work(4 * (folding + each + tables_) + CALL * calls, 8 * entries + ROOM)
 
 
@@ -181,6 +234,15 @@ COMPANIONS = {
         "s directions of the neurons decide, norms bound the rest",
         _low_rank,
         lemmas=(_CIRCUITS, f"{PLACE}.by_label"),
+        unexplained_dimension=_tables,
+        by_input=True,
+    ),
+    "pair-sum/equivariant-distance": _companion(
+        "equivariant",
+        "O(n^2 m + n^3)",
+        "near a network with all of the group's symmetry, whose margins are one for all inputs",
+        _equivariant,
+        lemmas=(_CIRCUITS, f"{PLACE}.by_label", f"{PLACE}.low_rank"),
         unexplained_dimension=_tables,
         by_input=True,
     ),

@@ -43,15 +43,14 @@ def bound(work: Work, hints: Hints) -> int:
 
 def rescaled(work: Work, network: Tables, scales: FloatArray) -> Tables:
     """The same network with neurons of other sizes; a scale that is no positive number is 1."""
-    s = np.where(np.isfinite(scales) & (scales > 0.0), scales, 1.0)
-    size = work.constant(s)
+    size = work.constant(positive(scales))
     return network._replace(left=network.left * size, right=network.right * size, out=network.out / size[:, None])
 
 
 def count(work: Work, network: Tables, factors: FloatArray) -> int:
     """The number of inputs that the theorem shows to be right; `factors`: a column of C and a row of B in each row."""
     m, k = network.out.shape
-    C, B = _finite(factors[:, :m].T), _finite(factors[:, m:])
+    C, B = finite(factors[:, :m].T), finite(factors[:, m:])
     if len(factors) == 0:
         C, B = np.zeros((m, 1)), np.zeros((1, k))
     times_C, order = sparse_product(work, C)
@@ -60,7 +59,7 @@ def count(work: Work, network: Tables, factors: FloatArray) -> int:
     right = 0
     for group in groups(work.task.table, max(m, k)):
         h = hidden(network, group)
-        centre = work.constant(_finite(midpoint(h.mean(axis=0))))
+        centre = work.constant(finite(midpoint(h.mean(axis=0))))
         off = h - centre
         distance = np.sqrt((off * off).sum(axis=1))
         apart = rest[:, group.label, None] - rest
@@ -89,7 +88,12 @@ def sparse_product(work: Work, C: FloatArray) -> tuple[Callable[[Array], Array],
     return times, np.argsort(which, kind="stable")
 
 
-def _finite(numbers: FloatArray) -> FloatArray:
+def positive(numbers: FloatArray) -> FloatArray:
+    """The numbers, with ones for those that are none or not positive."""
+    return np.where(np.isfinite(numbers) & (numbers > 0.0), numbers, 1.0)
+
+
+def finite(numbers: FloatArray) -> FloatArray:
     """The numbers, with zeros for those that are none."""
     return np.where(np.isfinite(numbers), numbers, 0.0)
 
