@@ -68,7 +68,7 @@ def mlp(rng: np.random.Generator, table: npt.NDArray[np.int64], noise: float) ->
     n, k = len(table), int(table.max()) + 1 + int(rng.integers(0, 2))
     left, right, out = neurons_of(table, max(k, 2))
     clean = {"W_x": np.eye(n), "W_y": np.eye(n), "W": np.concatenate([left, right]), "W_U": out}
-    return _noisy(rng, {**clean, "b": np.zeros(max(k, 2))}, noise)
+    return noisy(rng, {**clean, "b": np.zeros(max(k, 2))}, noise)
 
 
 def transformer(rng: np.random.Generator, table: npt.NDArray[np.int64], noise: float, positions: int = 2) -> Weights:
@@ -98,8 +98,9 @@ def transformer(rng: np.random.Generator, table: npt.NDArray[np.int64], noise: f
         "unembed.W_U": np.concatenate([np.zeros((2 * n, k)), np.eye(k)]),
         "unembed.b_U": np.zeros(k),
     }
-    return _noisy(rng, clean, noise)
+    return noisy(rng, clean, noise)
 
 
-def _noisy(rng: np.random.Generator, weights: Weights, noise: float) -> Weights:
+def noisy(rng: np.random.Generator, weights: Weights, noise: float) -> Weights:
+    """The same and normal noise."""
     return {name: w + noise * rng.normal(size=w.shape) for name, w in weights.items()}

@@ -125,6 +125,8 @@ def test_hints(sizes: tuple[int, int, int, int]) -> None:
         "64": 64,
         "any": None,
         "m": 7,
+        "n": 5,
+        "4": 4,
         "m+k": 10,
     }
     two_arguments = Problem(PairSum({"W_x": one(5, 2), "W_y": one(5, 2), "W": one(4, 7), "W_U": one(7, 3)}), add_mod(5))

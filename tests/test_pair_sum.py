@@ -26,7 +26,7 @@ from compactproofs.testing import Planted, Weights
 from compactproofs.theorems import BUILT_IN, with_table
 from compactproofs.theorems.pair_sum.by_label import groups
 
-STRATEGIES = [s for s in BUILT_IN.strategies.values() if s.family == PairSum.family]
+STRATEGIES = [s for s in BUILT_IN.strategies.values() if s.family == PairSum.family and "pair-table" in s.tasks]
 TABLES = (
     *(add_mod(n).table for n in (2, 3, 4)),
     np.array([[0, 0, 0], [0, 0, 0], [0, 0, 2]]),  # labels of very unequal numbers, and one that there is not
@@ -35,6 +35,7 @@ TABLES = (
 )
 
 #: What networks of these kinds know, and are asked: two that answer something else, and one that is nearly right.
+CYCLIC = ("cyclic", "lopsided", "scrambled", "sparse", "uneven")  # for equivariant distance
 KNOWN = {"turned": TABLES[4].T, "opposite": 1 - TABLES[0], "aligned": np.zeros((2, 2), np.int64)}
 ASKED = {"turned": TABLES[4], "opposite": TABLES[0], "aligned": np.zeros((2, 2), np.int64)}
 
@@ -68,11 +69,56 @@ def drawn(rng: np.random.Generator, kind: str, noise: float | None = None) -> We
     """Tensors of a network of this kind that knows one of the tables, more or less."""
     table = KNOWN[kind] if kind in KNOWN else TABLES[rng.integers(len(TABLES))]
     noise = float(rng.choice([0.0, 0.03, 0.1, 0.3])) if noise is None else noise
+    if kind in CYCLIC:
+        return ideal(rng, kind)
     if kind == "aligned":
         return aligned(rng)
     if kind in ("two", "three"):
         return pair_sums.transformer(rng, table, noise, {"two": 2, "three": 3}[kind])
     return pair_sums.mlp(rng, table, noise)
+
+
+#: Of each kind, the hints that go with the network that was drawn last.
+PLANNED: dict[str, dict[str, npt.NDArray[Any]]] = {}
+
+
+def ideal(rng: np.random.Generator, kind: str) -> Weights:
+    """Nearly an ideal network for addition modulo n, or one that is ideal but for one of the conditions.
+
+    "lopsided": what is written is not the same for translates; "scrambled": the group does not act on the sets;
+    "sparse": pairs are missing; "uneven": weights do not add up to 1.
+    """
+    n = 3 if kind == "scrambled" else int(rng.integers(2, 4))
+    table = add_mod(n).table
+    action = np.array([[0, 1, 2], [1, 0, 2], [2, 1, 0]]) if kind == "scrambled" else table
+    a, b = np.divmod(np.arange(n * n), n)
+    if kind == "sparse":
+        keep = (rng.random(n * n) < 0.6) | ((a == 0) & (b == 0))
+        a, b = a[keep], b[keep]
+    L, P = np.eye(n)[0] + 0.1 * rng.normal(size=n), np.eye(n)[0] - 1.0 + 0.1 * rng.normal(size=n)
+    W = np.eye(n)
+    if kind == "lopsided":
+        W[1:] = rng.normal(size=(n - 1, n))
+    elif kind != "scrambled":
+        W = (rng.normal(size=n) + 2 * np.eye(n)[0])[table[:, -np.arange(n) % n]]  # of a - b
+    left, right, out = L[action[-np.arange(n) % n][:, a]], P[action[:, b]], W[a, action[:, b]].T
+    scales = 10.0 ** rng.uniform(-1, 1, len(a))
+    more = rng.choice([0.1, 1.0, 10.0], (3, len(a)))
+    if kind == "uneven":
+        out = out * more[0][:, None]
+    clean = {"W": np.concatenate([left, right]) * scales, "W_U": out / scales[:, None], "b": np.zeros(n)}
+    weights = pair_sums.noisy(rng, {"W_x": np.eye(n), "W_y": np.eye(n), **clean}, float(rng.choice([0.0, 0.003, 0.03])))
+    weights["b"] += float(rng.choice([0.0, 0.3])) * rng.normal(size=n)
+    PLANNED[kind] = {
+        "left": action.astype(np.uint16),
+        "right": action.astype(np.uint16),
+        "left_values": L,
+        "right_values": P,
+        "outputs": W,
+        "pairs": np.stack([a, b]).astype(np.int64),
+        "sizes": np.concatenate([1.0 / scales[None], more]),
+    }
+    return weights
 
 
 def aligned(rng: np.random.Generator) -> Weights:
@@ -206,10 +252,17 @@ def table_of(weights: Mapping[str, npt.NDArray[np.float64]], kind: str) -> npt.N
     """Of the tables that fit a network, the one that it knows best; or the one that networks of its kind are asked."""
     if kind in ASKED:
         return ASKED[kind]
+    if kind in CYCLIC:
+        return add_mod(len(weights["W_x"])).table
     network = network_of(weights)
     fitting = [t for t in TABLES if len(t) == network.n and t.max() < network.outputs]
     with np.errstate(all="ignore"):
         return max(fitting, key=lambda table: int((margins_of(network, table) > 0).sum()))
+
+
+def task_of(pairs: Any, weights: Mapping[str, npt.NDArray[np.float64]], kind: str) -> Any:
+    """The task that networks of a kind are asked about; `pairs`: the module of tasks."""
+    return pairs.add_mod(len(weights["W_x"])) if kind in CYCLIC else pairs.pair_table(table_of(weights, kind))
 
 
 def margins_of(network: PairSum, table: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
@@ -237,7 +290,9 @@ def trial(strategy_id: str, kind: str, module: Callable[[str], Any] = own_module
         """What the companion finds; or no directions at all; or all of them, with scales of any size and sign."""
         m, k = work.network.neurons, work.network.outputs
         way = int(work.network.sha256, 16) % 4 if strategy.hints(work.problem) else 0
-        if way > 1:
+        if kind in CYCLIC and PLANNED[kind]["pairs"].shape[1] == m and PLANNED[kind]["left"].shape[0] == k and way:
+            return PLANNED[kind]
+        if way > 1 or kind in CYCLIC:
             return module("search.families").companion_of(strategy).search(strategy, work)
         if way == 1 or kind == "aligned":
             return {"factors": np.zeros((0, m + k)), "scales": np.ones(m)}
@@ -251,11 +306,17 @@ def trial(strategy_id: str, kind: str, module: Callable[[str], Any] = own_module
         strategy=strategy,
         draw=lambda rng: drawn(rng, kind),
         network=lambda **weights: module("networks.pair_sum.model").PairSum(weights),
-        task=lambda network: module("tasks.pairs").pair_table(table_of(network.tensors, kind)),
+        task=lambda network: task_of(module("tasks.pairs"), network.tensors, kind),
         truth=lambda network: pair_sums.exact_correct(network, table_of(network.tensors, kind)),
         search=search,
         margins=margins,
     )
+
+
+@pytest.mark.parametrize("kind", CYCLIC)
+def test_equivariant_never_more_than_the_truth(kind: str) -> None:
+    """No bound is false for networks that are nearly ideal, or not at all."""
+    trial("pair-sum/equivariant-distance", kind).assert_sound(10)
 
 
 @pytest.mark.parametrize("kind", ["mlp", "two", "three", *KNOWN])
@@ -287,6 +348,7 @@ def test_tight() -> None:
 
 
 BY_LABEL, LOW_RANK, CIRCUITS = "theorems.pair_sum.by_label", "theorems.pair_sum.low_rank", "networks.pair_sum.circuits"
+EQUIVARIANT, IDEAL = "pair-sum/equivariant-distance", "theorems.pair_sum.equivariant"
 ERRORS = [
     ("pair-sum/low-rank", "mlp", LOW_RANK, "right=network.right * size, ", ""),
     ("pair-sum/low-rank", "mlp", LOW_RANK, "left=network.left * size, ", ""),
@@ -298,6 +360,15 @@ ERRORS = [
     ("pair-sum/low-rank", "mlp", LOW_RANK, "rest[:, group.label, None] - rest", "rest"),
     ("pair-sum/low-rank", "opposite", LOW_RANK, "B[order]", "B"),
     ("pair-sum/low-rank", "mlp", LOW_RANK, "np.flatnonzero(support) if", "np.flatnonzero(support)[1:] if"),
+    (EQUIVARIANT, "lopsided", IDEAL, "(outputs[left][:, right] == outputs).all() and ", ""),
+    (EQUIVARIANT, "sparse", IDEAL, "and (there[left] == there).all() and (there[:, right] == there).all()", ""),
+    (EQUIVARIANT, "scrambled", IDEAL, "return all((action[table[x]] ==", "return True or all((action[table[x]] =="),
+    (EQUIVARIANT, "uneven", IDEAL, "weights = share / ", "weights = share + 0.0 * "),
+    (EQUIVARIANT, "cyclic", IDEAL, "_norms(off, of_rest)[:, None] *", "0.0 * _norms(off, of_rest)[:, None] *"),
+    (EQUIVARIANT, "cyclic", IDEAL, "slack + _norms(off_ideal", "slack + 0.0 * _norms(off_ideal"),
+    (EQUIVARIANT, "cyclic", IDEAL, ", inverse[group.y][:, None]]", ", group.y[:, None]]"),
+    (EQUIVARIANT, "cyclic", IDEAL, " + direct(network, group, centre @ rest)", ""),
+    (EQUIVARIANT, "cyclic", IDEAL, "off, off_ideal = h - centre, h - ", "off, off_ideal = h - h, h - "),
     ("pair-sum/brute-force", "mlp", BY_LABEL, ".all(axis=1)", ".any(axis=1)"),
     ("pair-sum/brute-force", "mlp", BY_LABEL, "tables.right[group.y]", "tables.right[group.x]"),
     ("pair-sum/brute-force", "two", BY_LABEL, "tables.of_x[group.x]", "tables.of_x[group.y]"),

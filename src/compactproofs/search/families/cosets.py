@@ -55,9 +55,8 @@ def circuits(table: IntArray, network: Plain) -> list[Circuit]:
         like_l, like_r = moved_l @ lefts[:, todo], moved_r @ rights[:, todo]
         g, h = like_l.argmax(axis=0), like_r.argmax(axis=0)
         scale = (like_l.max(axis=0) + like_r.max(axis=0)) / ((moved_l[0] ** 2).sum() + (moved_r[0] ** 2).sum())
-        far = ((lefts[:, todo] - scale * moved_l[g].T) ** 2).sum(axis=0) + (
-            (rights[:, todo] - scale * moved_r[h].T) ** 2
-        ).sum(0)
+        far = ((lefts[:, todo] - scale * moved_l[g].T) ** 2).sum(axis=0)
+        far += ((rights[:, todo] - scale * moved_r[h].T) ** 2).sum(axis=0)
         near = far < _FAR
         near[0] = True
         one = _circuit(table, inverse, (lefts, rights, outs), todo[near], g[near], h[near], size)
@@ -85,13 +84,11 @@ def _circuit(
     there[tuple(pairs)] = True
     if (~there).mean() > _MISSING:
         return None
-    scales = np.array(
-        [
-            (mean_l[table[inverse[a]]] @ lefts[:, i] + mean_r[table[:, b]] @ rights[:, i])
-            / (mean_l @ mean_l + mean_r @ mean_r)
-            for i, a, b in zip(neurons, g, h, strict=True)
-        ]
-    )
+    along = [
+        mean_l[table[inverse[a]]] @ lefts[:, i] + mean_r[table[:, b]] @ rights[:, i]
+        for i, a, b in zip(neurons, g, h, strict=True)
+    ]
+    scales = np.array(along) / (mean_l @ mean_l + mean_r @ mean_r)
     if (scales <= 0).any():
         return None
     # Sums over neurons at one pair, then means over pairs, and over double cosets: which a^-1 b are the same.

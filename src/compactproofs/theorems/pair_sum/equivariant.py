@@ -6,7 +6,7 @@ Ideal networks.  Let G act on A and B, let L and P be functions on A and B, W on
 and S a set of pairs (a, b) with (x a, y b) in S for all x and y.  Neuron i is at a pair (a_i, b_i) in S, each pair has
 one at least, and weights w_i > 0 of neurons at the same pair add up to 1.  Let
 
-    h^_i(x, y) = ReLU(L(x^-1 a_i) + P(y b_i))        out^_i(z) = w_i W(a_i, z b_i)        f^(x, y)_z = sum_i h^_i out^_i(z)
+    h^_i(x, y) = ReLU(L(x^-1 a_i) + P(y b_i))    out^_i(z) = w_i W(a_i, z b_i)    f^(x, y)_z = sum_i h^_i out^_i(z)
 
 Lemma.  f^(x, y)_z = F(x^-1 z y^-1), where F(g) = f^(e, e)_g.
 
@@ -21,14 +21,15 @@ An input (x, y) with label z is answered correctly if for every output o /= z, w
 
 where n(t)^2 = sum_i v_i t_i^2, |t|_v^2 = sum_i t_i^2 / v_i, and likewise with v'.
 
-Proof.  h out = h^ out^ + (h - h^) out^ + c R + (h - c) R, column by column.  Differences of columns z and o of the first
-term are F(e) - F(x^-1 o y^-1) by the lemma, as z = x y; those of the second and fourth are bounded by Cauchy and Schwarz.
+Proof.  h out = h^ out^ + (h - h^) out^ + c R + (h - c) R, column by column.  The difference of columns z and o of the
+first term is F(e) - F(x^-1 o y^-1) by the lemma, as z = x y; Cauchy and Schwarz bound those of the second and fourth.
 
 A neuron at no pair has h^_i = 0 and out^_i = 0.  Neurons may be added to the network whose tables are all zero.
 
-Hints are the actions, L, P and W, the pairs, and numbers of which only the signs are looked at; that they are as above is
-checked, and N = 0 where it is not.  Integers only: 2 n^2 look-ups for each element of A and B, n for each pair of them.
-With m neurons the cost is 12 n^2 m + 7 n^3 + 8 m n^2: nothing has a factor m n^2 and one more.
+Hints are actions, L, P and W, the pairs, scales, weights, v and v'.  That actions, W and S are as above is checked with
+integers and by equality, n^2 look-ups for each element of A and B and n for each pair of them; otherwise N = 0.
+
+With m neurons the cost is some 20 n^2 m + 7 n^3: no product of n^2 m and another size.
 """
 
 from __future__ import annotations
