@@ -122,7 +122,7 @@ def test_a_group(command: Limited, tmp_path: Path, capsys: pytest.CaptureFixture
         (("--task", "S3", "--table", array), "a table is for the task named table"),
         (("--prefix", "3"), "by --task and --table alone"),
         (("--family", "decoder"), "--family: expected pair-sum"),
-        (("--strategy", "enumerate"), "use one whose name begins with pair-sum/"),
+        (("--strategy", "enumerate"), "use pair-sum/trivial, pair-sum/brute-force"),
     ):
         outcome = command.run("prove", model, *options, "--strategy", "pair-sum/low-rank")
         assert (outcome.code, outcome.err.count("\n")) == (2, 1)

@@ -135,8 +135,10 @@ class File:
             return self.decoder()[0]
 
 
-def load_network(name_or_path: str | Path) -> Model | ManyHeads | Decoder:
+def load_network(name_or_path: str | Path) -> Model | ManyHeads | Decoder | PairSum:
     """The network in a safetensors file or of the zoo, of the smallest family that has all of it.
+
+    Networks of two arguments only where the file shows that it is one, or says so.
 
     Raises UnknownModel, InvalidModel and OSError.
     """

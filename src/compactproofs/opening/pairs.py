@@ -15,11 +15,13 @@ import numpy.typing as npt
 from compactproofs.kernel.strict import shown
 from compactproofs.kernel.tensors import read_tensors
 from compactproofs.networks.pair_sum.model import PairSum
+from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening import configuration
+from compactproofs.opening.models import MAX_FILE_BYTES
 from compactproofs.system.files import read_limited
 from compactproofs.tasks.pairs import Pairs, add_mod, group_products, pair_table
 
-__all__ = ["KEY", "TASKS", "in_words", "is_pair_sum", "network_of", "read_table", "said", "task_for"]
+__all__ = ["KEY", "TASKS", "in_words", "is_pair_sum", "load_pair_sum", "network_of", "read_table", "said", "task_for"]
 
 KEY = "compactproofs.training"
 TASKS = "add-mod (or C<n>), products in the groups S<n>, A<n>, D<n> and F<n>, and table"
@@ -96,3 +98,14 @@ def read_table(path: str | Path) -> npt.NDArray[Any]:
         return np.array([[int(cell) for cell in row] for row in rows], np.int64)
     except ValueError as error:
         raise ValueError(f"{path}: not a table of integers, .npy or .csv ({error})") from error
+
+
+def load_pair_sum(path: str | Path) -> PairSum:
+    """The network of two arguments in a safetensors file, a transformer with constant attention.
+
+    Raises InvalidModel and OSError.
+    """
+    try:
+        return network_of(read_limited(Path(path), MAX_FILE_BYTES))
+    except ValueError as error:
+        raise InvalidModel(f"{path}: {error}") from error
