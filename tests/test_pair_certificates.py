@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from flint import ctx
 from safetensors.numpy import save
 
 import pair_sums
@@ -19,14 +20,14 @@ from compactproofs.opening.configuration import KEY, as_text
 from compactproofs.opening.pairs import network_of as network_of_file
 from compactproofs.opening.pairs import read_table
 from compactproofs.search.prover import Prover
-from compactproofs.tasks.pairs import Pairs, group_products, pair_table
+from compactproofs.tasks.pairs import Pairs, add_mod, group_products, pair_table
 from compactproofs.testing import KINDS, hostile_hints
 from compactproofs.theorems import BUILT_IN
 from exactcheck import checking, reading
 from exactcheck import pair_sums as second
 from exactcheck.balls import Decisions
 from limited import Limited, limited
-from test_pair_sum import STRATEGIES, TABLES, drawn, network_of, table_of
+from test_pair_sum import CYCLIC, PLANNED, STRATEGIES, TABLES, drawn, network_of, table_of
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,40 @@ def test_second_checker(tmp_path: Path, kind: str) -> None:
         }
         found = second.low_rank(forward, table.tolist(), given, Decisions())
         assert strategy.bound(work, hints) <= found <= truth
+
+
+@pytest.fixture(autouse=True)
+def precise() -> Iterator[None]:
+    """Balls as the second checker uses them."""
+    with ctx.workprec(second.PRECISIONS[1]):
+        yield
+
+
+@pytest.mark.parametrize("kind", CYCLIC)
+def test_second_checker_of_ideal_networks(tmp_path: Path, kind: str) -> None:
+    """It agrees about which networks are ideal, and finds no less than the package."""
+    rng, strategy, proved = np.random.default_rng(3), BUILT_IN.strategy("pair-sum/equivariant-distance"), 0
+    for _ in range(4):
+        network = network_of(drawn(rng, kind))
+        task, forward = add_mod(network.n), second.Forward(second.read_network(save(dict(network.tensors))))
+        problem = Problem(network, task)
+        for hints in (PLANNED[kind], *(hostile_hints(strategy, problem, way, rng) for way in KINDS[2:])):
+            given = {
+                k: reading.Hint(hint.dtype.name, hint.shape, tuple(hint.ravel().tolist())) for k, hint in hints.items()
+            }
+            work: Workspace[PairSum, Pairs] = Workspace(problem)
+            ours = strategy.bound(work, hints)
+            if second.is_ideal(task.table.tolist(), second.read_network(save(dict(network.tensors))), given):
+                found = second.equivariant(forward, task.table.tolist(), given, Decisions())
+                assert ours <= found <= pair_sums.exact_correct(network, task.table)
+                proved += ours
+            else:
+                assert ours == 0
+    assert kind == "sparse" or (proved > 0) == (kind in ("cyclic", "uneven"))
+    certificate = Prover(network, task).prove(strategy.id).certificate
+    certificate.save(tmp_path / "c")
+    read = reading.read_certificate((tmp_path / "c").read_bytes())
+    assert second.verdict(read, save(dict(network.tensors)))[0]
 
 
 def test_groups() -> None:

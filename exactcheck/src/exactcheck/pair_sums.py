@@ -24,6 +24,7 @@ THEOREMS = {
     "pair-sum/brute-force": "pair-sum/brute-force@1",
     "pair-sum/brute-force-upper": "pair-sum/brute-force@1",
     "pair-sum/low-rank": "pair-sum/low-rank@1",
+    "pair-sum/equivariant-distance": "pair-sum/equivariant-distance@1",
 }
 PRECISIONS = (128, 512, 2048)
 MOST, TABLE_BYTES, GROUP_ENTRIES = 1024, 2**23, 2**18
@@ -249,6 +250,109 @@ def low_rank(forward: Forward, labels: Labels, hints: dict[str, Hint], decide: D
     return right
 
 
+def _rows(hint: Hint) -> list[list[Any]]:
+    """A hint of two axes, row by row."""
+    columns = hint.shape[1]
+    return [list(hint.entries[i * columns : (i + 1) * columns]) for i in range(hint.shape[0])]
+
+
+def _cleaned(numbers: list[float], otherwise: float = 0.0) -> list[arb]:
+    """Numbers, with something else for those that are none, or, where that is 1, that are not positive."""
+    return [arb(x if math.isfinite(x) and (x > 0 or not otherwise) else otherwise) for x in numbers]
+
+
+def is_ideal(labels: Labels, network: Network, hints: dict[str, Hint]) -> bool:
+    """Whether hints describe an ideal network; `labels`: the table of a group."""
+    n = len(labels)
+    actions = [_rows(hints["left"]), _rows(hints["right"])]
+    a, b = _rows(hints["pairs"])
+    W, sizes = _rows(hints["outputs"]), [hints["left"].shape[1], hints["right"].shape[1]]
+    unit = next(e for e in range(n) if labels[e] == list(range(n)))
+    if (
+        network.sizes["k"] != n
+        or 0 in sizes
+        or [len(hints["left_values"].entries), len(hints["right_values"].entries)] != sizes
+        or list(hints["outputs"].shape) != sizes
+        or len(a) < network.sizes["m"]
+        or hints["sizes"].shape[1] != len(a)
+        or not all(-1 <= i < sizes[0] for i in a)
+        or not all(-1 <= i < sizes[1] for i in b)
+    ):
+        return False
+    for action, size in zip(actions, sizes, strict=True):
+        if any(i >= size for row in action for i in row) or action[unit] != list(range(size)):
+            return False
+        if any(action[labels[x][y]] != [action[x][i] for i in action[y]] for x in range(n) for y in range(n)):
+            return False
+    there = {pair for pair in zip(a, b, strict=True) if -1 not in pair}
+    return all(
+        all(W[left[i]][right[j]] == W[i][j] for i in range(sizes[0]) for j in range(sizes[1]))
+        and all((left[i], j) in there and (i, right[j]) in there for i, j in there)
+        for left, right in zip(*actions, strict=True)
+    )
+
+
+def equivariant(forward: Forward, labels: Labels, hints: dict[str, Hint], decide: Decisions) -> int:
+    """The number of pairs that the distance from an ideal network, which the hints describe, leaves right."""
+    n, (a, b) = len(labels), _rows(hints["pairs"])
+    left, right = _rows(hints["left"]), _rows(hints["right"])
+    unit = next(e for e in range(n) if labels[e] == list(range(n)))
+    inverse = [row.index(unit) for row in labels]
+    L, P = (_cleaned(list(hints[name].entries)) for name in ("left_values", "right_values"))
+    W = [_cleaned(row) for row in _rows(hints["outputs"])]
+    scales, shares, v, v_ideal = (_cleaned(row, 1.0) for row in _rows(hints["sizes"]))
+    M, m = len(a), len(forward.out)
+    placed = [i for i in range(M) if -1 not in (a[i], b[i])]
+    together: dict[tuple[int, int], arb] = {}
+    for i in placed:
+        together[a[i], b[i]] = together.get((a[i], b[i]), arb(0)) + shares[i]
+    ideal_out = [[arb(0)] * n for _ in range(M)]
+    for i in placed:
+        ideal_out[i] = [shares[i] / together[a[i], b[i]] * W[a[i]][right[z][b[i]]] for z in range(n)]
+
+    def ideal(x: int, y: int) -> list[arb]:
+        found = [arb(0)] * M
+        for i in placed:
+            found[i] = (L[left[inverse[x]][a[i]]] + P[right[y][b[i]]]).max(arb(0))
+        return found
+
+    out = [[u / s for u in row] for row, s in zip(forward.out, scales[:m], strict=True)] + [[arb(0)] * n] * (M - m)
+    rest = [[x - y for x, y in zip(*pair, strict=True)] for pair in zip(out, ideal_out, strict=True)]
+    (F,) = product([ideal(unit, unit)], ideal_out)
+
+    def distances(table: Table, weights: list[arb], label: int) -> list[arb]:
+        columns = transposed(table)
+        own = columns[label]
+        return [root(total((x - y) ** 2 / w for x, y, w in zip(own, one, weights, strict=True))) for one in columns]
+
+    def norm(numbers: list[arb], weights: list[arb]) -> arb:
+        return root(total(w * x * x for x, w in zip(numbers, weights, strict=True)))
+
+    certified = 0
+    for label, pairs in groups(labels, max(M, n)):
+        h = [
+            [x * s for x, s in zip(forward.hidden(*pair), scales[:m], strict=True)] + [arb(0)] * (M - m)
+            for pair in pairs
+        ]
+        centre = [arb(float(mean(column).mid())) for column in transposed(h)]
+        centre = [x if x.is_finite() else arb(0) for x in centre]
+        (from_rest,) = product([centre], rest)
+        apart, apart_ideal = distances(rest, v, label), distances(ideal_out, v_ideal, label)
+        for (x, y), row in zip(pairs, h, strict=True):
+            off = norm([p - q for p, q in zip(row, centre, strict=True)], v)
+            off_ideal = norm([p - q for p, q in zip(row, ideal(x, y), strict=True)], v_ideal)
+            moved = [F[labels[labels[inverse[x]][o]][inverse[y]]] for o in range(n)]
+            logits = [
+                sum(parts, arb(0)) for parts in zip(moved, from_rest, forward.of_x[x], forward.of_y[y], strict=True)
+            ]
+            certified += all(
+                decide.positive(logits[label] - logits[o] - off * apart[o] - off_ideal * apart_ideal[o])
+                for o in range(n)
+                if o != label
+            )
+    return certified
+
+
 def verdict(certificate: Certificate, data: bytes, given: Labels | None = None) -> tuple[bool, str]:
     """Whether the certificate is accepted, and why; raises Malformed."""
     strategy, claim = certificate.strategy, certificate.claim
@@ -266,19 +370,37 @@ def verdict(certificate: Certificate, data: bytes, given: Labels | None = None) 
     m, k = network.sizes["m"], network.sizes["k"]
     if network.n != len(labels) or max(map(max, labels)) >= k:
         return False, "task: its arguments or labels are not those that the model has"
-    forms = {"factors": ("float64", m + k), "scales": ("float64", m)} if strategy == "pair-sum/low-rank" else {}
+    n = network.n
+    forms: dict[str, tuple[str, tuple[int | None, ...]]] = {
+        "pair-sum/low-rank": {"factors": ("float64", (None, m + k)), "scales": ("float64", (m,))},
+        "pair-sum/equivariant-distance": {
+            **dict.fromkeys(("left", "right"), ("uint16", (n, None))),
+            **dict.fromkeys(("left_values", "right_values"), ("float64", (None,))),
+            "outputs": ("float64", (None, None)),
+            "pairs": ("int64", (2, None)),
+            "sizes": ("float64", (4, None)),
+        },
+    }.get(strategy, {})
     expect(set(certificate.hints) == set(forms), f"hints: {strategy} has {', '.join(forms) or 'none'}")
-    for name, (dtype, last) in forms.items():
+    for name, (dtype, shape) in forms.items():
         hint = certificate.hints[name]
-        axes = 2 if name == "factors" else 1
-        expect(hint.dtype == dtype and len(hint.shape) == axes and hint.shape[-1] == last, f"hints.{name}")
+        fits = len(hint.shape) == len(shape) and all(
+            want in (None, size) for want, size in zip(shape, hint.shape, strict=True)
+        )
+        expect(fits and hint.dtype == dtype, f"hints.{name}: expected {dtype} of shape {shape}")
+    if strategy == "pair-sum/equivariant-distance":
+        if certificate.task["name"] == "pair-table":
+            return False, "task: equivariant distance is about groups"
+        if not is_ideal(labels, network, certificate.hints):
+            return certificate.certified == 0, "the hints describe no ideal network, so 0 inputs are proved"
     found, undecided = 0, 0
     before = ctx.prec
     try:
         for ctx.prec in PRECISIONS if strategy != "pair-sum/trivial" else ():
             forward, decide = Forward(network), Decisions()
-            if strategy == "pair-sum/low-rank":
-                found, undecided = low_rank(forward, labels, certificate.hints, decide), decide.undecided
+            if forms:
+                count = low_rank if strategy == "pair-sum/low-rank" else equivariant
+                found, undecided = count(forward, labels, certificate.hints, decide), decide.undecided
             else:
                 right, wrong = brute_force(forward, labels)
                 found = right if claim == "at least" else certificate.total - wrong
