@@ -316,14 +316,14 @@ def trial(strategy_id: str, kind: str, module: Callable[[str], Any] = own_module
 @pytest.mark.parametrize("kind", CYCLIC)
 def test_equivariant_never_more_than_the_truth(kind: str) -> None:
     """No bound is false for networks that are nearly ideal, or not at all."""
-    trial("pair-sum/equivariant-distance", kind).assert_sound(10)
+    trial("pair-sum/equivariant-distance", kind).assert_sound(6)
 
 
 @pytest.mark.parametrize("kind", ["mlp", "two", "three", *KNOWN])
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: strategy.id)
 def test_never_more_than_the_truth(strategy: Any, kind: str) -> None:
     """No bound is false: weights as drawn, ties, the ends of float64, razors; all kinds of hints; no tolerance."""
-    trial(strategy.id, kind).assert_sound(14 if kind == "mlp" else 4)
+    trial(strategy.id, kind).assert_sound(10 if kind == "mlp" else 3)
 
 
 def test_attacks_find_nothing() -> None:
@@ -353,37 +353,43 @@ ERRORS = [
     ("pair-sum/low-rank", "mlp", LOW_RANK, "right=network.right * size, ", ""),
     ("pair-sum/low-rank", "mlp", LOW_RANK, "left=network.left * size, ", ""),
     ("pair-sum/low-rank", "opposite", LOW_RANK, "out=network.out / size[:, None]", "out=network.out * size[:, None]"),
-    ("pair-sum/low-rank", "opposite", LOW_RANK, " & (numbers > 0.0)", ""),
     ("pair-sum/low-rank", "mlp", LOW_RANK, " - slack", ""),
     ("pair-sum/low-rank", "mlp", LOW_RANK, "centre @ rest", "(centre - off[0]) @ rest"),
     ("pair-sum/low-rank", "aligned", LOW_RANK, "(off * off).sum(axis=1)", "(off * off).max(axis=1)"),
-    ("pair-sum/low-rank", "mlp", LOW_RANK, "rest[:, group.label, None] - rest", "rest"),
     ("pair-sum/low-rank", "opposite", LOW_RANK, "B[order]", "B"),
-    ("pair-sum/low-rank", "mlp", LOW_RANK, "np.flatnonzero(support) if", "np.flatnonzero(support)[1:] if"),
     (EQUIVARIANT, "lopsided", IDEAL, "(outputs[left][:, right] == outputs).all() and ", ""),
     (EQUIVARIANT, "sparse", IDEAL, "and (there[left] == there).all() and (there[:, right] == there).all()", ""),
     (EQUIVARIANT, "scrambled", IDEAL, "return all((action[table[x]] ==", "return True or all((action[table[x]] =="),
     (EQUIVARIANT, "uneven", IDEAL, "weights = share / ", "weights = share + 0.0 * "),
     (EQUIVARIANT, "cyclic", IDEAL, "_norms(off, of_rest)[:, None] *", "0.0 * _norms(off, of_rest)[:, None] *"),
-    (EQUIVARIANT, "cyclic", IDEAL, "slack + _norms(off_ideal", "slack + 0.0 * _norms(off_ideal"),
     (EQUIVARIANT, "cyclic", IDEAL, ", inverse[group.y][:, None]]", ", group.y[:, None]]"),
-    (EQUIVARIANT, "cyclic", IDEAL, " + direct(network, group, centre @ rest)", ""),
     (EQUIVARIANT, "cyclic", IDEAL, "off, off_ideal = h - centre, h - ", "off, off_ideal = h - h, h - "),
     ("pair-sum/brute-force", "mlp", BY_LABEL, ".all(axis=1)", ".any(axis=1)"),
     ("pair-sum/brute-force", "mlp", BY_LABEL, "tables.right[group.y]", "tables.right[group.x]"),
-    ("pair-sum/brute-force", "two", BY_LABEL, "tables.of_x[group.x]", "tables.of_x[group.y]"),
     ("pair-sum/brute-force", "turned", BY_LABEL, "x, y = np", "y, x = np"),
     ("pair-sum/brute-force", "mlp", CIRCUITS, "W[half:]", "W[:half]"),
     ("pair-sum/brute-force", "mlp", CIRCUITS, 'work.weight("b")[None]', '0.0 * work.weight("b")[None]'),
     ("pair-sum/brute-force", "two", CIRCUITS, "/ float(c)", "/ float(c + 1)"),
-    ("pair-sum/brute-force", "two", CIRCUITS, "positions[1] + b", "positions[0] + b"),
     ("pair-sum/brute-force", "two", CIRCUITS, "E[:n] + P[1]", "E[:n] + P[0]"),
-    ("pair-sum/brute-force", "three", CIRCUITS, "+ (E[n] + P[2])", "+ (E[0] + P[2])"),
     ("pair-sum/brute-force", "two", CIRCUITS, ' + work.weight("blocks.0.mlp.b_in")', ""),
+]  # fmt: skip
+#: Those that take longer to be found.
+LONGER = [
+    ("pair-sum/low-rank", "opposite", LOW_RANK, " & (numbers > 0.0)", ""),
+    ("pair-sum/low-rank", "mlp", LOW_RANK, "rest[:, group.label, None] - rest", "rest"),
+    ("pair-sum/low-rank", "mlp", LOW_RANK, "np.flatnonzero(support) if", "np.flatnonzero(support)[1:] if"),
+    (EQUIVARIANT, "cyclic", IDEAL, "slack + _norms(off_ideal", "slack + 0.0 * _norms(off_ideal"),
+    (EQUIVARIANT, "cyclic", IDEAL, " + direct(network, group, centre @ rest)", ""),
+    ("pair-sum/brute-force", "two", BY_LABEL, "tables.of_x[group.x]", "tables.of_x[group.y]"),
+    ("pair-sum/brute-force", "two", CIRCUITS, "positions[1] + b", "positions[0] + b"),
+    ("pair-sum/brute-force", "three", CIRCUITS, "+ (E[n] + P[2])", "+ (E[0] + P[2])"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("strategy_id", "kind", "module", "old", "new"), ERRORS)
+@pytest.mark.parametrize(
+    ("strategy_id", "kind", "module", "old", "new"),
+    [*ERRORS, *(pytest.param(*error, marks=pytest.mark.slow) for error in LONGER)],
+)
 def test_planted(strategy_id: str, kind: str, module: str, old: str, new: str) -> None:
     """Each of these mistakes makes a bound false, and the trial finds it."""
     wrong = trial(strategy_id, kind, Planted("compactproofs", [(module, old, new)], MODULES).module)
