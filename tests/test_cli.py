@@ -24,8 +24,8 @@ import compactproofs as cp
 from compactproofs import __main__ as entry
 from compactproofs import plugins, zoo
 from compactproofs.cli import proving, verifying
-from compactproofs.kernel.certificate import MAX_BYTES
 from compactproofs.search import effort
+from compactproofs.search.certificates import MAX_BYTES
 from compactproofs.search.families import companion_of
 from compactproofs.system import terminal
 from compactproofs.theorems import BUILT_IN
