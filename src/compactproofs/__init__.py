@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from compactproofs.kernel.checker import Verdict
     from compactproofs.kernel.errors import CompactProofsError
     from compactproofs.kernel.library import UnknownStrategy
-    from compactproofs.kernel.limits import TooMuchWork
     from compactproofs.kernel.problem import Strategy
     from compactproofs.networks.weights import InvalidModel
     from compactproofs.opening.models import Model
     from compactproofs.opening.networks import load_decoder, task_for
+    from compactproofs.search.allowance import TooMuchWork
     from compactproofs.search.certificates import Certificate
     from compactproofs.search.effort import verify
     from compactproofs.search.prover import (
@@ -69,11 +69,11 @@ _MODULES = {
     "kernel.checker": ("Verdict",),
     "kernel.errors": ("CompactProofsError",),
     "kernel.library": ("UnknownStrategy",),
-    "kernel.limits": ("TooMuchWork",),
     "kernel.problem": ("Strategy",),
     "networks.weights": ("InvalidModel",),
     "opening.models": ("Model",),
     "opening.networks": ("load_decoder", "task_for"),
+    "search.allowance": ("TooMuchWork",),
     "search.certificates": ("Certificate",),
     "search.effort": ("verify",),
     "search.prover": ("Infeasible", "Proof", "ProofFailed", "Prover", "feasible_strategies", "prove", "prove_all"),

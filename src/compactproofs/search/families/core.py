@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from compactproofs.kernel.limits import CALL
 from compactproofs.kernel.problem import Problem
+from compactproofs.search.allowance import CALL
 from compactproofs.search.companions import Companion
 from compactproofs.search.families.attention_only import PLACE, Beyond, lemmas, tables, task
 

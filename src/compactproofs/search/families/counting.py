@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from compactproofs.kernel.decisions import BoolArray, FloatArray, IntArray
-from compactproofs.kernel.limits import CALL
 from compactproofs.kernel.problem import Hints, Problem
+from compactproofs.search.allowance import CALL
 from compactproofs.search.companions import Companion, Work
 from compactproofs.search.families.attention_only import PLACE, Beyond, lemmas, task
 from compactproofs.search.workspaces import MaxWorkspace
