@@ -495,7 +495,7 @@ STRATEGY_ERRORS: dict[str, tuple[str, tuple[Change, ...]]] = {
     ),
     "boxes may have no maximum": (
         "core.branch_and_bound",
-        (("core.boxes", "[self.smaller] * p + [self.maximum]", "[self.smaller] * p + [self.root]"),),
+        (("core.boxes", "self.smaller, self.maximum, self.root)", "self.smaller, self.root, self.root)"),),
     ),
     "a box is right if one output is": (
         "core.branch_and_bound",

@@ -10,13 +10,15 @@ import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from compactproofs.kernel.problem import Problem
 from compactproofs.networks.attention_only.model import AttentionOnly
+
+C = TypeVar("C")
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,14 @@ class MaxOfK:
 def max_of_k(network: AttentionOnly) -> Problem[AttentionOnly, MaxOfK]:
     """The question how often this network names the largest of its tokens."""
     return Problem(network, MaxOfK(network.n_ctx, network.d_vocab))
+
+
+def by_first_maximum(positions: int, smaller: C, maximum: C, either: C) -> list[list[C]]:
+    """The sequences that hold the maximum, in disjoint boxes: one for each position that may be the first to hold it.
+
+    The choices that a box leaves at a position are smaller tokens, the maximum, or either.
+    """
+    return [[smaller] * p + [maximum] + [either] * (positions - 1 - p) for p in range(positions)]
 
 
 def sum_of_choices(choices: npt.NDArray[np.int64], positions: int, others: int) -> int:

@@ -32,6 +32,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from compactproofs.kernel.decisions import IntArray
+from compactproofs.tasks.max_of_k import by_first_maximum
 from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins
 from compactproofs.theorems.max_of_k.core.enumeration import decided_by_sums
@@ -127,11 +128,9 @@ class _Tree:
         """The boxes to start with, shape (boxes, positions): the maximum is in each, or `seen` already."""
         if seen:
             return np.full((1, positions), self.root, np.int64)
-        first = [
-            [self.smaller] * p + [self.maximum] + [self.root] * (positions - 1 - p)
-            for p in range(positions if self.smaller >= 0 else min(positions, 1))
-        ]
-        return np.array(first, np.int64).reshape(len(first), positions)
+        first = by_first_maximum(positions, self.smaller, self.maximum, self.root)
+        boxes = np.array(first, np.int64).reshape(positions, positions)
+        return boxes if self.smaller >= 0 else boxes[:1]
 
     def ends(self, boxes: IntArray, margins: ClassMargins) -> tuple[IntArray, IntArray]:
         """lo and hi of boxes, shape (boxes, outputs)."""
