@@ -23,7 +23,8 @@ from compactproofs.search.prover import SPARED_BITS
 from compactproofs.search.workspaces import workspace
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems import STRATEGIES
-from compactproofs.theorems.max_of_k.core import boxes, branch_and_bound, brute_force, class_margins, enumeration
+from compactproofs.theorems.max_of_k.branching import boxes, branch_and_bound, class_margins
+from compactproofs.theorems.max_of_k.core import brute_force, enumeration
 from compactproofs.theorems.max_of_k.counting import half_sums, histogram, sums
 from compactproofs.theorems.max_of_k.failing_sets import failing_inputs, safe_outputs
 from compactproofs.theorems.max_of_k.failing_sets import strategies as failing_sets

@@ -66,8 +66,8 @@ COMPANIONS = {
             unexplained_dimension=_every_output,
             complexity="O(v^4) + O(K v) per box",
             summary=f"boxes of inputs, split until they are decided{words}",
-            stated_in=f"{PLACE}.core.branch_and_bound",
-            lemmas=lemmas("core.class_margins", "core.boxes", "core.enumeration"),
+            stated_in=f"{PLACE}.branching.branch_and_bound",
+            lemmas=lemmas("branching.class_margins", "branching.boxes", "core.enumeration"),
             by_input=True,
             long=True,
         )

@@ -34,7 +34,7 @@ import numpy as np
 from compactproofs.kernel.decisions import IntArray
 from compactproofs.tasks.max_of_k import by_first_maximum
 from compactproofs.theorems.max_of_k import Work
-from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins
+from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
 from compactproofs.theorems.max_of_k.core.enumeration import decided_by_sums
 
 _BATCH = 2**14  # boxes handled at once
