@@ -67,11 +67,14 @@ def max_of_k(network: AttentionOnly) -> Problem[AttentionOnly, MaxOfK]:
     return Problem(network, MaxOfK(network.n_ctx, network.d_vocab))
 
 
-def by_first_maximum(positions: int, smaller: C, maximum: C, either: C) -> list[list[C]]:
-    """The sequences that hold the maximum, in disjoint boxes: one for each position that may be the first to hold it.
+def boxes_of_class(positions: int, seen: bool, smaller: C, maximum: C, either: C) -> list[list[C]]:
+    """The inputs with one query and maximum, in disjoint boxes: by the first of these positions that holds the maximum.
 
-    The choices that a box leaves at a position are smaller tokens, the maximum, or either.
+    What a box allows at a position are smaller tokens, the maximum, or either.  `seen`: the maximum is the query, so no
+    other position need hold it.
     """
+    if seen:
+        return [[either] * positions]
     return [[smaller] * p + [maximum] + [either] * (positions - 1 - p) for p in range(positions)]
 
 

@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compactproofs.kernel.decisions import Array, IntArray, certainly_positive, midpoint, to_grid
-from compactproofs.tasks.max_of_k import by_first_maximum
+from compactproofs.tasks.max_of_k import boxes_of_class
 from compactproofs.theorems.max_of_k import Work
 
 _BLOCK_ENTRIES = 2**18  # sums held at once: rivals x sequences
@@ -48,9 +48,7 @@ class Enumerated:
 
 def boxes_with_maximum(n: int, m: int, query: int) -> list[Box]:
     """The inputs with this last token and maximum m, as disjoint boxes."""
-    if query == m:
-        return [[range(m + 1)] * (n - 1)]
-    return by_first_maximum(n - 1, range(m), range(m, m + 1), range(m + 1))
+    return boxes_of_class(n - 1, query == m, range(m), range(m, m + 1), range(m + 1))
 
 
 def count_by_enumeration(work: Work, terms: Array, query: int) -> Enumerated:

@@ -26,7 +26,7 @@ from __future__ import annotations
 import numpy as np
 
 from compactproofs.kernel.decisions import Array, IntArray, certainly_positive, lower
-from compactproofs.tasks.max_of_k import by_first_maximum
+from compactproofs.tasks.max_of_k import boxes_of_class
 from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.failing_sets.low_rank import Bounds
 from compactproofs.theorems.max_of_k.failing_sets.margin_tables import MarginTables
@@ -108,10 +108,7 @@ class ClassesInDoubt:
 
     def _count_cells(self, q: int, h: Array, of_query: Array, cells: IntArray) -> int:
         everything, of_m = slice(None), len(cells) - 1
-        if q == self.m:
-            boxes = [[everything] * len(h)]
-        else:
-            boxes = by_first_maximum(len(h), slice(of_m), slice(of_m, None), everything)
+        boxes = boxes_of_class(len(h), q == self.m, slice(of_m), slice(of_m, None), everything)
         return sum(self._count_box(h, of_query, cells, box) for box in boxes)
 
     def _count_box(self, h: Array, of_query: Array, cells: IntArray, box: list[slice]) -> int:
