@@ -499,11 +499,11 @@ STRATEGY_ERRORS: dict[str, tuple[str, tuple[Change, ...]]] = {
     ),
     "a box is right if one output is": (
         "branching.branch_and_bound",
-        (("branching.boxes", "(least <= 0).any(axis=1)", "(least <= 0).all(axis=1)"),),
+        (("branching.class_margins", "(least > 0).all(axis=1)", "(least > 0).any(axis=1)"),),
     ),
     "a box is wrong if it may be": (
         "branching.branch_and_bound",
-        (("branching.boxes", "fails = (most <= 0)", "fails = (least <= 0)"),),
+        (("branching.class_margins", "(most <= 0).any(axis=1)", "(least <= 0).any(axis=1)"),),
     ),
 }
 

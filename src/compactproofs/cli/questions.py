@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from compactproofs.kernel.strict import shown
+from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.opening import notes
 from compactproofs.opening.configuration import of_bytes
@@ -50,7 +51,8 @@ def asked(name: str, file: File, options: Options) -> Question:
     if options.plain:
         network = file.network()
         if not isinstance(network, Decoder):
-            size = f"max of {network.n_ctx}, {network.d_vocab} tokens, {network.d_vocab**network.n_ctx} inputs"
+            heads = f"{network.n_heads} heads, " if isinstance(network, ManyHeads) else ""
+            size = f"{heads}max of {network.n_ctx}, {network.d_vocab} tokens, {network.d_vocab**network.n_ctx} inputs"
             return Question(network, None, f"{size}; {notes.LABEL}", notes.in_short(name, network))
     decoder, assumed = file.decoder(_settings(file, options.settings))
     task = task_for(

@@ -11,6 +11,7 @@ import numpy as np
 
 from compactproofs import zoo
 from compactproofs.kernel.strict import shown
+from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.opening import configuration
 from compactproofs.opening.forward import answers, some_inputs
 from compactproofs.opening.models import Model
@@ -28,7 +29,7 @@ _ENTRIES = 2**22  # of the sample's residual streams and logits, unless that lea
 _FEWEST = 256
 
 
-def in_short(name: str, model: Model) -> list[str]:
+def in_short(name: str, model: Model | ManyHeads) -> list[str]:
     """Lines for whoever proves bounds on the model that was loaded by this name; none for a model of the zoo."""
     if _in_zoo(model):
         return []
@@ -44,7 +45,7 @@ def in_short(name: str, model: Model) -> list[str]:
     return lines
 
 
-def in_full(name: str, model: Model) -> dict[str, str]:
+def in_full(name: str, model: Model | ManyHeads) -> dict[str, str]:
     """What there is to say about the same model, as fields with names."""
     if _in_zoo(model):
         return {"task": LABEL}
@@ -71,7 +72,7 @@ def _open(name: str) -> list[str]:
     return lines
 
 
-def _shares(model: Model) -> tuple[dict[str, float], str]:
+def _shares(model: Model | ManyHeads) -> tuple[dict[str, float], str]:
     """For how many inputs the model's answer is that of each task, as shares, and "about " unless of all inputs."""
     number = min(_SAMPLE, max(_FEWEST, _ENTRIES // (model.n_ctx * model.d_model + model.d_vocab)))
     tokens = some_inputs(model, number, np.random.default_rng(0))
@@ -102,5 +103,5 @@ def _named(shares: dict[str, float], about: str) -> str:
     return f"this model names {_OWN} for {about}{shares[_OWN]:.1%} of inputs{other}"
 
 
-def _in_zoo(model: Model) -> bool:
+def _in_zoo(model: Model | ManyHeads) -> bool:
     return any(row.model_sha256 == model.sha256 for row in zoo.table())
