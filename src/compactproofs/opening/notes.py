@@ -28,12 +28,15 @@ _ENTRIES = 2**22  # of the sample's residual streams and logits, unless that lea
 _FEWEST = 256
 
 
-def in_short(name: str, model: Model) -> list[str]:
-    """Lines for whoever proves bounds on the model that was loaded by this name; none for a model of the zoo."""
+def in_short(name: str | None, model: Model) -> list[str]:
+    """Lines for whoever proves bounds on the model that was loaded by this name; none for a model of the zoo.
+
+    Without a name, of a model that is no file.
+    """
     if _in_zoo(model):
         return []
     lines = []
-    if _open(name):
+    if name is not None and _open(name):
         lines.append(f"note: {shown(name, 100)} leaves open how its tensors are used; 'compactproofs show' says more")
     shares, about = _shares(model)
     if shares[_OWN] < _ENOUGH or _best(shares) != _OWN:
