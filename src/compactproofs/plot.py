@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 try:
+    import matplotlib.pyplot as plt
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 except ImportError as error:
@@ -44,7 +45,7 @@ def frontier(proofs: Proof | Certified | Iterable[Proof | Certified], axes: Axes
         group = family_of(row["strategy"]) if row["side"] == "lower" else "from above"
         points.setdefault(group, []).append((row["operations"], row["bound"]))
     with styled():
-        axes = Figure(figsize=(5.0, 4.4), layout="constrained").add_subplot() if axes is None else axes
+        axes = plt.figure(figsize=(5.0, 4.4), layout="constrained").add_subplot() if axes is None else axes
         charts.bounds(points)(axes)
         axes.set_ylabel("certified bound on the accuracy")
     return axes
@@ -56,7 +57,7 @@ def circuits(model: AttentionOnly | str | Path) -> Figure:
     with np.errstate(all="ignore"):
         tables = Tables.of(workspace(network, "value"))._asdict()
     with styled():
-        figure = Figure(figsize=(12.0, 6.4), layout="constrained")
+        figure: Figure = plt.figure(figsize=(12.0, 6.4), layout="constrained")
         for place, (name, labels) in enumerate(AXES.items(), 1):
             axes = figure.add_subplot(2, 3, place)
             charts.heat_map(tables[name], *labels)(axes)

@@ -14,7 +14,7 @@ from rich.text import Text
 
 import compactproofs as cp
 from compactproofs import plugins
-from compactproofs.cli.common import COLOURS, JsonOption, ModelArgument, if_trusted, operations_of, whose
+from compactproofs.cli.common import COLOURS, JsonOption, ModelArgument, VerboseOption, if_trusted, operations_of, whose
 from compactproofs.kernel.errors import CompactProofsError
 from compactproofs.kernel.limits import Allowance
 from compactproofs.kernel.problem import Problem
@@ -62,6 +62,7 @@ def verify(
         ),
     ] = None,
     as_json: JsonOption = False,
+    verbose: VerboseOption = 0,
 ) -> int:
     """Check certificates against a model: exit code 0 all accepted, 1 some rejected, 2 anything else."""
     if not max_memory >= 0.0:

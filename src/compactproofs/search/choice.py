@@ -25,6 +25,8 @@ from compactproofs.system.processes import interrupted_after
 
 #: Operations in a second, of those that companions declare, which are more than are done.
 SPEED = 2**32
+#: Strategies are tried that may take so many times as long as there is left, since they may do much less.
+_TOO_MUCH = 4.0
 
 
 @dataclass(frozen=True, repr=False)
@@ -101,55 +103,57 @@ def certify_within(
     Infeasible where nothing was found in time, and KeyboardInterrupt where nothing was found until Ctrl-C.
     """
     start = time.monotonic()
-    end = start + seconds
-    network, problem = prover.model, prover.problem
     about = [
         (strategy, companion)
         for strategy in prover.library.strategies.values()
-        if strategy.family == network.family
-        and problem.task.record["name"] in strategy.tasks
+        if strategy.family == prover.model.family
+        and prover.problem.task.record["name"] in strategy.tasks
         and not (companion := prover.companion(strategy)).surpassed
     ]
-    limits = {strategy.id: strategy.limit(problem) for strategy, _ in about}
-    able = [(strategy, companion) for strategy, companion in about if limits[strategy.id] is None]
+    limits = {strategy.id: strategy.limit(prover.problem) for strategy, _ in about}
     by_time = sorted(
-        (companion.by_input, seconds_for(strategy, problem, companion), strategy.claim == "at most", strategy.id)
-        for strategy, companion in able
+        (companion.by_input, seconds_for(strategy, prover.problem, companion), strategy.claim == "at most", strategy.id)
+        for strategy, companion in about
+        if limits[strategy.id] is None
     )
-    proofs: list[Proof] = []
-    too_long: list[str] = []
-    found = Certified(network, (), "every strategy was tried")
+    if not by_time:
+        reasons = dict.fromkeys(limit for limit in limits.values() if limit)
+        raise Infeasible("; ".join(reasons) or "no strategy is about this model and task")
 
-    def stopped(why: str, interrupted: bool = False) -> Certified:
-        return replace(found, stopped=why, seconds=time.monotonic() - start, interrupted=interrupted)
+    def left() -> float:
+        return max(start + seconds - time.monotonic(), 0.0)
 
+    missing: list[str] = []
+    found = Certified(prover.model, (), "every strategy was tried")
+    trying_now = ""
     try:
         with interrupted_after(seconds):
-            for _, needed, _, strategy_id in by_time:
-                if needed > end - time.monotonic():
-                    too_long.append(f"{strategy_id} may take {needed:.0f} s")
-                    log.info("search: %s, more than there is left", too_long[-1])
+            for _, needed, _, trying_now in by_time:
+                if needed > _TOO_MUCH * left():
+                    missing.append(f"{trying_now} may take {needed:.0f} s")
+                    log.info("search: %s, and %.0f are left", missing[-1], left())
                     continue
-                trying(strategy_id)
+                trying(trying_now)
                 try:
-                    proofs.append(prover.prove(strategy_id))
-                except MemoryError as error:
-                    log.info("search: %s needs more memory than there is (%s)", strategy_id, error)
-                    too_long.append(f"{strategy_id} needs more memory")
-                proofs.sort(key=lambda proof: proof.rank)
-                found = replace(found, proofs=tuple(proofs))
+                    proof = prover.prove(trying_now)
+                except MemoryError:
+                    missing.append(f"{trying_now} needs more memory")
+                    log.info("search: %s", missing[-1])
+                    continue
+                found = replace(found, proofs=tuple(sorted([*found.proofs, proof], key=lambda proof: proof.rank)))
                 if found.exact:
-                    return stopped("the bounds meet")
+                    found = replace(found, stopped="the bounds meet")
+                    missing.clear()
+                    break
     except KeyboardInterrupt:
-        if time.monotonic() < end:
+        if left():
             if not found.proofs:
                 raise
-            return stopped("interrupted", interrupted=True)
-        too_long.append(f"the last one was stopped after {seconds:g} s in all")
+            found = replace(found, interrupted=True)
+            missing.append("interrupted")
+        else:
+            missing.append(f"no time was left for {trying_now}")
+    why = "; ".join(missing)
     if not found.proofs:
-        if not able:
-            reasons = dict.fromkeys(limit for limit in limits.values() if limit)
-            raise Infeasible("; ".join(reasons) or "no strategy is about this model and task")
-        why = "; ".join(too_long)
         raise Infeasible(f"nothing was proved in {seconds:g} seconds: {why}; give more (--seconds, seconds=)")
-    return stopped("; ".join(too_long) or found.stopped)
+    return replace(found, stopped=why or found.stopped, seconds=time.monotonic() - start)
