@@ -152,7 +152,7 @@ def prove(
     if every:
         say(_best(rows), to=console)
     if found is not None:
-        say(f"the best of {len(found.proofs)} proofs in {found.seconds:.1f} s; {found.stopped}", to=console)
+        say(f"tried {len(found.proofs)}, in {found.seconds:.1f} s; {found.stopped}", to=console)
     if None in (row["normalised"] for row in rows):
         problem = provers.of(proofs[0].certificate.strategy).problem
         why = _why_not_normalised(problem, exact, ids) if own else "the exact accuracy is known of built-in tasks only"
