@@ -123,7 +123,7 @@ def prove(
         proofs.append(proof)
         if target:
             _save(proof.certificate, target)
-    if every:
+    if every and not as_json:
         proofs.sort(key=lambda proof: proof.rank)
     exact = zoo.known_correct(loaded) if own else None
     if found is not None:
