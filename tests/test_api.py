@@ -47,6 +47,7 @@ def test_public_names() -> None:
         "frame",
         "load_decoder",
         "load_model",
+        "load_network",
         "plot",
         "prove",
         "prove_all",

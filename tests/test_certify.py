@@ -26,6 +26,7 @@ from soundness.models import working_weights
 
 CASES = Path(__file__).parent / "cases"
 ARGMAX = CASES / "argmax3_v10.safetensors"
+TWO_HEADS = CASES / "two_heads_max3_v10.safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +85,9 @@ def test_tasks(model: cp.Model) -> None:
     """A decoder and its task; an attention-only model asked about another one; settings where nothing says them."""
     found = cp.certify(ARGMAX, "argmax")
     assert (found.exact, found.certificate.certified, found.name) == (True, 975, str(ARGMAX))
+    heads = cp.load_network(TWO_HEADS)
+    assert cp.certify(heads).certificate.certified == cp.certify(TWO_HEADS).certificate.certified == 973
+    assert cp.certify(heads, "min").network.n_heads == 2
     other = cp.certify(model, "min")
     assert other.exact
     assert other.certificate.task["name"] == "min"
@@ -179,7 +183,14 @@ def test_what_takes_too_long_is_left_out(model: cp.Model, monkeypatch: pytest.Mo
 
 def shown(model: cp.Model, certified: cp.Certified) -> Iterator[Any]:
     """One of everything that shows itself."""
-    yield from (model, cp.load_decoder(ARGMAX), certified, certified.lower, certified.certificate)
+    yield from (
+        model,
+        cp.load_network(TWO_HEADS),
+        cp.load_decoder(ARGMAX),
+        certified,
+        certified.lower,
+        certified.certificate,
+    )
     yield cp.verify(certified.certificate, model)
 
 

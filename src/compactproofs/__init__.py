@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from compactproofs.kernel.problem import Strategy
     from compactproofs.networks.weights import InvalidModel
     from compactproofs.opening.models import Model
-    from compactproofs.opening.networks import load_decoder, task_for
+    from compactproofs.opening.networks import load_decoder, load_network, task_for
     from compactproofs.search.certificates import Certificate
     from compactproofs.search.choice import Certified
     from compactproofs.search.effort import Verdict, verify
@@ -64,6 +64,7 @@ __all__ = [
     "frame",
     "load_decoder",
     "load_model",
+    "load_network",
     "plot",
     "prove",
     "prove_all",
@@ -81,7 +82,7 @@ _MODULES = {
     "kernel.problem": ("Strategy",),
     "networks.weights": ("InvalidModel",),
     "opening.models": ("Model",),
-    "opening.networks": ("load_decoder", "task_for"),
+    "opening.networks": ("load_decoder", "load_network", "task_for"),
     "search.certificates": ("Certificate",),
     "search.choice": ("Certified",),
     "search.effort": ("Verdict", "verify"),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from flint import ctx
 
-from exactcheck import brute_force, cubic, decoders, failing_sets, subcubic, whole_classes
+from exactcheck import brute_force, cubic, decoders, failing_sets, heads, subcubic, whole_classes
 from exactcheck.balls import Decisions
 from exactcheck.reading import (
     CERTIFICATE_BYTES,
@@ -180,6 +180,19 @@ def verdict(certificate: Certificate, weights: Weights) -> tuple[str, str]:
     return (UNDECIDED if strategy in COUNTED and lacking <= undecided else REJECTED), text
 
 
+def verdict_on_file(certificate: Certificate, data: bytes) -> tuple[str, str]:
+    """The same for a model file of any family."""
+    if certificate.task.keys() == TASK_OF_DECODERS:
+        accepted, reason = decoders.verdict(certificate, data)
+    elif certificate.strategy in heads.STRATEGIES:
+        accepted, reason = heads.verdict(certificate, data)
+    elif is_known(certificate.strategy) and heads.number_of_heads(data) > 1:
+        accepted, reason = False, f"family: {certificate.strategy} is about one head"
+    else:
+        return verdict(certificate, read_weights(data))
+    return {True: ACCEPTED, False: REJECTED, None: UNDECIDED}[accepted], reason
+
+
 def main(arguments: list[str]) -> int:
     """The program; returns its exit code."""
     if len(arguments) != 2:
@@ -188,11 +201,7 @@ def main(arguments: list[str]) -> int:
     try:
         certificate = read_certificate(read_bytes(Path(arguments[0]), CERTIFICATE_BYTES))
         data = read_bytes(Path(arguments[1]), MODEL_BYTES)
-        if certificate.task.keys() == TASK_OF_DECODERS:
-            accepted, reason = decoders.verdict(certificate, data)
-            outcome = {True: ACCEPTED, False: REJECTED, None: UNDECIDED}[accepted]
-        else:
-            outcome, reason = verdict(certificate, read_weights(data))
+        outcome, reason = verdict_on_file(certificate, data)
     except Malformed as error:
         print(f"malformed: {error}", file=sys.stderr)
         return 2

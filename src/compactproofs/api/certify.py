@@ -10,14 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.networks.decoder.model import Decoder
 from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening.models import write_tensors
 from compactproofs.opening.networks import File
 from compactproofs.search.choice import Certified, certify_within
 from compactproofs.search.prover import Prover
-from compactproofs.search.questions import Options, asked
+from compactproofs.search.questions import Network, Options, asked
 from compactproofs.system.log import log
 from compactproofs.system.terminal import trying
 
@@ -58,11 +56,11 @@ def certify(
     return replace(found, name=name, notes=tuple(question.notes))
 
 
-def _source(model: Any) -> tuple[str, File | AttentionOnly | Decoder]:
+def _source(model: Any) -> tuple[str, File | Network]:
     """What a model is called, empty if nothing is known, and a network or what holds one."""
     if isinstance(model, str | Path):
         return str(model), File(model)
-    if isinstance(model, AttentionOnly | Decoder):
+    if isinstance(model, Network):
         return "", model
     if isinstance(model, Mapping):
         return "", File("state dict", write_tensors({str(name): _array(name, each) for name, each in model.items()}))

@@ -143,6 +143,7 @@ def train(
     paper_seeds: Annotated[bool, typer.Option("--paper-seeds", help="Use the 151 seeds of the paper.")] = False,
     n_ctx: Annotated[int, typer.Option(help="Tokens in an input, K.")] = 4,
     d_vocab: Annotated[int, typer.Option(help="Number of tokens, v.")] = 64,
+    heads: Annotated[int, typer.Option(help="Heads; each is 32 / heads wide.")] = 1,
     steps: Annotated[int, typer.Option(help="Training steps of 128 sequences.")] = 3000,
     jobs: Annotated[int, typer.Option(help="Processes.")] = 1,
 ) -> None:
@@ -152,10 +153,45 @@ def train(
     if paper_seeds == bool(seed):
         raise ValueError("choose seeds: --seed N (may be repeated), or --paper-seeds")
     seeds = seed or [row.seed for row in zoo.table() if row.name.startswith("max-of-4/")]
-    config = training.TrainingConfig(n_ctx=n_ctx, d_vocab=d_vocab, steps=steps)
+    one_head = training.TrainingConfig(n_ctx=n_ctx, d_vocab=d_vocab, steps=steps)
+    config = dataclasses.replace(one_head, n_heads=heads, d_head=one_head.d_model // max(heads, 1))
     check_directory(out_dir)
     report = training.train(config, seeds, out_dir, jobs=jobs, progress=True)
     say(f"{len(report.trained)} trained, {len(report.skipped)} already there, in {out_dir}")
+
+
+@app.command()
+def tighten(
+    out_dir: Annotated[Path, typer.Option("--out", help="The directory for networks, certificates and results.")],
+    models: Annotated[
+        list[str] | None, typer.Argument(metavar="[MODEL]...", help="Zoo names, or paths to .safetensors files.")
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="all|N", help="Instead, all 151 models of the paper or the first N.")
+    ] = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="A sub-cubic strategy to train toward; default: the paper's cheapest.")
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Training steps.")] = 1200,
+    rate: Annotated[float, typer.Option(help="Learning rate of AdamW.")] = 5e-3,
+    distance_penalty: Annotated[float, typer.Option(help="What moving the weights costs.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Of the random inputs.")] = 0,
+    control: Annotated[bool, typer.Option(help="Also train as long on cross-entropy alone, to compare.")] = True,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+) -> None:
+    """Train networks until a cheap proof holds: certificates before and after; an interrupted run resumes."""
+    from compactproofs import training
+
+    how = training.Tightening(
+        strategy=strategy or training.CHEAPEST,
+        steps=steps,
+        learning_rate=rate,
+        distance_penalty=distance_penalty,
+        seed=seed,
+    )
+    importlib.import_module("compactproofs.training.command").run_tighten(
+        models or [], seeds, out_dir, how, control, jobs
+    )
 
 
 OutOption = Annotated[Path, typer.Option("--out", help="The directory for results, certificates and figures.")]

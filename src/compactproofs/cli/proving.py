@@ -17,6 +17,7 @@ from compactproofs.cli.common import JsonOption, ModelArgument, VerboseOption, i
 from compactproofs.cli.questions import settings_of, tokens_of
 from compactproofs.kernel.certificate import CLAIMS
 from compactproofs.kernel.problem import Problem
+from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.runs.inputs import load_certificate, open_file
 from compactproofs.search.budget import prove_within
@@ -129,7 +130,7 @@ def prove(
     if found is not None:
         proofs = [proof for proof in (found.lower, found.upper) if proof is not None]
         exact = found.certificate.certified if found.exact else exact
-    if exact is None and not {"brute-force", ENUMERATE.id, ENUMERATE_UPPER.id}.isdisjoint(ids):
+    if exact is None and not _EXACT.isdisjoint(ids):
         exact = provers.of(ENUMERATE.id).exact_correct()
     for line in question.notes:
         say(line, to=err)
@@ -162,6 +163,13 @@ def prove(
         say(f"{len(targets)} certificate{'s' if len(targets) > 1 else ''} written to {place}")
     if found is not None and found.interrupted:
         raise KeyboardInterrupt
+
+
+#: Strategies that tell the exact accuracy if they decide every input.
+_EXACT = {
+    *("brute-force", "heads/brute-force", "heads/branch-and-bound", "heads/branch-and-bound-upper"),
+    *(ENUMERATE.id, ENUMERATE_UPPER.id),
+}
 
 
 def _asked_of_plugins(name: str, strategy_ids: Sequence[str], options: Options) -> Question:
@@ -282,7 +290,8 @@ def _why_not_normalised(problem: Problem[Any, Any], exact: int | None, ids: list
         return "no input is answered correctly"
     if problem.network.family == Decoder.family:
         return "the exact accuracy is not known (inputs were left undecided)"
-    limit = get_strategy("brute-force").limit(problem)
+    one = "heads/branch-and-bound" if problem.network.family == ManyHeads.family else "brute-force"
+    limit = get_strategy(one).limit(problem)
     if limit is None:
-        limit = "brute force left inputs undecided" if "brute-force" in ids else "brute force was not asked for"
+        limit = f"{one} was not asked for" if _EXACT.isdisjoint(ids) else f"{one} left inputs undecided"
     return f"the exact accuracy is not known ({limit})"

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compactproofs.kernel.tensors import FLOATS
+from compactproofs.networks.attention_only import heads
 from compactproofs.networks.attention_only.model import BIASES, WEIGHTS, AttentionOnly
 from compactproofs.networks.decoder import model as decoder
 from compactproofs.networks.weights import InvalidModel
@@ -63,6 +64,15 @@ class Model(Displayed, AttentionOnly):
             return cls.from_bytes(read_limited(Path(path), MAX_FILE_BYTES))
         except ValueError as error:
             raise InvalidModel(f"{path}: {error}") from error
+
+
+class ManyHeads(Displayed, heads.ManyHeads):
+    """A network that shows itself; what it is and computes, `networks.attention_only.heads` says."""
+
+    def facts(self) -> dict[str, str]:
+        """Sizes, and the hash that certificates name it by."""
+        names = ("n_heads", "n_ctx", "d_vocab", "d_model", "d_head")
+        return {"family": self.family, **{name: str(getattr(self, name)) for name in names}, "sha256": self.sha256[:12]}
 
 
 class Decoder(Displayed, decoder.Decoder):

@@ -11,9 +11,10 @@ import numpy as np
 
 from compactproofs import zoo
 from compactproofs.kernel.strict import shown
+from compactproofs.networks.attention_only.heads import ManyHeads
+from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.opening import configuration
 from compactproofs.opening.forward import answers, some_inputs
-from compactproofs.opening.models import Model
 from compactproofs.tasks.max_of_k import max_of_k
 
 __all__ = ["LABEL", "in_full", "in_short"]
@@ -28,7 +29,7 @@ _ENTRIES = 2**22  # of the sample's residual streams and logits, unless that lea
 _FEWEST = 256
 
 
-def in_short(name: str | None, model: Model) -> list[str]:
+def in_short(name: str | None, model: AttentionOnly | ManyHeads) -> list[str]:
     """Lines for whoever proves bounds on the model that was loaded by this name; none for a model of the zoo.
 
     Without a name, of a model that is no file.
@@ -47,7 +48,7 @@ def in_short(name: str | None, model: Model) -> list[str]:
     return lines
 
 
-def in_full(name: str, model: Model) -> dict[str, str]:
+def in_full(name: str, model: AttentionOnly | ManyHeads) -> dict[str, str]:
     """What there is to say about the same model, as fields with names."""
     if _in_zoo(model):
         return {"task": LABEL}
@@ -74,7 +75,7 @@ def _open(name: str) -> list[str]:
     return lines
 
 
-def _shares(model: Model) -> tuple[dict[str, float], str]:
+def _shares(model: AttentionOnly | ManyHeads) -> tuple[dict[str, float], str]:
     """For how many inputs the model's answer is that of each task, as shares, and "about " unless of all inputs."""
     number = min(_SAMPLE, max(_FEWEST, _ENTRIES // (model.n_ctx * model.d_model + model.d_vocab)))
     tokens = some_inputs(model, number, np.random.default_rng(0))
@@ -105,5 +106,5 @@ def _named(shares: dict[str, float], about: str) -> str:
     return f"this model names {_OWN} for {about}{shares[_OWN]:.1%} of inputs{other}"
 
 
-def _in_zoo(model: Model) -> bool:
+def _in_zoo(model: AttentionOnly | ManyHeads) -> bool:
     return any(row.model_sha256 == model.sha256 for row in zoo.table())

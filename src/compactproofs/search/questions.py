@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from compactproofs.kernel.strict import shown
+from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.attention_only.model import BIASES, WEIGHTS, AttentionOnly
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.opening import notes
@@ -15,6 +16,8 @@ from compactproofs.opening.models import Model, write_tensors
 from compactproofs.opening.networks import SETTINGS, File, task_for
 from compactproofs.search import guesses
 from compactproofs.tasks.sequences import Sequences
+
+Network: TypeAlias = AttentionOnly | ManyHeads | Decoder
 
 #: How an attention-only model uses its tensors, as a decoder's settings.
 _AS_DECODER = {"normalization_type": None, "attn_only": True, "attention_dir": "causal", "use_attn_scale": True}
@@ -49,14 +52,14 @@ class Question:
     notes: list[str] = field(default_factory=list)
 
 
-def asked(source: File | AttentionOnly | Decoder, options: Options, name: str | None = None) -> Question:
+def asked(source: File | Network, options: Options, name: str | None = None) -> Question:
     """What is asked about a network, or the one in a file, which is called by its name; raises ValueError."""
     if options.plain:
         network = source.network() if isinstance(source, File) else source
-        if isinstance(network, AttentionOnly):
-            size = f"max of {network.n_ctx}, {network.d_vocab} tokens, {network.d_vocab**network.n_ctx} inputs"
-            said = notes.in_short(name, network) if isinstance(network, Model) else []
-            return Question(network, None, f"{size}; {notes.LABEL}", said)
+        if not isinstance(network, Decoder):
+            heads = f"{network.n_heads} heads, " if isinstance(network, ManyHeads) else ""
+            size = f"{heads}max of {network.n_ctx}, {network.d_vocab} tokens, {network.d_vocab**network.n_ctx} inputs"
+            return Question(network, None, f"{size}; {notes.LABEL}", notes.in_short(name, network))
     decoder, assumed = _decoder(source, options.settings)
     task = task_for(
         decoder,
@@ -92,7 +95,7 @@ def reading(assumed: Mapping[str, object]) -> list[str]:
     return [f"its file does not say how its tensors are used; assumed: {known} (--setting NAME=VALUE says otherwise)"]
 
 
-def _decoder(source: File | AttentionOnly | Decoder, given: Mapping[str, Any]) -> tuple[Decoder, Mapping[str, object]]:
+def _decoder(source: File | Network, given: Mapping[str, Any]) -> tuple[Decoder, Mapping[str, object]]:
     """The network as a decoder, and what had to be assumed; no setting may say anything else than a file."""
     for name in given:
         if name not in SETTINGS:
@@ -108,8 +111,11 @@ def _decoder(source: File | AttentionOnly | Decoder, given: Mapping[str, Any]) -
         raise ValueError("settings are for files and state dicts; this network says itself how its tensors are used")
     if isinstance(source, Decoder):
         return source, {}
-    model = Model(**{name: getattr(source, name) for name in (*WEIGHTS, *BIASES)})
-    return File("model", write_tensors(model.state_dict())).decoder(_AS_DECODER)[0], {}
+    if isinstance(source, ManyHeads):
+        tensors = {disk: source.weight(name) for name, (disk, _, _) in WEIGHTS.items()}
+    else:
+        tensors = Model(**{name: getattr(source, name) for name in (*WEIGHTS, *BIASES)}).state_dict()
+    return File("model", write_tensors(tensors)).decoder(_AS_DECODER)[0], {}
 
 
 def _asked(task: Sequences) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from compactproofs.kernel.library import Library
 from compactproofs.kernel.problem import Task
+from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.tasks.max_of_k import MaxOfK
 from compactproofs.tasks.sequences import RULES, Sequences
 from compactproofs.theorems.enumerate.every_input import ENUMERATE, ENUMERATE_UPPER
@@ -17,18 +18,22 @@ from compactproofs.theorems.max_of_k.core.cubic import CUBIC
 from compactproofs.theorems.max_of_k.core.trivial import TRIVIAL
 from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM, HISTOGRAM_UPPER
 from compactproofs.theorems.max_of_k.failing_sets.strategies import FAILING_SETS
+from compactproofs.theorems.max_of_k.heads.branch_and_bound import HEADS_BRANCH_AND_BOUND, HEADS_BRANCH_AND_BOUND_UPPER
+from compactproofs.theorems.max_of_k.heads.brute_force import HEADS_BRUTE_FORCE
+from compactproofs.theorems.max_of_k.heads.cubic import HEADS_CUBIC
 from compactproofs.theorems.max_of_k.subcubic.gaps import SUBCUBIC
 
 _CORE = (TRIVIAL, BRUTE_FORCE, CUBIC)
 _LARGE_K = (BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER, HISTOGRAM, HISTOGRAM_UPPER)
+_HEADS = (HEADS_BRUTE_FORCE, HEADS_CUBIC, HEADS_BRANCH_AND_BOUND, HEADS_BRANCH_AND_BOUND_UPPER)
 
 _TASKS: dict[str, Callable[[Mapping[str, Any]], Task]] = {
     MaxOfK.name: MaxOfK.of_record,
     **dict.fromkeys(RULES, Sequences.of_record),
 }
 
-BUILT_IN = Library.of((*_CORE, *SUBCUBIC, *FAILING_SETS, *_LARGE_K, ENUMERATE, ENUMERATE_UPPER), _TASKS)
+BUILT_IN = Library.of((*_CORE, *SUBCUBIC, *FAILING_SETS, *_LARGE_K, *_HEADS, ENUMERATE, ENUMERATE_UPPER), _TASKS)
 
-#: Those that are about the largest of K tokens.
-STRATEGIES = MappingProxyType({s.id: s for s in BUILT_IN.strategies.values() if MaxOfK.name in s.tasks})
+#: Those that are about the largest of K tokens and one head.
+STRATEGIES = MappingProxyType({s.id: s for s in BUILT_IN.strategies.values() if s.family == AttentionOnly.family})
 get_strategy = BUILT_IN.strategy

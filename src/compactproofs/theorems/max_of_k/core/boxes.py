@@ -10,6 +10,8 @@ answered wrongly.
 Proof.  Each S_o(x), times the positive factor that `class_margins` allows, lies between lo and hi.  (Outputs that it
 leaves out never win.)
 
+Other kinds of `ClassMargins` may have other integers, and conclude other things from lo and hi.
+
 A box that is neither is split at one position into the two children of its node, which are disjoint and together hold
 the same inputs.  A box of single tokens cannot be split: the integers are too coarse for its input.  It is decided by
 enclosures of the S_o themselves, as right if all are certainly positive, as wrong if one is certainly negative, or not
@@ -34,9 +36,10 @@ import numpy as np
 from compactproofs.kernel.decisions import IntArray
 from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins
-from compactproofs.theorems.max_of_k.core.enumeration import decided_by_sums
+from compactproofs.theorems.max_of_k.core.enumeration import decided_by_signs
 
 _BATCH = 2**14  # boxes handled at once
+_BATCH_ENTRIES = 2**21  # and sums for them
 _MAX_SINGLES = 2**14  # inputs of a class that are decided one by one; more are given up
 
 
@@ -54,15 +57,16 @@ def decide(work: Work, margins: ClassMargins, limit: int) -> Decided:
     positions, tokens, _ = margins.low.shape
     if tokens**positions >= 2**62:
         return Decided(0, margins.size, 0)
+    at_once = max(1, min(_BATCH, _BATCH_ENTRIES // margins.low.shape[2]))
     tree = _Tree(work, margins.low, margins.high)
     todo = [tree.boxes_of_class(positions, seen=len(margins.required) == 0)]
     wrong = undecided = boxes = 0
     singles = []
     while todo:
         batch = todo.pop()
-        if len(batch) > _BATCH:
-            todo.append(batch[_BATCH:])
-            batch = batch[:_BATCH]
+        if len(batch) > at_once:
+            todo.append(batch[at_once:])
+            batch = batch[:at_once]
         sizes = tree.sizes[batch].prod(axis=1)
         if boxes > limit:
             undecided += int(sizes.sum())
@@ -70,8 +74,8 @@ def decide(work: Work, margins: ClassMargins, limit: int) -> Decided:
         boxes += len(batch)
         least, most = tree.ends(batch, margins)
         work.charge(flops=2 * positions * least.size, int_ops=2 * least.size)
-        fails = (most <= 0).any(axis=1)
-        left = ~fails & (least <= 0).any(axis=1)
+        fails, holds = margins.decided(work, least, most)
+        left = ~fails & ~holds
         wrong += int(sizes[fails].sum())
         batch = batch[left]
         spread = np.where(tree.children[batch, 0] >= 0, tree.spread[np.arange(positions), batch], -1)
@@ -88,7 +92,7 @@ def decide(work: Work, margins: ClassMargins, limit: int) -> Decided:
             todo.append(halves.reshape(-1, positions))
     # A node that cannot be split is a leaf, and leaves are numbered like the tokens.
     inputs = np.concatenate(singles) if singles else np.zeros((0, positions), np.int64)
-    sums_right, sums_wrong = decided_by_sums(margins.terms, inputs[:_MAX_SINGLES], len(margins.tokens))  # the query
+    sums_right, sums_wrong = decided_by_signs(margins.signs, inputs[:_MAX_SINGLES], len(margins.tokens))  # the query
     return Decided(wrong + sums_wrong, undecided + len(inputs) - sums_right - sums_wrong, boxes)
 
 

@@ -17,7 +17,7 @@ others stay undecided.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -134,12 +134,16 @@ def decided_by_sums(terms: Array, inputs: IntArray, last: int) -> tuple[int, int
 
     `inputs`: shape (N, n - 1); `last`: what all have at position n; both as indices of tokens into `terms`.
     """
+    return decided_by_signs(lambda full: terms[np.arange(len(terms)), full].sum(axis=1), inputs, last)
+
+
+def decided_by_signs(margins: Callable[[IntArray], Array], inputs: IntArray, last: int) -> tuple[int, int]:
+    """The same for whatever has the signs of the margins of inputs, shape (N, n) to (N, outputs)."""
     right = wrong = 0
     for start in range(0, len(inputs), 1024):
         chunk = inputs[start : start + 1024]
-        full = np.concatenate([chunk, np.full((len(chunk), 1), last)], axis=1)
-        sums = terms[np.arange(len(terms)), full].sum(axis=1)
-        holds = certainly_positive(sums).all(axis=1)
+        found = margins(np.concatenate([chunk, np.full((len(chunk), 1), last)], axis=1))
+        holds = certainly_positive(found).all(axis=1)
         right += int(holds.sum())
-        wrong += int(certainly_positive(-sums[~holds]).any(axis=1).sum())
+        wrong += int(certainly_positive(-found[~holds]).any(axis=1).sum())
     return right, wrong
