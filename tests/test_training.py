@@ -35,6 +35,7 @@ from compactproofs.training import (  # noqa: E402
     train,
     train_one,
 )
+from compactproofs.training.files import read_metadata  # noqa: E402
 
 PAPER = TrainingConfig(n_ctx=4, d_vocab=64)
 TINY = TrainingConfig(n_ctx=3, d_vocab=5, d_model=6, d_head=4, steps=3, batch_size=7)
@@ -390,7 +391,7 @@ def test_interrupt_with_processes(tmp_path: Path) -> None:
     assert f"interrupted: {len(files)} of 2000 models are finished" in errors
     assert process.returncode != 0
     for path in files:
-        assert runner.read_metadata(path)["seed"] == int(path.stem)
+        assert read_metadata(path)["seed"] == int(path.stem)
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")

@@ -23,7 +23,7 @@ from compactproofs.cli.proving import prove
 from compactproofs.cli.showing import show
 from compactproofs.cli.verifying import verify
 from compactproofs.system.places import check_directory
-from compactproofs.system.terminal import say, say_json, say_table
+from compactproofs.system.terminal import err, say, say_json, say_table
 
 _COMPLETE = "_COMPACTPROOFS_COMPLETE"
 
@@ -192,6 +192,24 @@ def tighten(
     importlib.import_module("compactproofs.training.command").run_tighten(
         models or [], seeds, out_dir, how, control, jobs
     )
+
+
+@app.command()
+def train_pairs(
+    task: Annotated[str, typer.Argument(help="add-N, addition modulo N, or a group: SN, AN, DN or CN.")],
+    out_dir: Annotated[Path, typer.Option("--out", help="The directory for <seed>.safetensors files.")],
+    seed: Annotated[list[int], typer.Option(help="A seed; may be given several times. All are trained at once.")],
+    epochs: Annotated[int | None, typer.Option(help="Epochs; default: those of the recipe.")] = None,
+    fraction: Annotated[float | None, typer.Option(help="Part of all pairs that is trained on.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, or cuda for a GPU.")] = "cpu",
+) -> None:
+    """Train networks on all pairs of a table: addition or a group; an interrupted run resumes."""
+    from compactproofs.training import pair_sum
+
+    config = pair_sum.config_for(task, epochs=epochs, fraction=fraction)
+    check_directory(out_dir)
+    report = pair_sum.train_pairs(config, seed, out_dir, device=device, tell=lambda line: say(line, to=err))
+    say(f"{len(report.trained)} trained, {len(report.skipped)} already there, in {out_dir}")
 
 
 OutOption = Annotated[Path, typer.Option("--out", help="The directory for results, certificates and figures.")]

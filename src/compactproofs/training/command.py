@@ -13,8 +13,8 @@ from compactproofs.search.families import companion_of
 from compactproofs.system.files import write_atomically
 from compactproofs.system.places import check_directory
 from compactproofs.system.terminal import say, say_table
-from compactproofs.training.tighten import Tightening
 from compactproofs.training.tightened import Tightened, tighten_models
+from compactproofs.training.toward_proof import Tightening
 
 
 def run_tighten(
