@@ -48,13 +48,13 @@ def test_public_names() -> None:
         "load_decoder",
         "load_model",
         "load_network",
-        "plot",
         "prove",
         "prove_all",
         "task_for",
         "verify",
     ]
-    assert all(hasattr(cp, name) for name in cp.__all__)
+    assert dir(cp) == sorted([*cp.__all__, "plot"])
+    assert all(hasattr(cp, name) for name in dir(cp))
 
 
 def test_errors_of_the_user_are_value_errors() -> None:

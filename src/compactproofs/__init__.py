@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from compactproofs.version import __version__
 
 if TYPE_CHECKING:
-    from compactproofs import plot
+    from compactproofs import plot as plot
     from compactproofs.api.certify import certify
     from compactproofs.api.frames import frame
     from compactproofs.kernel.certificate import MalformedCertificate
@@ -65,7 +65,6 @@ __all__ = [
     "load_decoder",
     "load_model",
     "load_network",
-    "plot",
     "prove",
     "prove_all",
     "task_for",
@@ -96,10 +95,10 @@ def __getattr__(name: str) -> Any:
     for module, names in _MODULES.items():
         if name in names:
             return getattr(import_module(f"{__name__}.{module}"), name)
-    if name == "plot":
+    if name == "plot":  # not among those of `import *`, since it needs more packages
         return import_module(f"{__name__}.plot")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return [*__all__, "plot"]
