@@ -40,13 +40,15 @@ def frontier(proofs: Proof | Certified | Iterable[Proof | Certified], axes: Axes
     `axes`: where to draw; without them a figure of its own.  Proofs that claim nothing, and so need no operations, are
     left out.
     """
-    points: dict[str, list[tuple[float, float]]] = {}
-    for row in sorted((row for row in rows(proofs) if row["operations"]), key=lambda row: row["side"]):
-        group = family_of(row["strategy"]) if row["side"] == "lower" else "from above"
-        points.setdefault(group, []).append((row["operations"], row["bound"]))
+    below: dict[str, list[tuple[float, float]]] = {}
+    above: list[tuple[float, float]] = []
+    for row in rows(proofs):
+        if row["operations"]:
+            group = above if row["side"] == "upper" else below.setdefault(family_of(row["strategy"]), [])
+            group.append((row["operations"], row["bound"]))
     with styled():
         axes = plt.figure(figsize=(5.0, 4.4), layout="constrained").add_subplot() if axes is None else axes
-        charts.bounds(points)(axes)
+        charts.bounds(below, above)(axes)
         axes.set_ylabel("certified bound on the accuracy")
     return axes
 
