@@ -14,8 +14,7 @@ from rich.text import Text
 
 import compactproofs as cp
 from compactproofs import plugins
-from compactproofs.cli.common import COLOURS, JsonOption, ModelArgument, if_trusted, operations_of, whose
-from compactproofs.cli.questions import about
+from compactproofs.cli.common import COLOURS, JsonOption, ModelArgument, VerboseOption, if_trusted, operations_of, whose
 from compactproofs.kernel.errors import CompactProofsError
 from compactproofs.kernel.problem import Problem
 from compactproofs.kernel.workspace import Workspace
@@ -23,7 +22,9 @@ from compactproofs.networks.decoder.model import Decoder
 from compactproofs.opening.networks import File
 from compactproofs.runs.inputs import load_certificate, open_file
 from compactproofs.search.allowance import Allowance
-from compactproofs.search.effort import MAX_MEMORY, power
+from compactproofs.search.cost import power
+from compactproofs.search.effort import MAX_MEMORY
+from compactproofs.search.questions import about
 from compactproofs.system.messages import escaped, reason
 from compactproofs.system.places import STANDARD
 from compactproofs.system.terminal import err, say, say_json
@@ -61,6 +62,7 @@ def verify(
         ),
     ] = None,
     as_json: JsonOption = False,
+    verbose: VerboseOption = 0,
 ) -> int:
     """Check certificates against a model: exit code 0 all accepted, 1 some rejected, 2 anything else."""
     if not max_memory >= 0.0:
