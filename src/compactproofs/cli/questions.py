@@ -1,135 +1,18 @@
-"""What `prove` is asked: a model, read as its file and the options say, and a task."""
+"""What `prove` is asked, as it is typed."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from compactproofs.kernel.strict import shown
-from compactproofs.networks.attention_only.heads import ManyHeads
-from compactproofs.networks.decoder.model import Decoder
-from compactproofs.networks.pair_sum.model import PairSum
-from compactproofs.opening import notes, pairs
-from compactproofs.opening.configuration import of_bytes
-from compactproofs.opening.models import Model
-from compactproofs.opening.networks import SETTINGS, File, task_for
-from compactproofs.search import guesses
-from compactproofs.tasks.pairs import Pairs
-from compactproofs.tasks.sequences import Sequences
+from compactproofs.opening.networks import SETTINGS
+
+_WORDS = {"true": True, "false": False, "none": None, "null": None}
 
 
-@dataclass(frozen=True)
-class Options:
-    """The options that say what is asked, as they are typed; None or empty where they are not given."""
-
-    task: str | None = None
-    prefix: str = ""
-    suffix: str = ""
-    read_out: int | None = None
-    length: int | None = None
-    tokens: int | None = None
-    k: int | None = None
-    settings: tuple[str, ...] = ()
-    family: str | None = None
-    table: str | None = None
-
-    @property
-    def plain(self) -> bool:
-        """Whether they ask for the largest of all the tokens that there are."""
-        return self == Options(task=self.task) and self.task in (None, "max")
-
-
-@dataclass(frozen=True)
-class Question:
-    """A network and its task, None for the largest of K tokens; in words, and what to say besides."""
-
-    network: Any  # of a family of this package, or of a plug-in
-    task: Sequences | Pairs | None
-    words: str
-    notes: list[str] = field(default_factory=list)
-
-
-def asked(name: str, file: File, options: Options) -> Question:
-    """What is asked about the model in a file; raises ValueError."""
-    if options.family not in (None, PairSum.family):
-        raise ValueError(f"--family: expected {PairSum.family}, found {shown(options.family)}")
-    if options.family == PairSum.family or file.is_pair_sum:
-        return _asked_of_pairs(file, options)
-    if options.table is not None:
-        raise ValueError(f"--table is for networks of two arguments (--family {PairSum.family})")
-    if options.plain:
-        network = file.network()
-        if isinstance(network, Model | ManyHeads):
-            heads = f"{network.n_heads} heads, " if isinstance(network, ManyHeads) else ""
-            size = f"{heads}max of {network.n_ctx}, {network.d_vocab} tokens, {network.d_vocab**network.n_ctx} inputs"
-            return Question(network, None, f"{size}; {notes.LABEL}", notes.in_short(name, network))
-    decoder, assumed = file.decoder(_settings(file, options.settings))
-    task = task_for(
-        decoder,
-        options.task or "max",
-        prefix=_tokens("--prefix", options.prefix),
-        suffix=_tokens("--suffix", options.suffix),
-        read_out=-1 if options.read_out is None else options.read_out,
-        n=options.length,
-        v=options.tokens,
-        k=options.k or 0,
-    )
-    warning = guesses.warning(decoder, task)
-    said = [*(f"note: {line}" for line in reading(assumed)), *([] if warning is None else [warning])]
-    return Question(decoder, task, f"{about(decoder)}; {_asked(task)}, {task.total} inputs", said)
-
-
-def _asked_of_pairs(file: File, options: Options) -> Question:
-    """About a network of two arguments."""
-    if options != Options(task=options.task, family=options.family, table=options.table):
-        raise ValueError("a network of two arguments is asked by --task and --table alone")
-    network = file.pair_sum()
-    name = options.task or ("table" if options.table else pairs.said(file.data).get("task"))
-    if not isinstance(name, str):
-        raise ValueError(f"the file does not say what the network is to do; give --task with {pairs.TASKS}")
-    task = pairs.task_for(network, name, None if options.table is None else pairs.read_table(options.table))
-    notes_ = []
-    if network.positions and not file.is_pair_sum:
-        notes_.append(
-            f"note: read with constant attention, since --family {PairSum.family} says so; patterns are ignored"
-        )
-    return Question(network, task, f"{about(network)}; {pairs.in_words(task)}, {task.total} inputs", notes_)
-
-
-def about(network: Decoder | PairSum) -> str:
-    """What a network is, in words."""
-    if isinstance(network, PairSum):
-        kind = (
-            f"transformer with constant attention, {network.positions} positions" if network.positions else "perceptron"
-        )
-        return f"pair sum ({kind}), {network.neurons} neurons, {network.outputs} outputs"
-    c = network.configuration
-    numbers = ((network.n_layers, "layer"), (network.n_heads, "head"))
-    parts = [f"{number} {word}{'' if number == 1 else 's'}" for number, word in numbers]
-    parts.append("attention only" if c.act_fn == "none" else f"MLPs ({c.act_fn})")
-    if c.normalization_type != "none":
-        parts.append(f"{c.normalization_type} (eps {c.eps!r})")
-    return f"decoder with {', '.join(parts)}, {c.attention_dir} attention"
-
-
-def reading(assumed: dict[str, object]) -> list[str]:
-    """What is assumed of how a decoder uses its tensors, in a line, or none."""
-    if not assumed:
-        return []
-    known = ", ".join(f"{name} = {value}" for name, value in assumed.items())
-    return [f"its file does not say how its tensors are used; assumed: {known} (--setting NAME=VALUE says otherwise)"]
-
-
-def _asked(task: Sequences) -> str:
-    fixed = (("after", task.prefix), ("before", task.suffix))
-    around = "".join(f" {word} {' '.join(map(str, tokens))}" for word, tokens in fixed if tokens)
-    number = f" (k = {task.k})" if task.k else ""
-    return f"{task.name}{number} of {task.n} tokens out of {task.v}{around}, read out at position {task.read_out}"
-
-
-def _tokens(option: str, text: str) -> tuple[int, ...]:
+def tokens_of(option: str, text: str) -> tuple[int, ...]:
     """Tokens with spaces or commas between them."""
     parts = text.replace(",", " ").split()
     if not all(re.fullmatch(r"[0-9]{1,10}", part, re.ASCII) for part in parts):
@@ -137,18 +20,12 @@ def _tokens(option: str, text: str) -> tuple[int, ...]:
     return tuple(map(int, parts))
 
 
-_WORDS = {"true": True, "false": False, "none": None, "null": None}
-
-
-def _settings(file: File, given: Sequence[str]) -> dict[str, Any]:
-    """Settings NAME=VALUE; none may say anything else than the file."""
-    said = of_bytes(file.data) or {} if given else {}
+def settings_of(given: Sequence[str]) -> dict[str, Any]:
+    """Settings NAME=VALUE."""
     found: dict[str, Any] = {}
     for text in given:
         name, equals, value = text.partition("=")
         if not equals or name not in SETTINGS:
             raise ValueError(f"--setting: expected NAME=VALUE with one of {', '.join(SETTINGS)}, found {shown(text)}")
         found[name] = _WORDS.get(value.lower(), value)
-        if name in said and str(said[name]) != str(found[name]):
-            raise ValueError(f"--setting {shown(text)}: the file's own configuration has {name} = {shown(said[name])}")
     return found

@@ -10,7 +10,6 @@ import typer
 import compactproofs as cp
 from compactproofs import plugins, zoo
 from compactproofs.cli.common import JsonOption, in_words
-from compactproofs.cli.questions import about, reading
 from compactproofs.kernel.strict import shown
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.attention_only.model import WEIGHTS
@@ -19,6 +18,7 @@ from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.opening import notes, pairs
 from compactproofs.opening.networks import File
 from compactproofs.runs.inputs import load_certificate, open_file
+from compactproofs.search.questions import about, reading
 from compactproofs.system.places import STANDARD
 from compactproofs.system.terminal import say, say_json
 from compactproofs.tasks.max_of_k import max_of_k

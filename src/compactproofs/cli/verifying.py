@@ -15,10 +15,8 @@ from rich.text import Text
 
 import compactproofs as cp
 from compactproofs import plugins
-from compactproofs.cli.common import COLOURS, JsonOption, ModelArgument, if_trusted, operations_of, whose
-from compactproofs.cli.questions import about
+from compactproofs.cli.common import COLOURS, JsonOption, ModelArgument, VerboseOption, if_trusted, operations_of, whose
 from compactproofs.kernel.errors import CompactProofsError
-from compactproofs.kernel.limits import Allowance
 from compactproofs.kernel.problem import Problem
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.decoder.model import Decoder
@@ -26,7 +24,10 @@ from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.opening.networks import File
 from compactproofs.opening.pairs import read_table
 from compactproofs.runs.inputs import load_certificate, open_file
-from compactproofs.search.effort import MAX_MEMORY, power
+from compactproofs.search.allowance import Allowance
+from compactproofs.search.cost import power
+from compactproofs.search.effort import MAX_MEMORY
+from compactproofs.search.questions import about
 from compactproofs.system.messages import escaped, reason
 from compactproofs.system.places import STANDARD
 from compactproofs.system.terminal import err, say, say_json
@@ -70,6 +71,7 @@ def verify(
         ),
     ] = None,
     as_json: JsonOption = False,
+    verbose: VerboseOption = 0,
 ) -> int:
     """Check certificates against a model: exit code 0 all accepted, 1 some rejected, 2 anything else."""
     if not max_memory >= 0.0:

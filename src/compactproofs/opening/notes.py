@@ -12,9 +12,9 @@ import numpy as np
 from compactproofs import zoo
 from compactproofs.kernel.strict import shown
 from compactproofs.networks.attention_only.heads import ManyHeads
+from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.opening import configuration
 from compactproofs.opening.forward import answers, some_inputs
-from compactproofs.opening.models import Model
 from compactproofs.tasks.max_of_k import max_of_k
 
 __all__ = ["LABEL", "in_full", "in_short"]
@@ -29,12 +29,15 @@ _ENTRIES = 2**22  # of the sample's residual streams and logits, unless that lea
 _FEWEST = 256
 
 
-def in_short(name: str, model: Model | ManyHeads) -> list[str]:
-    """Lines for whoever proves bounds on the model that was loaded by this name; none for a model of the zoo."""
+def in_short(name: str | None, model: AttentionOnly | ManyHeads) -> list[str]:
+    """Lines for whoever proves bounds on the model that was loaded by this name; none for a model of the zoo.
+
+    Without a name, of a model that is no file.
+    """
     if _in_zoo(model):
         return []
     lines = []
-    if _open(name):
+    if name is not None and _open(name):
         lines.append(f"note: {shown(name, 100)} leaves open how its tensors are used; 'compactproofs show' says more")
     shares, about = _shares(model)
     if shares[_OWN] < _ENOUGH or _best(shares) != _OWN:
@@ -45,7 +48,7 @@ def in_short(name: str, model: Model | ManyHeads) -> list[str]:
     return lines
 
 
-def in_full(name: str, model: Model | ManyHeads) -> dict[str, str]:
+def in_full(name: str, model: AttentionOnly | ManyHeads) -> dict[str, str]:
     """What there is to say about the same model, as fields with names."""
     if _in_zoo(model):
         return {"task": LABEL}
@@ -72,7 +75,7 @@ def _open(name: str) -> list[str]:
     return lines
 
 
-def _shares(model: Model | ManyHeads) -> tuple[dict[str, float], str]:
+def _shares(model: AttentionOnly | ManyHeads) -> tuple[dict[str, float], str]:
     """For how many inputs the model's answer is that of each task, as shares, and "about " unless of all inputs."""
     number = min(_SAMPLE, max(_FEWEST, _ENTRIES // (model.n_ctx * model.d_model + model.d_vocab)))
     tokens = some_inputs(model, number, np.random.default_rng(0))
@@ -103,5 +106,5 @@ def _named(shares: dict[str, float], about: str) -> str:
     return f"this model names {_OWN} for {about}{shares[_OWN]:.1%} of inputs{other}"
 
 
-def _in_zoo(model: Model | ManyHeads) -> bool:
+def _in_zoo(model: AttentionOnly | ManyHeads) -> bool:
     return any(row.model_sha256 == model.sha256 for row in zoo.table())

@@ -26,7 +26,7 @@ from compactproofs.kernel.decisions import (
     midpoint,
     to_grid,
 )
-from compactproofs.kernel.limits import CALL
+from compactproofs.search.allowance import CALL
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,11 @@ class Cost:
     def work(self) -> int:
         """How long it takes, as a number of operations."""
         return self.flops + self.int_ops + CALL * self.calls
+
+
+def power(number: int) -> str:
+    """A number of operations as a power of two."""
+    return f"2^{math.log2(number):.1f}" if number else "0"
 
 
 @dataclass

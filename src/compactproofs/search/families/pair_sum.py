@@ -7,10 +7,10 @@ from typing import Any, NoReturn
 import numpy as np
 
 from compactproofs.kernel.decisions import FloatArray, IntArray
-from compactproofs.kernel.limits import CALL
 from compactproofs.kernel.problem import Hints, Problem, Strategy
 from compactproofs.networks.pair_sum.circuits import Tables, tables
 from compactproofs.networks.pair_sum.model import PairSum
+from compactproofs.search.allowance import CALL
 from compactproofs.search.companions import Companion, HintArrays, Work, no_hints
 from compactproofs.search.families import cosets
 from compactproofs.search.families.attention_only import ROOM

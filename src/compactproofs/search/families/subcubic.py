@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from compactproofs.kernel.decisions import Array
-from compactproofs.kernel.limits import CALL
 from compactproofs.kernel.problem import Problem, Strategy
 from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only import circuits
+from compactproofs.search.allowance import CALL
 from compactproofs.search.companions import Companion, HintArrays
 from compactproofs.search.families.attention_only import PLACE, Beyond, lemmas, task
 from compactproofs.search.workspaces import MaxWorkspace, plain
@@ -118,6 +118,7 @@ def _companion(choice: Choice) -> Companion:
         summary="a gap between the maximum and the other tokens",
         stated_in=f"{PLACE}.subcubic.gaps",
         lemmas=lemmas("core.rivals", *(f"subcubic.{name}" for name in _LEMMAS)),
+        surpassed=True,
     )
 
 

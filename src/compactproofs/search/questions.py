@@ -1,0 +1,165 @@
+"""What is asked: a network, read as its file and the options say, and a task; and what to say of it besides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy.typing as npt
+
+from compactproofs.kernel.strict import shown
+from compactproofs.networks.attention_only.heads import ManyHeads
+from compactproofs.networks.attention_only.model import BIASES, WEIGHTS, AttentionOnly
+from compactproofs.networks.decoder.model import Decoder
+from compactproofs.networks.pair_sum.model import PairSum
+from compactproofs.opening import notes, pairs
+from compactproofs.opening.configuration import of_bytes
+from compactproofs.opening.models import Model, write_tensors
+from compactproofs.opening.networks import SETTINGS, File, task_for
+from compactproofs.search import guesses
+from compactproofs.tasks.pairs import Pairs
+from compactproofs.tasks.sequences import Sequences
+
+Network: TypeAlias = AttentionOnly | ManyHeads | Decoder | PairSum
+
+#: How an attention-only model uses its tensors, as a decoder's settings.
+_AS_DECODER = {"normalization_type": None, "attn_only": True, "attention_dir": "causal", "use_attn_scale": True}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is asked, where something is said about it: a task, its fixed tokens, and how tensors are used.
+
+    `family`: "pair-sum", to read a transformer as one with constant attention; `table`: of the task of this name.
+    """
+
+    task: str | None = None
+    prefix: tuple[int, ...] = ()
+    suffix: tuple[int, ...] = ()
+    read_out: int | None = None
+    n: int | None = None
+    v: int | None = None
+    k: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    family: str | None = None
+    table: npt.NDArray[Any] | None = field(default=None, compare=False)
+
+    @property
+    def plain(self) -> bool:
+        """Whether they ask for the largest of all the tokens that there are."""
+        return self == Options(task=self.task) and self.task in (None, "max")
+
+
+@dataclass(frozen=True)
+class Question:
+    """A network and its task, None for the largest of K tokens; in words, and what to say besides."""
+
+    network: Any  # of a family of this package, or of a plug-in
+    task: Sequences | Pairs | None
+    words: str
+    notes: list[str] = field(default_factory=list)
+
+
+def asked(source: File | Network, options: Options, name: str | None = None) -> Question:
+    """What is asked about a network, or the one in a file, which is called by its name; raises ValueError."""
+    if options.family not in (None, PairSum.family):
+        raise ValueError(f"--family: expected {PairSum.family}, found {shown(options.family)}")
+    of_pairs = source.is_pair_sum if isinstance(source, File) else isinstance(source, PairSum)
+    if of_pairs or options.family == PairSum.family:
+        return _asked_of_pairs(source, options)
+    if options.table is not None:
+        raise ValueError(f"--table is for networks of two arguments (--family {PairSum.family})")
+    if options.plain:
+        network = source.network() if isinstance(source, File) else source
+        if isinstance(network, AttentionOnly | ManyHeads):
+            heads = f"{network.n_heads} heads, " if isinstance(network, ManyHeads) else ""
+            size = f"{heads}max of {network.n_ctx}, {network.d_vocab} tokens, {network.d_vocab**network.n_ctx} inputs"
+            return Question(network, None, f"{size}; {notes.LABEL}", notes.in_short(name, network))
+    decoder, assumed = _decoder(source, options.settings)
+    task = task_for(
+        decoder,
+        options.task or "max",
+        prefix=options.prefix,
+        suffix=options.suffix,
+        read_out=-1 if options.read_out is None else options.read_out,
+        n=options.n,
+        v=options.v,
+        k=options.k or 0,
+    )
+    warning = guesses.warning(decoder, task)
+    said = [*(f"note: {line}" for line in reading(assumed)), *([] if warning is None else [warning])]
+    return Question(decoder, task, f"{about(decoder)}; {_asked(task)}, {task.total} inputs", said)
+
+
+def _asked_of_pairs(source: File | Network, options: Options) -> Question:
+    """About a network of two arguments."""
+    if options != Options(task=options.task, family=options.family):
+        raise ValueError("a network of two arguments is asked by --task and --table alone")
+    network = source.pair_sum() if isinstance(source, File) else source
+    if not isinstance(network, PairSum):
+        raise ValueError(f"this network is of the family {network.family}; only a file is read as another one")
+    said = pairs.said(source.data).get("task") if isinstance(source, File) else None
+    name = options.task or ("table" if options.table is not None else said)
+    if not isinstance(name, str):
+        raise ValueError(f"nothing says what the network is to do; give --task with {pairs.TASKS}")
+    task = pairs.task_for(network, name, options.table)
+    note = f"note: read with constant attention, since --family {PairSum.family} says so"
+    told = isinstance(source, File) and network.positions and not source.is_pair_sum
+    words = f"{about(network)}; {pairs.in_words(task)}, {task.total} inputs"
+    return Question(network, task, words, [note] if told else [])
+
+
+def about(network: Decoder | PairSum) -> str:
+    """What a network is, in words."""
+    if isinstance(network, PairSum):
+        places = network.positions
+        kind = f"transformer with constant attention, {places} positions" if places else "perceptron"
+        return f"pair sum ({kind}), {network.neurons} neurons, {network.outputs} outputs"
+    c = network.configuration
+    numbers = ((network.n_layers, "layer"), (network.n_heads, "head"))
+    parts = [f"{number} {word}{'' if number == 1 else 's'}" for number, word in numbers]
+    parts.append("attention only" if c.act_fn == "none" else f"MLPs ({c.act_fn})")
+    if c.normalization_type != "none":
+        parts.append(f"{c.normalization_type} (eps {c.eps!r})")
+    return f"decoder with {', '.join(parts)}, {c.attention_dir} attention"
+
+
+def reading(assumed: Mapping[str, object]) -> list[str]:
+    """What is assumed of how a decoder uses its tensors, in a line, or none."""
+    if not assumed:
+        return []
+    known = ", ".join(f"{name} = {value}" for name, value in assumed.items())
+    return [f"its file does not say how its tensors are used; assumed: {known} (--setting NAME=VALUE says otherwise)"]
+
+
+def _decoder(source: File | Network, given: Mapping[str, Any]) -> tuple[Decoder, Mapping[str, object]]:
+    """The network as a decoder, and what had to be assumed; no setting may say anything else than a file."""
+    for name in given:
+        if name not in SETTINGS:
+            raise ValueError(f"--setting: expected NAME=VALUE with one of {', '.join(SETTINGS)}, found {shown(name)}")
+    if isinstance(source, File):
+        said = of_bytes(source.data) or {} if given else {}
+        for name, value in given.items():
+            if name in said and str(said[name]) != str(value):
+                found = f"the file's own configuration has {name} = {shown(said[name])}"
+                raise ValueError(f"--setting {shown(f'{name}={value}')}: {found}")
+        return source.decoder(given)
+    if given:
+        raise ValueError("settings are for files and state dicts; this network says itself how its tensors are used")
+    if isinstance(source, Decoder):
+        return source, {}
+    if isinstance(source, PairSum):
+        raise ValueError("a network of two arguments is no decoder")
+    if isinstance(source, ManyHeads):
+        tensors = {disk: source.weight(name) for name, (disk, _, _) in WEIGHTS.items()}
+    else:
+        tensors = Model(**{name: getattr(source, name) for name in (*WEIGHTS, *BIASES)}).state_dict()
+    return File("model", write_tensors(tensors)).decoder(_AS_DECODER)[0], {}
+
+
+def _asked(task: Sequences) -> str:
+    fixed = (("after", task.prefix), ("before", task.suffix))
+    around = "".join(f" {word} {' '.join(map(str, tokens))}" for word, tokens in fixed if tokens)
+    number = f" (k = {task.k})" if task.k else ""
+    return f"{task.name}{number} of {task.n} tokens out of {task.v}{around}, read out at position {task.read_out}"
