@@ -11,6 +11,7 @@ import pytest
 from flint import ctx
 from safetensors.numpy import save
 
+import compactproofs as cp
 import pair_sums
 from compactproofs import Certificate
 from compactproofs.kernel.problem import Problem
@@ -165,6 +166,20 @@ def test_a_group(command: Limited, tmp_path: Path, capsys: pytest.CaptureFixture
     for content, message in ((b"0,1\n1", "expected rows of one length"), (b"\x93NUMPY" + bytes(20), "not a table")):
         array.write_bytes(content)
         assert message in command.run("prove", model, "--table", array, "--all").err
+
+
+@pytest.mark.parametrize(("name", "right"), [("add_23", 521), ("s4", 576)])
+def test_trained(tmp_path: Path, name: str, right: int) -> None:
+    """Two trained networks, of which low rank proves all that is right; both checkers agree."""
+    path = Path(__file__).parent / "cases" / f"{name}.safetensors"
+    found = cp.certify(path)
+    assert (found.exact, found.certificate.certified) == (True, right)
+    for strategy in ("pair-sum/low-rank", "pair-sum/equivariant-distance"):
+        proof = Prover(found.network, BUILT_IN.task(found.certificate.task)).prove(strategy)
+        assert proof.certificate.certified == right or strategy.endswith("distance")
+        proof.certificate.save(tmp_path / "c")
+        read = reading.read_certificate((tmp_path / "c").read_bytes())
+        assert second.verdict(read, path.read_bytes())[0]
 
 
 def test_settings() -> None:
