@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,14 +20,16 @@ from compactproofs.kernel.problem import Problem
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.pair_sum.circuits import tables
 from compactproofs.networks.pair_sum.model import PairSum
+from compactproofs.search.families import companion_of
 from compactproofs.search.prover import Prover
-from compactproofs.search.workspaces import MeasuredWorkspace, plain
+from compactproofs.search.workspaces import MeasuredWorkspace, plain, run
 from compactproofs.tasks.pairs import Pairs, add_mod, elements, group_products, pair_table
-from compactproofs.testing import Planted, Weights
+from compactproofs.testing import Planted, Weights, hostile_hints
 from compactproofs.theorems import BUILT_IN, with_table
 from compactproofs.theorems.pair_sum.by_label import groups
 
-STRATEGIES = [s for s in BUILT_IN.strategies.values() if s.family == PairSum.family and "pair-table" in s.tasks]
+FAMILY = [s for s in BUILT_IN.strategies.values() if s.family == PairSum.family]
+STRATEGIES = [s for s in FAMILY if "pair-table" in s.tasks]
 TABLES = (
     *(add_mod(n).table for n in (2, 3, 4)),
     np.array([[0, 0, 0], [0, 0, 0], [0, 0, 2]]),  # labels of very unequal numbers, and one that there is not
@@ -345,6 +348,21 @@ def test_tight() -> None:
     tied = {name: np.zeros_like(w) for name, w in pair_sums.mlp(np.random.default_rng(0), TABLES[1], 0.0).items()}
     prover = Prover(network_of(tied), add_mod(3))
     assert [prover.prove(s.id).certificate.certified for s in STRATEGIES] == [0, 0, 9, 0]
+
+
+@pytest.mark.parametrize("strategy", FAMILY, ids=lambda strategy: strategy.id)
+def test_effort(strategy: Any) -> None:
+    """What companions declare is enough, also where hints are larger than they need be."""
+    rng = np.random.default_rng(0)
+    for task in (add_mod(3), add_mod(11), group_products("S3")):
+        network = network_of(pair_sums.mlp(rng, task.table, 0.01))
+        problem = Problem(network, task)
+        for kind in ("searched", "plausible", "flat"):
+            values = MeasuredWorkspace[PairSum, Pairs](problem, "value")
+            search = partial(companion_of(strategy).search, strategy, values)
+            hints = hostile_hints(strategy, problem, kind, rng, search, 40)
+            found = run(strategy, MeasuredWorkspace[PairSum, Pairs](problem, "check"), hints)
+            assert found.cost.work <= companion_of(strategy).work(problem, hints).operations
 
 
 BY_LABEL, LOW_RANK, CIRCUITS = "theorems.pair_sum.by_label", "theorems.pair_sum.low_rank", "networks.pair_sum.circuits"
