@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from compactproofs.networks.weights import InvalidModel
     from compactproofs.opening.models import Model
     from compactproofs.opening.networks import load_decoder, task_for
+    from compactproofs.opening.tables import LabelTable
     from compactproofs.search.certificates import Certificate
     from compactproofs.search.effort import verify
     from compactproofs.search.prover import (
@@ -44,6 +45,7 @@ __all__ = [
     "CompactProofsError",
     "Infeasible",
     "InvalidModel",
+    "LabelTable",
     "MalformedCertificate",
     "Model",
     "Proof",
@@ -74,6 +76,7 @@ _MODULES = {
     "networks.weights": ("InvalidModel",),
     "opening.models": ("Model",),
     "opening.networks": ("load_decoder", "task_for"),
+    "opening.tables": ("LabelTable",),
     "search.certificates": ("Certificate",),
     "search.effort": ("verify",),
     "search.prover": ("Infeasible", "Proof", "ProofFailed", "Prover", "feasible_strategies", "prove", "prove_all"),

@@ -22,6 +22,7 @@ from exactcheck.reading import (
     expect,
     read_bytes,
     read_certificate,
+    read_labels,
     read_weights,
 )
 
@@ -182,14 +183,15 @@ def verdict(certificate: Certificate, weights: Weights) -> tuple[str, str]:
 
 def main(arguments: list[str]) -> int:
     """The program; returns its exit code."""
-    if len(arguments) != 2:
-        print("usage: exactcheck CERTIFICATE MODEL.safetensors", file=sys.stderr)
+    if len(arguments) not in (2, 3):
+        print("usage: exactcheck CERTIFICATE MODEL.safetensors [TABLE.safetensors]", file=sys.stderr)
         return 2
     try:
         certificate = read_certificate(read_bytes(Path(arguments[0]), CERTIFICATE_BYTES))
         data = read_bytes(Path(arguments[1]), MODEL_BYTES)
-        if certificate.task.keys() == TASK_OF_DECODERS:
-            accepted, reason = decoders.verdict(certificate, data)
+        labels, table = read_labels(read_bytes(Path(arguments[2]), MODEL_BYTES)) if len(arguments) == 3 else ([], "")
+        if certificate.task.keys() >= TASK_OF_DECODERS:
+            accepted, reason = decoders.verdict(certificate, data, labels, table)
             outcome = {True: ACCEPTED, False: REJECTED, None: UNDECIDED}[accepted]
         else:
             outcome, reason = verdict(certificate, read_weights(data))

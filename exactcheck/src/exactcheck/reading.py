@@ -33,12 +33,15 @@ TASK_OF_DECODERS = {
     "name", "n", "v", "k", "read_out", "prefix", "suffix", "normalization_type", "eps", "act_fn", "attn_scale",
     "attention_dir", "attn_scores_soft_cap", "output_logits_soft_cap", "parallel_attn_mlp",
 }  # fmt: skip
+MORE_OF_DECODERS = {"inputs", "weights", "table"}  # those that say something
 HINT_TYPES = {"uint8": "B", "uint16": "H", "int64": "q", "float64": "d"}
 TYPE_BITS = {
     "BOOL": 8, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8,
     "F8_E5M2FNUZ": 8, "F8_E4M3FNUZ": 8, "U16": 16, "I16": 16, "F16": 16, "BF16": 16, "U32": 32, "I32": 32, "F32": 32,
     "C64": 64, "U64": 64, "I64": 64, "F64": 64,
 }  # fmt: skip
+INTEGERS = {"I8": "b", "U8": "B", "I16": "h", "U16": "H", "I32": "i", "U32": "I", "I64": "q", "U64": "Q"}
+MOST_LABELS = 2**26
 AXES, ENTRIES = 8, 2**31
 WEIGHTS = {  # our name: the name in the file, the axes, whether the file has an axis for the one head
     "W_E": ("embed.W_E", "vd", False),
@@ -200,7 +203,7 @@ def read_certificate(data: bytes) -> Certificate:
         for name in ("n_ctx", "d_vocab"):
             expect(type(task[name]) is int and 1 <= task[name] < 2**31, f"task.{name}")
     else:
-        expect(fields["version"] == 2 and set(task) == TASK_OF_DECODERS, "task")
+        expect(fields["version"] == 2 and set(task) - MORE_OF_DECODERS == TASK_OF_DECODERS, "task")
     for name in ("family", "strategy", "theorem", "tool"):
         value = fields[name]
         expect(isinstance(value, str) and len(value) <= 1000 and value.isprintable(), name)
@@ -293,6 +296,18 @@ def entries(tensor: Tensor) -> tuple[float, ...]:
     """The numbers of a tensor of floats, row by row."""
     dtype, shape, content = tensor
     return struct.unpack(f"<{math.prod(shape)}{'f' if dtype == 'F32' else 'd'}", content)
+
+
+def read_labels(data: bytes) -> tuple[list[int], str]:
+    """The labels in the file of a table, and their hash."""
+    tensors = tensors_of(data)
+    expect(list(tensors) == ["labels"], "a table has one tensor named labels")
+    dtype, shape, content = tensors["labels"]
+    expect(dtype in INTEGERS, f"labels: the type {dtype}")
+    expect(1 <= math.prod(shape) <= MOST_LABELS, "labels: their number")
+    labels = list(struct.unpack(f"<{math.prod(shape)}{INTEGERS[dtype]}", content))
+    expect(min(labels) >= -1 and 0 <= max(labels) < 2**31, "labels: no outputs")
+    return labels, hashlib.sha256(struct.pack(f"<{len(labels)}q", *labels)).hexdigest()
 
 
 def tensors_of(data: bytes) -> dict[str, Tensor]:

@@ -25,7 +25,7 @@ from compactproofs.search.effort import power, to_allow
 from compactproofs.search.prover import Bound
 from compactproofs.system.places import STANDARD, check_directory, check_file
 from compactproofs.system.terminal import err, say, say_json, say_table
-from compactproofs.tasks.sequences import RULES
+from compactproofs.tasks.sequences import INPUTS, RULES
 from compactproofs.theorems import get_strategy
 from compactproofs.theorems.enumerate.every_input import ENUMERATE, ENUMERATE_UPPER
 
@@ -51,7 +51,8 @@ def prove(
     ] = None,
     as_json: JsonOption = False,
     task: Annotated[
-        str | None, typer.Option(help=f"What the right answer is: max (default), {', '.join(list(RULES)[1:])}.")
+        str | None,
+        typer.Option(help=f"What the right answer is: max (default), {', '.join(list(RULES)[1:])}, table:FILE."),
     ] = None,
     prefix: Annotated[str, typer.Option(metavar="TOKENS", help="Fixed tokens in front, such as a BOS token.")] = "",
     suffix: Annotated[str, typer.Option(metavar="TOKENS", help="Fixed tokens behind, such as an = sign.")] = "",
@@ -63,6 +64,12 @@ def prove(
         int | None, typer.Option(help="How many tokens these are out of, 0 and on; default: all below the fixed ones.")
     ] = None,
     k: Annotated[int | None, typer.Option("-k", help="The k of kth-largest, sorted and sum-mod.")] = None,
+    inputs: Annotated[
+        str | None, typer.Option(help=f"Which sequences are inputs: {', '.join(INPUTS)}; default: all.")
+    ] = None,
+    weights: Annotated[
+        str, typer.Option(metavar="INTEGERS", help="How much each token counts; an input counts their product.")
+    ] = "",
     setting: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="A TransformerLens setting of which the file says nothing."),
@@ -74,7 +81,7 @@ def prove(
     if as_json and out_name == STANDARD:
         raise ValueError("--out -: standard output cannot hold a certificate and --json; name a file, or choose one")
     operations = None if budget is None else operations_of("--budget", budget)
-    options = Options(task, prefix, suffix, read_out, length, tokens, k, tuple(setting or ()))
+    options = Options(task, prefix, suffix, read_out, length, tokens, k, tuple(setting or ()), inputs, weights)
     ids = list(dict.fromkeys(strategy or []))
     own = not any(map(plugins.distribution_of, ids))
     question = asked(model, open_file(model), options) if own else _asked_of_plugins(model, ids, options)

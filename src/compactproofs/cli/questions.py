@@ -12,8 +12,9 @@ from compactproofs.networks.decoder.model import Decoder
 from compactproofs.opening import notes
 from compactproofs.opening.configuration import of_bytes
 from compactproofs.opening.networks import SETTINGS, File, task_for
+from compactproofs.opening.tables import LabelTable
 from compactproofs.search import guesses
-from compactproofs.tasks.sequences import Sequences
+from compactproofs.tasks.sequences import TABLE, Sequences
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Options:
     tokens: int | None = None
     k: int | None = None
     settings: tuple[str, ...] = ()
+    inputs: str | None = None
+    weights: str = ""
 
     @property
     def plain(self) -> bool:
@@ -53,19 +56,25 @@ def asked(name: str, file: File, options: Options) -> Question:
             size = f"max of {network.n_ctx}, {network.d_vocab} tokens, {network.d_vocab**network.n_ctx} inputs"
             return Question(network, None, f"{size}; {notes.LABEL}", notes.in_short(name, network))
     decoder, assumed = file.decoder(_settings(file, options.settings))
+    name, colon, file_name = (options.task or "max").partition(":")
+    if (name == TABLE) != bool(colon):
+        raise ValueError(f"--task: expected a name, or {TABLE}:FILE, found {shown(options.task)}")
     task = task_for(
         decoder,
-        options.task or "max",
+        name,
         prefix=_tokens("--prefix", options.prefix),
         suffix=_tokens("--suffix", options.suffix),
         read_out=-1 if options.read_out is None else options.read_out,
         n=options.length,
         v=options.tokens,
         k=options.k or 0,
+        inputs=options.inputs or "all",
+        weights=_tokens("--weights", options.weights),
+        table=LabelTable.load(file_name) if colon else None,
     )
     warning = guesses.warning(decoder, task)
     said = [*(f"note: {line}" for line in reading(assumed)), *([] if warning is None else [warning])]
-    return Question(decoder, task, f"{about(decoder)}; {_asked(task)}, {task.total} inputs", said)
+    return Question(decoder, task, f"{about(decoder)}; {_asked(task)}, {_total(task)}", said)
 
 
 def about(network: Decoder) -> str:
@@ -91,14 +100,22 @@ def _asked(task: Sequences) -> str:
     fixed = (("after", task.prefix), ("before", task.suffix))
     around = "".join(f" {word} {' '.join(map(str, tokens))}" for word, tokens in fixed if tokens)
     number = f" (k = {task.k})" if task.k else ""
-    return f"{task.name}{number} of {task.n} tokens out of {task.v}{around}, read out at position {task.read_out}"
+    which = "" if task.inputs == "all" else f" {task.inputs}"
+    return (
+        f"{task.name}{number} of {task.n}{which} tokens out of {task.v}{around}, read out at position {task.read_out}"
+    )
+
+
+def _total(task: Sequences) -> str:
+    """How many inputs there are, or what they count."""
+    return f"inputs that count {task.total} by their weights" if task.weights else f"{task.total} inputs"
 
 
 def _tokens(option: str, text: str) -> tuple[int, ...]:
-    """Tokens with spaces or commas between them."""
+    """Tokens, or other integers from 0, with spaces or commas between them."""
     parts = text.replace(",", " ").split()
     if not all(re.fullmatch(r"[0-9]{1,10}", part, re.ASCII) for part in parts):
-        raise ValueError(f"{option}: expected tokens such as '10' or '3 10', found {shown(text)}")
+        raise ValueError(f"{option}: expected integers such as '10' or '3 10', found {shown(text)}")
     return tuple(map(int, parts))
 
 

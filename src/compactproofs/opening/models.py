@@ -14,8 +14,10 @@ from compactproofs.kernel.tensors import FLOATS
 from compactproofs.networks.attention_only.model import BIASES, WEIGHTS, AttentionOnly
 from compactproofs.networks.weights import InvalidModel
 from compactproofs.system.files import read_limited, write_atomically
+from compactproofs.tasks.tables import TYPES
 
 MAX_FILE_BYTES = 2**28
+_TYPES = FLOATS | TYPES
 
 
 class Model(AttentionOnly):
@@ -58,13 +60,13 @@ class Model(AttentionOnly):
 
 
 def write_tensors(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """A file of float32 or float64 arrays, by name; equal arrays give equal bytes."""
+    """A file of arrays of floats or integers, by name; equal arrays give equal bytes."""
     header: dict[str, Any] = {}
     body = bytearray()
     for name, array in sorted(arrays.items()):
-        dtype = next(dtype for dtype, known in FLOATS.items() if known == array.dtype.newbyteorder("<"))
+        dtype = next(dtype for dtype, known in _TYPES.items() if known == array.dtype.newbyteorder("<"))
         start = len(body)
-        body += array.astype(FLOATS[dtype]).tobytes()
+        body += array.astype(_TYPES[dtype]).tobytes()
         header[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": [start, len(body)]}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # so that the bytes of the tensors are aligned

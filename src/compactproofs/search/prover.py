@@ -24,7 +24,7 @@ from compactproofs.search.workspaces import MeasuredWorkspace, run
 from compactproofs.system.processes import another_core, local_processes, submit
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.tasks.sequences import Sequences
-from compactproofs.theorems import BUILT_IN
+from compactproofs.theorems import BUILT_IN, with_tables
 from compactproofs.theorems.enumerate.every_input import ENUMERATE, decide
 from compactproofs.theorems.max_of_k.core.brute_force import BRUTE_FORCE, enumerate_inputs
 from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM
@@ -145,6 +145,8 @@ class Prover:
         self.model: Any = model  # of one of these families
         self.problem = _problem(model, task)
         self.library = BUILT_IN if library is None else library
+        if isinstance(task, Sequences) and task.table is not None:
+            self.library = with_tables([task.table], self.library)
         self.companion = companion
         self.values: MeasuredWorkspace[Any, Any] = MeasuredWorkspace(self.problem, "value")
         self._claim: MeasuredWorkspace[Any, Any] = MeasuredWorkspace(self.problem, "claim")
