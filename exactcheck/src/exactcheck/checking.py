@@ -168,6 +168,7 @@ def verdict(certificate: Certificate, weights: Weights) -> tuple[str, str]:
         expect(not certificate.hints, f"hints: {theorem} has none")
     else:
         check_hints(strategy, weights, certificate.hints)
+    weights = weights.in_order_of(certificate.task)
     reason = limit(strategy, weights)
     if reason is not None:
         return REJECTED, reason

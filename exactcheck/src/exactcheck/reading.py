@@ -116,6 +116,18 @@ class Weights:
             **{f"W_{letter}": [*W[f"W_{letter}"], b[f"b_{letter}"]] for letter in "QKU"},
         }
 
+    def in_order_of(self, task: dict[str, Any]) -> Weights:
+        """The model that says of places in the task's order of tokens what this one says of the tokens."""
+        order = list(range(self.v))
+        if task["name"] == "min-of-k":
+            order.reverse()
+        elif task["name"] == "largest-in-order":
+            order = [int(token) for token in task["order"].split()]
+        W, b = self.matrices, self.biases
+        columns = [[row[t] for t in order] for row in W["W_U"]]
+        matrices = {**W, "W_E": [W["W_E"][t] for t in order], "W_U": columns}
+        return Weights(matrices, {**b, "b_U": [b["b_U"][t] for t in order]}, self.sha256)
+
     @property
     def v(self) -> int:
         """Tokens."""
@@ -198,10 +210,19 @@ def read_certificate(data: bytes) -> Certificate:
     task = fields["task"]
     expect(isinstance(task, dict), "task")
     if fields["family"] != "decoder" or "n_ctx" in task:
-        expect(set(task) == {"name", "n_ctx", "d_vocab"}, "task")
-        expect(task["name"] == ("max" if fields["version"] == 1 else "max-of-k"), "task.name")
+        in_order = {"order"} if task.get("name") == "largest-in-order" else set()
+        expect(set(task) == {"name", "n_ctx", "d_vocab"} | in_order, "task")
+        names = ("max",) if fields["version"] == 1 else ("max-of-k", "min-of-k", "largest-in-order")
+        expect(task["name"] in names, "task.name")
         for name in ("n_ctx", "d_vocab"):
             expect(type(task[name]) is int and 1 <= task[name] < 2**31, f"task.{name}")
+        for order in [task["order"]] if in_order else []:
+            expect(
+                isinstance(order, str) and re.fullmatch("(?a:\\d{1,10}( \\d{1,10})*)", order) is not None, "task.order"
+            )
+            every = sorted(map(int, order.split())) == list(range(order.count(" ") + 1))
+            expect(every and order.count(" ") + 1 == task["d_vocab"], "task.order")
+            expect(order == " ".join(str(int(token)) for token in order.split()), "task.order")
     else:
         expect(fields["version"] == 2 and set(task) - MORE_OF_DECODERS == TASK_OF_DECODERS, "task")
     for name in ("family", "strategy", "theorem", "tool"):

@@ -70,6 +70,10 @@ def prove(
     weights: Annotated[
         str, typer.Option(metavar="INTEGERS", help="How much each token counts; an input counts their product.")
     ] = "",
+    order: Annotated[
+        str | None,
+        typer.Option(metavar="TOKENS", help="All tokens, the largest last, for the largest in another order."),
+    ] = None,
     setting: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="A TransformerLens setting of which the file says nothing."),
@@ -81,14 +85,14 @@ def prove(
     if as_json and out_name == STANDARD:
         raise ValueError("--out -: standard output cannot hold a certificate and --json; name a file, or choose one")
     operations = None if budget is None else operations_of("--budget", budget)
-    options = Options(task, prefix, suffix, read_out, length, tokens, k, tuple(setting or ()), inputs, weights)
+    options = Options(task, prefix, suffix, read_out, length, tokens, k, tuple(setting or ()), inputs, weights, order)
     ids = list(dict.fromkeys(strategy or []))
     own = not any(map(plugins.distribution_of, ids))
-    question = asked(model, open_file(model), options) if own else _asked_of_plugins(model, ids, options)
+    question = asked(model, open_file(model), options, ids) if own else _asked_of_plugins(model, ids, options)
     loaded = question.network
     provers = plugins.Provers(loaded, question.task)
     if operations is not None:
-        if question.task is not None:
+        if isinstance(loaded, Decoder):
             raise ValueError(f"--budget: for a decoder there is one strategy, {ENUMERATE.id}")
         ids = ["budget"]
         if out_name is not None and Path(out_name).is_dir():
@@ -105,7 +109,7 @@ def prove(
         proofs.append(proof)
         if target:
             _save(proof.certificate, target)
-    exact = zoo.known_correct(loaded) if own else None
+    exact = zoo.known_correct(loaded) if own and question.task is None else None
     if exact is None and not {"brute-force", ENUMERATE.id, ENUMERATE_UPPER.id}.isdisjoint(ids):
         exact = provers.of(ENUMERATE.id).exact_correct()
     for line in question.notes:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from compactproofs.kernel.strict import shown
+from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.opening import notes
 from compactproofs.opening.configuration import of_bytes
 from compactproofs.opening.networks import SETTINGS, File, task_for
 from compactproofs.opening.tables import LabelTable
 from compactproofs.search import guesses
+from compactproofs.tasks.max_of_k import LargestInOrder, MaxOfK, MinOfK
 from compactproofs.tasks.sequences import TABLE, Sequences
+from compactproofs.theorems.enumerate.every_input import ENUMERATE, ENUMERATE_UPPER
 
 
 @dataclass(frozen=True)
@@ -31,11 +34,12 @@ class Options:
     settings: tuple[str, ...] = ()
     inputs: str | None = None
     weights: str = ""
+    order: str | None = None
 
     @property
     def plain(self) -> bool:
-        """Whether they ask for the largest of all the tokens that there are."""
-        return self == Options(task=self.task) and self.task in (None, "max")
+        """Whether they ask for the largest of all the tokens that there are, in some order."""
+        return self == Options(task=self.task, order=self.order) and self.task in (None, "max", "min")
 
 
 @dataclass(frozen=True)
@@ -43,18 +47,24 @@ class Question:
     """A network and its task, None for the largest of K tokens; in words, and what to say besides."""
 
     network: Any  # of a family of this package, or of a plug-in
-    task: Sequences | None
+    task: Sequences | MaxOfK | None
     words: str
     notes: list[str] = field(default_factory=list)
 
 
-def asked(name: str, file: File, options: Options) -> Question:
-    """What is asked about the model in a file; raises ValueError."""
-    if options.plain:
+def asked(name: str, file: File, options: Options, strategy_ids: Collection[str] = ()) -> Question:
+    """What is asked about the model in a file, by strategies of these ids or any; raises ValueError."""
+    enumerated = bool(strategy_ids) and {ENUMERATE.id, ENUMERATE_UPPER.id}.issuperset(strategy_ids)
+    if options.plain and not (enumerated and options.task == "min"):
         network = file.network()
         if not isinstance(network, Decoder):
-            size = f"max of {network.n_ctx}, {network.d_vocab} tokens, {network.d_vocab**network.n_ctx} inputs"
-            return Question(network, None, f"{size}; {notes.LABEL}", notes.in_short(name, network))
+            order = _in_order(network, options)
+            what = options.task or "max"
+            size = f"{what} of {network.n_ctx}, {network.d_vocab} tokens, {order.total} inputs"
+            said = notes.in_short(name, network, order)
+            return Question(network, None if type(order) is MaxOfK else order, f"{size}; {notes.label(order)}", said)
+    if options.order is not None:
+        raise ValueError("--order is for models of one layer and one head, and the task max; use --task table:FILE")
     decoder, assumed = file.decoder(_settings(file, options.settings))
     name, colon, file_name = (options.task or "max").partition(":")
     if (name == TABLE) != bool(colon):
@@ -109,6 +119,19 @@ def _asked(task: Sequences) -> str:
 def _total(task: Sequences) -> str:
     """How many inputs there are, or what they count."""
     return f"inputs that count {task.total} by their weights" if task.weights else f"{task.total} inputs"
+
+
+def _in_order(network: AttentionOnly, options: Options) -> MaxOfK:
+    """The largest token in the order that is asked for."""
+    sizes = network.n_ctx, network.d_vocab
+    if options.order is None:
+        return MinOfK(*sizes) if options.task == "min" else MaxOfK(*sizes)
+    if options.task == "min":
+        raise ValueError("--order: the smallest token in an order is the largest in the reversed one; use --task max")
+    try:
+        return LargestInOrder(*sizes, _tokens("--order", options.order))
+    except ValueError as error:
+        raise ValueError(f"--order: {error}") from error
 
 
 def _tokens(option: str, text: str) -> tuple[int, ...]:

@@ -117,7 +117,7 @@ def with_something_to_spare(strategy: Strategy, proved: int, total: int) -> int:
     return max(proved - spared, 0) if strategy.claim == "at least" else min(proved + spared, total)
 
 
-def feasible_strategies(model: Model | Decoder, task: Sequences | None = None) -> list[str]:
+def feasible_strategies(model: Model | Decoder, task: Task | None = None) -> list[str]:
     """The ids of all strategies that can be checked on a model of this size."""
     problem = _problem(model, task)
     ours = [s for s in BUILT_IN.strategies.values() if s.family == model.family]

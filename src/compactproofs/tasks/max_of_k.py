@@ -1,5 +1,19 @@
 """Max-of-K: the inputs are the sequences of K = n_ctx tokens in 0 ... v-1, and the label is the largest token.
 
+Min-of-K: the smallest one.  The largest in an order: the one that comes last in an order of all tokens.
+
+Theorems know of an order nothing but the place of each token: they are about places r = 0 ... v-1 and the network
+whose W_E has the rows, and W_U the columns, in the order of places.
+
+Lemma.  If token t(r) has place r, W_E'[r] = W_E[t(r)] and W_U'[:, r] = W_U[:, t(r)], and all other weights are the
+same, then the network of W_E' and W_U' has for places r_1 ... r_n the logit at place o that the network has for the
+tokens t(r_1) ... t(r_n) at the output t(o).  So it names the largest of the places exactly where the network names the
+token that comes last in the order, and of both as many inputs are answered correctly.
+
+Proof.  The residual streams r_p = W_E'[r_p] + W_pos[p] are those of the tokens, and so is all that is computed from
+them before W_U, of which each column makes one logit.  Places and tokens correspond one to one.  Where biases are
+folded into the weights, W_E and W_U are matrices of such a network like others.
+
 Proofs certify whole classes of inputs; this file says how many inputs a class has.  All counts are Python integers:
 v^K exceeds 64 bits from v = 64, K = 11 on.
 """
@@ -15,6 +29,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from compactproofs.kernel.decisions import FloatArray, IntArray
 from compactproofs.kernel.problem import Problem
 from compactproofs.networks.attention_only.model import AttentionOnly
 
@@ -31,6 +46,15 @@ class MaxOfK:
     def total(self) -> int:
         """The number v^K of inputs."""
         return math.prod([self.d_vocab] * self.n_ctx)
+
+    @property
+    def places(self) -> slice | IntArray:
+        """The token at each place of the order, as an index."""
+        return slice(None)
+
+    def rearranged(self, name: str, weight: FloatArray) -> FloatArray:
+        """The weights of this name with tokens in the order of places, as in the lemma."""
+        return weight[self.places] if name == "W_E" else weight[:, self.places] if name == "W_U" else weight
 
     @property
     def record(self) -> dict[str, str | int]:
@@ -58,6 +82,51 @@ class MaxOfK:
         """The number of inputs with this last token and maximum."""
         before = self.n_ctx - 1
         return int((m + 1) ** before - (0 if query == m else m**before))
+
+
+class MinOfK(MaxOfK):
+    """Name the smallest of `n_ctx` tokens out of 0 ... d_vocab - 1: the largest in their reversed order."""
+
+    name: ClassVar[str] = "min-of-k"
+
+    @property
+    def places(self) -> slice:
+        """The tokens, the largest first."""
+        return slice(None, None, -1)
+
+
+@dataclass(frozen=True)
+class LargestInOrder(MaxOfK):
+    """Name the one of `n_ctx` tokens that comes last in `order`, which has each of 0 ... d_vocab - 1 once."""
+
+    order: tuple[int, ...]
+    name: ClassVar[str] = "largest-in-order"
+
+    def __post_init__(self) -> None:
+        if len(self.order) != self.d_vocab or sorted(self.order) != list(range(self.d_vocab)):
+            raise ValueError(f"an order has each token from 0 to {self.d_vocab - 1} once, with one space between them")
+
+    @property
+    def places(self) -> IntArray:
+        """The tokens in their order."""
+        return np.array(self.order)
+
+    @property
+    def record(self) -> dict[str, str | int]:
+        """The task as certificates name it."""
+        return {**super().record, "order": " ".join(map(str, self.order))}
+
+    @classmethod
+    def of_record(cls, record: Mapping[str, str | int]) -> LargestInOrder:
+        """The task of a certificate; ValueError if it is not one of these."""
+        sizes = MaxOfK.of_record({key: value for key, value in record.items() if key != "order"})
+        tokens = str(record.get("order")).split(" ")
+        by_name = {str(token): token for token in range(len(tokens))}
+        return cls(sizes.n_ctx, sizes.d_vocab, tuple(by_name.get(token, -1) for token in tokens))
+
+
+#: The tasks that theorems about the largest of K tokens are about, by their names.
+ORDERS: dict[str, type[MaxOfK]] = {task.name: task for task in (MaxOfK, MinOfK, LargestInOrder)}
 
 
 def max_of_k(network: AttentionOnly) -> Problem[AttentionOnly, MaxOfK]:

@@ -31,7 +31,7 @@ from dataclasses import replace
 from compactproofs.kernel.problem import Hints, Strategy
 from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.tasks.max_of_k import MaxOfK
+from compactproofs.tasks.max_of_k import ORDERS
 from compactproofs.theorems.max_of_k import MaxProblem, Work
 from compactproofs.theorems.max_of_k.core.boxes import Decided, decide
 from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins, class_margins
@@ -80,7 +80,7 @@ BRANCH_AND_BOUND = Strategy(
     id="branch-and-bound",
     theorem="max-of-k/branch-and-bound@1",
     family=AttentionOnly.family,
-    tasks=(MaxOfK.name,),
+    tasks=tuple(ORDERS),
     bound=bound,
     limit=limit,
 )

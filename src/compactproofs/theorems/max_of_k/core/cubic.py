@@ -54,7 +54,7 @@ from compactproofs.kernel.decisions import Array, certainly_positive, max_where
 from compactproofs.kernel.problem import Hints, Strategy
 from compactproofs.networks.attention_only import circuits
 from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.tasks.max_of_k import MaxOfK, sum_of_choices
+from compactproofs.tasks.max_of_k import ORDERS, sum_of_choices
 from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.core.additive import position_weights, token_weights
 from compactproofs.theorems.max_of_k.core.rivals import max_of_others
@@ -131,6 +131,6 @@ CUBIC = Strategy(
     id="cubic",
     theorem="max-of-k/cubic@1",
     family=AttentionOnly.family,
-    tasks=(MaxOfK.name,),
+    tasks=tuple(ORDERS),
     bound=bound,
 )

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from compactproofs.kernel.problem import Strategy
 from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.tasks.max_of_k import MaxOfK
+from compactproofs.tasks.max_of_k import ORDERS
 
 TRIVIAL = Strategy(
     id="trivial",
     theorem="max-of-k/trivial@1",
     family=AttentionOnly.family,
-    tasks=(MaxOfK.name,),
+    tasks=tuple(ORDERS),
     bound=lambda work, hints: 0,
 )
