@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 from flint import arb
 
@@ -18,7 +19,7 @@ def certified(weights: Weights, hints: dict[str, Hint], decide: Decisions) -> in
 
 
 def right_inputs(weights: Weights) -> tuple[int, int]:
-    """The number of inputs that are certainly right, and of those that may be; from the model's definition alone."""
+    """What the inputs count that are certainly right, and those that may be; from the model's definition alone."""
     v, n = weights.v, weights.n
     W = {name: balls(matrix) for name, matrix in weights.matrices.items()}
     b = {name: balls([entries])[0] for name, entries in weights.biases.items()}
@@ -41,6 +42,7 @@ def right_inputs(weights: Weights) -> tuple[int, int]:
             return direct[q][o] + total(a[p] * writes[p][x[p]][o] for p in range(n)) / norm
 
         leads = [logit(m) - logit(o) for o in range(v) if o != m]
-        right += all(lead > 0 for lead in leads)
-        possible += not any(lead <= 0 for lead in leads)
+        count = math.prod(weights.count([t]) for t in x)
+        right += count * all(lead > 0 for lead in leads)
+        possible += count * (not any(lead <= 0 for lead in leads))
     return right, possible

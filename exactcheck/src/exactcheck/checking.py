@@ -40,6 +40,7 @@ THEOREMS = {
 }
 WITHOUT_HINTS = {"max-of-k/histogram@2": "max-of-k/histogram@1"}  # the same statement, when nothing was hinted
 COUNTED = {key for key in THEOREMS if key.startswith(("branch-and-bound", "histogram"))}  # by means of our own
+COUNTED_BY_WEIGHTS = {"trivial", "cubic", "branch-and-bound", "branch-and-bound-upper"}  # and the sub-cubic ones
 FEW_INPUTS = 2**12
 ACCEPTED, REJECTED, UNDECIDED = "accepted", "REJECTED", "UNDECIDED"
 EXIT_CODES = {ACCEPTED: 0, REJECTED: 1, UNDECIDED: 3}
@@ -154,11 +155,13 @@ def verdict(certificate: Certificate, weights: Weights) -> tuple[str, str]:
     theorem = THEOREMS[strategy.partition("/")[0]]
     if certificate.theorem == WITHOUT_HINTS.get(theorem):
         theorem = certificate.theorem
+    of_tokens = [int(text) for text in certificate.task.get("weights", "").split()]
+    total = (sum(of_tokens) if of_tokens else weights.v) ** weights.n
     for name, claimed, actual in (
         ("model_sha256", certificate.model_sha256, weights.sha256),
         ("family", certificate.family, FAMILY),
         ("task", (certificate.n_ctx, certificate.d_vocab), (weights.n, weights.v)),
-        ("total", certificate.total, weights.v**weights.n),
+        ("total", certificate.total, total),
         ("theorem", certificate.theorem, theorem),
         ("claim", certificate.claim, claim_of(strategy)),
     ):
@@ -169,6 +172,8 @@ def verdict(certificate: Certificate, weights: Weights) -> tuple[str, str]:
     else:
         check_hints(strategy, weights, certificate.hints)
     weights = weights.in_order_of(certificate.task)
+    if weights.counts and strategy not in COUNTED_BY_WEIGHTS and not subcubic.is_known(strategy):
+        return REJECTED, f"task: {strategy} is not about {certificate.task['name']}"
     reason = limit(strategy, weights)
     if reason is not None:
         return REJECTED, reason

@@ -9,6 +9,7 @@ import json
 import math
 import re
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -20,6 +21,7 @@ KEYS = {
     "hints", "tool",
 }  # fmt: skip
 FAMILY = "attention-only-1l1h"
+WEIGHTED = "weighted-largest-in-order"
 THEOREMS_OF_VERSION_1 = {
     "compactproofs.strategies.trivial": "max-of-k/trivial@1",
     "compactproofs.strategies.brute_force": "max-of-k/brute-force@1",
@@ -100,6 +102,11 @@ class Weights:
     matrices: dict[str, Matrix]
     biases: dict[str, list[float]]
     sha256: str
+    counts: tuple[int, ...] = ()  # of tokens with weights
+
+    def count(self, tokens: Iterable[int]) -> int:
+        """What any one of these tokens counts."""
+        return sum(self.counts[t] if self.counts else 1 for t in tokens)
 
     @property
     def folded(self) -> dict[str, Matrix]:
@@ -121,12 +128,14 @@ class Weights:
         order = list(range(self.v))
         if task["name"] == "min-of-k":
             order.reverse()
-        elif task["name"] == "largest-in-order":
+        elif "order" in task:
             order = [int(token) for token in task["order"].split()]
         W, b = self.matrices, self.biases
         columns = [[row[t] for t in order] for row in W["W_U"]]
         matrices = {**W, "W_E": [W["W_E"][t] for t in order], "W_U": columns}
-        return Weights(matrices, {**b, "b_U": [b["b_U"][t] for t in order]}, self.sha256)
+        weights = [int(text) for text in task.get("weights", "").split()]
+        counts = tuple(weights[t] for t in order) if weights else ()
+        return Weights(matrices, {**b, "b_U": [b["b_U"][t] for t in order]}, self.sha256, counts)
 
     @property
     def v(self) -> int:
@@ -210,9 +219,9 @@ def read_certificate(data: bytes) -> Certificate:
     task = fields["task"]
     expect(isinstance(task, dict), "task")
     if fields["family"] != "decoder" or "n_ctx" in task:
-        in_order = {"order"} if task.get("name") == "largest-in-order" else set()
+        in_order = {"largest-in-order": {"order"}, WEIGHTED: {"order", "weights"}}.get(str(task.get("name")), set())
         expect(set(task) == {"name", "n_ctx", "d_vocab"} | in_order, "task")
-        names = ("max",) if fields["version"] == 1 else ("max-of-k", "min-of-k", "largest-in-order")
+        names = ("max",) if fields["version"] == 1 else ("max-of-k", "min-of-k", "largest-in-order", WEIGHTED)
         expect(task["name"] in names, "task.name")
         for name in ("n_ctx", "d_vocab"):
             expect(type(task[name]) is int and 1 <= task[name] < 2**31, f"task.{name}")
@@ -223,6 +232,12 @@ def read_certificate(data: bytes) -> Certificate:
             every = sorted(map(int, order.split())) == list(range(order.count(" ") + 1))
             expect(every and order.count(" ") + 1 == task["d_vocab"], "task.order")
             expect(order == " ".join(str(int(token)) for token in order.split()), "task.order")
+        if task["name"] == WEIGHTED:
+            text = task["weights"]
+            number = "(0|[1-9][0-9]{0,18})"
+            expect(isinstance(text, str) and re.fullmatch(f"{number}( {number})*", text) is not None, "task.weights")
+            numbers = [int(part) for part in text.split()]
+            expect(len(numbers) == task["d_vocab"] and 0 < sum(numbers) < 2**62, "task.weights")
     else:
         expect(fields["version"] == 2 and set(task) - MORE_OF_DECODERS == TASK_OF_DECODERS, "task")
     for name in ("family", "strategy", "theorem", "tool"):

@@ -174,7 +174,7 @@ def _proofs(provers: plugins.Provers, ids: list[str], budget: int | None) -> Ite
         return
     prover = provers.of("trivial")
     with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
-        bar = progress.add_task("trying", total=len(cp.feasible_strategies(prover.model)))
+        bar = progress.add_task("trying", total=len(cp.feasible_strategies(prover.model, prover.problem.task)))
         yield prove_within(prover, budget, lambda strategy_id: progress.advance(bar))
 
 
@@ -261,7 +261,10 @@ def _why_not_normalised(problem: Problem[Any, Any], exact: int | None, ids: list
         return "no input is answered correctly"
     if problem.network.family == Decoder.family:
         return "the exact accuracy is not known (inputs were left undecided)"
-    limit = get_strategy("brute-force").limit(problem)
+    brute_force = get_strategy("brute-force")
+    if problem.task.record["name"] not in brute_force.tasks:
+        return "brute force does not count weights"
+    limit = brute_force.limit(problem)
     if limit is None:
         limit = "brute force left inputs undecided" if "brute-force" in ids else "brute force was not asked for"
     return f"the exact accuracy is not known ({limit})"

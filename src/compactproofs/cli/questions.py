@@ -7,6 +7,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from compactproofs.kernel.strict import shown
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.networks.decoder.model import Decoder
@@ -15,7 +17,7 @@ from compactproofs.opening.configuration import of_bytes
 from compactproofs.opening.networks import SETTINGS, File, task_for
 from compactproofs.opening.tables import LabelTable
 from compactproofs.search import guesses
-from compactproofs.tasks.max_of_k import LargestInOrder, MaxOfK, MinOfK
+from compactproofs.tasks.max_of_k import LargestInOrder, MaxOfK, MinOfK, WeightedLargest
 from compactproofs.tasks.sequences import TABLE, Sequences
 from compactproofs.theorems.enumerate.every_input import ENUMERATE, ENUMERATE_UPPER
 
@@ -39,7 +41,8 @@ class Options:
     @property
     def plain(self) -> bool:
         """Whether they ask for the largest of all the tokens that there are, in some order."""
-        return self == Options(task=self.task, order=self.order) and self.task in (None, "max", "min")
+        others = Options(task=self.task, order=self.order, weights=self.weights)
+        return self == others and self.task in (None, "max", "min")
 
 
 @dataclass(frozen=True)
@@ -55,12 +58,12 @@ class Question:
 def asked(name: str, file: File, options: Options, strategy_ids: Collection[str] = ()) -> Question:
     """What is asked about the model in a file, by strategies of these ids or any; raises ValueError."""
     enumerated = bool(strategy_ids) and {ENUMERATE.id, ENUMERATE_UPPER.id}.issuperset(strategy_ids)
-    if options.plain and not (enumerated and options.task == "min"):
+    if options.plain and not (enumerated and (options.task == "min" or options.weights)):
         network = file.network()
         if not isinstance(network, Decoder):
             order = _in_order(network, options)
             what = options.task or "max"
-            size = f"{what} of {network.n_ctx}, {network.d_vocab} tokens, {order.total} inputs"
+            size = f"{what} of {network.n_ctx}, {network.d_vocab} tokens, {_total(order)}"
             said = notes.in_short(name, network, order)
             return Question(network, None if type(order) is MaxOfK else order, f"{size}; {notes.label(order)}", said)
     if options.order is not None:
@@ -116,22 +119,31 @@ def _asked(task: Sequences) -> str:
     )
 
 
-def _total(task: Sequences) -> str:
+def _total(task: Sequences | MaxOfK) -> str:
     """How many inputs there are, or what they count."""
-    return f"inputs that count {task.total} by their weights" if task.weights else f"{task.total} inputs"
+    weighted = "weights" in task.record
+    return f"inputs that count {task.total} by their weights" if weighted else f"{task.total} inputs"
 
 
 def _in_order(network: AttentionOnly, options: Options) -> MaxOfK:
     """The largest token in the order that is asked for."""
     sizes = network.n_ctx, network.d_vocab
-    if options.order is None:
-        return MinOfK(*sizes) if options.task == "min" else MaxOfK(*sizes)
-    if options.task == "min":
-        raise ValueError("--order: the smallest token in an order is the largest in the reversed one; use --task max")
+    plain = MinOfK(*sizes) if options.task == "min" else MaxOfK(*sizes)
+    order = tuple(np.arange(network.d_vocab)[plain.places].tolist())
+    if options.order is not None:
+        if options.task == "min":
+            raise ValueError("--order: the smallest in an order is the largest in the reversed one; use --task max")
+        order = _tokens("--order", options.order)
+        try:
+            plain = LargestInOrder(*sizes, order)
+        except ValueError as error:
+            raise ValueError(f"--order: {error}") from error
+    if not options.weights:
+        return plain
     try:
-        return LargestInOrder(*sizes, _tokens("--order", options.order))
+        return WeightedLargest(*sizes, order, _tokens("--weights", options.weights))
     except ValueError as error:
-        raise ValueError(f"--order: {error}") from error
+        raise ValueError(f"--weights: {error}") from error
 
 
 def _tokens(option: str, text: str) -> tuple[int, ...]:

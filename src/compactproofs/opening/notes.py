@@ -14,7 +14,7 @@ from compactproofs.kernel.strict import shown
 from compactproofs.opening import configuration
 from compactproofs.opening.forward import answers, some_inputs
 from compactproofs.opening.models import Model
-from compactproofs.tasks.max_of_k import LargestInOrder, MaxOfK, MinOfK, max_of_k
+from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
 
 __all__ = ["in_full", "in_short", "label"]
 
@@ -31,8 +31,9 @@ def label(task: MaxOfK) -> str:
 
 
 def _own(task: MaxOfK) -> str:
-    words = {MinOfK.name: "the smallest token", LargestInOrder.name: "the token that comes last in the given order"}
-    return words.get(task.name, "the largest token")
+    order = np.arange(task.d_vocab)[task.places].tolist()
+    named = {"the largest token": order == sorted(order), "the smallest token": order[::-1] == sorted(order)}
+    return next((words for words, fits in named.items() if fits), "the token that comes last in the given order")
 
 
 def in_short(name: str, model: Model, task: MaxOfK | None = None) -> list[str]:

@@ -118,9 +118,10 @@ def with_something_to_spare(strategy: Strategy, proved: int, total: int) -> int:
 
 
 def feasible_strategies(model: Model | Decoder, task: Task | None = None) -> list[str]:
-    """The ids of all strategies that can be checked on a model of this size."""
+    """The ids of all strategies that are about the task, and can be checked on a model of this size."""
     problem = _problem(model, task)
-    ours = [s for s in BUILT_IN.strategies.values() if s.family == model.family]
+    name = problem.task.record["name"]
+    ours = [s for s in BUILT_IN.strategies.values() if s.family == model.family and name in s.tasks]
     return [strategy.id for strategy in ours if strategy.limit(problem) is None]
 
 
@@ -235,7 +236,8 @@ class Prover:
                 return None
             found = decide(self._check)
             return found.right if found.right + found.wrong == self.problem.task.total else None
-        if BRUTE_FORCE.limit(self.problem) is not None:
+        name = self.problem.task.record["name"]
+        if name not in BRUTE_FORCE.tasks or BRUTE_FORCE.limit(self.problem) is not None:
             return None
         decided = enumerate_inputs(self._check)
         return decided.certain if decided.undecided == 0 else None

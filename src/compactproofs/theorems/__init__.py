@@ -9,7 +9,7 @@ from typing import Any
 
 from compactproofs.kernel.library import Library
 from compactproofs.kernel.problem import Task
-from compactproofs.tasks.max_of_k import ORDERS, MaxOfK
+from compactproofs.tasks.max_of_k import WEIGHTED, MaxOfK
 from compactproofs.tasks.sequences import NAMES, TABLE, Sequences
 from compactproofs.tasks.tables import Table
 from compactproofs.theorems.enumerate.every_input import ENUMERATE, ENUMERATE_UPPER
@@ -25,7 +25,7 @@ _CORE = (TRIVIAL, BRUTE_FORCE, CUBIC)
 _LARGE_K = (BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER, HISTOGRAM, HISTOGRAM_UPPER)
 
 _TASKS: dict[str, Callable[[Mapping[str, Any]], Task]] = {
-    **{name: task.of_record for name, task in ORDERS.items()},
+    **{name: task.of_record for name, task in WEIGHTED.items()},
     **dict.fromkeys(NAMES, Sequences.of_record),
 }
 

@@ -129,17 +129,19 @@ def _tokens(box: Box, number: IntArray) -> IntArray:
     return np.stack(columns, axis=1) if columns else np.zeros((len(number), 0), np.int64)
 
 
-def decided_by_sums(terms: Array, inputs: IntArray, last: int) -> tuple[int, int]:
+def decided_by_sums(terms: Array, inputs: IntArray, last: int, counts: IntArray | None = None) -> tuple[int, int]:
     """How many of these inputs certainly have only positive sums, and how many certainly a negative one.
 
-    `inputs`: shape (N, n - 1); `last`: what all have at position n; both as indices of tokens into `terms`.
+    `inputs`: shape (N, n - 1); `last`: what all have at position n; both as indices of tokens into `terms`.  `counts`:
+    what each input counts, 1 without it.
     """
+    counts = np.ones(len(inputs), np.int64) if counts is None else counts
     right = wrong = 0
     for start in range(0, len(inputs), 1024):
-        chunk = inputs[start : start + 1024]
+        chunk, each = inputs[start : start + 1024], counts[start : start + 1024]
         full = np.concatenate([chunk, np.full((len(chunk), 1), last)], axis=1)
         sums = terms[np.arange(len(terms)), full].sum(axis=1)
         holds = certainly_positive(sums).all(axis=1)
-        right += int(holds.sum())
-        wrong += int(certainly_positive(-sums[~holds]).any(axis=1).sum())
+        right += int(each[holds].sum())
+        wrong += int(each[~holds][certainly_positive(-sums[~holds]).any(axis=1)].sum())
     return right, wrong
