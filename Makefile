@@ -32,7 +32,7 @@ formal:
 
 # The tests that need PyTorch; `make test` skips them where it is not installed.
 check-train: $(VENV)/.train
-	$(BIN)/python -m pytest tests/test_training.py
+	$(BIN)/python -m pytest tests/test_training.py tests/test_pair_training.py tests/test_tightening.py
 
 # The tests of the conversion from and to TransformerLens, in an environment of their own.
 check-lens:

@@ -45,6 +45,7 @@ def test_public_names() -> None:
         "feasible_strategies",
         "load_decoder",
         "load_model",
+        "load_network",
         "prove",
         "prove_all",
         "task_for",

@@ -51,7 +51,7 @@ REFUSED = {
 }
 #: What decoders do: words after `prove`, and how many of 1000 inputs are answered correctly.
 DECODERS: dict[str, tuple[tuple[str, ...], int]] = {
-    "two_heads_max3_v10": ((), 973),
+    "two_heads_max3_v10": (("--read-out", "-1"), 973),
     "mlp_max3_v10": ((), 999),
     "ln_max3_v10": ((), 992),
     "argmax3_v10": (("--task", "argmax"), 975),

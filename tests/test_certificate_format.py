@@ -183,7 +183,7 @@ def test_tensors() -> None:
             for name, tensor, shape, head in table(kind, "tensor")
         } == known
         assert [code(row[0]) for row in table(kind, "tensor")] == list(known)
-    for name in model_module._BUFFERS:
+    for name in model_module.BUFFERS:
         assert f"`{name}`" in PAGE
 
 

@@ -396,10 +396,10 @@ def test_it_shares_nothing_with_the_package() -> None:
 
 def of_corpus(path: Path) -> str:
     """What the second checker says of a file of the corpus."""
-    weights = reading.read_weights(model_path(path.name.partition("--")[0]).read_bytes())
+    data = model_path(path.name.partition("--")[0]).read_bytes()
     try:
         certificate = reading.read_certificate(reading.read_bytes(path, reading.CERTIFICATE_BYTES))
-        return checking.verdict(certificate, weights)[0]
+        return checking.verdict_on_file(certificate, data)[0]
     except reading.Malformed:
         return "malformed"
 

@@ -499,11 +499,11 @@ STRATEGY_ERRORS: dict[str, tuple[str, tuple[Change, ...]]] = {
     ),
     "a box is right if one output is": (
         "core.branch_and_bound",
-        (("core.boxes", "(least <= 0).any(axis=1)", "(least <= 0).all(axis=1)"),),
+        (("core.class_margins", "(least > 0).all(axis=1)", "(least > 0).any(axis=1)"),),
     ),
     "a box is wrong if it may be": (
         "core.branch_and_bound",
-        (("core.boxes", "fails = (most <= 0)", "fails = (least <= 0)"),),
+        (("core.class_margins", "(most <= 0).any(axis=1)", "(least <= 0).any(axis=1)"),),
     ),
 }
 

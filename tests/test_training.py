@@ -17,6 +17,9 @@ import pytest
 import safetensors
 from safetensors.numpy import load_file
 
+from compactproofs import load_network
+from compactproofs.networks.attention_only.heads import ManyHeads
+from compactproofs.opening.forward import logits
 from compactproofs.system.files import write_atomically
 from killing import JOBS, kill_often
 
@@ -32,6 +35,7 @@ from compactproofs.training import (  # noqa: E402
     train,
     train_one,
 )
+from compactproofs.training.files import read_metadata  # noqa: E402
 
 PAPER = TrainingConfig(n_ctx=4, d_vocab=64)
 TINY = TrainingConfig(n_ctx=3, d_vocab=5, d_model=6, d_head=4, steps=3, batch_size=7)
@@ -167,6 +171,21 @@ def test_forward_is_the_textbook_transformer() -> None:
     logits = (residual + torch.softmax(scores, dim=-1) @ (residual @ v) @ o) @ weights["unembed.W_U"]
 
     torch.testing.assert_close(recipe.forward(weights, tokens), logits[:, -1], rtol=1e-12, atol=1e-12)
+
+
+def test_several_heads(tmp_path: Path) -> None:
+    """What heads write is added up, as in the networks that proofs are about; a single head is not spoken of."""
+    config = replace(TINY, n_heads=3)
+    (file,) = train(config, [1], tmp_path).trained
+    network = load_network(file)
+    assert isinstance(network, ManyHeads)
+    assert (network.n_heads, network.d_head) == (3, TINY.d_head)
+    tokens = np.array([[0, 1, 2], [4, 4, 0]])
+    weights = {name: torch.from_numpy(weight) for name, weight in load_file(file).items()}
+    found = recipe.forward(weights, torch.from_numpy(tokens)).numpy()
+    assert np.allclose(logits(network, tokens), found, atol=1e-5)
+    assert config.as_dict()["n_heads"] == 3
+    assert "n_heads" not in TINY.as_dict()
 
 
 def test_loss_is_the_cross_entropy() -> None:
@@ -372,7 +391,7 @@ def test_interrupt_with_processes(tmp_path: Path) -> None:
     assert f"interrupted: {len(files)} of 2000 models are finished" in errors
     assert process.returncode != 0
     for path in files:
-        assert runner.read_metadata(path)["seed"] == int(path.stem)
+        assert read_metadata(path)["seed"] == int(path.stem)
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")

@@ -27,9 +27,11 @@ import numpy.typing as npt
 from safetensors.numpy import save
 
 import compactproofs as cp
+from compactproofs.networks.attention_only.heads import ManyHeads
+from compactproofs.networks.attention_only.model import WEIGHTS, AttentionOnly
 from compactproofs.search.certificates import Certificate
 from compactproofs.system.files import write_atomically
-from compactproofs.theorems import STRATEGIES
+from compactproofs.theorems import BUILT_IN, STRATEGIES
 
 CORPUS = Path(__file__).resolve().parent.parent / "tests" / "certificates"
 SUBCUBIC = "sub-cubic/max_diff_exact/mean_query+diff/max_diff_exact"
@@ -44,6 +46,7 @@ SPARED = 20  # inputs by which claims of the histogram strategies stay away from
 
 Fields = dict[str, Any]
 Cases = Iterator[tuple[str, bytes]]
+Network = cp.Model | ManyHeads
 
 
 def ladder() -> cp.Model:
@@ -79,6 +82,17 @@ def spoiled() -> cp.Model:
     return cp.Model(**{name: (w + 0.05 * rng.normal(size=w.shape)).astype(np.float32) for name, w in weights.items()})
 
 
+def two_heads() -> ManyHeads:
+    """The head of `spoiled` twice, with half of what it writes and more noise: they are of different minds."""
+    model, rng = spoiled(), np.random.default_rng(6)
+    halves = {"W_Q": model.W_Q, "W_K": model.W_K, "W_V": model.W_V, "W_O": model.W_O / 2}
+    heads: dict[str, Any] = {
+        name: (weights + 0.1 * rng.normal(size=(2, *weights.shape))).astype(np.float32)
+        for name, weights in halves.items()
+    }
+    return ManyHeads(W_E=model.W_E, W_pos=model.W_pos, W_U=model.W_U, **heads)
+
+
 def fields_of(certificate: Certificate) -> Fields:
     """The certificate as the JSON object of its file."""
     return dict(json.loads(certificate.to_bytes()))
@@ -104,7 +118,7 @@ def with_hint(fields: Fields, name: str, array: npt.NDArray[Any], **others: Any)
     return fields | {"hints": fields["hints"] | {name: hint | others}}
 
 
-def proved(fields: Fields, model: cp.Model) -> int:
+def proved(fields: Fields, model: Network) -> int:
     """What a checker proves with these hints, whatever is claimed."""
     certified = cp.verify(Certificate.from_bytes(text_of(claiming(fields, 0))), model).certified
     assert certified is not None
@@ -116,15 +130,20 @@ def short(strategy: str) -> str:
     return strategy.replace("/", "-")
 
 
-def accepted(model: cp.Model, proofs: dict[str, Certificate]) -> Cases:
-    """True claims, some of them odd."""
-    total = next(iter(proofs.values())).total
+def as_proved(proofs: dict[str, Certificate]) -> Cases:
+    """What was proved, or a little less."""
     for strategy, certificate in proofs.items():
-        claimed = certificate.certified
+        claimed, total = certificate.certified, certificate.total
         if strategy.startswith("histogram"):
             at_least = certificate.claim == "at least"
             claimed = max(claimed - SPARED, 0) if at_least else min(claimed + SPARED, total)
         yield f"{short(strategy)}--proved", text_of(claiming(fields_of(certificate), claimed))
+
+
+def accepted(model: cp.Model, proofs: dict[str, Certificate]) -> Cases:
+    """True claims, some of them odd."""
+    total = next(iter(proofs.values())).total
+    yield from as_proved(proofs)
     for strategy, edge in (("cubic", 0), ("branch-and-bound-upper", total), ("histogram-upper", total)):
         yield f"{short(strategy)}--least-claim", text_of(claiming(fields_of(proofs[strategy]), edge))
     fields = fields_of(proofs["cubic"])
@@ -173,11 +192,11 @@ SPOILED_HINTS = (
 )
 
 
-def rejected(model: cp.Model, proofs: dict[str, Certificate], other: cp.Model) -> Cases:
-    """False or unproved claims in good form."""
-    total = next(iter(proofs.values())).total
+def beyond_proved(model: Network, proofs: dict[str, Certificate]) -> Cases:
+    """More than was proved, or the other way round."""
     for strategy, certificate in proofs.items():
-        fields, claimed = fields_of(certificate), proved(fields_of(certificate), model)
+        fields, total = fields_of(certificate), certificate.total
+        claimed = proved(fields, model)
         at_least = certificate.claim == "at least"
         name = short(strategy)
         if at_least and not strategy.startswith("histogram") and claimed < total:
@@ -189,6 +208,12 @@ def rejected(model: cp.Model, proofs: dict[str, Certificate], other: cp.Model) -
             yield f"certified--{name}-all-or-nothing", text_of(claiming(fields, edge))
         turned = "at most" if at_least else "at least"
         yield f"claim--{name}-turned-round", text_of(fields | {"claim": turned})
+
+
+def rejected(model: cp.Model, proofs: dict[str, Certificate], other: cp.Model) -> Cases:
+    """False or unproved claims in good form."""
+    total = next(iter(proofs.values())).total
+    yield from beyond_proved(model, proofs)
     cubic = fields_of(proofs["cubic"])
     upper = fields_of(proofs["branch-and-bound-upper"])
     task = cubic["task"]
@@ -251,6 +276,24 @@ def rejected(model: cp.Model, proofs: dict[str, Certificate], other: cp.Model) -
         changed = with_hint(sets, "window", array)
         if proved(changed, model) < best:
             yield f"certified--window-{what}", text_of(claiming(changed, best))
+
+
+def of_several_heads(network: ManyHeads) -> dict[str, bytes]:
+    """Certificates about several heads, and what mixes them up with those about one."""
+    ids = [strategy.id for strategy in BUILT_IN.strategies.values() if strategy.family == network.family]
+    prover = cp.Prover(network)
+    proofs = {strategy: prover.prove(strategy).certificate for strategy in ids}
+    cubic = fields_of(proofs["heads/cubic"])
+    mixed = {
+        "family--of-one-head": cubic | {"family": AttentionOnly.family},
+        "family--strategy-of-one-head": cubic | {"strategy": "cubic"},
+        "model_sha256--of-its-first-head": cubic | {"model_sha256": network.heads[0].sha256},
+    }
+    return {
+        **{f"accept/two-heads--{what}.cert.json": data for what, data in as_proved(proofs)},
+        **{f"reject/two-heads--{what}.cert.json": data for what, data in beyond_proved(network, proofs)},
+        **{f"reject/two-heads--{what}.cert.json": text_of(fields) for what, fields in mixed.items()},
+    }
 
 
 def malformed(model: cp.Model, proofs: dict[str, Certificate]) -> Cases:
@@ -428,8 +471,11 @@ def main() -> None:
     (CORPUS / "models").mkdir(parents=True, exist_ok=True)
     for name, model in models.items():
         model.save(CORPUS / "models" / f"{name}.safetensors")
+    network = two_heads()
+    tensors = {disk: network.weight(name) for name, (disk, _, _) in WEIGHTS.items()}
+    (CORPUS / "models" / "two-heads.safetensors").write_bytes(save(tensors))
     models["max-of-4-123"] = cp.load_model("max-of-4/123")
-    known: dict[str, bytes] = {}
+    known = of_several_heads(network)
     for name, model in models.items():
         small = name in ("ladder", "spoiled")
         prover = cp.Prover(model)

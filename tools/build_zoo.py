@@ -29,7 +29,7 @@ from compactproofs import zoo
 from compactproofs.opening.models import Model
 from compactproofs.system.files import write_atomically
 from compactproofs.training import TrainingConfig, train
-from compactproofs.training.runner import read_metadata
+from compactproofs.training.files import read_metadata
 
 Table = npt.NDArray[np.float64]
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from compactproofs.kernel.problem import Strategy
     from compactproofs.networks.weights import InvalidModel
     from compactproofs.opening.models import Model
-    from compactproofs.opening.networks import load_decoder, task_for
+    from compactproofs.opening.networks import load_decoder, load_network, task_for
     from compactproofs.opening.tables import LabelTable
     from compactproofs.search.certificates import Certificate
     from compactproofs.search.effort import verify
@@ -60,6 +60,7 @@ __all__ = [
     "feasible_strategies",
     "load_decoder",
     "load_model",
+    "load_network",
     "prove",
     "prove_all",
     "task_for",
@@ -75,7 +76,7 @@ _MODULES = {
     "kernel.problem": ("Strategy",),
     "networks.weights": ("InvalidModel",),
     "opening.models": ("Model",),
-    "opening.networks": ("load_decoder", "task_for"),
+    "opening.networks": ("load_decoder", "load_network", "task_for"),
     "opening.tables": ("LabelTable",),
     "search.certificates": ("Certificate",),
     "search.effort": ("verify",),

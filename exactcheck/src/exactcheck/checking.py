@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from flint import ctx
 
-from exactcheck import brute_force, cubic, decoders, failing_sets, subcubic, whole_classes
+from exactcheck import brute_force, cubic, decoders, failing_sets, heads, subcubic, whole_classes
 from exactcheck.balls import Decisions
 from exactcheck.reading import (
     CERTIFICATE_BYTES,
@@ -187,6 +188,21 @@ def verdict(certificate: Certificate, weights: Weights) -> tuple[str, str]:
     return (UNDECIDED if strategy in COUNTED and lacking <= undecided else REJECTED), text
 
 
+def verdict_on_file(
+    certificate: Certificate, data: bytes, labels: Sequence[int] = (), table: str = ""
+) -> tuple[str, str]:
+    """The same for a model file of any family; with the labels and the hash of a table, if one is given."""
+    if certificate.task.keys() >= TASK_OF_DECODERS:
+        accepted, reason = decoders.verdict(certificate, data, list(labels), table)
+    elif certificate.strategy in heads.STRATEGIES:
+        accepted, reason = heads.verdict(certificate, data)
+    elif is_known(certificate.strategy) and heads.number_of_heads(data) > 1:
+        accepted, reason = False, f"family: {certificate.strategy} is about one head"
+    else:
+        return verdict(certificate, read_weights(data))
+    return {True: ACCEPTED, False: REJECTED, None: UNDECIDED}[accepted], reason
+
+
 def main(arguments: list[str]) -> int:
     """The program; returns its exit code."""
     if len(arguments) not in (2, 3):
@@ -195,12 +211,8 @@ def main(arguments: list[str]) -> int:
     try:
         certificate = read_certificate(read_bytes(Path(arguments[0]), CERTIFICATE_BYTES))
         data = read_bytes(Path(arguments[1]), MODEL_BYTES)
-        labels, table = read_labels(read_bytes(Path(arguments[2]), MODEL_BYTES)) if len(arguments) == 3 else ([], "")
-        if certificate.task.keys() >= TASK_OF_DECODERS:
-            accepted, reason = decoders.verdict(certificate, data, labels, table)
-            outcome = {True: ACCEPTED, False: REJECTED, None: UNDECIDED}[accepted]
-        else:
-            outcome, reason = verdict(certificate, read_weights(data))
+        table = read_labels(read_bytes(Path(arguments[2]), MODEL_BYTES)) if len(arguments) == 3 else ([], "")
+        outcome, reason = verdict_on_file(certificate, data, *table)
     except Malformed as error:
         print(f"malformed: {error}", file=sys.stderr)
         return 2

@@ -21,7 +21,7 @@ from compactproofs.cli.proving import prove
 from compactproofs.cli.showing import show
 from compactproofs.cli.verifying import verify
 from compactproofs.system.places import check_directory
-from compactproofs.system.terminal import say, say_json, say_table
+from compactproofs.system.terminal import err, say, say_json, say_table
 
 app = typer.Typer(
     add_completion=False,
@@ -135,6 +135,7 @@ def train(
     paper_seeds: Annotated[bool, typer.Option("--paper-seeds", help="Use the 151 seeds of the paper.")] = False,
     n_ctx: Annotated[int, typer.Option(help="Tokens in an input, K.")] = 4,
     d_vocab: Annotated[int, typer.Option(help="Number of tokens, v.")] = 64,
+    heads: Annotated[int, typer.Option(help="Heads; each is 32 / heads wide.")] = 1,
     steps: Annotated[int, typer.Option(help="Training steps of 128 sequences.")] = 3000,
     jobs: Annotated[int, typer.Option(help="Processes.")] = 1,
 ) -> None:
@@ -144,9 +145,62 @@ def train(
     if paper_seeds == bool(seed):
         raise ValueError("choose seeds: --seed N (may be repeated), or --paper-seeds")
     seeds = seed or [row.seed for row in zoo.table() if row.name.startswith("max-of-4/")]
-    config = training.TrainingConfig(n_ctx=n_ctx, d_vocab=d_vocab, steps=steps)
+    one_head = training.TrainingConfig(n_ctx=n_ctx, d_vocab=d_vocab, steps=steps)
+    config = dataclasses.replace(one_head, n_heads=heads, d_head=one_head.d_model // max(heads, 1))
     check_directory(out_dir)
     report = training.train(config, seeds, out_dir, jobs=jobs, progress=True)
+    say(f"{len(report.trained)} trained, {len(report.skipped)} already there, in {out_dir}")
+
+
+@app.command()
+def tighten(
+    out_dir: Annotated[Path, typer.Option("--out", help="The directory for networks, certificates and results.")],
+    models: Annotated[
+        list[str] | None, typer.Argument(metavar="[MODEL]...", help="Zoo names, or paths to .safetensors files.")
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(metavar="all|N", help="Instead, all 151 models of the paper or the first N.")
+    ] = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="A sub-cubic strategy to train toward; default: the paper's cheapest.")
+    ] = None,
+    steps: Annotated[int, typer.Option(help="Training steps.")] = 1200,
+    rate: Annotated[float, typer.Option(help="Learning rate of AdamW.")] = 5e-3,
+    distance_penalty: Annotated[float, typer.Option(help="What moving the weights costs.")] = 0.0,
+    seed: Annotated[int, typer.Option(help="Of the random inputs.")] = 0,
+    control: Annotated[bool, typer.Option(help="Also train as long on cross-entropy alone, to compare.")] = True,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
+) -> None:
+    """Train networks until a cheap proof holds: certificates before and after; an interrupted run resumes."""
+    from compactproofs import training
+
+    how = training.Tightening(
+        strategy=strategy or training.CHEAPEST,
+        steps=steps,
+        learning_rate=rate,
+        distance_penalty=distance_penalty,
+        seed=seed,
+    )
+    importlib.import_module("compactproofs.training.command").run_tighten(
+        models or [], seeds, out_dir, how, control, jobs
+    )
+
+
+@app.command()
+def train_pairs(
+    task: Annotated[str, typer.Argument(help="add-N, addition modulo N, or a group: SN, AN, DN or CN.")],
+    out_dir: Annotated[Path, typer.Option("--out", help="The directory for <seed>.safetensors files.")],
+    seed: Annotated[list[int], typer.Option(help="A seed; may be given several times. All are trained at once.")],
+    epochs: Annotated[int | None, typer.Option(help="Epochs; default: those of the recipe.")] = None,
+    fraction: Annotated[float | None, typer.Option(help="Part of all pairs that is trained on.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, or cuda for a GPU.")] = "cpu",
+) -> None:
+    """Train networks on all pairs of a table: addition or a group; an interrupted run resumes."""
+    from compactproofs.training import pair_sum
+
+    config = pair_sum.config_for(task, epochs=epochs, fraction=fraction)
+    check_directory(out_dir)
+    report = pair_sum.train_pairs(config, seed, out_dir, device=device, tell=lambda line: say(line, to=err))
     say(f"{len(report.trained)} trained, {len(report.skipped)} already there, in {out_dir}")
 
 

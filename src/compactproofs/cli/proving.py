@@ -17,6 +17,7 @@ from compactproofs.cli.common import JsonOption, ModelArgument, if_trusted, in_w
 from compactproofs.cli.questions import Options, Question, asked
 from compactproofs.kernel.certificate import CLAIMS
 from compactproofs.kernel.problem import Problem
+from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.runs.inputs import load_certificate, open_file
 from compactproofs.search.budget import prove_within
@@ -110,7 +111,7 @@ def prove(
         if target:
             _save(proof.certificate, target)
     exact = zoo.known_correct(loaded) if own and question.task is None else None
-    if exact is None and not {"brute-force", ENUMERATE.id, ENUMERATE_UPPER.id}.isdisjoint(ids):
+    if exact is None and not _EXACT.isdisjoint(ids):
         exact = provers.of(ENUMERATE.id).exact_correct()
     for line in question.notes:
         say(line, to=err)
@@ -141,6 +142,13 @@ def prove(
     if out_name is not None and out_name != STANDARD:
         place = targets[0] if len(targets) == 1 else out_name
         say(f"{len(proofs)} certificate{'s' if len(proofs) > 1 else ''} written to {place}")
+
+
+#: Strategies that tell the exact accuracy if they decide every input.
+_EXACT = {
+    *("brute-force", "heads/brute-force", "heads/branch-and-bound", "heads/branch-and-bound-upper"),
+    *(ENUMERATE.id, ENUMERATE_UPPER.id),
+}
 
 
 def _asked_of_plugins(name: str, strategy_ids: Sequence[str], options: Options) -> Question:
@@ -261,10 +269,10 @@ def _why_not_normalised(problem: Problem[Any, Any], exact: int | None, ids: list
         return "no input is answered correctly"
     if problem.network.family == Decoder.family:
         return "the exact accuracy is not known (inputs were left undecided)"
-    brute_force = get_strategy("brute-force")
-    if problem.task.record["name"] not in brute_force.tasks:
+    one = "heads/branch-and-bound" if problem.network.family == ManyHeads.family else "brute-force"
+    if problem.task.record["name"] not in get_strategy(one).tasks:
         return "brute force does not count weights"
-    limit = brute_force.limit(problem)
+    limit = get_strategy(one).limit(problem)
     if limit is None:
-        limit = "brute force left inputs undecided" if "brute-force" in ids else "brute force was not asked for"
+        limit = f"{one} was not asked for" if _EXACT.isdisjoint(ids) else f"{one} left inputs undecided"
     return f"the exact accuracy is not known ({limit})"

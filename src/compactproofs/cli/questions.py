@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from compactproofs.kernel.strict import shown
+from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.opening import notes
@@ -39,6 +40,11 @@ class Options:
     order: str | None = None
 
     @property
+    def largest(self) -> bool:
+        """Whether they ask for the largest of all the tokens that there are, in their own order."""
+        return self == Options(task=self.task) and self.task in (None, "max")
+
+    @property
     def plain(self) -> bool:
         """Whether they ask for the largest of all the tokens that there are, in some order."""
         others = Options(task=self.task, order=self.order, weights=self.weights)
@@ -60,10 +66,11 @@ def asked(name: str, file: File, options: Options, strategy_ids: Collection[str]
     enumerated = bool(strategy_ids) and {ENUMERATE.id, ENUMERATE_UPPER.id}.issuperset(strategy_ids)
     if options.plain and not (enumerated and (options.task == "min" or options.weights)):
         network = file.network()
-        if not isinstance(network, Decoder):
+        if not isinstance(network, Decoder) and (isinstance(network, AttentionOnly) or options.largest):
             order = _in_order(network, options)
             what = options.task or "max"
-            size = f"{what} of {network.n_ctx}, {network.d_vocab} tokens, {_total(order)}"
+            heads = f"{network.n_heads} heads, " if isinstance(network, ManyHeads) else ""
+            size = f"{heads}{what} of {network.n_ctx}, {network.d_vocab} tokens, {_total(order)}"
             said = notes.in_short(name, network, order)
             return Question(network, None if type(order) is MaxOfK else order, f"{size}; {notes.label(order)}", said)
     if options.order is not None:
@@ -125,7 +132,7 @@ def _total(task: Sequences | MaxOfK) -> str:
     return f"inputs that count {task.total} by their weights" if weighted else f"{task.total} inputs"
 
 
-def _in_order(network: AttentionOnly, options: Options) -> MaxOfK:
+def _in_order(network: AttentionOnly | ManyHeads, options: Options) -> MaxOfK:
     """The largest token in the order that is asked for."""
     sizes = network.n_ctx, network.d_vocab
     plain = MinOfK(*sizes) if options.task == "min" else MaxOfK(*sizes)

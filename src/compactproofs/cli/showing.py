@@ -11,6 +11,8 @@ import compactproofs as cp
 from compactproofs import plugins, zoo
 from compactproofs.cli.common import JsonOption, in_words
 from compactproofs.cli.questions import about, reading
+from compactproofs.networks.attention_only.heads import ManyHeads
+from compactproofs.networks.attention_only.model import WEIGHTS
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.opening import notes
 from compactproofs.runs.inputs import load_certificate, open_file
@@ -106,14 +108,17 @@ def _about_decoder(network: Decoder, assumed: dict[str, object]) -> Described:
     }
 
 
-def _about_model(name: str, model: cp.Model) -> Described:
+def _about_model(name: str, model: cp.Model | ManyHeads) -> Described:
     correct = zoo.known_correct(model)
     inputs = str(max_of_k(model).task.total)
     said = notes.in_full(name, model)
-    largest = max(float(abs(weight).max()) for weight in model.state_dict().values())
+    heads = {"n_heads": model.n_heads} if isinstance(model, ManyHeads) else {}
+    biases = [] if isinstance(model, ManyHeads) else list(model.biases)
+    largest = max(float(abs(getattr(model, weight)).max()) for weight in (*WEIGHTS, *biases))
     words = {
-        "model": f"max of {model.n_ctx}, {model.d_vocab} tokens, d_model {model.d_model}, d_head {model.d_head}",
-        **({"biases": f"{', '.join(model.biases)}; folded into the weights, exactly"} if model.biases else {}),
+        "model": f"max of {model.n_ctx}, {model.d_vocab} tokens, d_model {model.d_model}, d_head {model.d_head}"
+        + "".join(f", {name} {number}" for name, number in heads.items()),
+        **({"biases": f"{', '.join(biases)}; folded into the weights, exactly"} if biases else {}),
         "inputs": inputs,
         "sha256": model.sha256,
         "largest weight": f"{largest:.4g}",
@@ -126,7 +131,8 @@ def _about_model(name: str, model: cp.Model) -> Described:
         "d_vocab": model.d_vocab,
         "d_model": model.d_model,
         "d_head": model.d_head,
-        "biases": list(model.biases),
+        "biases": biases,
+        **heads,
         "inputs": inputs,
         "sha256": model.sha256,
         "largest_weight": largest,

@@ -110,9 +110,9 @@ def unsupported(settings: Mapping[str, Any], sizes: Any) -> str | None:
     """Why a model with these settings is not supported, starting with the name of one; None if it is.
 
     A setting that is not there is not looked at: releases of TransformerLens differ.  `sizes`: a model or anything else
-    that has the sizes of the tensors as `d_vocab`, `n_ctx`, `d_model` and `d_head`.
+    that has the sizes of the tensors as `d_vocab`, `n_ctx`, `d_model` and `d_head`, and `n_heads` if not 1.
     """
-    reason = _not_among(_SUPPORTED, settings)
+    reason = _not_among({**_SUPPORTED, "n_heads": (getattr(sizes, "n_heads", 1),)}, settings)
     if reason is not None:
         return reason
     for name in _CAPS:

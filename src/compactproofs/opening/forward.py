@@ -13,7 +13,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from compactproofs.kernel.decisions import FloatArray, IntArray
-from compactproofs.networks.attention_only.model import WEIGHTS
+from compactproofs.networks.attention_only.heads import ManyHeads
+from compactproofs.networks.attention_only.model import WEIGHTS, AttentionOnly
 from compactproofs.opening.models import Model
 from compactproofs.tasks.max_of_k import max_of_k
 
@@ -22,7 +23,7 @@ __all__ = ["answers", "logits", "logits_within", "some_inputs"]
 _BLOCK_ENTRIES = 2**20  # of the largest array
 
 
-def some_inputs(model: Model, most: int, rng: np.random.Generator) -> IntArray:
+def some_inputs(model: AttentionOnly | ManyHeads, most: int, rng: np.random.Generator) -> IntArray:
     """All inputs if there are at most `most`, otherwise `most` random ones, shape (N, n).
 
     Each position of the random ones takes all tokens equally often, up to one; apart from that they are uniform.
@@ -34,8 +35,12 @@ def some_inputs(model: Model, most: int, rng: np.random.Generator) -> IntArray:
     return rng.permuted(np.tile(first[np.arange(most) % v][:, None], n), axis=0)
 
 
-def logits(model: Model, tokens: IntArray) -> FloatArray:
+def logits(model: AttentionOnly | ManyHeads, tokens: IntArray) -> FloatArray:
     """The logits of inputs: shape (N, n) to (N, v).  They are infinite or NaN where float64 overflows."""
+    if isinstance(model, ManyHeads):  # whose heads have one direct path
+        with np.errstate(all="ignore"):
+            direct = (model.W_E[tokens[:, -1]] + model.W_pos[-1]) @ model.W_U
+            return np.asarray(direct + sum(logits(head, tokens) - direct for head in model.heads))
     found = [np.zeros((0, model.d_vocab))]
     with np.errstate(all="ignore"):
         OV = model.weight("W_V") @ model.weight("W_O") @ model.weight("W_U")
@@ -49,7 +54,7 @@ def logits(model: Model, tokens: IntArray) -> FloatArray:
     return np.concatenate(found)
 
 
-def answers(model: Model, tokens: IntArray) -> IntArray:
+def answers(model: AttentionOnly | ManyHeads, tokens: IntArray) -> IntArray:
     """The output with the strictly largest logit for each input, shape (N, n) to (N,); -1 where there is none."""
     found = logits(model, tokens)
     ties = np.count_nonzero(found == found.max(axis=1, keepdims=True), axis=1)  # none where one is NaN

@@ -1,8 +1,9 @@
-"""Files that may hold a network of either family, and the tasks that decoders can be asked about."""
+"""Files that may hold a network of any family, and the tasks that decoders can be asked about."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from compactproofs import zoo
 from compactproofs.kernel.certificate import Certificate
 from compactproofs.kernel.strict import shown
 from compactproofs.kernel.tensors import read_tensors
+from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.decoder.model import Configuration, Decoder
 from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening import configuration
@@ -17,7 +19,7 @@ from compactproofs.opening.models import Model
 from compactproofs.tasks.sequences import NAMES, TABLE, Sequences
 from compactproofs.tasks.tables import Table
 
-__all__ = ["SETTINGS", "File", "load_decoder", "task_for"]
+__all__ = ["SETTINGS", "File", "load_decoder", "load_network", "task_for"]
 
 #: What may be said of a file that does not say it itself.
 SETTINGS = (
@@ -42,6 +44,15 @@ class File:
         """The one-layer attention-only model in it; raises InvalidModel."""
         return zoo.model_of(self.path, self.data)
 
+    def many_heads(self) -> ManyHeads:
+        """The one-layer attention-only network with several heads in it; raises InvalidModel."""
+        try:
+            network = ManyHeads.from_bytes(self.data)
+            configuration.check(self.data, network)
+            return network
+        except ValueError as error:
+            raise InvalidModel(f"{self.path}: {error}") from error
+
     def decoder(self, given: Mapping[str, Any] | None = None) -> tuple[Decoder, dict[str, object]]:
         """The decoder in it, and what had to be assumed of it; raises InvalidModel.
 
@@ -60,11 +71,13 @@ class File:
             raise InvalidModel(f"{self.path}: {error}") from error
         return network, assumed
 
-    def network(self) -> Model | Decoder:
-        """What fits the smaller family is of that, and the rest decoders; raises InvalidModel."""
+    def network(self) -> Model | ManyHeads | Decoder:
+        """What fits a smaller family is of that, and the rest decoders; raises InvalidModel."""
         try:
             return self.attention_only()
         except InvalidModel as error:
+            with suppress(InvalidModel):
+                return self.many_heads()
             try:
                 return self.decoder()[0]
             except InvalidModel as other:
@@ -78,10 +91,11 @@ class File:
             return True
         return all(name.startswith(("blocks.0.attn.", "embed.", "pos_embed.", "unembed.")) for name in names)
 
-    def network_of(self, certificate: Certificate) -> Model | Decoder:
+    def network_of(self, certificate: Certificate) -> Model | ManyHeads | Decoder:
         """The network in it, read as the certificate's family and task say where the file says nothing itself."""
         if certificate.family != Decoder.family:
-            return self.attention_only()
+            network = self.network()
+            return self.attention_only() if isinstance(network, Decoder) else network
         try:
             names = Configuration.__dataclass_fields__
             record = {key: value for key, value in certificate.task.items() if key in names}
@@ -92,6 +106,14 @@ class File:
             return self.decoder(given)[0]
         except InvalidModel:  # then it is about another model, which verification says if this is any
             return self.decoder()[0]
+
+
+def load_network(name_or_path: str | Path) -> Model | ManyHeads | Decoder:
+    """The network in a safetensors file or of the zoo, of the smallest family that has all of it.
+
+    Raises UnknownModel, InvalidModel and OSError.
+    """
+    return File(name_or_path).network()
 
 
 def load_decoder(path: str | Path, **settings: Any) -> Decoder:

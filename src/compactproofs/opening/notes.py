@@ -11,6 +11,7 @@ import numpy as np
 
 from compactproofs import zoo
 from compactproofs.kernel.strict import shown
+from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.opening import configuration
 from compactproofs.opening.forward import answers, some_inputs
 from compactproofs.opening.models import Model
@@ -36,7 +37,7 @@ def _own(task: MaxOfK) -> str:
     return next((words for words, fits in named.items() if fits), "the token that comes last in the given order")
 
 
-def in_short(name: str, model: Model, task: MaxOfK | None = None) -> list[str]:
+def in_short(name: str, model: Model | ManyHeads, task: MaxOfK | None = None) -> list[str]:
     """Lines for whoever proves bounds on the model that was loaded by this name; none for a model of the zoo.
 
     `task`: by default the largest token.
@@ -56,7 +57,7 @@ def in_short(name: str, model: Model, task: MaxOfK | None = None) -> list[str]:
     return lines
 
 
-def in_full(name: str, model: Model) -> dict[str, str]:
+def in_full(name: str, model: Model | ManyHeads) -> dict[str, str]:
     """What there is to say about the same model, as fields with names."""
     task = max_of_k(model).task
     if _in_zoo(model):
@@ -84,7 +85,7 @@ def _open(name: str) -> list[str]:
     return lines
 
 
-def _shares(model: Model, task: MaxOfK) -> tuple[dict[str, float], str]:
+def _shares(model: Model | ManyHeads, task: MaxOfK) -> tuple[dict[str, float], str]:
     """For how many inputs the model's answer is that of each task, as shares, and "about " unless of all inputs."""
     number = min(_SAMPLE, max(_FEWEST, _ENTRIES // (model.n_ctx * model.d_model + model.d_vocab)))
     tokens = some_inputs(model, number, np.random.default_rng(0))
@@ -117,5 +118,5 @@ def _named(shares: dict[str, float], about: str, own: str) -> str:
     return f"this model names {own} for {about}{shares[own]:.1%} of inputs{other}"
 
 
-def _in_zoo(model: Model) -> bool:
+def _in_zoo(model: Model | ManyHeads) -> bool:
     return any(row.model_sha256 == model.sha256 for row in zoo.table())

@@ -62,7 +62,7 @@ def _least_cost(strategy_id: str, model: Model) -> int:
     """What the strategies that are far from cheap cost at the least, so that they are not tried in vain."""
     v: int = model.d_vocab
     known = {"brute-force": max_of_k(model).task.total * v, "branch-and-bound": v**4, "histogram": v**4}
-    return known.get(strategy_id, 0)
+    return known.get(strategy_id.removeprefix("heads/"), 0)
 
 
 def _merit(proof: Proof) -> tuple[int, int]:

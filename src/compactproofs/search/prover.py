@@ -13,6 +13,7 @@ from compactproofs.kernel.checker import verify
 from compactproofs.kernel.errors import CompactProofsError
 from compactproofs.kernel.library import Library
 from compactproofs.kernel.problem import Claim, Network, Problem, Strategy, Task
+from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.opening.models import Model
 from compactproofs.search.certificates import Certificate
@@ -28,6 +29,7 @@ from compactproofs.theorems import BUILT_IN, with_tables
 from compactproofs.theorems.enumerate.every_input import ENUMERATE, decide
 from compactproofs.theorems.max_of_k.core.brute_force import BRUTE_FORCE, enumerate_inputs
 from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM
+from compactproofs.theorems.max_of_k.heads.branch_and_bound import HEADS_BRANCH_AND_BOUND, decide_inputs
 from compactproofs.version import __version__
 
 #: From so many inputs on, checking takes long, by strategies that may.
@@ -117,7 +119,7 @@ def with_something_to_spare(strategy: Strategy, proved: int, total: int) -> int:
     return max(proved - spared, 0) if strategy.claim == "at least" else min(proved + spared, total)
 
 
-def feasible_strategies(model: Model | Decoder, task: Task | None = None) -> list[str]:
+def feasible_strategies(model: Model | ManyHeads | Decoder, task: Task | None = None) -> list[str]:
     """The ids of all strategies that are about the task, and can be checked on a model of this size."""
     problem = _problem(model, task)
     name = problem.task.record["name"]
@@ -171,10 +173,9 @@ class Prover:
         record = self.problem.task.record
         if strategy.family != self.model.family or record["name"] not in strategy.tasks:
             what = f"{strategy.family} and {' or '.join(strategy.tasks)}"
-            other = "enumerate" if self.model.family == Decoder.family else "one for max-of-k"
-            raise Infeasible(
-                f"{strategy.id} is about {what}, and this is a {self.model.family} and {record['name']}; use {other}"
-            )
+            ours = [s.id for s in BUILT_IN.strategies.values() if s.family == self.model.family]
+            found = f"this is {self.model.family} and {record['name']}"
+            raise Infeasible(f"{strategy.id} is about {what}, and {found}; use {', '.join(ours[:4])}")
         reason = self.problem.task.misfit(self.model) or strategy.limit(self.problem)
         if reason is not None:
             raise Infeasible(f"{strategy.id}: {reason}")
@@ -236,6 +237,11 @@ class Prover:
                 return None
             found = decide(self._check)
             return found.right if found.right + found.wrong == self.problem.task.total else None
+        if self.model.family == ManyHeads.family:
+            if HEADS_BRANCH_AND_BOUND.limit(self.problem) is not None:
+                return None
+            boxes = decide_inputs(self._check)
+            return self.problem.task.total - boxes.wrong if boxes.undecided == 0 else None
         name = self.problem.task.record["name"]
         if name not in BRUTE_FORCE.tasks or BRUTE_FORCE.limit(self.problem) is not None:
             return None

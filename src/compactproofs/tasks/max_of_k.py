@@ -31,14 +31,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from compactproofs.kernel.decisions import FloatArray, IntArray
 from compactproofs.kernel.problem import Problem
+from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.attention_only.model import AttentionOnly
+
+#: Networks that read K tokens out of v and name one of these.
+N = TypeVar("N", bound=AttentionOnly | ManyHeads)
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ class MaxOfK:
             raise ValueError("expected the keys name, n_ctx and d_vocab, the last two with integers from 1 to 2^31 - 1")
         return cls(*sizes)  # type: ignore[arg-type]
 
-    def misfit(self, network: AttentionOnly) -> str | None:
+    def misfit(self, network: AttentionOnly | ManyHeads) -> str | None:
         """Networks of this task read K tokens and name one of the v that there are."""
         if (network.n_ctx, network.d_vocab) == (self.n_ctx, self.d_vocab):
             return None
@@ -189,7 +193,7 @@ WEIGHTED: dict[str, type[MaxOfK]] = {**ORDERS, WeightedLargest.name: WeightedLar
 MAX_WEIGHTS = 2**62
 
 
-def max_of_k(network: AttentionOnly) -> Problem[AttentionOnly, MaxOfK]:
+def max_of_k(network: N) -> Problem[N, MaxOfK]:
     """The question how often this network names the largest of its tokens."""
     return Problem(network, MaxOfK(network.n_ctx, network.d_vocab))
 

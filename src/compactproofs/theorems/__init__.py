@@ -9,7 +9,8 @@ from typing import Any
 
 from compactproofs.kernel.library import Library
 from compactproofs.kernel.problem import Task
-from compactproofs.tasks.max_of_k import WEIGHTED, MaxOfK
+from compactproofs.networks.attention_only.model import AttentionOnly
+from compactproofs.tasks.max_of_k import WEIGHTED
 from compactproofs.tasks.sequences import NAMES, TABLE, Sequences
 from compactproofs.tasks.tables import Table
 from compactproofs.theorems.enumerate.every_input import ENUMERATE, ENUMERATE_UPPER
@@ -19,20 +20,24 @@ from compactproofs.theorems.max_of_k.core.cubic import CUBIC
 from compactproofs.theorems.max_of_k.core.trivial import TRIVIAL
 from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM, HISTOGRAM_UPPER
 from compactproofs.theorems.max_of_k.failing_sets.strategies import FAILING_SETS
+from compactproofs.theorems.max_of_k.heads.branch_and_bound import HEADS_BRANCH_AND_BOUND, HEADS_BRANCH_AND_BOUND_UPPER
+from compactproofs.theorems.max_of_k.heads.brute_force import HEADS_BRUTE_FORCE
+from compactproofs.theorems.max_of_k.heads.cubic import HEADS_CUBIC
 from compactproofs.theorems.max_of_k.subcubic.gaps import SUBCUBIC
 
 _CORE = (TRIVIAL, BRUTE_FORCE, CUBIC)
 _LARGE_K = (BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER, HISTOGRAM, HISTOGRAM_UPPER)
+_HEADS = (HEADS_BRUTE_FORCE, HEADS_CUBIC, HEADS_BRANCH_AND_BOUND, HEADS_BRANCH_AND_BOUND_UPPER)
 
 _TASKS: dict[str, Callable[[Mapping[str, Any]], Task]] = {
     **{name: task.of_record for name, task in WEIGHTED.items()},
     **dict.fromkeys(NAMES, Sequences.of_record),
 }
 
-BUILT_IN = Library.of((*_CORE, *SUBCUBIC, *FAILING_SETS, *_LARGE_K, ENUMERATE, ENUMERATE_UPPER), _TASKS)
+BUILT_IN = Library.of((*_CORE, *SUBCUBIC, *FAILING_SETS, *_LARGE_K, *_HEADS, ENUMERATE, ENUMERATE_UPPER), _TASKS)
 
-#: Those that are about the largest of K tokens.
-STRATEGIES = MappingProxyType({s.id: s for s in BUILT_IN.strategies.values() if MaxOfK.name in s.tasks})
+#: Those that are about the largest of K tokens and one head.
+STRATEGIES = MappingProxyType({s.id: s for s in BUILT_IN.strategies.values() if s.family == AttentionOnly.family})
 get_strategy = BUILT_IN.strategy
 
 

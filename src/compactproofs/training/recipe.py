@@ -1,9 +1,9 @@
 """The recipe: seeds, first weights, data, forward pass, loss and the loop that trains one model.
 
-Shapes use v = d_vocab, K = n_ctx, d = d_model, h = d_head and B = batch_size. All of it runs on the CPU in float32 and
-on one thread, so that on one machine a seed always gives the same bytes, whichever seeds are trained beside it.
-Another processor or another release of PyTorch may round differently, and over 3000 steps such differences grow:
-models then agree in distribution, not to the bit.
+Shapes use v = d_vocab, K = n_ctx, d = d_model, H = n_heads, h = d_head and B = batch_size. All of it runs on the CPU
+in float32 and on one thread, so that on one machine a seed always gives the same bytes, whichever seeds are trained
+beside it. Another processor or another release of PyTorch may round differently, and over 3000 steps such differences
+grow: models then agree in distribution, not to the bit.
 """
 
 import contextlib
@@ -38,10 +38,11 @@ class TrainingConfig:
     batch_size: int = 128
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
+    n_heads: int = 1
 
     def __post_init__(self) -> None:
         """Raise ValueError for a field that is not a usable number."""
-        for name in ("n_ctx", "d_vocab", "d_model", "d_head", "steps", "batch_size"):
+        for name in ("n_ctx", "d_vocab", "d_model", "d_head", "steps", "batch_size", "n_heads"):
             value, least = getattr(self, name), 2 if name == "d_vocab" else 1
             if type(value) is not int or value < least:
                 raise ValueError(f"TrainingConfig.{name}: expected an integer of at least {least}, got {value!r}")
@@ -53,16 +54,19 @@ class TrainingConfig:
             object.__setattr__(self, name, float(value))
 
     def as_dict(self) -> dict[str, int | float]:
-        """All fields by name, in the order of their definition."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """All fields by name, in the order of their definition; a single head, which the recipe has, goes unsaid."""
+        said = {field.name: getattr(self, field.name) for field in fields(self)}
+        if self.n_heads == 1:
+            del said["n_heads"]
+        return said
 
 
 @dataclass(frozen=True, slots=True)
 class TrainedModel:
     """Weights after training, under TransformerLens's names, float32.
 
-    `weights` holds embed.W_E (v, d), pos_embed.W_pos (K, d), blocks.0.attn.W_Q, W_K, W_V (1, d, h),
-    blocks.0.attn.W_O (1, h, d) and unembed.W_U (d, v). `final_loss` is the mean loss of the last batch,
+    `weights` holds embed.W_E (v, d), pos_embed.W_pos (K, d), blocks.0.attn.W_Q, W_K, W_V (H, d, h),
+    blocks.0.attn.W_O (H, h, d) and unembed.W_U (d, v). `final_loss` is the mean loss of the last batch,
     taken before the last update.
     """
 
@@ -98,14 +102,14 @@ def initial_weights(config: TrainingConfig, model_seed: int) -> dict[str, torch.
     leaves the global one alone. PyTorch fills tensors of 16 or more elements differently from smaller ones, so the
     matrices are drawn one by one and never as one vector.
     """
-    v, n, d, h = config.d_vocab, config.n_ctx, config.d_model, config.d_head
+    v, n, d, heads, h = config.d_vocab, config.n_ctx, config.d_model, config.n_heads, config.d_head
     shapes = {
         "embed.W_E": (v, d),
         "pos_embed.W_pos": (n, d),
-        "blocks.0.attn.W_Q": (1, d, h),
-        "blocks.0.attn.W_K": (1, d, h),
-        "blocks.0.attn.W_V": (1, d, h),
-        "blocks.0.attn.W_O": (1, h, d),
+        "blocks.0.attn.W_Q": (heads, d, h),
+        "blocks.0.attn.W_K": (heads, d, h),
+        "blocks.0.attn.W_V": (heads, d, h),
+        "blocks.0.attn.W_O": (heads, h, d),
         "unembed.W_U": (d, v),
     }
     generator = torch.Generator().manual_seed(model_seed)
@@ -131,16 +135,18 @@ def forward(weights: dict[str, torch.Tensor], tokens: torch.Tensor) -> torch.Ten
 
     The last position attends to all positions, so the causal mask plays no part and only this one query is computed.
     """
-    query_weights, key_weights, value_weights, output_weights = (
-        weights[f"blocks.0.attn.W_{letter}"][0] for letter in "QKVO"
-    )
     residual = weights["embed.W_E"][tokens] + weights["pos_embed.W_pos"]  # (B, K, d)
     last = residual[:, -1]  # (B, d)
-    query_in_model_space = (last @ query_weights) @ key_weights.T  # (B, d)
-    scores = (residual @ query_in_model_space.unsqueeze(-1)).squeeze(-1) / math.sqrt(query_weights.shape[1])
-    pattern = torch.softmax(scores, dim=-1)  # (B, K)
-    mixed = (pattern.unsqueeze(1) @ residual).squeeze(1)  # (B, d)
-    return (last + (mixed @ value_weights) @ output_weights) @ weights["unembed.W_U"]
+    written = last
+    for query_weights, key_weights, value_weights, output_weights in zip(
+        *(weights[f"blocks.0.attn.W_{letter}"] for letter in "QKVO"), strict=True
+    ):
+        query_in_model_space = (last @ query_weights) @ key_weights.T  # (B, d)
+        scores = (residual @ query_in_model_space.unsqueeze(-1)).squeeze(-1) / math.sqrt(query_weights.shape[1])
+        pattern = torch.softmax(scores, dim=-1)  # (B, K)
+        mixed = (pattern.unsqueeze(1) @ residual).squeeze(1)  # (B, d)
+        written = written + (mixed @ value_weights) @ output_weights
+    return written @ weights["unembed.W_U"]
 
 
 def cross_entropy(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -165,7 +171,7 @@ def train_one(config: TrainingConfig, seed: int) -> TrainedModel:
         weights.values(), lr=config.learning_rate, betas=_BETAS, weight_decay=config.weight_decay, foreach=True
     )
     final_loss = math.nan
-    with _one_thread(), torch.enable_grad():
+    with one_thread(), torch.enable_grad():
         for step, tokens in zip(range(1, config.steps + 1), batches(config, train_seed), strict=False):
             loss = cross_entropy(forward(weights, tokens), tokens.amax(dim=1))
             optimiser.zero_grad()
@@ -177,7 +183,7 @@ def train_one(config: TrainingConfig, seed: int) -> TrainedModel:
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Let PyTorch use one thread inside the block: it is fastest here, and sums the same on any number of cores."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -4,24 +4,17 @@ A run can be stopped at any time and started again. A seed whose file is there i
 starts over, which costs seconds, so no optimiser state is stored.
 """
 
-import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import safetensors
-import safetensors.numpy
 
 from compactproofs.runs.runner import run
 from compactproofs.runs.store import Job, Store
 from compactproofs.system.files import write_atomically
+from compactproofs.training.files import metadata_of, to_bytes
 from compactproofs.training.recipe import RECIPE, TrainedModel, TrainingConfig, derive_seeds, train_one
 from compactproofs.version import __version__
-
-METADATA_KEY = "compactproofs.training"
-"""The one metadata entry of a model file. One entry only: safetensors writes several in no fixed order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,19 +74,7 @@ def model_bytes(config: TrainingConfig, seed: int, model: TrainedModel) -> bytes
         "final_loss": model.final_loss,
         "version": __version__,
     }
-    return safetensors.numpy.save(model.weights, metadata={METADATA_KEY: json.dumps(about)})
-
-
-def read_metadata(path: Path) -> dict[str, Any]:
-    """What `model_bytes` noted in a model file. Raises ValueError where the file is not one of ours."""
-    try:
-        with safetensors.safe_open(path, framework="numpy") as file:
-            about = json.loads((file.metadata() or {})[METADATA_KEY])
-    except (safetensors.SafetensorError, KeyError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} is not a model written by this package: {error!r}; move it away") from error
-    if not isinstance(about, dict):
-        raise ValueError(f"{path}: the metadata entry {METADATA_KEY} is not a JSON object; move the file away")
-    return about
+    return to_bytes(model.weights, about)
 
 
 @dataclass(frozen=True)
@@ -104,19 +85,8 @@ class _Models(Store[Path]):
         """The file of a seed, if it is there."""
         config, seed = job.arguments
         path = model_path(self.directory, seed)
-        if not path.exists():
-            return None
-        if not path.is_file():
-            raise ValueError(f"{path} is not a file; move it away")
-        about = read_metadata(path)
         expected = {"seed": seed, "recipe": RECIPE, "config": config.as_dict()}
-        for name, value in expected.items():
-            if about.get(name) != value:
-                raise ValueError(
-                    f"{path} holds another model: its {name} is {about.get(name)!r}, expected {value!r}; "
-                    "choose another out_dir or move the file away"
-                )
-        return path
+        return path if metadata_of(path, expected) else None
 
     def put(self, job: Job, made: bytes) -> Path:
         """Write the file of a seed."""

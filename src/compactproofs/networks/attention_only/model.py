@@ -53,9 +53,9 @@ BIASES: dict[str, tuple[str, str, bool]] = {
     "b_O": (_HEAD + "b_O", "d", False),
     "b_U": ("unembed.b_U", "v", False),
 }
-_BUFFERS = (_HEAD + "mask", _HEAD + "IGNORE")
+BUFFERS = (_HEAD + "mask", _HEAD + "IGNORE")
 _ZERO: Any = None  # a bias that is not given
-_AXES = {"v": "d_vocab", "n": "n_ctx", "d": "d_model", "h": "d_head"}
+AXES = {"v": "d_vocab", "n": "n_ctx", "d": "d_model", "h": "d_head"}
 _SUPPORTED = (
     "supported: one layer, one head, attention only, no LayerNorm, learned positions, "
     "under the names of a TransformerLens state dict"
@@ -89,7 +89,7 @@ class AttentionOnly:
 
     def __post_init__(self) -> None:
         axes = {name: axes for name, (_, axes, _) in (WEIGHTS | BIASES).items()}
-        for name, array in exact_weights({name: getattr(self, name) for name in axes}, axes, _AXES).items():
+        for name, array in exact_weights({name: getattr(self, name) for name in axes}, axes, AXES).items():
             object.__setattr__(self, name, array)
         if self.d_vocab < 2:
             raise InvalidModel("d_vocab is 1: with a single token there is no wrong answer to rule out")
@@ -157,7 +157,7 @@ class AttentionOnly:
             if disk in tensors:  # as all weights are
                 array = tensors[disk]
                 if has_head_axis and (array.ndim != 1 + len(axes) or len(array) != 1):
-                    expected = ", ".join(["1", *(_AXES[a] for a in axes)])
+                    expected = ", ".join(["1", *(AXES[a] for a in axes)])
                     raise InvalidModel(
                         f"{disk} has shape {array.shape}; expected ({expected}), where 1 is the number of heads; "
                         f"{_SUPPORTED}"
@@ -173,7 +173,7 @@ class AttentionOnly:
         """
         tensors, _ = read_tensors(data)
         _check_names(tensors)
-        kept = {name: tensor for name, tensor in tensors.items() if name not in _BUFFERS}
+        kept = {name: tensor for name, tensor in tensors.items() if name not in BUFFERS}
         for name, tensor in kept.items():
             if tensor.dtype not in FLOATS:
                 raise InvalidModel(
@@ -185,7 +185,7 @@ class AttentionOnly:
 def _check_names(names: Collection[str]) -> None:
     """InvalidModel unless these are the names of a supported state dict, with or without biases and buffers."""
     weights, biases = ([disk for disk, _, _ in table.values()] for table in (WEIGHTS, BIASES))
-    unknown = sorted(shown(name) for name in set(names) - {*weights, *biases, *_BUFFERS})
+    unknown = sorted(shown(name) for name in set(names) - {*weights, *biases, *BUFFERS})
     if unknown:
         more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
         raise InvalidModel(f"found {', '.join(unknown[:3])}{more}; {_SUPPORTED}")

@@ -24,12 +24,15 @@ FloatVector = npt.NDArray[np.float64]
 
 
 def _search(strategy: Strategy, work: MaxWorkspace) -> HintArrays:
-    choice = CHOICES[strategy.id]
-    specs = strategy.hints(work.problem)
+    hints = known_hints(strategy, work)
+    gap = strategy.hints(work.problem)["gap"].dtype
+    return {**hints, "gap": _smallest_gaps(work.task, Classes(work, CHOICES[strategy.id], hints)).astype(gap)}
+
+
+def known_hints(strategy: Strategy, work: MaxWorkspace) -> HintArrays:
+    """The hints that need no search: all but the gaps."""
     known = {**_directions(work), "centre": _centre(work)}
-    hints: HintArrays = {name: known[name] for name in specs if name != "gap"}
-    hints["gap"] = _smallest_gaps(work.task, Classes(work, choice, hints)).astype(specs["gap"].dtype)
-    return hints
+    return {name: known[name] for name in strategy.hints(work.problem) if name != "gap"}
 
 
 def _smallest_gaps(task: MaxOfK, classes: Classes) -> npt.NDArray[np.int64]:

@@ -10,6 +10,8 @@ answered wrongly.
 Proof.  Each S_o(x), times the positive factor that `class_margins` allows, lies between lo and hi.  (Outputs that it
 leaves out never win.)
 
+Other kinds of `ClassMargins` may have other integers, and conclude other things from lo and hi.
+
 A box that is neither is split at one position into the two children of its node, which are disjoint and together hold
 the same inputs.  A box of single tokens cannot be split: the integers are too coarse for its input.  It is decided by
 enclosures of the S_o themselves, as right if all are certainly positive, as wrong if one is certainly negative, or not
@@ -37,9 +39,10 @@ import numpy as np
 from compactproofs.kernel.decisions import IntArray
 from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins
-from compactproofs.theorems.max_of_k.core.enumeration import decided_by_sums
+from compactproofs.theorems.max_of_k.core.enumeration import decided_by_signs
 
 _BATCH = 2**14  # boxes handled at once
+_BATCH_ENTRIES = 2**21  # and sums for them
 _MAX_SINGLES = 2**14  # inputs of a class that are decided one by one; more are given up
 
 
@@ -57,15 +60,16 @@ def decide(work: Work, margins: ClassMargins, limit: int) -> Decided:
     positions = len(margins.low)
     if int(margins.counts.sum()) ** positions >= 2**62:
         return Decided(0, margins.size, 0)
+    at_once = max(1, min(_BATCH, _BATCH_ENTRIES // margins.low.shape[2]))
     tree = _Tree(work, margins)
     todo = [tree.boxes_of_class(positions, seen=len(margins.required) == 0)]
     wrong = undecided = boxes = 0
     singles = []
     while todo:
         batch = todo.pop()
-        if len(batch) > _BATCH:
-            todo.append(batch[_BATCH:])
-            batch = batch[:_BATCH]
+        if len(batch) > at_once:
+            todo.append(batch[at_once:])
+            batch = batch[:at_once]
         sizes = tree.sizes[batch].prod(axis=1)
         if boxes > limit:
             undecided += int(sizes.sum())
@@ -73,8 +77,8 @@ def decide(work: Work, margins: ClassMargins, limit: int) -> Decided:
         boxes += len(batch)
         least, most = tree.ends(batch, margins)
         work.charge(flops=2 * positions * least.size, int_ops=2 * least.size)
-        fails = (most <= 0).any(axis=1)
-        left = ~fails & (least <= 0).any(axis=1)
+        fails, holds = margins.decided(work, least, most)
+        left = ~fails & ~holds
         wrong += int(sizes[fails].sum())
         batch = batch[left]
         spread = np.where(tree.children[batch, 0] >= 0, tree.spread[np.arange(positions), batch], -1)
@@ -93,7 +97,7 @@ def decide(work: Work, margins: ClassMargins, limit: int) -> Decided:
     inputs = np.concatenate(singles) if singles else np.zeros((0, positions), np.int64)
     sizes = tree.sizes[inputs].prod(axis=1)
     tried = inputs[:_MAX_SINGLES], len(margins.tokens)  # the query
-    sums_right, sums_wrong = decided_by_sums(margins.terms, *tried, sizes[:_MAX_SINGLES])
+    sums_right, sums_wrong = decided_by_signs(margins.signs, *tried, sizes[:_MAX_SINGLES])
     undecided += int(sizes.sum()) - sums_right - sums_wrong
     return Decided(margins.of_query * (wrong + sums_wrong), margins.of_query * undecided, boxes)
 

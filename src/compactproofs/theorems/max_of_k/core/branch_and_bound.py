@@ -28,7 +28,9 @@ The additive margin, of which all of this lives, is in `additive`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from compactproofs.kernel.problem import Hints, Strategy
 from compactproofs.kernel.workspace import shared
@@ -46,8 +48,13 @@ MAX_BOXES = 2**22
 @shared
 def decide_inputs(work: Work) -> Decided:
     """What is known about all inputs of the model."""
+    return decide_classes(work, class_margins(work))
+
+
+def decide_classes(work: Any, classes: Iterable[ClassMargins | int]) -> Decided:
+    """What is known about the inputs of these classes; of those given by their size, nothing is."""
     wrong = undecided = boxes = 0
-    for found in class_margins(work):
+    for found in classes:
         if isinstance(found, ClassMargins):
             decided = decide(work, found, MAX_BOXES - boxes)
             wrong, undecided = wrong + decided.wrong, undecided + decided.undecided

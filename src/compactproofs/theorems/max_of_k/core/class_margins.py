@@ -36,6 +36,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 
@@ -81,6 +82,14 @@ class ClassMargins:
     def size(self) -> int:
         """What these inputs count together: without weights, their number."""
         return self.of_query * _weight_of_sequences(len(self.low), self.required, self.counts)
+
+    def decided(self, work: Any, least: IntArray, most: IntArray) -> tuple[BoolArray, BoolArray]:
+        """Of boxes with these sums lo and hi, shape (boxes, outputs): which are all wrong, and which all right."""
+        return np.asarray((most <= 0).any(axis=1)), np.asarray((least > 0).all(axis=1))
+
+    def signs(self, inputs: IntArray) -> Array:
+        """Enclosures with the signs of the margins, shape (inputs, n) of indices of terms to (inputs, outputs)."""
+        return self.terms[np.arange(inputs.shape[1]), inputs].sum(axis=1)
 
     def by_highest_level(self, work: Work, level: IntArray) -> Iterator[tuple[int, ClassMargins | int]]:
         """The same inputs, split by the highest level of their tokens; parts of which nothing is known by their size.

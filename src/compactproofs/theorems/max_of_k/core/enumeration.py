@@ -17,7 +17,7 @@ others stay undecided.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -129,19 +129,28 @@ def _tokens(box: Box, number: IntArray) -> IntArray:
     return np.stack(columns, axis=1) if columns else np.zeros((len(number), 0), np.int64)
 
 
-def decided_by_sums(terms: Array, inputs: IntArray, last: int, counts: IntArray | None = None) -> tuple[int, int]:
+def decided_by_sums(terms: Array, inputs: IntArray, last: int) -> tuple[int, int]:
     """How many of these inputs certainly have only positive sums, and how many certainly a negative one.
 
-    `inputs`: shape (N, n - 1); `last`: what all have at position n; both as indices of tokens into `terms`.  `counts`:
-    what each input counts, 1 without it.
+    `inputs`: shape (N, n - 1); `last`: what all have at position n; both as indices of tokens into `terms`.
     """
-    counts = np.ones(len(inputs), np.int64) if counts is None else counts
+    return decided_by_signs(
+        lambda full: terms[np.arange(len(terms)), full].sum(axis=1), inputs, last, np.ones(len(inputs), np.int64)
+    )
+
+
+def decided_by_signs(
+    margins: Callable[[IntArray], Array], inputs: IntArray, last: int, counts: IntArray
+) -> tuple[int, int]:
+    """The same for whatever has the signs of the margins of inputs, shape (N, n) to (N, outputs).
+
+    `counts`: what each input counts, shape (N,).
+    """
     right = wrong = 0
     for start in range(0, len(inputs), 1024):
         chunk, each = inputs[start : start + 1024], counts[start : start + 1024]
-        full = np.concatenate([chunk, np.full((len(chunk), 1), last)], axis=1)
-        sums = terms[np.arange(len(terms)), full].sum(axis=1)
-        holds = certainly_positive(sums).all(axis=1)
+        found = margins(np.concatenate([chunk, np.full((len(chunk), 1), last)], axis=1))
+        holds = certainly_positive(found).all(axis=1)
         right += int(each[holds].sum())
-        wrong += int(each[~holds][certainly_positive(-sums[~holds]).any(axis=1)].sum())
+        wrong += int(each[~holds][certainly_positive(-found[~holds]).any(axis=1)].sum())
     return right, wrong

@@ -1,0 +1,131 @@
+"""Training toward a proof: the differentiable reading is the strategy's own program, and what it moves is proved."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="training needs the extra `train`, that is PyTorch")
+
+import compactproofs as cp  # noqa: E402
+from compactproofs import training  # noqa: E402
+from compactproofs.__main__ import run as command_line  # noqa: E402
+from compactproofs.networks.attention_only.model import WEIGHTS  # noqa: E402
+from compactproofs.search.workspaces import workspace  # noqa: E402
+from compactproofs.tasks.max_of_k import max_of_k  # noqa: E402
+from compactproofs.theorems import BUILT_IN  # noqa: E402
+from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES, Classes, pairs, possible_gaps  # noqa: E402
+from compactproofs.training.conditions import conditions, known_hints  # noqa: E402
+from compactproofs.training.gradients import DifferentiableWorkspace  # noqa: E402
+from compactproofs.training.tightened import tighten_models  # noqa: E402
+
+STRATEGIES = [*sorted(CHOICES)[::7], training.CHEAPEST]
+
+
+def small_model(seed: int, v: int = 6, n: int = 3, d: int = 5) -> cp.Model:
+    """Random weights that copy tokens, larger ones more, so that some classes are certified and some are not."""
+    rng = np.random.default_rng(seed)
+    E = rng.normal(size=(v, d))
+    weights: dict[str, Any] = {"W_E": E, "W_pos": 0.1 * rng.normal(size=(n, d)), "W_Q": rng.normal(size=(d, d))}
+    weights |= {
+        "W_K": 0.3 * rng.normal(size=(d, d)),
+        "W_V": np.eye(d),
+        "W_O": 4.0 * np.eye(d),
+        "W_U": np.linalg.pinv(E),
+    }
+    return cp.Model(**{name: weight.astype(np.float32) for name, weight in weights.items()})
+
+
+def tensors(model: cp.Model, *, grad: bool = False) -> dict[str, Any]:
+    """The weights in float64."""
+    return {name: torch.tensor(getattr(model, name), dtype=torch.float64, requires_grad=grad) for name in WEIGHTS}
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_leads_are_negative_exactly_where_the_program_certifies(strategy: str, seed: int) -> None:
+    """The condition, read as plain numbers, and the leads, read as tensors, agree on every class."""
+    model = small_model(seed)
+    values = workspace(model, "value")
+    hints = known_hints(BUILT_IN.strategy(strategy), values)
+    leads, shares = conditions(strategy, DifferentiableWorkspace(max_of_k(model), tensors(model)), hints)
+    classes, (_, m) = Classes(values, CHOICES[strategy], hints), pairs(6)
+    certified = [classes.without_others()]
+    for gap in (1, 2):
+        allowed, gaps = possible_gaps(values.task, np.full((len(m), 2), gap))
+        certified.append(classes.with_others(gaps)[allowed])
+    assert ((leads < 0).numpy() == np.concatenate(certified)).all()
+    assert shares.sum() == pytest.approx(1.0)
+    assert (shares > 0).all()
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_gradients_are_slopes(strategy: str) -> None:
+    """Along a random line the penalty changes as its gradient says."""
+    model = small_model(2)
+    hints = known_hints(BUILT_IN.strategy(strategy), workspace(model, "value"))
+    weights = tensors(model, grad=True)
+    draws = torch.Generator().manual_seed(1)
+    direction = {name: torch.randn(w.shape, generator=draws).double() for name, w in weights.items()}
+
+    def penalty(step: float) -> Any:
+        moved = {name: w + step * direction[name] for name, w in weights.items()}
+        leads, shares = conditions(strategy, DifferentiableWorkspace(max_of_k(model), moved), hints)
+        return (shares * torch.log1p((leads + 0.5).clamp(min=0))).sum()
+
+    penalty(0.0).backward()
+    slope = sum(float((w.grad * direction[name]).sum()) for name, w in weights.items() if w.grad is not None)
+    h = 1e-6
+    assert slope == pytest.approx((penalty(h) - penalty(-h)).item() / (2 * h), rel=1e-3, abs=1e-6)
+
+
+def test_the_reading_refuses_what_it_does_not_know() -> None:
+    """No conversion that loses the gradient, and no function whose meaning here nobody wrote down."""
+    model = small_model(0)
+    table = DifferentiableWorkspace(max_of_k(model), tensors(model)).weight("W_E")
+    for wrong in (lambda: np.asarray(table), lambda: np.cumsum(table), lambda: np.sin(table), lambda: bool(table)):
+        with pytest.raises(TypeError):
+            wrong()
+
+
+def test_training_raises_the_bound_and_the_certificates_are_accepted(tmp_path: Path) -> None:
+    """On a small network: more is proved than before, and than after as many steps without the penalty."""
+    config = training.TrainingConfig(n_ctx=3, d_vocab=8, d_model=8, d_head=8, steps=300)
+    training.train(config, [1], tmp_path / "zoo")
+    how = training.Tightening(steps=150, batch_size=64)
+    model = tmp_path / "zoo/1.safetensors"
+    (result,) = tighten_models([str(model)], tmp_path / "out", how, also=["failing-sets"])
+    change = result["changes"][0]
+    assert change["after"] > change["before"]
+    assert change["control"] is not None
+    assert change["after"] > change["control"]
+    after = tmp_path / "out/models/1.safetensors"
+    assert cp.load_model(after).sha256 == result["sha256_after"]
+    assert json.loads(next((tmp_path / "out/results").iterdir()).read_text())["result"] == result
+    for which, network in (("before", model), ("after", after)):
+        folder = tmp_path / f"out/certificates/1/{which}"
+        assert len(list(folder.iterdir())) == 2
+        assert command_line(["verify", str(folder), str(network)]) == 0
+    written = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.safetensors")}
+    assert tighten_models([str(model)], tmp_path / "out", how, also=["failing-sets"]) == [result]
+    assert written == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.safetensors")}
+
+
+def test_what_cannot_be_trained_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line that says what there is instead, and exit code 2."""
+    model = small_model(0)
+    biased = cp.Model(**{name: getattr(model, name) for name in WEIGHTS}, b_U=np.ones(6))
+    with pytest.raises(training.NotTrainable, match="b_U"):
+        training.tighten(biased)
+    with pytest.raises(training.NotTrainable, match="failing-sets"):
+        training.Tightening(strategy="failing-sets")
+    for bad in ({"steps": 0}, {"learning_rate": math.nan}, {"penalty": -1.0}, {"room": 0.0}):
+        with pytest.raises(ValueError, match=next(iter(bad))):
+            training.Tightening(**bad)
+    for wrong in (["--steps", "0", "max-of-4/50"], ["--strategy", "cubic", "max-of-4/50"], [], ["--seeds", "152"]):
+        assert command_line(["tighten", "--out", str(tmp_path / "no"), *wrong]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "no").exists()
