@@ -188,12 +188,11 @@ class _Subjects:
     def __init__(self, file: File, tables: list[LabelTable]) -> None:
         self._file = file
         self._tables = tables
-        self._library = with_tables(tables)
         self._known: dict[Any, tuple[Any, Workspace[Any, Any] | None]] = {}
 
     def library(self, home: plugins.Collection) -> Library:
         """What the strategies of a distribution are checked with."""
-        return self._library if home.source.distribution == plugins.OWN else home.library
+        return with_tables(self._tables, home.library) if self._tables else home.library
 
     def lacking(self, claim: cp.Certificate) -> str | None:
         """That a certificate is about a table which is not there, or None."""
@@ -209,11 +208,13 @@ class _Subjects:
         reader = home.networks.get(claim.family)
         key = reader or repr((claim.family, sorted(claim.task.items())))
         if key not in self._known:
-            self._known[key] = self._own(claim) if reader is None else (reader(self._file.data), None)
+            self._known[key] = (
+                self._own(claim, self.library(home)) if reader is None else (reader(self._file.data), None)
+            )
         network, work = self._known[key]
         return network, work if home.source.distribution == plugins.OWN else None
 
-    def _own(self, claim: cp.Certificate) -> tuple[Any, Workspace[Any, Any] | None]:
+    def _own(self, claim: cp.Certificate, library: Library) -> tuple[Any, Workspace[Any, Any] | None]:
         """By a reader of this package; raises _NoModel if there is no model in the file."""
         if not self._known:
             try:
@@ -224,7 +225,7 @@ class _Subjects:
         if isinstance(network, Decoder) and not self._file.says_how:
             say(f"note: the model's file does not say how it is used; read here as a {about(network)}", to=err)
         try:
-            return network, Workspace(Problem(network, self._library.task(claim.task)))
+            return network, Workspace(Problem(network, library.task(claim.task)))
         except ValueError:  # of which verification says more
             return network, None
 
