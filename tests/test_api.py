@@ -27,6 +27,7 @@ def test_public_names() -> None:
     assert cp.__all__ == [
         "STRATEGIES",
         "Certificate",
+        "Certified",
         "CompactProofsError",
         "Infeasible",
         "InvalidModel",
@@ -42,7 +43,9 @@ def test_public_names() -> None:
         "UnknownStrategy",
         "Verdict",
         "__version__",
+        "certify",
         "feasible_strategies",
+        "frame",
         "load_decoder",
         "load_model",
         "load_network",
@@ -51,7 +54,8 @@ def test_public_names() -> None:
         "task_for",
         "verify",
     ]
-    assert all(hasattr(cp, name) for name in cp.__all__)
+    assert dir(cp) == sorted([*cp.__all__, "plot"])
+    assert all(hasattr(cp, name) for name in dir(cp))
 
 
 def test_errors_of_the_user_are_value_errors() -> None:

@@ -362,7 +362,7 @@ def test_prove_extreme_weights(run: Run, factor: float) -> None:
 @pytest.mark.parametrize(
     ("words", "fragments"),
     [
-        ([NAME], ["--strategy ID (may be repeated), ", "--all"]),
+        ([NAME, "--seconds", "9", "--all"], ["--strategy ID (may be repeated), ", "--all"]),
         ([NAME, "--all", "--strategy", "cubic"], ["--strategy ID (may be repeated), ", "--all"]),
         ([NAME, "--strategy", "magic"], ["unknown strategy 'magic'", "known: trivial, ", "'compactproofs strategies'"]),
         (

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from compactproofs import InvalidModel, Model, load_model
+from compactproofs import InvalidModel, Model, certify, load_model, verify
 from compactproofs.kernel.problem import Problem
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.decoder.forward import uncapped_logits
@@ -113,6 +113,17 @@ def test_to_hooked_transformer(factor: float) -> None:
     assert other.cfg.dtype == (torch.float32 if factor == 1.0 else torch.float64)
     assert_same_function(model, other)
     assert from_hooked_transformer(other).sha256 == model.sha256
+
+
+def test_certify() -> None:
+    """A live model is certified like its weights, after the same comparison."""
+    live = hooked(d_vocab=6, n_ctx=3)
+    found = certify(live)
+    assert verify(found.certificate, from_hooked_transformer(live)).accepted
+    assert found.exact
+    live.add_hook("hook_embed", lambda value, hook: 0.0 * value)
+    with pytest.raises(InvalidModel, match="has hooks"):
+        certify(live)
 
 
 def test_zoo_model() -> None:

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 from compactproofs.version import __version__
 
 if TYPE_CHECKING:
+    from compactproofs import plot as plot
+    from compactproofs.api.certify import certify
+    from compactproofs.api.frames import frame
     from compactproofs.kernel.certificate import MalformedCertificate
-    from compactproofs.kernel.checker import Verdict
     from compactproofs.kernel.errors import CompactProofsError
     from compactproofs.kernel.library import UnknownStrategy
     from compactproofs.kernel.limits import TooMuchWork
@@ -26,7 +28,8 @@ if TYPE_CHECKING:
     from compactproofs.opening.networks import load_decoder, load_network, task_for
     from compactproofs.opening.tables import LabelTable
     from compactproofs.search.certificates import Certificate
-    from compactproofs.search.effort import verify
+    from compactproofs.search.choice import Certified
+    from compactproofs.search.effort import Verdict, verify
     from compactproofs.search.prover import (
         Infeasible,
         Proof,
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
 __all__ = [
     "STRATEGIES",
     "Certificate",
+    "Certified",
     "CompactProofsError",
     "Infeasible",
     "InvalidModel",
@@ -57,7 +61,9 @@ __all__ = [
     "UnknownStrategy",
     "Verdict",
     "__version__",
+    "certify",
     "feasible_strategies",
+    "frame",
     "load_decoder",
     "load_model",
     "load_network",
@@ -68,8 +74,9 @@ __all__ = [
 ]
 
 _MODULES = {
+    "api.certify": ("certify",),
+    "api.frames": ("frame",),
     "kernel.certificate": ("MalformedCertificate",),
-    "kernel.checker": ("Verdict",),
     "kernel.errors": ("CompactProofsError",),
     "kernel.library": ("UnknownStrategy",),
     "kernel.limits": ("TooMuchWork",),
@@ -79,7 +86,8 @@ _MODULES = {
     "opening.networks": ("load_decoder", "load_network", "task_for"),
     "opening.tables": ("LabelTable",),
     "search.certificates": ("Certificate",),
-    "search.effort": ("verify",),
+    "search.choice": ("Certified",),
+    "search.effort": ("Verdict", "verify"),
     "search.prover": ("Infeasible", "Proof", "ProofFailed", "Prover", "feasible_strategies", "prove", "prove_all"),
     "theorems": ("STRATEGIES",),
     "zoo": ("UnknownModel", "load_model"),
@@ -90,8 +98,10 @@ def __getattr__(name: str) -> Any:
     for module, names in _MODULES.items():
         if name in names:
             return getattr(import_module(f"{__name__}.{module}"), name)
+    if name == "plot":  # not among those of `import *`, since it needs more packages
+        return import_module(f"{__name__}.plot")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return [*__all__, "plot"]

@@ -33,12 +33,13 @@ from compactproofs.kernel.decisions import FloatArray, IntArray
 from compactproofs.kernel.problem import Problem
 from compactproofs.kernel.strict import shown
 from compactproofs.kernel.workspace import Workspace
+from compactproofs.networks.decoder import model as decoder
 from compactproofs.networks.decoder.forward import uncapped_logits
-from compactproofs.networks.decoder.model import Decoder, is_buffer
+from compactproofs.networks.decoder.model import is_buffer
 from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening.configuration import KEY, as_text, of_decoder, unsupported
 from compactproofs.opening.forward import logits_within, some_inputs
-from compactproofs.opening.models import Model
+from compactproofs.opening.models import Decoder, Model
 from compactproofs.system.files import write_atomically
 
 __all__ = ["from_hooked_transformer", "save", "to_hooked_transformer"]
@@ -76,11 +77,11 @@ def from_hooked_transformer(model: HookedTransformer) -> Model | Decoder:
     try:
         read_as, _ = of_decoder(settings, {name: tensor.shape for name, tensor in tensors.items()})
         weights = {name: tensor for name, tensor in tensors.items() if not is_buffer(name)}
-        decoder = Decoder(read_as, len(model.blocks), weights)
+        network = Decoder(read_as, len(model.blocks), weights)
     except ValueError as error:
         raise InvalidModel(f"cfg: {error}") from error
-    _compare_decoder(model, decoder)
-    return decoder
+    _compare_decoder(model, network)
+    return network
 
 
 def save(model: HookedTransformer, path: str | Path) -> None:
@@ -152,7 +153,7 @@ def _compare_decoder(live: HookedTransformer, network: Decoder) -> None:
         raise InvalidModel(
             f"the live model cannot be copied: {type(error).__name__}: {shown(str(error), 200)}"
         ) from error
-    work: Workspace[Decoder, None] = Workspace(Problem(network, None))
+    work: Workspace[decoder.Decoder, None] = Workspace(Problem(network, None))
     rng = np.random.default_rng(0)
     cap = network.configuration.output_logits_soft_cap
     for length in {network.n_ctx, (network.n_ctx + 1) // 2}:

@@ -8,11 +8,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
+import os
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
 
 import typer
+from typer.completion import shell_complete
 
 import compactproofs as cp
 from compactproofs import plugins, zoo
@@ -23,8 +25,10 @@ from compactproofs.cli.verifying import verify
 from compactproofs.system.places import check_directory
 from compactproofs.system.terminal import err, say, say_json, say_table
 
+_COMPLETE = "_COMPACTPROOFS_COMPLETE"
+
 app = typer.Typer(
-    add_completion=False,
+    add_completion=True,
     pretty_exceptions_enable=False,
     epilog="Exit codes: 0 done or accepted, 1 rejected and nothing else, 2 malformed or unusable input, wrong usage, "
     "refused work, or output that could not be written, 130 interrupted (143 and 129 by SIGTERM and SIGHUP).",
@@ -43,6 +47,10 @@ def execute(arguments: list[str]) -> int:
     """Run the command that these words name; the exit code, unless it raises."""
     command = program()
     try:
+        request = os.environ.get(_COMPLETE)
+        if request:  # what completion scripts set
+            # Errors of what is being typed are not for the terminal, and their exit codes for nobody.
+            return shell_complete(command, {}, "compactproofs", _COMPLETE, request) and 2
         with command.make_context("compactproofs", list(arguments) or ["--help"]) as context:
             return command.invoke(context) or 0
     except typer.Exit as stop:  # after --help and --version

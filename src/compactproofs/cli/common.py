@@ -5,17 +5,51 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from compactproofs import plugins
+from compactproofs import plugins, zoo
 from compactproofs.kernel.problem import Strategy
+from compactproofs.system.log import show
 
 #: Of outcomes.
 COLOURS = {"accepted": "green", "rejected": "red", "conditional": "yellow", "refused": "yellow", "malformed": "yellow"}
+
+
+def _models(incomplete: str) -> list[str]:
+    """Names of the zoo and files that begin so, for shells."""
+    folder, _, start = incomplete.rpartition("/")
+    try:
+        here = [path.name for path in Path(folder or ("/" if "/" in incomplete else ".")).iterdir()]
+    except OSError:
+        here = []
+    files = [incomplete.removesuffix(start) + name for name in here if name.startswith(start) and name[0] != "."]
+    return sorted({name for name in [*zoo.names(), *files] if name.startswith(incomplete)})
+
+
 ModelArgument = Annotated[
-    str, typer.Argument(metavar="MODEL", help="A zoo name such as max-of-4/123, or a path to a .safetensors file.")
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A zoo name such as max-of-4/123, or a path to a .safetensors file.",
+        autocompletion=_models,
+    ),
+]
+
+
+def _verbose(level: int) -> int:
+    if level:
+        show(level)
+    return level
+
+
+VerboseOption = Annotated[
+    int,
+    typer.Option(
+        "--verbose", "-v", count=True, metavar="", callback=_verbose, help="Say on stderr what is done; -vv says more."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

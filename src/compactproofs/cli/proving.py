@@ -13,27 +13,38 @@ from rich.progress import Progress, track
 
 import compactproofs as cp
 from compactproofs import plugins, zoo
-from compactproofs.cli.common import JsonOption, ModelArgument, if_trusted, in_words, operations_of
-from compactproofs.cli.questions import Options, Question, asked
+from compactproofs.cli.common import JsonOption, ModelArgument, VerboseOption, if_trusted, in_words, operations_of
+from compactproofs.cli.questions import settings_of, tokens_of
 from compactproofs.kernel.certificate import CLAIMS
 from compactproofs.kernel.problem import Problem
+from compactproofs.kernel.strict import shown
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.decoder.model import Decoder
+from compactproofs.opening.tables import LabelTable
 from compactproofs.runs.inputs import load_certificate, open_file
 from compactproofs.search.budget import prove_within
 from compactproofs.search.certificates import certificate_name
-from compactproofs.search.effort import power, to_allow
+from compactproofs.search.choice import Certified, certify_within
+from compactproofs.search.cost import power
+from compactproofs.search.effort import to_allow
 from compactproofs.search.prover import Bound
+from compactproofs.search.questions import Options, Question, asked
 from compactproofs.system.places import STANDARD, check_directory, check_file
-from compactproofs.system.terminal import err, say, say_json, say_table
-from compactproofs.tasks.sequences import INPUTS, RULES
-from compactproofs.theorems import get_strategy
+from compactproofs.system.terminal import err, say, say_json, say_table, trying
+from compactproofs.tasks.sequences import INPUTS, NAMES, RULES, TABLE
+from compactproofs.theorems import BUILT_IN, get_strategy
 from compactproofs.theorems.enumerate.every_input import ENUMERATE, ENUMERATE_UPPER
 
 
 def prove(
     model: ModelArgument,
-    strategy: Annotated[list[str] | None, typer.Option(help="A strategy id; may be given several times.")] = None,
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A strategy id; may be given several times.",
+            autocompletion=lambda incomplete: [i for i in BUILT_IN.strategies if i.startswith(incomplete)],
+        ),
+    ] = None,
     every: Annotated[
         bool, typer.Option("--all", help="Use every strategy that is feasible for this model; the best comes first.")
     ] = False,
@@ -50,10 +61,17 @@ def prove(
         str | None,
         typer.Option(help="Find the best bound for this many operations, such as 2^21 or 1.6e6, by any strategy."),
     ] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Without any of these: the best bounds that so many seconds buy; default 60."),
+    ] = None,
     as_json: JsonOption = False,
     task: Annotated[
         str | None,
-        typer.Option(help=f"What the right answer is: max (default), {', '.join(list(RULES)[1:])}, table:FILE."),
+        typer.Option(
+            help=f"What the right answer is: max (default), {', '.join(list(RULES)[1:])}, table:FILE.",
+            autocompletion=lambda incomplete: [name for name in NAMES if name.startswith(incomplete)],
+        ),
     ] = None,
     prefix: Annotated[str, typer.Option(metavar="TOKENS", help="Fixed tokens in front, such as a BOS token.")] = "",
     suffix: Annotated[str, typer.Option(metavar="TOKENS", help="Fixed tokens behind, such as an = sign.")] = "",
@@ -72,32 +90,45 @@ def prove(
         str, typer.Option(metavar="INTEGERS", help="How much each token counts; an input counts their product.")
     ] = "",
     order: Annotated[
-        str | None,
-        typer.Option(metavar="TOKENS", help="All tokens, the largest last, for the largest in another order."),
-    ] = None,
+        str, typer.Option(metavar="TOKENS", help="All tokens, the largest last, for the largest in another order.")
+    ] = "",
     setting: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="A TransformerLens setting of which the file says nothing."),
     ] = None,
+    verbose: VerboseOption = 0,
 ) -> None:
-    """Prove bounds on a model's accuracy, check them, and write certificates."""
-    if every + bool(strategy) + (budget is not None) != 1:
-        raise ValueError("choose one: --strategy ID (may be repeated), --all, or --budget FLOPS")
+    """Prove bounds on a model's accuracy, check them, and write certificates.
+
+    Without --strategy, --all and --budget: the best bounds that --seconds buy.
+    """
+    ways = every + bool(strategy) + (budget is not None) + (seconds is not None)
+    if ways > 1:
+        raise ValueError("choose one: --strategy ID (may be repeated), --all, --budget FLOPS, or --seconds N")
+    best = seconds is not None or not ways
     if as_json and out_name == STANDARD:
         raise ValueError("--out -: standard output cannot hold a certificate and --json; name a file, or choose one")
     operations = None if budget is None else operations_of("--budget", budget)
-    options = Options(task, prefix, suffix, read_out, length, tokens, k, tuple(setting or ()), inputs, weights, order)
+    task, table = _task_of(task)
+    fixed = tokens_of("--prefix", prefix), tokens_of("--suffix", suffix)
+    options = Options(
+        *(task, *fixed, read_out, length, tokens, k, settings_of(setting or ())),
+        inputs=inputs or "all",
+        weights=tokens_of("--weights", weights),
+        order=tokens_of("--order", order),
+        table=table,
+    )
     ids = list(dict.fromkeys(strategy or []))
     own = not any(map(plugins.distribution_of, ids))
-    question = asked(model, open_file(model), options, ids) if own else _asked_of_plugins(model, ids, options)
+    question = asked(open_file(model), options, model, ids) if own else _asked_of_plugins(model, ids, options)
     loaded = question.network
     provers = plugins.Provers(loaded, question.task)
-    if operations is not None:
-        if isinstance(loaded, Decoder):
+    if best or operations is not None:
+        if operations is not None and isinstance(loaded, Decoder):
             raise ValueError(f"--budget: for a decoder there is one strategy, {ENUMERATE.id}")
-        ids = ["budget"]
+        ids = ["best"]
         if out_name is not None and Path(out_name).is_dir():
-            raise ValueError(f"--out: {out_name} is a directory; with --budget name a file")
+            raise ValueError(f"--out: {out_name} is a directory; name a file for the best certificate")
     else:
         ids = cp.feasible_strategies(loaded, question.task) if every else ids
         for strategy_id in ids or [ENUMERATE.id]:
@@ -105,12 +136,18 @@ def prove(
             with plugins.blamed(strategy_id):
                 prover.require(prover.library.strategy(strategy_id))
     targets = _targets(out_name, ids)
+    found = _found(provers.of("trivial"), 60.0 if seconds is None else seconds) if best else None
     proofs = []
-    for proof, target in zip(_proofs(provers, ids, operations), targets, strict=True):
+    for proof, target in zip([found.lower] if found else _proofs(provers, ids, operations), targets, strict=True):
         proofs.append(proof)
         if target:
             _save(proof.certificate, target)
+    if every and not as_json:
+        proofs.sort(key=lambda proof: proof.rank)
     exact = zoo.known_correct(loaded) if own and question.task is None else None
+    if found is not None:
+        proofs = [proof for proof in (found.lower, found.upper) if proof is not None]
+        exact = found.certificate.certified if found.exact else exact
     if exact is None and not _EXACT.isdisjoint(ids):
         exact = provers.of(ENUMERATE.id).exact_correct()
     for line in question.notes:
@@ -130,18 +167,20 @@ def prove(
     console = err if out_name == STANDARD else None
     tasks = dict.fromkeys(f"{in_words(p.certificate.task)}, {p.certificate.total} inputs" for p in proofs)
     say(f"{model}: {question.words if own else '; '.join(tasks)}", to=console)
-    if every:
-        rows.sort(key=_worse)
     _say_bounds(rows, console)
     if every:
         say(_best(rows), to=console)
+    if found is not None:
+        say(f"tried {len(found.proofs)}, in {found.seconds:.1f} s; {found.stopped}", to=console)
     if None in (row["normalised"] for row in rows):
         problem = provers.of(proofs[0].certificate.strategy).problem
         why = _why_not_normalised(problem, exact, ids) if own else "the exact accuracy is known of built-in tasks only"
         say(f"normalised: ?, since {why}", to=console)
     if out_name is not None and out_name != STANDARD:
         place = targets[0] if len(targets) == 1 else out_name
-        say(f"{len(proofs)} certificate{'s' if len(proofs) > 1 else ''} written to {place}")
+        say(f"{len(targets)} certificate{'s' if len(targets) > 1 else ''} written to {place}")
+    if found is not None and found.interrupted:
+        raise KeyboardInterrupt
 
 
 #: Strategies that tell the exact accuracy if they decide every input.
@@ -149,6 +188,14 @@ _EXACT = {
     *("brute-force", "heads/brute-force", "heads/branch-and-bound", "heads/branch-and-bound-upper"),
     *(ENUMERATE.id, ENUMERATE_UPPER.id),
 }
+
+
+def _task_of(text: str | None) -> tuple[str | None, LabelTable | None]:
+    """The name of a task as it is typed, and its table."""
+    name, colon, file = (text or "").partition(":")
+    if (name == TABLE) != bool(colon):
+        raise ValueError(f"--task: expected a name, or {TABLE}:FILE, found {shown(text)}")
+    return (name, LabelTable.load(file)) if colon else (text, None)
 
 
 def _asked_of_plugins(name: str, strategy_ids: Sequence[str], options: Options) -> Question:
@@ -170,6 +217,12 @@ def _asked_of_plugins(name: str, strategy_ids: Sequence[str], options: Options) 
         if reader is not None:
             return Question(reader(file.data), None, "")
     return Question(file.decoder()[0] if family == Decoder.family else file.attention_only(), None, "")
+
+
+def _found(prover: cp.Prover, seconds: float) -> Certified:
+    """The best bounds that so many seconds buy, with a bar in a terminal."""
+    with trying() as at:
+        return certify_within(prover, seconds, at)
 
 
 def _proofs(provers: plugins.Provers, ids: list[str], budget: int | None) -> Iterator[cp.Proof]:
@@ -245,12 +298,6 @@ def _say_bounds(rows: list[Bound], console: Console | None) -> None:
 def _count(row: Bound) -> str:
     certified = row["certified"] if len(row["certified"]) <= 15 else f"{Decimal(row['certified']):.6e}"
     return f"{'≤ ' if row['claim'] == 'at most' else ''}{certified}"
-
-
-def _worse(row: Bound) -> tuple[bool, int, int]:
-    """Sorts the best bound from below first, then the best one from above; of equal ones that of fewer operations."""
-    above = row["claim"] == "at most"
-    return above, int(row["certified"]) * (1 if above else -1), row["flops"]
 
 
 def _best(rows: list[Bound]) -> str:

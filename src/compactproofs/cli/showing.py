@@ -10,12 +10,12 @@ import typer
 import compactproofs as cp
 from compactproofs import plugins, zoo
 from compactproofs.cli.common import JsonOption, in_words
-from compactproofs.cli.questions import about, reading
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.attention_only.model import WEIGHTS
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.opening import notes
 from compactproofs.runs.inputs import load_certificate, open_file
+from compactproofs.search.questions import about, reading
 from compactproofs.system.places import STANDARD
 from compactproofs.system.terminal import say, say_json
 from compactproofs.tasks.max_of_k import max_of_k

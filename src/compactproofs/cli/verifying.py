@@ -14,8 +14,7 @@ from rich.text import Text
 
 import compactproofs as cp
 from compactproofs import plugins
-from compactproofs.cli.common import COLOURS, JsonOption, ModelArgument, if_trusted, operations_of, whose
-from compactproofs.cli.questions import about
+from compactproofs.cli.common import COLOURS, JsonOption, ModelArgument, VerboseOption, if_trusted, operations_of, whose
 from compactproofs.kernel.errors import CompactProofsError
 from compactproofs.kernel.library import Library
 from compactproofs.kernel.limits import Allowance
@@ -25,7 +24,9 @@ from compactproofs.networks.decoder.model import Decoder
 from compactproofs.opening.networks import File
 from compactproofs.opening.tables import LabelTable
 from compactproofs.runs.inputs import load_certificate, open_file
-from compactproofs.search.effort import MAX_MEMORY, power
+from compactproofs.search.cost import power
+from compactproofs.search.effort import MAX_MEMORY
+from compactproofs.search.questions import about
 from compactproofs.system.messages import escaped, reason
 from compactproofs.system.places import STANDARD
 from compactproofs.system.terminal import err, say, say_json
@@ -68,6 +69,7 @@ def verify(
         typer.Option(metavar="FILE", help="A table of labels that certificates name; may be given several times."),
     ] = None,
     as_json: JsonOption = False,
+    verbose: VerboseOption = 0,
 ) -> int:
     """Check certificates against a model: exit code 0 all accepted, 1 some rejected, 2 anything else."""
     if not max_memory >= 0.0:

@@ -11,8 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from compactproofs.kernel.tensors import FLOATS
+from compactproofs.networks.attention_only import heads
 from compactproofs.networks.attention_only.model import BIASES, WEIGHTS, AttentionOnly
+from compactproofs.networks.decoder import model as decoder
 from compactproofs.networks.weights import InvalidModel
+from compactproofs.system.displays import Displayed
 from compactproofs.system.files import read_limited, write_atomically
 from compactproofs.tasks.tables import TYPES
 
@@ -20,8 +23,14 @@ MAX_FILE_BYTES = 2**28
 _TYPES = FLOATS | TYPES
 
 
-class Model(AttentionOnly):
+class Model(Displayed, AttentionOnly):
     """A model that can be loaded and saved; what it is and computes, `AttentionOnly` says."""
+
+    def facts(self) -> dict[str, str]:
+        """Sizes, and the hash that certificates name it by."""
+        sizes = {name: str(getattr(self, name)) for name in ("n_ctx", "d_vocab", "d_model", "d_head")}
+        biases = {"biases": " ".join(self.biases)} if self.biases else {}
+        return {"family": self.family, **sizes, **biases, "sha256": self.sha256[:12]}
 
     def state_dict(self, dtype: npt.DTypeLike = np.float64) -> dict[str, npt.NDArray[Any]]:
         """The weights under their TransformerLens names and axes, with biases if some are not zero.
@@ -57,6 +66,26 @@ class Model(AttentionOnly):
             return cls.from_bytes(read_limited(Path(path), MAX_FILE_BYTES))
         except ValueError as error:
             raise InvalidModel(f"{path}: {error}") from error
+
+
+class ManyHeads(Displayed, heads.ManyHeads):
+    """A network that shows itself; what it is and computes, `networks.attention_only.heads` says."""
+
+    def facts(self) -> dict[str, str]:
+        """Sizes, and the hash that certificates name it by."""
+        names = ("n_heads", "n_ctx", "d_vocab", "d_model", "d_head")
+        return {"family": self.family, **{name: str(getattr(self, name)) for name in names}, "sha256": self.sha256[:12]}
+
+
+class Decoder(Displayed, decoder.Decoder):
+    """A decoder that shows itself; what it is and computes, `networks.decoder.model` says."""
+
+    def facts(self) -> dict[str, str]:
+        """Sizes, how the tensors are used, and the hash that certificates name it by."""
+        names = ("n_layers", "n_heads", "n_ctx", "d_vocab", "d_vocab_out", "d_model", "d_mlp")
+        sizes = {name: str(getattr(self, name)) for name in names}
+        used = {name: text for name, text in self.configuration.record.items() if text not in ("none", "no", "0.0")}
+        return {"family": self.family, **sizes, **used, "sha256": self.sha256[:12]}
 
 
 def write_tensors(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:

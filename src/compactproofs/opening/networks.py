@@ -11,11 +11,11 @@ from compactproofs import zoo
 from compactproofs.kernel.certificate import Certificate
 from compactproofs.kernel.strict import shown
 from compactproofs.kernel.tensors import read_tensors
-from compactproofs.networks.attention_only.heads import ManyHeads
-from compactproofs.networks.decoder.model import Configuration, Decoder
+from compactproofs.networks.decoder import model as decoder
+from compactproofs.networks.decoder.model import Configuration
 from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening import configuration
-from compactproofs.opening.models import Model
+from compactproofs.opening.models import Decoder, ManyHeads, Model
 from compactproofs.tasks.sequences import NAMES, TABLE, Sequences
 from compactproofs.tasks.tables import Table
 
@@ -32,8 +32,9 @@ _SIZES = ("n_layers", "n_heads", "d_model", "d_head", "n_ctx", "d_vocab", "d_voc
 class File:
     """A model file, read once, or a model of the zoo; raises UnknownModel, InvalidModel or OSError."""
 
-    def __init__(self, name_or_path: str | Path) -> None:
-        self.path, self.data = zoo.read(name_or_path)
+    def __init__(self, name_or_path: str | Path, data: bytes | None = None) -> None:
+        """`data`: the bytes of a file that is nowhere."""
+        self.path, self.data = zoo.read(name_or_path) if data is None else (Path(name_or_path), data)
 
     @property
     def says_how(self) -> bool:
@@ -126,7 +127,7 @@ def load_decoder(path: str | Path, **settings: Any) -> Decoder:
 
 
 def task_for(
-    network: Decoder,
+    network: decoder.Decoder,
     name: str = "max",  # "table" where a table is given
     *,
     prefix: Sequence[int] = (),

@@ -12,9 +12,9 @@ import numpy as np
 from compactproofs import zoo
 from compactproofs.kernel.strict import shown
 from compactproofs.networks.attention_only.heads import ManyHeads
+from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.opening import configuration
 from compactproofs.opening.forward import answers, some_inputs
-from compactproofs.opening.models import Model
 from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
 
 __all__ = ["in_full", "in_short", "label"]
@@ -37,16 +37,16 @@ def _own(task: MaxOfK) -> str:
     return next((words for words, fits in named.items() if fits), "the token that comes last in the given order")
 
 
-def in_short(name: str, model: Model | ManyHeads, task: MaxOfK | None = None) -> list[str]:
+def in_short(name: str | None, model: AttentionOnly | ManyHeads, task: MaxOfK | None = None) -> list[str]:
     """Lines for whoever proves bounds on the model that was loaded by this name; none for a model of the zoo.
 
-    `task`: by default the largest token.
+    Without a name, of a model that is no file.  `task`: by default the largest token.
     """
     task = max_of_k(model).task if task is None else task
     if _in_zoo(model) and task == max_of_k(model).task:
         return []
     lines = []
-    if _open(name):
+    if name is not None and _open(name):
         lines.append(f"note: {shown(name, 100)} leaves open how its tensors are used; 'compactproofs show' says more")
     shares, about = _shares(model, task)
     if shares[_own(task)] < _ENOUGH or _best(shares, _own(task)) != _own(task):
@@ -57,7 +57,7 @@ def in_short(name: str, model: Model | ManyHeads, task: MaxOfK | None = None) ->
     return lines
 
 
-def in_full(name: str, model: Model | ManyHeads) -> dict[str, str]:
+def in_full(name: str, model: AttentionOnly | ManyHeads) -> dict[str, str]:
     """What there is to say about the same model, as fields with names."""
     task = max_of_k(model).task
     if _in_zoo(model):
@@ -85,7 +85,7 @@ def _open(name: str) -> list[str]:
     return lines
 
 
-def _shares(model: Model | ManyHeads, task: MaxOfK) -> tuple[dict[str, float], str]:
+def _shares(model: AttentionOnly | ManyHeads, task: MaxOfK) -> tuple[dict[str, float], str]:
     """For how many inputs the model's answer is that of each task, as shares, and "about " unless of all inputs."""
     number = min(_SAMPLE, max(_FEWEST, _ENTRIES // (model.n_ctx * model.d_model + model.d_vocab)))
     tokens = some_inputs(model, number, np.random.default_rng(0))
@@ -118,5 +118,5 @@ def _named(shares: dict[str, float], about: str, own: str) -> str:
     return f"this model names {own} for {about}{shares[own]:.1%} of inputs{other}"
 
 
-def _in_zoo(model: Model | ManyHeads) -> bool:
+def _in_zoo(model: AttentionOnly | ManyHeads) -> bool:
     return any(row.model_sha256 == model.sha256 for row in zoo.table())

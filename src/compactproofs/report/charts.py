@@ -358,13 +358,16 @@ def _legend_below(axes: Axes) -> None:
     axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.17), ncols=columns, fontsize=7.5)
 
 
-def bounds(points: Mapping[str, Sequence[tuple[float, float]]]) -> Draw:
-    """(operations, bound) of strategies by group."""
+def bounds(points: Mapping[str, Sequence[tuple[float, float]]], above: Sequence[tuple[float, float]] = ()) -> Draw:
+    """(operations, bound) of strategies by group, and of those that bound from above."""
 
     def draw(axes: Axes) -> None:
         for (name, group), colour in zip(points.items(), SERIES, strict=False):
             x, y = zip(*group, strict=True)
             axes.scatter(x, y, s=14, color=colour, alpha=0.85, label=name)
+        if above:
+            x, y = zip(*above, strict=True)
+            axes.scatter(x, y, s=45, marker="v", facecolor="none", edgecolor=INK, label="from above")
         axes.set_xscale("log", base=2)
         axes.set_ylim(-0.02, 1.05)
         axes.set_xlabel("operations to verify (FLOPs)")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,10 +72,15 @@ class Picture:
         return text
 
 
+def styled(more: Mapping[str, Any] | None = None) -> AbstractContextManager[None]:
+    """Inside the block figures look as they do on pages."""
+    found: AbstractContextManager[None] = matplotlib.rc_context({**_STYLE, **(more or {})})
+    return found
+
+
 def picture(name: str, draw: Callable[[Axes], None], size: tuple[float, float] = (4.0, 3.0)) -> Picture:
     """Draw on one pair of axes of this size in inches."""
-    settings: dict[str, Any] = {**_STYLE, "svg.hashsalt": name}
-    with matplotlib.rc_context(settings):
+    with styled({"svg.hashsalt": name}):
         figure = Figure(figsize=size, layout="constrained")
         draw(figure.add_subplot())
         figure.patch.set_alpha(1.0)

@@ -90,11 +90,23 @@ def with_remainder(kind: str) -> str:
     return f"sub-cubic/max_diff_exact/mean_query+diff/{kind}"
 
 
+#: The row of the paper's table that a strategy belongs to.
+_FAMILIES = {
+    strategy: row.name
+    for row in ROWS
+    if "without" not in row.name and "only" not in row.name
+    for strategy in row.strategies
+}
+
+
+def family_of(strategy: str) -> str:
+    """The row of the paper's table that a strategy belongs to, or that it is ours."""
+    return _FAMILIES.get(strategy, "ours")
+
+
 def by_family(x: Mapping[str, float], y: Mapping[str, float]) -> dict[str, list[tuple[float, float]]]:
     """(x, y) of each strategy, by the row of the paper's table that it belongs to, or as ours."""
-    whole = [row for row in ROWS if "without" not in row.name and "only" not in row.name]
-    families = {strategy: row.name for row in whole for strategy in row.strategies}
     groups: dict[str, list[tuple[float, float]]] = {}
     for strategy in x:
-        groups.setdefault(families.get(strategy, "ours"), []).append((x[strategy], y[strategy]))
+        groups.setdefault(family_of(strategy), []).append((x[strategy], y[strategy]))
     return groups

@@ -37,7 +37,7 @@ def prove_within(prover: Prover, budget: int, done: Callable[[str], None] = lamb
 
     def consider(proof: Proof) -> None:
         nonlocal best
-        if proof.cost.flops <= budget and (best is None or _merit(proof) > _merit(best)):
+        if proof.cost.flops <= budget and (best is None or proof.rank < best.rank):
             best = proof
 
     for strategy_id in feasible_strategies(prover.model, prover.problem.task):
@@ -63,10 +63,6 @@ def _least_cost(strategy_id: str, model: Model) -> int:
     v: int = model.d_vocab
     known = {"brute-force": max_of_k(model).task.total * v, "branch-and-bound": v**4, "histogram": v**4}
     return known.get(strategy_id.removeprefix("heads/"), 0)
-
-
-def _merit(proof: Proof) -> tuple[int, int]:
-    return proof.certificate.certified, -proof.cost.flops
 
 
 def _trimmed(prover: Prover, kind: Kind, hints: HintArrays, budget: int) -> HintArrays | None:

@@ -14,6 +14,7 @@ from compactproofs.kernel import certificate as kernel
 from compactproofs.kernel.certificate import DTYPES, FORMAT, MAX_BYTES, VERSION, MalformedCertificate
 from compactproofs.kernel.strict import MAX_DIGITS
 from compactproofs.networks.attention_only.model import AttentionOnly
+from compactproofs.system.displays import Displayed, in_short
 from compactproofs.system.files import read_limited, write_atomically
 from compactproofs.tasks.max_of_k import MaxOfK
 
@@ -28,8 +29,18 @@ def certificate_name(strategy_id: str) -> str:
     return f"{strategy_id.replace('/', '--').replace(':', '@')}.cert.json"
 
 
-class Certificate(kernel.Certificate):
+class Certificate(Displayed, kernel.Certificate):
     """A certificate that can be loaded and saved; the format is that of `kernel.certificate`."""
+
+    def facts(self) -> dict[str, str]:
+        """What is claimed about which model, and what it rests on."""
+        return {
+            "strategy": self.strategy,
+            "claim": f"{self.claim} {in_short(self.certified)} of {in_short(self.total)}",
+            "bound": f"{self.certified / self.total:.6f}" if self.total else "?",
+            "task": " ".join(str(value) for value in self.task.values()),
+            "model": self.model_sha256[:12],
+        }
 
     @classmethod
     def of_fields(cls, fields: Any) -> Self:

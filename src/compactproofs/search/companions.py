@@ -54,5 +54,7 @@ class Companion:
     lemmas: tuple[str, ...] = ()
     #: Whether checking goes through inputs, or boxes of them, so that more operations are allowed.
     by_input: bool = False
+    #: Whether another strategy proves as much or more, and this one is for its fewer operations.
+    surpassed: bool = False
     #: Whether checking may take long where there are many inputs.
     long: bool = False

@@ -46,6 +46,11 @@ class Cost:
         return self.flops + self.int_ops + CALL * self.calls
 
 
+def power(number: int) -> str:
+    """A number of operations as a power of two."""
+    return f"2^{math.log2(number):.1f}" if number else "0"
+
+
 @dataclass
 class _Account:
     flops: int = 0

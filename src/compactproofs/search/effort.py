@@ -15,21 +15,32 @@ from typing import Any
 
 from compactproofs.kernel import checker
 from compactproofs.kernel.certificate import Certificate
-from compactproofs.kernel.checker import Verdict
 from compactproofs.kernel.library import Library
 from compactproofs.kernel.limits import Allowance, TooMuchWork, allowing
 from compactproofs.kernel.problem import Hints, Network, Problem, Strategy
+from compactproofs.kernel.strict import shown
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.search.companions import MAX_OPS, MAX_OPS_OF_INPUTS, Work
-from compactproofs.search.cost import Cost
+from compactproofs.search.cost import Cost, power
 from compactproofs.search.families import companion_of
 from compactproofs.search.upgrades import SUCCESSORS, upgraded
+from compactproofs.system.displays import Displayed, in_short
+from compactproofs.system.log import log
 from compactproofs.tasks.tables import Table
 from compactproofs.theorems import BUILT_IN, with_tables
 
 #: Bytes that a strategy may declare unless the caller allows more.
 MAX_MEMORY = 2**32
+
+
+class Verdict(Displayed, checker.Verdict):
+    """A verdict that shows itself; what it says, `kernel.checker` says."""
+
+    def facts(self) -> dict[str, str]:
+        """What was decided, and why."""
+        proved = {} if self.certified is None else {"certified": in_short(self.certified)}
+        return {"accepted": str(self.accepted), "reason": shown(self.reason, 300), **proved}
 
 
 def verify(
@@ -73,6 +84,7 @@ def verify(
                 f"{max_memory / 2**30:.1f} GiB are allowed; allow more with --max-memory GIB (max_memory= in Python)"
             )
         allowance.limit = allowance.spent + needed.operations if max_ops is None else max_ops
+        log.debug("verify: %s may take %s operations", strategy.id, power(needed.operations))
 
     if work is not None and work.task.record != certificate.task:
         work = None
@@ -81,13 +93,16 @@ def verify(
             if certificate.theorem in SUCCESSORS and isinstance(model, AttentionOnly):
                 allowance.limit = max_ops or MAX_OPS_OF_INPUTS
                 certificate = upgraded(certificate, model)
-            return checker.verify(certificate, model, library, work, admit)
+            found = checker.verify(certificate, model, library, work, admit)
     except TooMuchWork as error:
         if allowance.limit is None:
             raise
         raise TooMuchWork(
             f"{certificate.strategy} was stopped after {power(allowance.limit)} operations; {more}"
         ) from error
+    word = "accepted" if found.accepted else "rejected"
+    log.info("verify: %s, %s: %s; %s operations", certificate.strategy, word, found.reason, power(allowance.spent))
+    return Verdict(found.accepted, found.reason, found.certified)
 
 
 def to_allow(strategy: Strategy, needed: Work, cost: Cost) -> str | None:
@@ -108,8 +123,3 @@ def default_max_ops(strategy: Strategy) -> int:
 def declared(strategy: Strategy, problem: Problem[Any, Any], hints: Hints) -> Work:
     """What checking may take: from the sizes of model and task, and from the types and sizes of the hints."""
     return companion_of(strategy).work(problem, hints)
-
-
-def power(number: int) -> str:
-    """A number of operations as a power of two."""
-    return f"2^{math.log2(number):.1f}" if number else "0"

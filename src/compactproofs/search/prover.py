@@ -18,10 +18,12 @@ from compactproofs.networks.decoder.model import Decoder
 from compactproofs.opening.models import Model
 from compactproofs.search.certificates import Certificate
 from compactproofs.search.companions import Companion, HintArrays
-from compactproofs.search.cost import Cost
+from compactproofs.search.cost import Cost, power
 from compactproofs.search.families import companion_of
 from compactproofs.search.hints import search_hints, search_seconds
 from compactproofs.search.workspaces import MeasuredWorkspace, run
+from compactproofs.system.displays import Displayed, in_short
+from compactproofs.system.log import log
 from compactproofs.system.processes import another_core, local_processes, submit
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.tasks.sequences import Sequences
@@ -69,8 +71,8 @@ class Bound(TypedDict):
     verify_seconds: float
 
 
-@dataclass(frozen=True)
-class Proof:
+@dataclass(frozen=True, repr=False)
+class Proof(Displayed):
     """A certificate with what it took to find and to check it."""
 
     certificate: Certificate
@@ -85,6 +87,24 @@ class Proof:
     def bound(self) -> Fraction:
         """The certified bound on the accuracy."""
         return Fraction(self.certificate.certified, self.certificate.total)
+
+    @property
+    def rank(self) -> tuple[bool, int, int]:
+        """Sorts the best bound from below first, then the best from above; of equal ones that of fewer operations."""
+        above = self.certificate.claim == "at most"
+        return above, self.certificate.certified * (1 if above else -1), self.cost.flops
+
+    def facts(self) -> dict[str, str]:
+        """What is proved, and what that takes."""
+        certificate = self.certificate
+        return {
+            "strategy": certificate.strategy,
+            "claim": f"{certificate.claim} {in_short(certificate.certified)} of {in_short(certificate.total)}",
+            "bound": f"{float(self.bound):.6f}",
+            "operations": power(self.cost.flops),
+            "search": f"{self.search_seconds:.2f} s",
+            "verify": f"{self.verify_seconds:.2f} s",
+        }
 
     def as_dict(self, model: str, exact_correct: int | None) -> Bound:
         """The proof as `compactproofs prove --json` prints it.
@@ -161,7 +181,12 @@ class Prover:
         Raises UnknownStrategy, Infeasible, or ProofFailed.
         """
         strategy = self.library.strategy(strategy_id)
-        return self.certify(strategy, self.search(strategy), search_seconds(strategy, self.values))
+        log.debug("search: %s begins", strategy_id)
+        hints, seconds = self.search(strategy), search_seconds(strategy, self.values)
+        log.debug("search: %s has hints of %d bytes after %.2f s", strategy_id, _bytes(hints), seconds)
+        proof = self.certify(strategy, hints, seconds)
+        log.info("search: %s, %s; %s operations", strategy_id, proof.certificate, power(proof.cost.flops))
+        return proof
 
     def search(self, strategy: Strategy) -> HintArrays:
         """Good hints for the strategy; raises Infeasible."""
@@ -215,7 +240,7 @@ class Prover:
             cost=check.cost,
             unexplained_dimension=companion.unexplained_dimension(self.problem),
             complexity=companion.complexity,
-            hint_bytes=sum(hint.nbytes for hint in hints.values()),
+            hint_bytes=_bytes(hints),
             search_seconds=seconds + claim_seconds,
             verify_seconds=check.seconds,
         )
@@ -247,6 +272,10 @@ class Prover:
             return None
         decided = enumerate_inputs(self._check)
         return decided.certain if decided.undecided == 0 else None
+
+
+def _bytes(hints: HintArrays) -> int:
+    return sum(hint.nbytes for hint in hints.values())
 
 
 def _claimed(problem: Problem[Any, Any], strategy_id: str, hints: HintArrays) -> tuple[int, float]:

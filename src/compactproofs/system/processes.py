@@ -21,6 +21,8 @@ R = TypeVar("R")
 
 #: What ends a command in an orderly way, where something handles it.
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+#: What interrupts a block that has its time.
+_ALARM = getattr(signal, "SIGALRM", None)
 #: What a terminal sends to all its processes.
 _OF_TERMINALS = [number for number in _SIGNALS if number != signal.SIGTERM]
 _ENVIRONMENT = {
@@ -83,7 +85,8 @@ def interrupts_noted() -> Iterator[Callable[[], None]]:
     noted: list[int] = []
     handlers: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
-        handlers = {number: signal.getsignal(number) for number in _SIGNALS if callable(signal.getsignal(number))}
+        numbers = [*_SIGNALS, *([] if _ALARM is None else [_ALARM])]
+        handlers = {number: signal.getsignal(number) for number in numbers if callable(signal.getsignal(number))}
 
     def ask() -> None:
         while noted:
@@ -98,6 +101,32 @@ def interrupts_noted() -> Iterator[Callable[[], None]]:
         for number, handler in handlers.items():
             signal.signal(number, handler)
         ask()
+
+
+@contextmanager
+def interrupted_after(seconds: float) -> Iterator[None]:
+    """Inside the block KeyboardInterrupt is raised after so many seconds.
+
+    Nothing is where there are no alarms, in threads that get none, and where somebody else uses them.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if _ALARM is None or not main or signal.getsignal(_ALARM) != signal.SIG_DFL:
+        yield
+        return
+    running = True
+
+    def ring(number: int, frame: object) -> None:
+        if running:
+            raise KeyboardInterrupt
+
+    signal.signal(_ALARM, ring)
+    signal.setitimer(signal.ITIMER_REAL, max(seconds, 1e-6))
+    try:
+        yield
+    finally:
+        running = False
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(_ALARM, signal.SIG_DFL)
 
 
 @contextmanager

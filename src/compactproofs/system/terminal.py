@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from compactproofs.system.messages import escaped
 
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+@contextmanager
+def trying() -> Iterator[Callable[[str], None]]:
+    """Inside the block a line on stderr, in a terminal, says what is being tried and for how long."""
+    columns = SpinnerColumn(), TextColumn("trying {task.description}", markup=False), TimeElapsedColumn()
+    with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
+        bar = progress.add_task("", total=None)
+        yield lambda what: progress.update(bar, description=escaped(what))
+
 
 _GAP = "  "
 _INDENT = "    "

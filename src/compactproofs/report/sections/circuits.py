@@ -10,7 +10,8 @@ from compactproofs.report.page import Found
 from compactproofs.report.pictures import pictures
 from compactproofs.report.subjects import Subject
 
-_AXES = {
+#: What is along the axes of each table, and in its cells.
+AXES = {
     "EU": ("query token", "output", "logits"),
     "EVOU": ("attended token", "output", "logits"),
     "PVOU": ("attended position", "output", "logits"),
@@ -25,8 +26,8 @@ def of_model(subject: Subject) -> Found:
     spans = {name: float(np.ptp(tables[name], axis=1).mean()) for name in PATHS}
     return {
         "tables": tables,
-        "axes": _AXES,
+        "axes": AXES,
         "spans": spans,
         "small": [name for name in ("EU", "PVOU") if spans[name] < 0.25 * spans["EVOU"]],
-        "figures": pictures({name: charts.heat_map(tables[name], *axes) for name, axes in _AXES.items()}),
+        "figures": pictures({name: charts.heat_map(tables[name], *axes) for name, axes in AXES.items()}),
     }

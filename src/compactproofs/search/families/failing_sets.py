@@ -154,6 +154,7 @@ COMPANIONS = {
         summary=summary,
         stated_in=f"{PLACE}.failing_sets.strategies",
         lemmas=lemmas(*(f"failing_sets.{name}" for name in (*_LEMMAS, *more))),
+        surpassed=bool(more),
     )
     for strategy_id, more, complexity, summary in (
         (

@@ -118,6 +118,7 @@ def _companion(choice: Choice) -> Companion:
         summary="a gap between the maximum and the other tokens",
         stated_in=f"{PLACE}.subcubic.gaps",
         lemmas=lemmas("core.rivals", *(f"subcubic.{name}" for name in _LEMMAS)),
+        surpassed=True,
     )
 
 

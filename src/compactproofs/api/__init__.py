@@ -1,0 +1,1 @@
+"""What the package offers in Python beside its parts: whatever is called a model, certified, and tables of proofs."""

@@ -1,0 +1,159 @@
+"""The best bounds that some seconds buy: one strategy after the other, the quickest first, until time is up.
+
+Those that go through inputs come last, since their proofs are long.  Strategies that another one surpasses, and that
+take fewer operations, are left to `search.budget`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from compactproofs.kernel.problem import Problem, Strategy
+from compactproofs.search.certificates import Certificate
+from compactproofs.search.companions import Companion
+from compactproofs.search.companions import no_hints as no_search
+from compactproofs.search.hints import no_hints
+from compactproofs.search.prover import Infeasible, Proof, Prover
+from compactproofs.system.displays import Displayed
+from compactproofs.system.log import log
+from compactproofs.system.processes import interrupted_after
+
+#: Operations in a second, of those that companions declare, which are more than are done.
+SPEED = 2**32
+#: Strategies are tried that may take so many times as long as there is left, since they may do much less.
+_TOO_MUCH = 4.0
+
+
+@dataclass(frozen=True, repr=False)
+class Certified(Displayed):
+    """What is proved about a model: every proof that was found, best first, those from below before those from above.
+
+    `stopped`: why no more was tried, after so many `seconds`.  `name`: what the model is called.  `notes`: what else to
+    know of it.
+    """
+
+    network: Any  # of a family of this package
+    proofs: tuple[Proof, ...]
+    stopped: str
+    seconds: float = 0.0
+    interrupted: bool = False
+    name: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def lower(self) -> Proof:
+        """The best proof that at least so many inputs are answered correctly."""
+        return self.proofs[0]
+
+    @property
+    def upper(self) -> Proof | None:
+        """The best proof that at most so many are, if there is one."""
+        return next((proof for proof in self.proofs if proof.certificate.claim == "at most"), None)
+
+    @property
+    def certificate(self) -> Certificate:
+        """That of the best bound from below."""
+        return self.lower.certificate
+
+    @property
+    def bound(self) -> Fraction:
+        """The best bound on the accuracy from below."""
+        return self.lower.bound
+
+    @property
+    def exact(self) -> bool:
+        """Whether the bounds meet, so that they are the accuracy."""
+        return self.bound == 1 or (self.upper is not None and self.upper.bound == self.bound)
+
+    @property
+    def accuracy(self) -> float | None:
+        """The accuracy, where the bounds meet."""
+        return float(self.bound) if self.exact else None
+
+    def save(self, path: str | Path) -> None:
+        """Write the certificate of the best bound from below."""
+        self.certificate.save(path)
+
+    def facts(self) -> dict[str, str]:
+        """The bounds, and why there are no better ones."""
+        facts = self.lower.facts()
+        upper = {} if self.upper is None else {"upper": f"{float(self.upper.bound):.6f}"}
+        kept = {name: facts[name] for name in ("claim", "bound")}
+        by = {name: facts[name] for name in ("strategy", "operations")}
+        return {"model": self.name or self.network.sha256[:12], **kept, **upper, **by, "stopped": self.stopped}
+
+
+def seconds_for(strategy: Strategy, problem: Problem[Any, Any], companion: Companion) -> float:
+    """How long it may take to prove by this strategy, about: a claim, a check, and a search that takes like both."""
+    checks = 2 if companion.search is no_search else 4
+    return checks * float(companion.work(problem, no_hints(strategy, problem)).operations / SPEED)
+
+
+def certify_within(
+    prover: Prover, seconds: float, trying: Callable[[str], None] = lambda strategy_id: None
+) -> Certified:
+    """The best bounds by any strategy of this package, from below and from above, that are found in so many seconds.
+
+    Calls `trying` with each strategy before it is tried.  Ctrl-C ends the search, and leaves what was found.  Raises
+    Infeasible where nothing was found in time, and KeyboardInterrupt where nothing was found until Ctrl-C.
+    """
+    start = time.monotonic()
+    about = [
+        (strategy, companion)
+        for strategy in prover.library.strategies.values()
+        if strategy.family == prover.model.family
+        and prover.problem.task.record["name"] in strategy.tasks
+        and not (companion := prover.companion(strategy)).surpassed
+    ]
+    limits = {strategy.id: strategy.limit(prover.problem) for strategy, _ in about}
+    by_time = sorted(
+        (companion.by_input, seconds_for(strategy, prover.problem, companion), strategy.claim == "at most", strategy.id)
+        for strategy, companion in about
+        if limits[strategy.id] is None
+    )
+    if not by_time:
+        reasons = dict.fromkeys(limit for limit in limits.values() if limit)
+        raise Infeasible("; ".join(reasons) or "no strategy is about this model and task")
+
+    def left() -> float:
+        return max(start + seconds - time.monotonic(), 0.0)
+
+    missing: list[str] = []
+    found = Certified(prover.model, (), "every strategy was tried")
+    trying_now = ""
+    try:
+        with interrupted_after(seconds):
+            for _, needed, _, trying_now in by_time:
+                if needed > _TOO_MUCH * left():
+                    missing.append(f"{trying_now} may take {needed:.0f} s")
+                    log.info("search: %s, and %.0f are left", missing[-1], left())
+                    continue
+                trying(trying_now)
+                try:
+                    proof = prover.prove(trying_now)
+                except MemoryError:
+                    missing.append(f"{trying_now} needs more memory")
+                    log.info("search: %s", missing[-1])
+                    continue
+                found = replace(found, proofs=tuple(sorted([*found.proofs, proof], key=lambda proof: proof.rank)))
+                if found.exact:
+                    found = replace(found, stopped="the bounds meet")
+                    missing.clear()
+                    break
+    except KeyboardInterrupt:
+        if left():
+            if not found.proofs:
+                raise
+            found = replace(found, interrupted=True)
+            missing.append("interrupted")
+        else:
+            missing.append(f"no time was left for {trying_now}")
+    why = "; ".join(missing)
+    if not found.proofs:
+        raise Infeasible(f"nothing was proved in {seconds:g} seconds: {why}; give more (--seconds, seconds=)")
+    return replace(found, stopped=why or found.stopped, seconds=time.monotonic() - start)

@@ -1,0 +1,181 @@
+"""What is asked: a network, read as its file and the options say, and a task; and what to say of it besides."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from compactproofs.kernel.strict import shown
+from compactproofs.networks.attention_only.heads import ManyHeads
+from compactproofs.networks.attention_only.model import BIASES, WEIGHTS, AttentionOnly
+from compactproofs.networks.decoder.model import Decoder
+from compactproofs.opening import notes
+from compactproofs.opening.configuration import of_bytes
+from compactproofs.opening.models import Model, write_tensors
+from compactproofs.opening.networks import SETTINGS, File, task_for
+from compactproofs.search import guesses
+from compactproofs.tasks.max_of_k import LargestInOrder, MaxOfK, MinOfK, WeightedLargest
+from compactproofs.tasks.sequences import Sequences
+from compactproofs.tasks.tables import Table
+from compactproofs.theorems.enumerate.every_input import ENUMERATE, ENUMERATE_UPPER
+
+Network: TypeAlias = AttentionOnly | ManyHeads | Decoder
+
+#: How an attention-only model uses its tensors, as a decoder's settings.
+_AS_DECODER = {"normalization_type": None, "attn_only": True, "attention_dir": "causal", "use_attn_scale": True}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is asked, where something is said about it: a task, its fixed tokens, and how tensors are used."""
+
+    task: str | None = None
+    prefix: tuple[int, ...] = ()
+    suffix: tuple[int, ...] = ()
+    read_out: int | None = None
+    n: int | None = None
+    v: int | None = None
+    k: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    inputs: str = "all"
+    weights: tuple[int, ...] = ()
+    order: tuple[int, ...] = ()
+    table: Table | None = None
+
+    @property
+    def largest(self) -> bool:
+        """Whether they ask for the largest of all the tokens that there are, in their own order."""
+        return self == Options(task=self.task) and self.task in (None, "max")
+
+    @property
+    def plain(self) -> bool:
+        """Whether they ask for the largest of all the tokens that there are, in some order and with weights or none."""
+        others = Options(task=self.task, order=self.order, weights=self.weights)
+        return self == others and self.task in (None, "max", "min")
+
+
+@dataclass(frozen=True)
+class Question:
+    """A network and its task, None for the largest of K tokens; in words, and what to say besides."""
+
+    network: Any  # of a family of this package, or of a plug-in
+    task: Sequences | MaxOfK | None
+    words: str
+    notes: list[str] = field(default_factory=list)
+
+
+def asked(
+    source: File | Network, options: Options, name: str | None = None, strategy_ids: Collection[str] = ()
+) -> Question:
+    """What is asked about a network, or the one in a file, which is called by its name; raises ValueError.
+
+    `strategy_ids`: by which strategies, if that is said.
+    """
+    enumerated = bool(strategy_ids) and {ENUMERATE.id, ENUMERATE_UPPER.id}.issuperset(strategy_ids)
+    if options.plain and not (enumerated and (options.task == "min" or options.weights)):
+        network = source.network() if isinstance(source, File) else source
+        if not isinstance(network, Decoder) and (isinstance(network, AttentionOnly) or options.largest):
+            order = _in_order(network, options)
+            heads = f"{network.n_heads} heads, " if isinstance(network, ManyHeads) else ""
+            size = f"{heads}{options.task or 'max'} of {network.n_ctx}, {network.d_vocab} tokens, {_total(order)}"
+            said = notes.in_short(name, network, order)
+            return Question(network, None if type(order) is MaxOfK else order, f"{size}; {notes.label(order)}", said)
+    if options.order:
+        raise ValueError("--order is for models of one layer and one head, and the task max; use --task table:FILE")
+    decoder, assumed = _decoder(source, options.settings)
+    task = task_for(
+        decoder,
+        options.task or "max",
+        prefix=options.prefix,
+        suffix=options.suffix,
+        read_out=-1 if options.read_out is None else options.read_out,
+        n=options.n,
+        v=options.v,
+        k=options.k or 0,
+        inputs=options.inputs,
+        weights=options.weights,
+        table=options.table,
+    )
+    warning = guesses.warning(decoder, task)
+    said = [*(f"note: {line}" for line in reading(assumed)), *([] if warning is None else [warning])]
+    return Question(decoder, task, f"{about(decoder)}; {_asked(task)}, {_total(task)}", said)
+
+
+def about(network: Decoder) -> str:
+    """What a decoder is, in words."""
+    c = network.configuration
+    numbers = ((network.n_layers, "layer"), (network.n_heads, "head"))
+    parts = [f"{number} {word}{'' if number == 1 else 's'}" for number, word in numbers]
+    parts.append("attention only" if c.act_fn == "none" else f"MLPs ({c.act_fn})")
+    if c.normalization_type != "none":
+        parts.append(f"{c.normalization_type} (eps {c.eps!r})")
+    return f"decoder with {', '.join(parts)}, {c.attention_dir} attention"
+
+
+def reading(assumed: Mapping[str, object]) -> list[str]:
+    """What is assumed of how a decoder uses its tensors, in a line, or none."""
+    if not assumed:
+        return []
+    known = ", ".join(f"{name} = {value}" for name, value in assumed.items())
+    return [f"its file does not say how its tensors are used; assumed: {known} (--setting NAME=VALUE says otherwise)"]
+
+
+def _decoder(source: File | Network, given: Mapping[str, Any]) -> tuple[Decoder, Mapping[str, object]]:
+    """The network as a decoder, and what had to be assumed; no setting may say anything else than a file."""
+    for name in given:
+        if name not in SETTINGS:
+            raise ValueError(f"--setting: expected NAME=VALUE with one of {', '.join(SETTINGS)}, found {shown(name)}")
+    if isinstance(source, File):
+        said = of_bytes(source.data) or {} if given else {}
+        for name, value in given.items():
+            if name in said and str(said[name]) != str(value):
+                found = f"the file's own configuration has {name} = {shown(said[name])}"
+                raise ValueError(f"--setting {shown(f'{name}={value}')}: {found}")
+        return source.decoder(given)
+    if given:
+        raise ValueError("settings are for files and state dicts; this network says itself how its tensors are used")
+    if isinstance(source, Decoder):
+        return source, {}
+    if isinstance(source, ManyHeads):
+        tensors = {disk: source.weight(name) for name, (disk, _, _) in WEIGHTS.items()}
+    else:
+        tensors = Model(**{name: getattr(source, name) for name in (*WEIGHTS, *BIASES)}).state_dict()
+    return File("model", write_tensors(tensors)).decoder(_AS_DECODER)[0], {}
+
+
+def _asked(task: Sequences) -> str:
+    fixed = (("after", task.prefix), ("before", task.suffix))
+    around = "".join(f" {word} {' '.join(map(str, tokens))}" for word, tokens in fixed if tokens)
+    number = f" (k = {task.k})" if task.k else ""
+    which = "" if task.inputs == "all" else f" {task.inputs}"
+    tokens = f"{task.n}{which} tokens out of {task.v}"
+    return f"{task.name}{number} of {tokens}{around}, read out at position {task.read_out}"
+
+
+def _total(task: Sequences | MaxOfK) -> str:
+    """How many inputs there are, or what they count."""
+    weighted = "weights" in task.record
+    return f"inputs that count {task.total} by their weights" if weighted else f"{task.total} inputs"
+
+
+def _in_order(network: AttentionOnly | ManyHeads, options: Options) -> MaxOfK:
+    """The largest token in the order that is asked for, with weights if there are any."""
+    sizes = network.n_ctx, network.d_vocab
+    plain = MinOfK(*sizes) if options.task == "min" else MaxOfK(*sizes)
+    order = options.order or tuple(np.arange(network.d_vocab)[plain.places].tolist())
+    if options.order:
+        if options.task == "min":
+            raise ValueError("--order: the smallest in an order is the largest in the reversed one; use --task max")
+        try:
+            plain = LargestInOrder(*sizes, order)
+        except ValueError as error:
+            raise ValueError(f"--order: {error}") from error
+    if not options.weights:
+        return plain
+    try:
+        return WeightedLargest(*sizes, order, options.weights)
+    except ValueError as error:
+        raise ValueError(f"--weights: {error}") from error
