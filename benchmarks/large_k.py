@@ -15,7 +15,7 @@ from fractions import Fraction
 import compactproofs as cp
 from compactproofs.kernel.problem import Strategy
 from compactproofs.tasks.max_of_k import max_of_k
-from compactproofs.theorems.max_of_k.core.branch_and_bound import BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER
+from compactproofs.theorems.max_of_k.branching.branch_and_bound import BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER
 from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM, HISTOGRAM_UPPER
 
 SEEDS = (50, 104, 123, 519, 742)

@@ -17,12 +17,14 @@ from compactproofs.kernel.problem import Strategy
 from compactproofs.networks.attention_only import model as model_module
 from compactproofs.opening import models
 from compactproofs.opening.models import Model
+from compactproofs.search import certificates
 from compactproofs.search.hints import search_hints
 from compactproofs.search.prover import SPARED_BITS
 from compactproofs.search.workspaces import workspace
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems import STRATEGIES
-from compactproofs.theorems.max_of_k.core import boxes, branch_and_bound, brute_force, class_margins, enumeration
+from compactproofs.theorems.max_of_k.branching import boxes, branch_and_bound, class_margins
+from compactproofs.theorems.max_of_k.core import brute_force, enumeration
 from compactproofs.theorems.max_of_k.counting import half_sums, histogram, sums
 from compactproofs.theorems.max_of_k.failing_sets import failing_inputs, safe_outputs
 from compactproofs.theorems.max_of_k.failing_sets import strategies as failing_sets
@@ -147,7 +149,7 @@ def test_keys_and_types() -> None:
     assert [code(key) for key in cells] == list(certificate._KEYS)
     assert [code(key) for key, _ in table("hint key", "value")] == ["dtype", "shape", "data"]
     assert [(code(name), int(size)) for name, size, _ in table("dtype", "bytes")] == [
-        (name, dtype.itemsize) for name, dtype in certificate.DTYPES.items()
+        (name, dtype.itemsize) for name, dtype in certificates.DTYPES.items()
     ]
     assert code(cells["`format`"]) == f'"{certificate.FORMAT}"'
     assert code(cells["`version`"]) == str(certificate.VERSION)
@@ -157,7 +159,7 @@ def test_keys_and_types() -> None:
 
 def test_limits() -> None:
     """Sizes that the page names as powers of two."""
-    assert certificate.MAX_BYTES == 2**24
+    assert certificates.MAX_BYTES == 2**24
     assert "at most 2²⁴ bytes" in PAGE
     assert models.MAX_FILE_BYTES == 2**28
     assert tensors_module.MAX_HEADER_BYTES == 2**20

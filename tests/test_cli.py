@@ -24,8 +24,8 @@ import compactproofs as cp
 from compactproofs import __main__ as entry
 from compactproofs import plugins, zoo
 from compactproofs.cli import proving, verifying
-from compactproofs.kernel.certificate import MAX_BYTES
 from compactproofs.search import effort
+from compactproofs.search.certificates import MAX_BYTES
 from compactproofs.search.families import companion_of
 from compactproofs.system import terminal
 from compactproofs.theorems import BUILT_IN
@@ -228,7 +228,7 @@ def test_strategies_json(run: Run) -> None:
     of_strategy = {"id", "claim", "complexity", "summary", "theorem", "stated_in"}
     assert set(rows[0]) == of_strategy | {"tier", "distribution", "version", "source_sha256"}
     tiers = dict.fromkeys(row["tier"] for row in rows)
-    assert list(tiers) == ["core", "subcubic", "failing_sets", "counting", "heads", "enumerate"]
+    assert list(tiers) == ["core", "subcubic", "failing_sets", "branching", "counting", "heads", "enumerate"]
 
 
 # prove

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pytest
 
 from compactproofs import zoo
-from compactproofs.kernel.certificate import MAX_BYTES, MalformedCertificate
+from compactproofs.kernel.certificate import MalformedCertificate
 from compactproofs.kernel.strict import MAX_NESTED
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.attention_only.heads import ManyHeads
@@ -26,7 +26,7 @@ from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening.models import MAX_FILE_BYTES, Model
 from compactproofs.opening.networks import load_network
-from compactproofs.search.certificates import Certificate
+from compactproofs.search.certificates import MAX_BYTES, Certificate
 from compactproofs.search.effort import verify
 from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
 from compactproofs.theorems import STRATEGIES

@@ -21,7 +21,6 @@ from safetensors.numpy import save
 import decoders
 from compactproofs import Certificate, InvalidModel, __main__
 from compactproofs.kernel.enclosure import Enclosure
-from compactproofs.kernel.limits import Allowance, allowing
 from compactproofs.kernel.problem import Problem
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.decoder import forward, functions
@@ -30,6 +29,7 @@ from compactproofs.networks.decoder.model import CHOICES, Configuration, Decoder
 from compactproofs.opening.configuration import KEY, as_settings, as_text
 from compactproofs.opening.networks import load_decoder, task_for
 from compactproofs.search import guesses
+from compactproofs.search.allowance import Allowance, allowing
 from compactproofs.search.effort import declared, verify
 from compactproofs.search.prover import Prover
 from compactproofs.search.workspaces import MeasuredWorkspace

@@ -10,11 +10,11 @@ import pytest
 
 import compactproofs as cp
 from compactproofs.kernel.enclosure import Enclosure
-from compactproofs.kernel.limits import CALL, Allowance, allowing
 from compactproofs.kernel.problem import Hints, Strategy
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.search import effort, families
+from compactproofs.search.allowance import CALL, Allowance, allowing
 from compactproofs.search.companions import MAX_OPS
 from compactproofs.search.families import companion_of
 from compactproofs.search.families.attention_only import Beyond

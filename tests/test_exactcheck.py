@@ -21,11 +21,11 @@ from flint import ctx
 
 from compactproofs import zoo
 from compactproofs.kernel.certificate import MalformedCertificate
-from compactproofs.kernel.limits import Allowance, allowing
 from compactproofs.kernel.problem import Strategy
 from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening.models import Model
 from compactproofs.search import effort
+from compactproofs.search.allowance import Allowance, allowing
 from compactproofs.search.certificates import Certificate
 from compactproofs.search.effort import verify
 from compactproofs.search.hints import no_hints, search_hints

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import compactproofs as cp
-from compactproofs.kernel.limits import Allowance, allowing
 from compactproofs.kernel.problem import Strategy
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.attention_only.heads import ManyHeads
@@ -20,10 +19,11 @@ from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening import forward
 from compactproofs.opening.models import write_tensors
 from compactproofs.search import effort
+from compactproofs.search.allowance import Allowance, allowing
 from compactproofs.search.workspaces import MeasuredWorkspace
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems import BUILT_IN, get_strategy
-from compactproofs.theorems.max_of_k.core.branch_and_bound import decide_inputs as decide_one_head
+from compactproofs.theorems.max_of_k.branching.branch_and_bound import decide_inputs as decide_one_head
 from compactproofs.theorems.max_of_k.heads.branch_and_bound import decide_inputs
 from exactcheck import checking
 from soundness.heads import OF_HEADS, HeadsCase, alone, halved, head_of, heads_cases, of_heads, right_and_ties

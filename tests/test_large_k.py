@@ -20,8 +20,8 @@ from compactproofs.search.prover import prove, with_something_to_spare
 from compactproofs.search.workspaces import Reading, workspace
 from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
 from compactproofs.theorems import STRATEGIES
-from compactproofs.theorems.max_of_k.core import branch_and_bound
-from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins
+from compactproofs.theorems.max_of_k.branching import branch_and_bound
+from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
 from compactproofs.theorems.max_of_k.counting import histogram
 from compactproofs.theorems.max_of_k.counting.unions import Step
 from compactproofs.zoo import load_model
@@ -435,17 +435,17 @@ UNIONS_ERRORS: dict[str, tuple[Change, ...]] = {
 STRATEGY_ERRORS: dict[str, tuple[str, tuple[Change, ...]]] = {
     "screened by the largest term": (
         "counting.histogram",
-        (("core.class_margins", "low = g.min(axis=1)\n", "low = g.max(axis=1)\n"),),
+        (("branching.class_margins", "low = g.min(axis=1)\n", "low = g.max(axis=1)\n"),),
     ),
     "a maximum where it helps most": (
         "counting.histogram",
-        (("core.class_margins", "place[:, : n - 1].min(axis=1)", "place[:, : n - 1].max(axis=1)"),),
+        (("branching.class_margins", "place[:, : n - 1].min(axis=1)", "place[:, : n - 1].max(axis=1)"),),
     ),
     "a maximum at every position": (
-        "core.branch_and_bound",
+        "branching.branch_and_bound",
         (
             (
-                "core.class_margins",
+                "branching.class_margins",
                 "(entries - least[:, None]).min(axis=0, initial=2**53)",
                 "(entries - least[:, None]).sum(axis=0)",
             ),
@@ -453,17 +453,17 @@ STRATEGY_ERRORS: dict[str, tuple[str, tuple[Change, ...]]] = {
     ),
     "q = m needs another maximum": (
         "counting.histogram",
-        (("core.class_margins", "(0 if query == m else 1, m + 1)", "(1, m + 1)"),),
+        (("branching.class_margins", "(0 if query == m else 1, m + 1)", "(1, m + 1)"),),
     ),
     "q < m needs no maximum": (
         "counting.histogram",
-        (("core.class_margins", "(0 if query == m else 1, m + 1)", "(0, m + 1)"),),
+        (("branching.class_margins", "(0 if query == m else 1, m + 1)", "(0, m + 1)"),),
     ),
     "heavy tokens may be missing from their part": (
         "counting.histogram",
         (
             (
-                "core.class_margins",
+                "branching.class_margins",
                 "required = np.concatenate([required, (level == highest)[None, kept]])",
                 "pass",
             ),
@@ -473,7 +473,7 @@ STRATEGY_ERRORS: dict[str, tuple[str, tuple[Change, ...]]] = {
         "counting.histogram",
         (
             (
-                "core.class_margins",
+                "branching.class_margins",
                 "smallest + above[members].min(axis=0) <= 0",
                 "smallest + above[members].max(axis=0) <= 0",
             ),
@@ -481,7 +481,7 @@ STRATEGY_ERRORS: dict[str, tuple[str, tuple[Change, ...]]] = {
     ),
     "the query of a part is its maximum": (
         "counting.histogram",
-        (("core.class_margins", "np.append(kept, len(level))", "np.append(kept, kept[-1])"),),
+        (("branching.class_margins", "np.append(kept, len(level))", "np.append(kept, kept[-1])"),),
     ),
     "unknown classes are right": (
         "counting.histogram",
@@ -494,16 +494,16 @@ STRATEGY_ERRORS: dict[str, tuple[str, tuple[Change, ...]]] = {
         ),
     ),
     "boxes may have no maximum": (
-        "core.branch_and_bound",
-        (("core.boxes", "[self.smaller] * p + [self.maximum]", "[self.smaller] * p + [self.root]"),),
+        "branching.branch_and_bound",
+        (("branching.boxes", "self.smaller, self.maximum, self.root)", "self.smaller, self.root, self.root)"),),
     ),
     "a box is right if one output is": (
-        "core.branch_and_bound",
-        (("core.class_margins", "(least > 0).all(axis=1)", "(least > 0).any(axis=1)"),),
+        "branching.branch_and_bound",
+        (("branching.class_margins", "(least > 0).all(axis=1)", "(least > 0).any(axis=1)"),),
     ),
     "a box is wrong if it may be": (
-        "core.branch_and_bound",
-        (("core.class_margins", "(most <= 0).any(axis=1)", "(least <= 0).any(axis=1)"),),
+        "branching.branch_and_bound",
+        (("branching.class_margins", "(most <= 0).any(axis=1)", "(least <= 0).any(axis=1)"),),
     ),
 }
 

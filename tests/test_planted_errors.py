@@ -205,8 +205,8 @@ ERRORS = (
         (
             (
                 "core.enumeration",
-                "[range(m)] * p + [range(m, m + 1)]",
-                "[range(m)] * p + [range(m + 1)]",
+                "range(m), range(m, m + 1), range(m + 1))",
+                "range(m), range(m + 1), range(m + 1))",
             ),
         ),
         "brute-force",

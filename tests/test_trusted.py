@@ -145,6 +145,7 @@ def test_violations_are_found(planted: Path, file: str, code: str, target: str) 
         ("networks/attention_only/model", "import compactproofs.networks.decoder.model"),
         ("tasks/max_of_k", "import compactproofs.theorems"),
         ("theorems/max_of_k/core/cubic", "from compactproofs.theorems.max_of_k.counting import sums"),
+        ("theorems/max_of_k/branching/boxes", "from compactproofs.theorems.max_of_k.counting import sums"),
         ("theorems/max_of_k/counting/sums", "from ..subcubic import spread"),
         ("theorems/enumerate/every_input", "from compactproofs.theorems.max_of_k.core import cubic"),
         ("search/prover", "from compactproofs.cli import app"),

@@ -90,7 +90,8 @@ def test_weights_of_one_change_nothing() -> None:
 
 
 TASK, _CORE = "tasks.max_of_k", "theorems.max_of_k.core"
-CUBIC, BOXES, CLASSES = f"{_CORE}.cubic", f"{_CORE}.boxes", f"{_CORE}.class_margins"
+CUBIC = f"{_CORE}.cubic"
+BOXES, CLASSES = (f"theorems.max_of_k.branching.{name}" for name in ("boxes", "class_margins"))
 GAPS = "theorems.max_of_k.subcubic.gaps"
 
 #: A strategy that shows it, the module, what stands there, and what is put there instead.

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from compactproofs.kernel.certificate import MalformedCertificate
     from compactproofs.kernel.errors import CompactProofsError
     from compactproofs.kernel.library import UnknownStrategy
-    from compactproofs.kernel.limits import TooMuchWork
     from compactproofs.kernel.problem import Strategy
     from compactproofs.networks.weights import InvalidModel
     from compactproofs.opening.models import Model
     from compactproofs.opening.networks import load_decoder, load_network, task_for
     from compactproofs.opening.tables import LabelTable
+    from compactproofs.search.allowance import TooMuchWork
     from compactproofs.search.certificates import Certificate
     from compactproofs.search.choice import Certified
     from compactproofs.search.effort import Verdict, verify
@@ -79,12 +79,12 @@ _MODULES = {
     "kernel.certificate": ("MalformedCertificate",),
     "kernel.errors": ("CompactProofsError",),
     "kernel.library": ("UnknownStrategy",),
-    "kernel.limits": ("TooMuchWork",),
     "kernel.problem": ("Strategy",),
     "networks.weights": ("InvalidModel",),
     "opening.models": ("Model",),
     "opening.networks": ("load_decoder", "load_network", "task_for"),
     "opening.tables": ("LabelTable",),
+    "search.allowance": ("TooMuchWork",),
     "search.certificates": ("Certificate",),
     "search.choice": ("Certified",),
     "search.effort": ("Verdict", "verify"),

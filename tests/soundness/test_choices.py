@@ -12,7 +12,7 @@ from compactproofs.search.families import counting as plans
 from compactproofs.search.hints import search_hints
 from compactproofs.search.workspaces import Reading, workspace
 from compactproofs.theorems import STRATEGIES
-from compactproofs.theorems.max_of_k.core import boxes, branch_and_bound, class_margins
+from compactproofs.theorems.max_of_k.branching import boxes, branch_and_bound, class_margins
 from compactproofs.theorems.max_of_k.counting import half_sums
 
 from .models import FAMILIES, cases

@@ -17,13 +17,13 @@ from compactproofs import plugins
 from compactproofs.cli.common import COLOURS, JsonOption, ModelArgument, VerboseOption, if_trusted, operations_of, whose
 from compactproofs.kernel.errors import CompactProofsError
 from compactproofs.kernel.library import Library
-from compactproofs.kernel.limits import Allowance
 from compactproofs.kernel.problem import Problem
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.opening.networks import File
 from compactproofs.opening.tables import LabelTable
 from compactproofs.runs.inputs import load_certificate, open_file
+from compactproofs.search.allowance import Allowance
 from compactproofs.search.cost import power
 from compactproofs.search.effort import MAX_MEMORY
 from compactproofs.search.questions import about

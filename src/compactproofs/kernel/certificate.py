@@ -1,6 +1,6 @@
 """Certificates: what is claimed about which network, and the hints that checking needs.
 
-A certificate is one JSON object (UTF-8, at most 16 MiB), with exactly these keys:
+A certificate is written as one JSON object with exactly these keys:
 
     format          "compactproofs certificate"
     version         2
@@ -12,8 +12,8 @@ A certificate is one JSON object (UTF-8, at most 16 MiB), with exactly these key
     claim           "at least" or "at most": so many of its `total` inputs, `certified`, the model answers correctly
     certified       N, a decimal integer in a string
     total           the number of the task's inputs, a decimal integer in a string
-    hints           {name: {"dtype": "uint8", "uint16", "int64" or "float64", "shape": [...],
-                    "data": base64 of the entries row by row as little-endian bytes}}
+    hints           arrays by their names, as `search.certificates` writes and reads them: nothing is proved by what
+                    they say, so it does not matter what is made of them there
     tool            the program and version that wrote it; for information
 
 Nothing in it is trusted: `compactproofs.kernel.checker` recomputes N from the weights and the hints.
@@ -21,39 +21,36 @@ Nothing in it is trusted: `compactproofs.kernel.checker` recomputes N from the w
 
 from __future__ import annotations
 
-import base64
-import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self, get_args
 
-import numpy as np
 import numpy.typing as npt
 
 from compactproofs.kernel.errors import CompactProofsError
 from compactproofs.kernel.problem import Claim
-from compactproofs.kernel.strict import MAX_DIGITS, shown, strict_json
+from compactproofs.kernel.strict import MAX_DIGITS, shown
 
 FORMAT = "compactproofs certificate"
 VERSION = 2
 CLAIMS: tuple[Claim, ...] = get_args(Claim)
-MAX_BYTES = 2**24
 
-DTYPES: dict[str, np.dtype[Any]] = {
-    name: np.dtype(code) for name, code in (("uint8", "u1"), ("uint16", "<u2"), ("int64", "<i8"), ("float64", "<f8"))
+_TEXTS = ("family", "strategy", "theorem", "tool")
+_NATURAL = (rf"0|[1-9][0-9]{{0,{MAX_DIGITS - 1}}}", "a decimal integer in a string")
+_PATTERNS = {
+    "model_sha256": ("[0-9a-f]{64}", "64 lower-case hexadecimal digits"),
+    "certified": _NATURAL,
+    "total": _NATURAL,
 }
-_NATURAL = re.compile(rf"0|[1-9][0-9]{{0,{MAX_DIGITS - 1}}}", re.ASCII)
-_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_KEYS = [
+_KEYS = (
     *("format", "version", "family", "task", "model_sha256", "strategy", "theorem", "claim", "certified", "total"),
     *("hints", "tool"),
-]
-_KINDS = {dict: "an object", list: "a list", str: "text", int: "an integer", bool: "true or false"}
+)
 
 
 class MalformedCertificate(CompactProofsError, ValueError):
-    """The bytes are not a certificate in this format; the message names the field and what was expected."""
+    """What is not a certificate in this format; the message names the field and what was expected."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,102 +73,45 @@ class Certificate:
         return f"{self.claim} {self.certified} of {self.total} inputs{weighted} are answered correctly"
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        """Read a certificate strictly; raises MalformedCertificate for anything but the format above."""
-        if len(data) > MAX_BYTES:
-            raise MalformedCertificate(f"the file is larger than {MAX_BYTES} bytes, the most that is read")
-        try:
-            return cls.of_fields(strict_json(data))
-        except MalformedCertificate:
-            raise
-        except ValueError as error:
-            raise MalformedCertificate(str(error)) from error
-
-    @classmethod
     def of_fields(cls, fields: Any) -> Self:
-        """The certificate that this is when written as JSON."""
-        if not isinstance(fields, dict):
-            raise MalformedCertificate(f"expected a JSON object, found {_kind(fields)}")
+        """The certificate that this is when written as JSON, without its hints; raises MalformedCertificate."""
+        expect(isinstance(fields, dict), "the certificate", "a JSON object", fields)
         for key, known in (("format", FORMAT), ("version", VERSION)):
             found = fields.get(key)
-            _expect(type(found) is type(known) and found == known, key, repr(known), _show(found))
-        _expect_keys("the certificate", fields, _KEYS)
-        texts = {key: _text(key, fields[key]) for key in ("family", "strategy", "theorem", "tool")}
-        certified, total = (_natural(key, fields[key]) for key in ("certified", "total"))
-        claim, sha256, task, hints = fields["claim"], fields["model_sha256"], fields["task"], fields["hints"]
-        _expect(claim in CLAIMS, "claim", f"one of {', '.join(CLAIMS)}", _show(claim))
-        hexadecimal = isinstance(sha256, str) and _SHA256.fullmatch(sha256)
-        _expect(hexadecimal, "model_sha256", "64 lower-case hexadecimal digits", _show(sha256))
-        named = isinstance(task, dict) and isinstance(task.get("name"), str)
-        _expect(named, "task", "an object with a name", _show(task))
+            expect(type(found) is type(known) and found == known, key, repr(known), found)
+        expect_keys("the certificate", fields, _KEYS)
+        texts = {key: fields[key] for key in _TEXTS}
+        for key, text in texts.items():
+            short = isinstance(text, str) and len(text) <= 1000 and text.isprintable()
+            expect(short, key, "printable text of at most 1000 characters", text)
+        for key, (pattern, words) in _PATTERNS.items():
+            text = fields[key]
+            expect(isinstance(text, str) and re.fullmatch(pattern, text, re.ASCII), key, words, text)
+        claim, task = fields["claim"], fields["task"]
+        expect(claim in CLAIMS, "claim", f"one of {', '.join(CLAIMS)}", claim)
+        expect(isinstance(task, dict) and isinstance(task.get("name"), str), "task", "an object with a name", task)
         for key, value in task.items():
             fits = type(value) in (str, int) and shown(value, 1000) == str(value) and shown(key) == key
-            expected = "up to 20 integers and short printable texts"
-            _expect(fits and len(task) <= 20, "task", expected, f"{shown(key)}: {_show(value)}")
-        _expect(isinstance(hints, dict), "hints", "an object", _kind(hints))
-        arrays = {name: _array(name, hint) for name, hint in hints.items()}
+            expect(fits and len(task) <= 20, "task", "up to 20 integers and short printable texts", {key: value})
+        certified, total = int(fields["certified"]), int(fields["total"])
         if certified > total:
-            more = f"{shown(certified)} is more than the total of {shown(total)} inputs"
-            raise MalformedCertificate(f"certified: {more}")
-        return cls(**texts, task=task, model_sha256=sha256, certified=certified, total=total, hints=arrays, claim=claim)
+            raise MalformedCertificate(f"certified: {shown(certified)} is more than the total of {shown(total)} inputs")
+        return cls(
+            **texts, task=task, model_sha256=fields["model_sha256"], certified=certified, total=total, claim=claim
+        )
 
 
-def _array(name: str, hint: Any) -> npt.NDArray[Any]:
-    """The array that a hint is."""
-    _expect(shown(name) == name != "", "hints", "names of 1 to 60 printable ASCII characters", _show(name))
-    where = f"hints.{name}"
-    _expect(isinstance(hint, dict), where, "an object", _kind(hint))
-    _expect_keys(where, hint, ["dtype", "shape", "data"])
-    shape, text = hint["shape"], hint["data"]
-    dtype = DTYPES.get(hint["dtype"]) if isinstance(hint["dtype"], str) else None
-    if dtype is None:
-        raise MalformedCertificate(f"{where}.dtype: expected one of {', '.join(DTYPES)}, found {_show(hint['dtype'])}")
-    sizes = isinstance(shape, list) and all(type(size) is int and 0 <= size <= MAX_BYTES for size in shape)
-    _expect(sizes and len(shape) <= 8, f"{where}.shape", "a list of up to 8 sizes", _show(shape))
-    _expect(isinstance(text, str), f"{where}.data", "base64 text", _kind(text))
-    try:
-        data = base64.b64decode(text, validate=True)
-    except ValueError as error:
-        raise MalformedCertificate(f"{where}.data: not base64 ({shown(str(error))})") from error
-    if base64.b64encode(data).decode() != text:
-        raise MalformedCertificate(f"{where}.data: not base64 in its one spelling for these bytes")
-    expected = math.prod(shape) * dtype.itemsize
-    if len(data) != expected:
-        raise MalformedCertificate(f"{where}.data: shape {shape} needs {expected} bytes, found {len(data)}")
-    array = np.frombuffer(data, dtype).astype(dtype.newbyteorder("="), copy=False).reshape(shape)
-    array.flags.writeable = False
-    return array
+def expect(fits: Any, where: str, expected: str, found: Any) -> None:
+    """Raise MalformedCertificate, with these words, unless it fits."""
+    if not fits:
+        raise MalformedCertificate(f"{where}: expected {expected}, found {shown(ascii(found))}")
 
 
-def _natural(where: str, value: Any) -> int:
-    _expect(isinstance(value, str) and _NATURAL.fullmatch(value), where, "a decimal integer in a string", _show(value))
-    return int(value)
-
-
-def _text(where: str, value: Any) -> str:
-    short = isinstance(value, str) and len(value) <= 1000 and value.isprintable()
-    _expect(short, where, "printable text of at most 1000 characters", _show(value))
-    return str(value)
-
-
-def _expect_keys(where: str, fields: dict[str, Any], keys: list[str]) -> None:
+def expect_keys(where: str, fields: Mapping[str, Any], keys: Collection[str]) -> None:
+    """Raise MalformedCertificate unless these are the keys of the object."""
     for key in keys:
         if key not in fields:
             raise MalformedCertificate(f"{where}: the key {key!r} is missing")
     for key in fields:
         if key not in keys:
             raise MalformedCertificate(f"{where}: unknown key {shown(key)}; known: {', '.join(keys)}")
-
-
-def _expect(fits: Any, where: str, expected: str, found: str) -> None:
-    if not fits:
-        raise MalformedCertificate(f"{where}: expected {expected}, found {found}")
-
-
-def _kind(value: Any) -> str:
-    return _KINDS.get(type(value), "null")
-
-
-def _show(value: Any) -> str:
-    text = ascii(value)
-    return text if len(text) <= 60 else text[:57] + "..."

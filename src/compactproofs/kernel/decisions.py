@@ -1,30 +1,25 @@
 """The arrays that proofs are written in, and how they decide.
 
 A strategy is ordinary NumPy code on the arrays that a `Workspace` hands it: enclosures, or another reading of the same
-program (plain numbers, counted operations), which registers itself with the functions below.  It may use +, -, *, /, @,
-abs, exp, sqrt, maximum, minimum; sum, max, min, mean; running maxima and minima (`np.maximum.accumulate`); sort, where
-with a plain mask; indexing and functions that move entries about; and the functions here.  Everything else raises.
+program (plain numbers, counted operations), which registers itself with the functions below, since what is said here of
+an array x is how enclosures do it.  It may use +, -, *, /, @, abs, exp, sqrt, maximum, minimum; sum, max, min, mean;
+running maxima and minima (`np.maximum.accumulate`); sort, where with a plain mask; indexing and functions that move
+entries about; and the functions here.  Everything else raises.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import singledispatch, update_wrapper
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from functools import singledispatch
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from compactproofs.kernel.enclosure import Enclosure
 from compactproofs.kernel.limits import spend
-
-if TYPE_CHECKING:
-    from functools import _SingleDispatchCallable
 
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
-R = TypeVar("R")
 
 
 class Array(Protocol):
@@ -51,30 +46,16 @@ class Array(Protocol):
     def __add__(self, other: Any, /) -> Array: ...
     def __radd__(self, other: Any, /) -> Array: ...
     def __sub__(self, other: Any, /) -> Array: ...
-    def __rsub__(self, other: Any, /) -> Array: ...
     def __mul__(self, other: Any, /) -> Array: ...
     def __rmul__(self, other: Any, /) -> Array: ...
     def __truediv__(self, other: Any, /) -> Array: ...
     def __rtruediv__(self, other: Any, /) -> Array: ...
     def __matmul__(self, other: Any, /) -> Array: ...
-    def __rmatmul__(self, other: Any, /) -> Array: ...
     # fmt: on
 
 
-def by_reading(decide: Callable[..., R]) -> _SingleDispatchCallable[R]:
-    """A function of enclosures, to which other readings `register` their own form; everything else raises TypeError."""
-
-    @singledispatch
-    def dispatch(x: Any, *args: Any, **kwargs: Any) -> R:
-        raise TypeError(f"{type(x).__name__} is no array of any reading; only an enclosure decides anything")
-
-    dispatch.register(Enclosure, decide)
-    update_wrapper(dispatch, decide)
-    return dispatch
-
-
-@by_reading
-def certainly_positive(x: Enclosure) -> BoolArray:
+@singledispatch
+def certainly_positive(x: Any) -> BoolArray:
     """Where x > 0 holds for every real array that x stands for: the only way by which a proof decides.
 
     The comparison of midpoint and radius is exact, and false for NaN and for infinity against infinity.
@@ -84,8 +65,8 @@ def certainly_positive(x: Enclosure) -> BoolArray:
         return np.asarray(x.mid > x.doubt * x.rad)
 
 
-@by_reading
-def lower(x: Enclosure) -> FloatArray:
+@singledispatch
+def lower(x: Any) -> FloatArray:
     """Floats that are certainly at most x, -inf where nothing is known; to decide by comparing them.
 
     If lower(x) > -lower(y), an exact comparison, then x + y > 0.
@@ -97,27 +78,28 @@ def lower(x: Enclosure) -> FloatArray:
     return np.where(np.isnan(low), -np.inf, low)
 
 
-@by_reading
-def midpoint(x: Enclosure) -> FloatArray:
+@singledispatch
+def midpoint(x: Any) -> FloatArray:
     """Floats near x, about which nothing is guaranteed: for choices that cannot hurt, such as a scale or an order."""
     view = np.asarray(x.mid).view()  # read-only: writing to it would move the enclosure
     view.flags.writeable = False
     return view
 
 
-@by_reading
-def max_where(x: Enclosure, keep: BoolArray, axis: int) -> Array:
+@singledispatch
+def max_where(x: Any, keep: BoolArray, axis: int) -> Array:
     """The maximum along `axis` of those entries where `keep` (which broadcasts to x) is true.
 
     A slice that keeps nothing gives a value about which nothing is known.
     """
     # Entries with midpoint -inf and radius 0 have excess -inf, so they drop out of the maximum and of its radius.
     keep = np.broadcast_to(keep, x.shape)
-    return type(x)(np.where(keep, x.mid, -np.inf), np.where(keep, x.rad, 0.0)).max(axis=axis)
+    kept: Array = type(x)(np.where(keep, x.mid, -np.inf), np.where(keep, x.rad, 0.0))
+    return kept.max(axis=axis)
 
 
-@by_reading
-def to_grid(x: Enclosure, scale: float) -> tuple[IntArray, IntArray]:
+@singledispatch
+def to_grid(x: Any, scale: float) -> tuple[IntArray, IntArray]:
     """Integers lo < x * scale < hi for a power of two `scale`; entries that are not known to 2^52 are refused.
 
     Returns (lo, hi), int64 arrays of x's shape.  Raises OverflowError where x * scale is NaN or 2^52 and beyond.

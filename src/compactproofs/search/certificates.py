@@ -1,9 +1,19 @@
-"""Certificates as files: writing them, and reading those of older versions."""
+"""Certificates as files: writing them, and reading what the kernel does not look at: hints, and older versions.
+
+A file has at most 16 MiB of UTF-8.  Hints are written as
+
+    {name: {"dtype": "uint8", "uint16", "int64" or "float64", "shape": [...],
+            "data": base64 of the entries row by row as little-endian bytes}}
+
+Untrusted: a hint that is misread is another hint, and N is a true bound for that one too.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,13 +21,17 @@ import numpy as np
 import numpy.typing as npt
 
 from compactproofs.kernel import certificate as kernel
-from compactproofs.kernel.certificate import DTYPES, FORMAT, MAX_BYTES, VERSION, MalformedCertificate
-from compactproofs.kernel.strict import MAX_DIGITS
+from compactproofs.kernel.certificate import FORMAT, VERSION, MalformedCertificate, expect, expect_keys
+from compactproofs.kernel.strict import MAX_DIGITS, shown, strict_json
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.system.displays import Displayed, in_short
 from compactproofs.system.files import read_limited, write_atomically
 from compactproofs.tasks.max_of_k import MaxOfK
 
+MAX_BYTES = 2**24
+DTYPES: dict[str, np.dtype[Any]] = {
+    name: np.dtype(code) for name, code in (("uint8", "u1"), ("uint16", "<u2"), ("int64", "<i8"), ("float64", "<f8"))
+}
 _VERSION_1 = {
     f"compactproofs.strategies.{name.replace('sub-', 'sub').replace('-', '_')}": f"max-of-k/{name}@1"
     for name in ("trivial", "brute-force", "cubic", "sub-cubic", "branch-and-bound", "failing-sets", "histogram")
@@ -43,11 +57,24 @@ class Certificate(Displayed, kernel.Certificate):
         }
 
     @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Read a certificate strictly; raises MalformedCertificate for anything but the format."""
+        if len(data) > MAX_BYTES:
+            raise MalformedCertificate(f"the file is larger than {MAX_BYTES} bytes, the most that is read")
+        try:
+            fields = strict_json(data)
+        except ValueError as error:
+            raise MalformedCertificate(str(error)) from error
+        return cls.of_fields(fields)
+
+    @classmethod
     def of_fields(cls, fields: Any) -> Self:
         """The certificate that this is when written as JSON, by this version of the format or by version 1."""
         if isinstance(fields, dict) and fields.get("format") == FORMAT and type(fields.get("version")) is int:
             fields = _of_version_1(fields) if fields["version"] == 1 else fields
-        return super().of_fields(fields)
+        claim, hints = super().of_fields(fields), fields["hints"]
+        expect(isinstance(hints, dict), "hints", "an object", hints)
+        return replace(claim, hints={name: _decode(name, hint) for name, hint in hints.items()})
 
     def to_bytes(self) -> bytes:
         """The certificate as a file holds it; equal certificates give equal bytes.
@@ -110,3 +137,28 @@ def _encode(array: npt.NDArray[Any]) -> dict[str, Any]:
         raise ValueError(f"hints are arrays of {', '.join(DTYPES)}, not of {name}")
     data = np.ascontiguousarray(array, DTYPES[name]).tobytes()
     return {"dtype": name, "shape": list(array.shape), "data": base64.b64encode(data).decode("ascii")}
+
+
+def _decode(name: str, hint: Any) -> npt.NDArray[Any]:
+    expect(shown(name) == name != "", "hints", "names of 1 to 60 printable ASCII characters", name)
+    where = f"hints.{name}"
+    expect(isinstance(hint, dict), where, "an object", hint)
+    expect_keys(where, hint, ["dtype", "shape", "data"])
+    known, shape, text = hint["dtype"], hint["shape"], hint["data"]
+    expect(isinstance(known, str) and known in DTYPES, f"{where}.dtype", f"one of {', '.join(DTYPES)}", known)
+    sizes = isinstance(shape, list) and all(type(size) is int and 0 <= size <= MAX_BYTES for size in shape)
+    expect(sizes and len(shape) <= 8, f"{where}.shape", "a list of up to 8 sizes", shape)
+    expect(isinstance(text, str), f"{where}.data", "base64 text", text)
+    try:
+        data = base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise MalformedCertificate(f"{where}.data: not base64 ({shown(str(error))})") from error
+    if base64.b64encode(data).decode() != text:
+        raise MalformedCertificate(f"{where}.data: not base64 in its one spelling for these bytes")
+    dtype = DTYPES[known]
+    expected = math.prod(shape) * dtype.itemsize
+    if len(data) != expected:
+        raise MalformedCertificate(f"{where}.data: shape {shape} needs {expected} bytes, found {len(data)}")
+    array = np.frombuffer(data, dtype).astype(dtype.newbyteorder("="), copy=False).reshape(shape)
+    array.flags.writeable = False
+    return array

@@ -26,7 +26,7 @@ from compactproofs.kernel.decisions import (
     midpoint,
     to_grid,
 )
-from compactproofs.kernel.limits import CALL
+from compactproofs.search.allowance import CALL
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from typing import Any
 from compactproofs.kernel import checker
 from compactproofs.kernel.certificate import Certificate
 from compactproofs.kernel.library import Library
-from compactproofs.kernel.limits import Allowance, TooMuchWork, allowing
 from compactproofs.kernel.problem import Hints, Network, Problem, Strategy
 from compactproofs.kernel.strict import shown
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.attention_only.model import AttentionOnly
+from compactproofs.search.allowance import Allowance, TooMuchWork, allowing
 from compactproofs.search.companions import MAX_OPS, MAX_OPS_OF_INPUTS, Work
 from compactproofs.search.cost import Cost, power
 from compactproofs.search.families import companion_of

@@ -43,6 +43,7 @@ from compactproofs.networks.attention_only.model import AttentionOnly
 
 #: Networks that read K tokens out of v and name one of these.
 N = TypeVar("N", bound=AttentionOnly | ManyHeads)
+C = TypeVar("C")
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,17 @@ MAX_WEIGHTS = 2**62
 def max_of_k(network: N) -> Problem[N, MaxOfK]:
     """The question how often this network names the largest of its tokens."""
     return Problem(network, MaxOfK(network.n_ctx, network.d_vocab))
+
+
+def boxes_of_class(positions: int, seen: bool, smaller: C, maximum: C, either: C) -> list[list[C]]:
+    """The inputs with one query and maximum, in disjoint boxes: by the first of these positions that holds the maximum.
+
+    What a box allows at a position are smaller tokens, the maximum, or either.  `seen`: the maximum is the query, so no
+    other position need hold it.
+    """
+    if seen:
+        return [[either] * positions]
+    return [[smaller] * p + [maximum] + [either] * (positions - 1 - p) for p in range(positions)]
 
 
 def sum_of_choices(

@@ -26,7 +26,7 @@ from compactproofs.runs.store import Job, Results
 from compactproofs.search.certificates import certificate_name
 from compactproofs.search.prover import Prover
 from compactproofs.system.files import write_atomically
-from compactproofs.theorems.max_of_k.core.branch_and_bound import BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER
+from compactproofs.theorems.max_of_k.branching.branch_and_bound import BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER
 from compactproofs.training.files import METADATA_KEY
 from compactproofs.training.toward_proof import Tightening, distance, tighten
 from compactproofs.version import __version__

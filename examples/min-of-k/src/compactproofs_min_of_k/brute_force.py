@@ -25,11 +25,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from compactproofs.kernel.decisions import Array, IntArray, certainly_positive
-from compactproofs.kernel.limits import CALL
 from compactproofs.kernel.problem import Hints, Problem, Strategy
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.attention_only import circuits
 from compactproofs.networks.attention_only.model import AttentionOnly
+from compactproofs.search.allowance import CALL
 from compactproofs.search.companions import Work
 from compactproofs.theorems.max_of_k.core.additive import other_outputs, position_weights, token_weights
 from compactproofs_min_of_k.task import MinOfK

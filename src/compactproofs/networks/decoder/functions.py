@@ -42,11 +42,12 @@ and |x z'| <= 3 |z|, so it is at most 3 |2 z| e^-|2 z| <= 3/e < 1.11.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import singledispatch
 from typing import Any
 
 import numpy as np
 
-from compactproofs.kernel.decisions import Array, by_reading
+from compactproofs.kernel.decisions import Array
 from compactproofs.kernel.enclosure import TINY, UP, Enclosure, U
 from compactproofs.kernel.limits import spend
 
@@ -55,19 +56,20 @@ REACH, TERMS = 8.5, 112
 _ROOT_2_PI, _ROOT_8_OVER_PI = 2.5066282746310002, 1.5957691216057308
 
 
-@by_reading
-def sigmoid(x: Enclosure) -> Array:
+@singledispatch
+def sigmoid(x: Any) -> Array:
     """1 / (1 + e^-x)."""
     with np.errstate(all="ignore"):
         power: Any = np.exp(type(x)(-np.abs(x.mid), np.zeros(x.shape)))  # at most 1
         small = power / (1.0 + power)
         point = np.where(x.mid >= 0.0, 1.0 - small, small)
         slope = np.minimum(0.25, 2.0 * np.exp(-np.maximum(np.abs(x.mid) - x.rad, 0.0)) + TINY)
-        return type(x)(point.mid, (point.rad + slope * x.rad + TINY) * UP)
+        gate: Array = type(x)(point.mid, (point.rad + slope * x.rad + TINY) * UP)
+        return gate
 
 
-@by_reading
-def normal(x: Enclosure) -> Array:
+@singledispatch
+def normal(x: Any) -> Array:
     """The distribution function of the normal distribution, (1 + erf(x / sqrt 2)) / 2."""
     spend(3 * TERMS * x.size)
     with np.errstate(all="ignore"):
@@ -83,18 +85,19 @@ def normal(x: Enclosure) -> Array:
         rad = np.where(far, 2.0 * density, half * U * (4.0 * y + 24.0) + U)
         slope = 0.4 * np.minimum(1.0, 2.0 * np.exp(-0.5 * np.maximum(size - x.rad, 0.0) ** 2) + TINY)
         rad = (rad + slope * x.rad + TINY) * UP + (x.mid - x.mid)
-        return type(x)(0.5 + np.copysign(half, x.mid), rad)
+        gate: Array = type(x)(0.5 + np.copysign(half, x.mid), rad)
+        return gate
 
 
-@by_reading
-def normal_by_tanh(x: Enclosure) -> Array:
+@singledispatch
+def normal_by_tanh(x: Any) -> Array:
     """(1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2."""
     factor = Enclosure(np.array(_ROOT_8_OVER_PI), np.array(2.0**-51))
     return sigmoid(_cubic(x) * factor)
 
 
-@by_reading
-def normal_by_tanh_fast(x: Enclosure) -> Array:
+@singledispatch
+def normal_by_tanh_fast(x: Any) -> Array:
     """(1 + tanh(0.7978845608 (x + 0.044715 x^3))) / 2."""
     return sigmoid(_cubic(x) * (Enclosure.exact(2 * 7978845608.0) / 1e10))
 
@@ -105,10 +108,11 @@ def _cubic(x: Array) -> Array:
     return x + small
 
 
-@by_reading
-def of_either_sign(x: Enclosure) -> Array:
+@singledispatch
+def of_either_sign(x: Any) -> Array:
     """Numbers of which nothing is known but that their sizes are at most those of x."""
-    return type(x)(np.zeros(x.shape), (np.abs(x.mid) + x.rad) * UP + (x.mid - x.mid))
+    sizes: Array = type(x)(np.zeros(x.shape), (np.abs(x.mid) + x.rad) * UP + (x.mid - x.mid))
+    return sizes
 
 
 #: Activations of the form f(x) = x gate(x), by their TransformerLens names.

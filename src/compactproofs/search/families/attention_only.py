@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from compactproofs.kernel.limits import CALL
 from compactproofs.kernel.problem import Hints, Problem
 from compactproofs.networks.attention_only.model import AttentionOnly
+from compactproofs.search.allowance import CALL
 from compactproofs.search.companions import MAX_OPS, Work
 from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
 

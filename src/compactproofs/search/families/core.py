@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from compactproofs.kernel.limits import CALL
 from compactproofs.kernel.problem import Problem
+from compactproofs.search.allowance import CALL
 from compactproofs.search.companions import Companion
 from compactproofs.search.families.attention_only import PLACE, Beyond, lemmas, tables, task
 
@@ -66,8 +66,8 @@ COMPANIONS = {
             unexplained_dimension=_every_output,
             complexity="O(v^4) + O(K v) per box",
             summary=f"boxes of inputs, split until they are decided{words}",
-            stated_in=f"{PLACE}.core.branch_and_bound",
-            lemmas=lemmas("core.class_margins", "core.boxes", "core.enumeration"),
+            stated_in=f"{PLACE}.branching.branch_and_bound",
+            lemmas=lemmas("branching.class_margins", "branching.boxes", "core.enumeration"),
             by_input=True,
             long=True,
         )

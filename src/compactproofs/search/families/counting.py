@@ -18,13 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from compactproofs.kernel.decisions import BoolArray, FloatArray, IntArray
-from compactproofs.kernel.limits import CALL
 from compactproofs.kernel.problem import Hints, Problem
+from compactproofs.search.allowance import CALL
 from compactproofs.search.companions import Companion, Work
 from compactproofs.search.families.attention_only import PLACE, Beyond, lemmas, task
 from compactproofs.search.workspaces import MaxWorkspace
+from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins, class_margins
 from compactproofs.theorems.max_of_k.core.additive import token_weights
-from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins, class_margins
 from compactproofs.theorems.max_of_k.counting import half_sums
 from compactproofs.theorems.max_of_k.counting.histogram import EDGES, HISTOGRAM, HISTOGRAM_UPPER, levels
 from compactproofs.theorems.max_of_k.counting.unions import ALL_OTHERS, Halves, Step, count_failing
@@ -411,7 +411,7 @@ COMPANIONS = {
         complexity="O(v^4) + O(K v) histograms per class",
         summary=f"histograms of margins, rounded so that wrong inputs are {counted}",
         stated_in=f"{PLACE}.counting.histogram",
-        lemmas=lemmas("core.class_margins", "counting.unions", "counting.sums", "counting.half_sums"),
+        lemmas=lemmas("branching.class_margins", "counting.unions", "counting.sums", "counting.half_sums"),
         by_input=True,
         long=True,
     )

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from compactproofs.kernel.limits import CALL
 from compactproofs.kernel.problem import Hints, Problem
 from compactproofs.networks.decoder.forward import SQUARINGS
 from compactproofs.networks.decoder.functions import TERMS
 from compactproofs.networks.decoder.model import Decoder
+from compactproofs.search.allowance import CALL
 from compactproofs.search.companions import Companion, Work
 from compactproofs.search.families.attention_only import ROOM
 from compactproofs.tasks.sequences import Sequences

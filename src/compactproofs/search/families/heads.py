@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from compactproofs.kernel.limits import CALL
 from compactproofs.kernel.problem import Hints, Problem
 from compactproofs.networks.attention_only.heads import ManyHeads
+from compactproofs.search.allowance import CALL
 from compactproofs.search.companions import Companion, Work
 from compactproofs.search.families.attention_only import PLACE, ROOM, lemmas
 from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
@@ -84,7 +84,7 @@ COMPANIONS = {
             complexity="O(v^4 H) + O(K v H) per box",
             summary=f"several heads: boxes of inputs, split until they are decided{words}",
             stated_in=f"{_PLACE}.branch_and_bound",
-            lemmas=(*_LEMMAS, f"{_PLACE}.class_margins", f"{PLACE}.core.boxes"),
+            lemmas=(*_LEMMAS, f"{_PLACE}.class_margins", f"{PLACE}.branching.boxes"),
             by_input=True,
         )
         for side, words in (("", ""), ("-upper", "; from above"))

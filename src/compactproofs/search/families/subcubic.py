@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from compactproofs.kernel.decisions import Array
-from compactproofs.kernel.limits import CALL
 from compactproofs.kernel.problem import Problem, Strategy
 from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only import circuits
+from compactproofs.search.allowance import CALL
 from compactproofs.search.companions import Companion, HintArrays
 from compactproofs.search.families.attention_only import PLACE, Beyond, lemmas, task
 from compactproofs.search.workspaces import MaxWorkspace, plain

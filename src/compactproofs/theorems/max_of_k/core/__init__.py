@@ -1,1 +1,1 @@
-"""The core: brute force, the cubic strategy, branch and bound, and what they need."""
+"""The core: brute force, the cubic strategy, and what they need."""

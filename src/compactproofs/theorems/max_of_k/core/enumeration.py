@@ -26,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compactproofs.kernel.decisions import Array, IntArray, certainly_positive, midpoint, to_grid
+from compactproofs.tasks.max_of_k import boxes_of_class
 from compactproofs.theorems.max_of_k import Work
 
 _BLOCK_ENTRIES = 2**18  # sums held at once: rivals x sequences
@@ -46,10 +47,8 @@ class Enumerated:
 
 
 def boxes_with_maximum(n: int, m: int, query: int) -> list[Box]:
-    """The inputs with this last token and maximum m as disjoint boxes: split by the first position that holds m."""
-    if query == m:
-        return [[range(m + 1)] * (n - 1)]
-    return [[range(m)] * p + [range(m, m + 1)] + [range(m + 1)] * (n - 2 - p) for p in range(n - 1)]
+    """The inputs with this last token and maximum m, as disjoint boxes."""
+    return boxes_of_class(n - 1, query == m, range(m), range(m, m + 1), range(m + 1))
 
 
 def count_by_enumeration(work: Work, terms: Array, query: int) -> Enumerated:

@@ -2,9 +2,9 @@
 
 Theorem.  For all hints, `histogram` returns at most, and `histogram-upper` at least, the number of inputs whose label
 has the strictly largest logit.  The latter even returns at least the number of inputs on which no other logit is larger
-than the label's: a tie is a wrong answer, but is never proved to be one (`core.class_margins`).
+than the label's: a tie is a wrong answer, but is never proved to be one (`branching.class_margins`).
 
-Proof.  The inputs of a class (query q, maximum m >= q) that `core.class_margins` leaves out are answered
+Proof.  The inputs of a class (query q, maximum m >= q) that `branching.class_margins` leaves out are answered
 correctly, by its screening lemma and because a least sum of the integers L above 0 proves a positive margin.  Every
 other class is split into disjoint parts by levels of its tokens, which may be anything, and `unions` bounds the number
 of wrong inputs of each part from above and from below, for any steps.  A class or part for which no integers can be
@@ -44,7 +44,7 @@ from compactproofs.kernel.problem import Hints, HintSpec, Strategy
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.tasks.max_of_k import ORDERS
 from compactproofs.theorems.max_of_k import MaxProblem, Work
-from compactproofs.theorems.max_of_k.core.class_margins import MAX_POSITIONS, ClassMargins, class_margins
+from compactproofs.theorems.max_of_k.branching.class_margins import MAX_POSITIONS, ClassMargins, class_margins
 from compactproofs.theorems.max_of_k.counting.unions import Halves, Step, wrong_inputs
 
 MAX_INPUTS = 2**900  # so that counts fit into floats

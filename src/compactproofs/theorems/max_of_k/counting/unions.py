@@ -1,8 +1,8 @@
 """How many inputs of a class are answered wrongly: bounds on the size of a union, from counting sums.
 
 Let F_o be the inputs of a class, or a part of it, with S_o <= 0, so that the union of the F_o over outputs o is the set
-of wrong inputs (`core.class_margins`: outputs that are left out have F_o empty).  Let L and H be the integers given
-there, which bound the terms of S_o times a positive number.
+of wrong inputs (`branching.class_margins`: outputs that are left out have F_o empty).  Let L and H be the integers
+given there, which bound the terms of S_o times a positive number.
 
 Lemma 1.  Let A_o be the inputs with sum_p L_o[p, x_p] <= 0, and B_o those with sum_p H_o[p, x_p] <= 0.  Then B_o is a
 part of F_o, and F_o a part of A_o.  So the union of the A_o has at least, and that of the B_o at most, as many inputs
@@ -38,7 +38,7 @@ import numpy as np
 
 from compactproofs.kernel.decisions import IntArray
 from compactproofs.theorems.max_of_k import Work
-from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins
+from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
 from compactproofs.theorems.max_of_k.counting.half_sums import count_in_halves
 from compactproofs.theorems.max_of_k.counting.sums import Axis, count_at_most_zero
 

@@ -26,6 +26,7 @@ from __future__ import annotations
 import numpy as np
 
 from compactproofs.kernel.decisions import Array, IntArray, certainly_positive, lower
+from compactproofs.tasks.max_of_k import boxes_of_class
 from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.failing_sets.low_rank import Bounds
 from compactproofs.theorems.max_of_k.failing_sets.margin_tables import MarginTables
@@ -106,13 +107,8 @@ class ClassesInDoubt:
         return _least_product([last * w for w in self._weights(scores, slice(-1, None), False)], bracket)
 
     def _count_cells(self, q: int, h: Array, of_query: Array, cells: IntArray) -> int:
-        positions = range(h.shape[0])
-        everything, without_m = slice(None), slice(0, len(cells) - 1)
-        if q == self.m:
-            boxes = [[everything for _ in positions]]
-        else:
-            only_m = slice(len(cells) - 1, len(cells))
-            boxes = [[without_m if p < i else only_m if p == i else everything for p in positions] for i in positions]
+        everything, of_m = slice(None), len(cells) - 1
+        boxes = boxes_of_class(len(h), q == self.m, slice(of_m), slice(of_m, None), everything)
         return sum(self._count_box(h, of_query, cells, box) for box in boxes)
 
     def _count_box(self, h: Array, of_query: Array, cells: IntArray, box: list[slice]) -> int:

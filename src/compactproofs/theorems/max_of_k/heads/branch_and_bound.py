@@ -3,10 +3,10 @@
 Theorem.  `heads/branch-and-bound` returns at most, and `heads/branch-and-bound-upper` at least, the number of inputs
 whose label has the strictly largest logit.  If no input is left undecided, both return exactly that number.
 
-Proof.  As for `core.branch_and_bound`: the inputs of every class (query q, maximum m >= q) that `class_margins` leaves
-out are answered correctly, by its screening lemma or by its box lemma for the largest box.  The others are split by
-`core.boxes` into disjoint boxes, of which those are called wrong or right that the box lemma shows to be, and single
-inputs, which are by the lemma on averages.  All that counts as wrong has an output with a larger logit than the
+Proof.  As for `branching.branch_and_bound`: the inputs of every class (query q, maximum m >= q) that `class_margins`
+leaves out are answered correctly, by its screening lemma or by its box lemma for the largest box.  The others are split
+by `branching.boxes` into disjoint boxes, of which those are called wrong or right that the box lemma shows to be, and
+single inputs, which are by the lemma on averages.  All that counts as wrong has an output with a larger logit than the
 label's; ties, which are wrong too, stay undecided.
 
 Nothing is hinted, and the work is limited as there.  Cost: about 25 H v^4 / 3 for the screening, 20 n m H r for the
@@ -21,8 +21,8 @@ from compactproofs.kernel.problem import Hints, Strategy
 from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.tasks.max_of_k import MaxOfK
-from compactproofs.theorems.max_of_k.core import branch_and_bound
-from compactproofs.theorems.max_of_k.core.boxes import Decided
+from compactproofs.theorems.max_of_k.branching import branch_and_bound
+from compactproofs.theorems.max_of_k.branching.boxes import Decided
 from compactproofs.theorems.max_of_k.heads.averages import HeadsWork
 from compactproofs.theorems.max_of_k.heads.class_margins import class_margins
 

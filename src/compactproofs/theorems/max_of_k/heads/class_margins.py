@@ -57,8 +57,8 @@ from compactproofs.kernel.decisions import (
 from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only import circuits
 from compactproofs.theorems.max_of_k import Work
+from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
 from compactproofs.theorems.max_of_k.core.additive import position_weights, token_weights
-from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins
 from compactproofs.theorems.max_of_k.heads.averages import HeadsWork, direct_path, heads
 
 _CHUNK = 2**15  # entries held at once: queries x tokens x outputs

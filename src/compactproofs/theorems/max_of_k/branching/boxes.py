@@ -37,8 +37,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from compactproofs.kernel.decisions import IntArray
+from compactproofs.tasks.max_of_k import boxes_of_class
 from compactproofs.theorems.max_of_k import Work
-from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins
+from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
 from compactproofs.theorems.max_of_k.core.enumeration import decided_by_signs
 
 _BATCH = 2**14  # boxes handled at once
@@ -135,13 +136,9 @@ class _Tree:
 
     def boxes_of_class(self, positions: int, seen: bool) -> IntArray:
         """The boxes to start with, shape (boxes, positions): the maximum is in each, or `seen` already."""
-        if seen:
-            return np.full((1, positions), self.root, np.int64)
-        first = [
-            [self.smaller] * p + [self.maximum] + [self.root] * (positions - 1 - p)
-            for p in range(positions if self.smaller >= 0 else min(positions, 1))
-        ]
-        return np.array(first, np.int64).reshape(len(first), positions)
+        boxes = boxes_of_class(positions, seen, self.smaller, self.maximum, self.root)
+        left = boxes if self.smaller >= 0 else boxes[:1]
+        return np.array(left, np.int64).reshape(len(left), positions)
 
     def ends(self, boxes: IntArray, margins: ClassMargins) -> tuple[IntArray, IntArray]:
         """lo and hi of boxes, shape (boxes, outputs)."""

@@ -37,8 +37,8 @@ from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.tasks.max_of_k import WEIGHTED
 from compactproofs.theorems.max_of_k import MaxProblem, Work
-from compactproofs.theorems.max_of_k.core.boxes import Decided, decide
-from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins, class_margins
+from compactproofs.theorems.max_of_k.branching.boxes import Decided, decide
+from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins, class_margins
 
 MAX_INPUTS = 2**42
 MAX_VOCABULARY = 512
