@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from compactproofs.kernel.library import Library
 from compactproofs.kernel.problem import Task
 from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.tasks.max_of_k import MaxOfK
-from compactproofs.tasks.sequences import RULES, Sequences
+from compactproofs.tasks.max_of_k import WEIGHTED
+from compactproofs.tasks.sequences import NAMES, TABLE, Sequences
+from compactproofs.tasks.tables import Table
 from compactproofs.theorems.enumerate.every_input import ENUMERATE, ENUMERATE_UPPER
 from compactproofs.theorems.max_of_k.branching.branch_and_bound import BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER
 from compactproofs.theorems.max_of_k.core.brute_force import BRUTE_FORCE
@@ -28,8 +30,8 @@ _LARGE_K = (BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER, HISTOGRAM, HISTOGRAM_UPPER
 _HEADS = (HEADS_BRUTE_FORCE, HEADS_CUBIC, HEADS_BRANCH_AND_BOUND, HEADS_BRANCH_AND_BOUND_UPPER)
 
 _TASKS: dict[str, Callable[[Mapping[str, Any]], Task]] = {
-    MaxOfK.name: MaxOfK.of_record,
-    **dict.fromkeys(RULES, Sequences.of_record),
+    **{name: task.of_record for name, task in WEIGHTED.items()},
+    **dict.fromkeys(NAMES, Sequences.of_record),
 }
 
 BUILT_IN = Library.of((*_CORE, *SUBCUBIC, *FAILING_SETS, *_LARGE_K, *_HEADS, ENUMERATE, ENUMERATE_UPPER), _TASKS)
@@ -37,3 +39,9 @@ BUILT_IN = Library.of((*_CORE, *SUBCUBIC, *FAILING_SETS, *_LARGE_K, *_HEADS, ENU
 #: Those that are about the largest of K tokens and one head.
 STRATEGIES = MappingProxyType({s.id: s for s in BUILT_IN.strategies.values() if s.family == AttentionOnly.family})
 get_strategy = BUILT_IN.strategy
+
+
+def with_tables(tables: Collection[Table], library: Library = BUILT_IN) -> Library:
+    """The same library, with the tables of labels that tasks name."""
+    own = partial(Sequences.of_record, tables=tuple(tables))
+    return Library.of(library.strategies.values(), {**library.tasks, TABLE: own})
