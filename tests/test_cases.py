@@ -58,7 +58,7 @@ DECODERS: dict[str, tuple[tuple[str, ...], int]] = {
     "ln_max3_v10": ((), 992),
     "argmax3_v10": (("--task", "argmax"), 975),
     "bos_max3_v10": (("--prefix", "10"), 999),
-    "min3_v10": (("--task", "min"), 999),
+    "min3_v10": (("--task", "min", "--length", "3"), 999),
 }
 UNTRAINED = "two-layers"
 #: How many inputs are answered correctly, and whether every one is farther from a tie than rounding errors.

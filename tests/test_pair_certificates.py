@@ -19,9 +19,10 @@ from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.opening.configuration import KEY, as_text
 from compactproofs.opening.pairs import network_of as network_of_file
-from compactproofs.opening.pairs import read_table
+from compactproofs.opening.tables import LabelTable
 from compactproofs.search.prover import Prover
 from compactproofs.tasks.pairs import Pairs, add_mod, group_products, pair_table
+from compactproofs.tasks.tables import Table
 from compactproofs.testing import KINDS, hostile_hints
 from compactproofs.theorems import BUILT_IN
 from exactcheck import checking, reading
@@ -51,7 +52,7 @@ def test_second_checker(tmp_path: Path, kind: str) -> None:
         for claimed in range(task.total + 1):
             replace(certificate, certified=claimed).save(tmp_path / "c")
             read = reading.read_certificate((tmp_path / "c").read_bytes())
-            accepted, _ = second.verdict(read, data, table.tolist())
+            accepted, _ = second.verdict(read, data, table.ravel().tolist(), Table(table).sha256)
             if accepted:
                 assert claimed >= truth if upper else claimed <= truth
             else:
@@ -99,46 +100,44 @@ def test_second_checker_of_ideal_networks(tmp_path: Path, kind: str) -> None:
     certificate = Prover(network, task).prove(strategy.id).certificate
     certificate.save(tmp_path / "c")
     read = reading.read_certificate((tmp_path / "c").read_bytes())
-    assert second.verdict(read, save(dict(network.tensors)))[0]
+    assert second.verdict(read, save(dict(network.tensors)), [], "")[0]
 
 
 def test_groups() -> None:
     """Both have the same tables of groups."""
     for name in ("S4", "A4", "D5", "F5"):
         task = group_products(name)
-        assert second.table_of(task.record, None) == task.table.tolist()
+        assert second.table_of(task.record, [], "") == task.table.tolist()
 
 
 def test_a_table(command: Limited, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A transformer and a table in a file: prove, verify, show, the second checker, and what is not given."""
     table = TABLES[5]
-    rows, array, model = tmp_path / "table.csv", tmp_path / "table.npy", tmp_path / "m.safetensors"
-    rows.write_text("\n".join(",".join(map(str, row)) for row in table))
-    np.save(array, table.astype(np.uint8))
-    assert (read_table(rows) == read_table(array)).all()
+    file, other, model = (tmp_path / f"{name}.safetensors" for name in ("table", "other", "model"))
+    LabelTable(table).save(file)
+    LabelTable(table.T).save(other)
     unused = {"blocks.0.attn.W_Q": np.ones((2, 9, 3)), "blocks.0.attn.W_K": np.ones((2, 9, 3))}
     model.write_bytes(save({**pair_sums.transformer(np.random.default_rng(0), table, 0.01), **unused}))
-    options = ("--family", "pair-sum", "--task", "table", "--table", rows)
+    options = ("--family", "pair-sum", "--task", f"table:{file}")
     outcome = command.run("prove", model, *options, "--all", "--out", tmp_path / "out")
     assert outcome.code == 0
-    assert "a table of 3 rows with the hash" in outcome.out
+    assert "a table of 3 rows" in outcome.out
     assert "read with constant attention, since --family pair-sum says so" in outcome.err
-    assert command.run("verify", tmp_path / "out", model, "--table", array).code == 0
+    assert command.run("verify", tmp_path / "out", model, "--table", other, "--table", file).code == 0
     proved = tmp_path / "out" / "pair-sum--low-rank.cert.json"
-    outcome = command.run("verify", proved, model)
-    assert (outcome.code, outcome.out.count("about a table, which must be given (--table FILE)")) == (2, 1)
-    assert "pair-table, n 3, sha256" in command.run("show", proved).out
-    assert checking.main([str(proved), str(model), str(rows)]) == 0
+    for given in ((), ("--table", other)):
+        outcome = command.run("verify", proved, model, *given)
+        assert (outcome.code, outcome.out.count("give its file by --table FILE")) == (2, 1)
+    assert "pair-table, n 3, table" in command.run("show", proved).out
+    assert checking.main([str(proved), str(model), str(file)]) == 0
+    assert checking.main([str(proved), str(model), str(other)]) == 2
     assert checking.main([str(proved), str(model)]) == 2
-    rows.write_text(rows.read_text().replace("2", "1"))
-    assert "this one has" in command.run("verify", proved, model, "--table", rows).out
-    assert checking.main([str(proved), str(model), str(rows)]) == 2
     capsys.readouterr()
 
 
 def test_a_group(command: Limited, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A perceptron whose file says what it is, and questions that do not go with it."""
-    model, proved, array = tmp_path / "m.safetensors", tmp_path / "s3.json", tmp_path / "t.npy"
+    model, proved, file = tmp_path / "m.safetensors", tmp_path / "s3.json", tmp_path / "t.safetensors"
     weights = pair_sums.mlp(np.random.default_rng(0), group_products("S3").table, 0.01)
     about = '{"family": "pair-sum", "task": "S3", "loss": 0.5}'
     model.write_bytes(save(weights, metadata={"compactproofs.training": about}))
@@ -149,23 +148,18 @@ def test_a_group(command: Limited, tmp_path: Path, capsys: pytest.CaptureFixture
     assert "its file says S3" in command.run("show", model).out
     assert checking.main([str(proved), str(model)]) == 0
     capsys.readouterr()
-    np.save(array, TABLES[5])
+    LabelTable(TABLES[5]).save(file)
     for options, message in (
         (("--task", "S4"), "its arguments are 0 to 23, the model's 0 to 5"),
         (("--task", "max"), "unknown task max for a network of two arguments"),
-        (("--task", "table"), "the table must be given"),
-        (("--table", array), "its arguments are 0 to 2"),
-        (("--task", "S3", "--table", array), "a table is for the task named table"),
-        (("--prefix", "3"), "by --task and --table alone"),
+        (("--task", f"table:{file}"), "its arguments are 0 to 2"),
+        (("--prefix", "3"), "by --task alone"),
         (("--family", "decoder"), "--family: expected pair-sum"),
         (("--strategy", "enumerate"), "use pair-sum/trivial, pair-sum/brute-force"),
     ):
         outcome = command.run("prove", model, *options, "--strategy", "pair-sum/low-rank")
         assert (outcome.code, outcome.err.count("\n")) == (2, 1)
         assert message in outcome.err
-    for content, message in ((b"0,1\n1", "expected rows of one length"), (b"\x93NUMPY" + bytes(20), "not a table")):
-        array.write_bytes(content)
-        assert message in command.run("prove", model, "--table", array, "--all").err
 
 
 @pytest.mark.parametrize(("name", "right"), [("add_23", 521), ("s4", 576)])
@@ -179,7 +173,7 @@ def test_trained(tmp_path: Path, name: str, right: int) -> None:
         assert proof.certificate.certified == right or strategy.endswith("distance")
         proof.certificate.save(tmp_path / "c")
         read = reading.read_certificate((tmp_path / "c").read_bytes())
-        assert second.verdict(read, path.read_bytes())[0]
+        assert second.verdict(read, path.read_bytes(), [], "")[0]
 
 
 def test_settings() -> None:

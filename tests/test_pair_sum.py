@@ -24,8 +24,9 @@ from compactproofs.search.families import companion_of
 from compactproofs.search.prover import Prover
 from compactproofs.search.workspaces import MeasuredWorkspace, plain, run
 from compactproofs.tasks.pairs import Pairs, add_mod, elements, group_products, pair_table
+from compactproofs.tasks.tables import Table
 from compactproofs.testing import Planted, Weights, hostile_hints
-from compactproofs.theorems import BUILT_IN, with_table
+from compactproofs.theorems import BUILT_IN, with_tables
 from compactproofs.theorems.pair_sum.by_label import groups
 
 FAMILY = [s for s in BUILT_IN.strategies.values() if s.family == PairSum.family]
@@ -205,24 +206,30 @@ def test_records() -> None:
     table = np.array([[0, 1], [1, 1]], np.uint8)
     tasks = (add_mod(5), group_products("S3"), pair_table(table))
     for task in tasks:
-        again = Pairs.of_record(task.record, table)
+        again = Pairs.of_record(task.record, [Table(table.T), Table(table)])
         assert again == task
         assert (again.table == task.table).all()
         for key in task.record:
             if key != "name":
-                with pytest.raises(ValueError, match=r"expected|unknown group|with the hash"):
-                    Pairs.of_record({**task.record, key: "2"}, table)
+                with pytest.raises(ValueError, match=r"expected|unknown group|none like it is given"):
+                    Pairs.of_record({**task.record, key: "2"}, [Table(table)])
         with pytest.raises(ValueError, match="expected exactly"):
-            Pairs.of_record({**task.record, "more": 1}, table)
-    with pytest.raises(UnknownTask, match="about a table, which must be given"):
-        BUILT_IN.task(tasks[-1].record)
-    with pytest.raises(UnknownTask, match="this one has"):
-        with_table(BUILT_IN, table.T + table).task(tasks[-1].record)
+            Pairs.of_record({**task.record, "more": 1}, [Table(table)])
+    for library in (BUILT_IN, with_tables([Table(table + 1)])):
+        with pytest.raises(UnknownTask, match="none like it is given"):
+            library.task(tasks[-1].record)
+    assert with_tables([Table(table)]).task(tasks[-1].record) == tasks[-1]
     for name in ("S7", "S1", "A2", "D2", "D513", "F4", "F37", "C0", "Q8", "S05"):
         with pytest.raises(ValueError, match="unknown group"):
             group_products(name)
-    for bad in (np.eye(3), np.zeros((2, 3), int), np.zeros((1, 1), int), -np.eye(3, dtype=int)):
-        with pytest.raises(ValueError, match="expected"):
+    for bad in (
+        np.eye(3),
+        np.zeros((2, 3), int),
+        np.zeros((1, 1), int),
+        -np.eye(3, dtype=int),
+        -2 * np.eye(2, dtype=int),
+    ):
+        with pytest.raises(ValueError, match=r"expected|found"):
             pair_table(bad)
     for n in (1, 1025):
         with pytest.raises(ValueError, match="expected n"):

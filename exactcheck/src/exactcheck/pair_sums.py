@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import itertools
 import math
@@ -10,13 +9,12 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from flint import arb, ctx
 
 from exactcheck.balls import Decisions, Table, balls, mean, product, root, shifted, total, transposed
-from exactcheck.reading import Certificate, Hint, entries, expect, read_bytes, tensors_of
+from exactcheck.reading import Certificate, Hint, entries, expect, tensors_of
 
 FAMILY = "pair-sum"
 THEOREMS = {
@@ -27,7 +25,7 @@ THEOREMS = {
     "pair-sum/equivariant-distance": "pair-sum/equivariant-distance@1",
 }
 PRECISIONS = (128, 512, 2048)
-MOST, TABLE_BYTES, GROUP_ENTRIES = 1024, 2**23, 2**18
+MOST, GROUP_ENTRIES = 1024, 2**18
 ATTENTION, MLP = "blocks.0.attn.", "blocks.0.mlp."
 TENSORS = {
     "mlp": {"W_x": "ne", "W_y": "ne", "W": "im", "W_U": "mk", "b": "k"},
@@ -51,12 +49,12 @@ IGNORED = {f"{ATTENTION}{name}" for name in ("W_Q", "W_K", "b_Q", "b_K", "mask",
 Labels = list[list[int]]
 
 
-def table_of(record: dict[str, Any], given: Labels | None) -> Labels:
+def table_of(record: dict[str, Any], given: list[int], table: str) -> Labels:
     """Which output is right for each pair, by the task of a certificate."""
     name, n = record["name"], record.get("n")
     expect(type(n) is int and 2 <= n <= MOST, "task.n")
     assert isinstance(n, int)
-    keys = {"add-mod": set(), "group": {"group"}, "pair-table": {"sha256"}}.get(name)
+    keys = {"add-mod": set(), "group": {"group"}, "pair-table": {"table"}}.get(name)
     expect(keys is not None and set(record) == {"name", "n", *(keys or ())}, "task")
     if name == "add-mod":
         return [[(x + y) % n for y in range(n)] for x in range(n)]
@@ -65,14 +63,9 @@ def table_of(record: dict[str, Any], given: Labels | None) -> Labels:
         expect(len(maps) == n, "task.n: not the number of the group's elements")
         number = {g: i for i, g in enumerate(maps)}
         return [[number[tuple(x[i] for i in y)] for y in maps] for x in maps]
-    expect(given is not None, "task: the table must be given, as a .csv file behind the model")
-    assert given is not None
-    expect(len(given) == n and all(len(row) == n for row in given), "the table's size is not that of the task")
-    numbers = [label for row in given for label in row]
-    expect(all(0 <= label < 2**16 for label in numbers), "the table: labels are 0 to 65535")
-    digest = hashlib.sha256(struct.pack(f"<{n * n}H", *numbers)).digest()
-    expect(record["sha256"] == base64.b64encode(digest).decode("ascii"), "the table's hash is not that of the task")
-    return given
+    expect(record["table"] == table, "task: its table must be given, as a third file")
+    expect(len(given) == n * n and min(given) >= 0, "the table: a label for each pair is needed")
+    return [given[x * n : (x + 1) * n] for x in range(n)]
 
 
 def group(name: Any) -> list[tuple[int, ...]]:
@@ -88,15 +81,6 @@ def group(name: Any) -> list[tuple[int, ...]]:
         return [g for g in every if kind == "S" or sum(a > b for a, b in itertools.combinations(g, 2)) % 2 == 0]
     factors = (1, -1) if kind == "D" else range(1, d)
     return [tuple((a * i + b) % d for i in range(d)) for a in factors for b in range(d)]
-
-
-def read_table(path: Path) -> Labels:
-    """A table in a text file: a row on each line, with commas between labels."""
-    lines = read_bytes(path, TABLE_BYTES).decode("ascii", "replace").splitlines()
-    rows = [line.split(",") for line in lines if line.strip()]
-    for cell in itertools.chain(*rows):
-        expect(re.fullmatch(r"\s*[0-9]{1,5}\s*", cell, re.ASCII) is not None, "the table: expected integers and commas")
-    return [[int(cell) for cell in row] for row in rows]
 
 
 @dataclass(frozen=True)
@@ -353,11 +337,11 @@ def equivariant(forward: Forward, labels: Labels, hints: dict[str, Hint], decide
     return certified
 
 
-def verdict(certificate: Certificate, data: bytes, given: Labels | None = None) -> tuple[bool, str]:
-    """Whether the certificate is accepted, and why; raises Malformed."""
+def verdict(certificate: Certificate, data: bytes, given: list[int], table: str) -> tuple[bool, str]:
+    """Whether the certificate is accepted, and why, with the labels and the hash of a table, if one is given."""
     strategy, claim = certificate.strategy, certificate.claim
     expect(strategy in THEOREMS, f"strategy: {strategy!a:.80} is not one that this checker knows for pair sums")
-    labels, network = table_of(certificate.task, given), read_network(data)
+    labels, network = table_of(certificate.task, given, table), read_network(data)
     for name, claimed, actual in (
         ("model_sha256", certificate.model_sha256, network.sha256),
         ("family", certificate.family, FAMILY),

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy.typing as npt
 import typer
 from rich.progress import Progress, ProgressColumn, SpinnerColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
@@ -17,12 +16,13 @@ import compactproofs as cp
 from compactproofs import plugins
 from compactproofs.cli.common import COLOURS, JsonOption, ModelArgument, VerboseOption, if_trusted, operations_of, whose
 from compactproofs.kernel.errors import CompactProofsError
+from compactproofs.kernel.library import Library
 from compactproofs.kernel.problem import Problem
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.opening.networks import File
-from compactproofs.opening.pairs import read_table
+from compactproofs.opening.tables import LabelTable
 from compactproofs.runs.inputs import load_certificate, open_file
 from compactproofs.search.allowance import Allowance
 from compactproofs.search.cost import power
@@ -31,7 +31,8 @@ from compactproofs.search.questions import about
 from compactproofs.system.messages import escaped, reason
 from compactproofs.system.places import STANDARD
 from compactproofs.system.terminal import err, say, say_json
-from compactproofs.theorems import with_table
+from compactproofs.tasks.sequences import TABLE
+from compactproofs.theorems import with_tables
 
 
 def verify(
@@ -65,10 +66,8 @@ def verify(
         ),
     ] = None,
     table: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE", help="The table, .npy or .csv, that certificates of the task pair-table are about."
-        ),
+        list[str] | None,
+        typer.Option(metavar="FILE", help="A table of labels that certificates name; may be given several times."),
     ] = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = 0,
@@ -95,7 +94,7 @@ def verify(
             raise ValueError(f"{certificate} is no certificate; the order is: verify CERTIFICATE MODEL")
         if certificate == model == STANDARD:
             raise ValueError("standard input cannot be both the certificate and the model")
-        subjects = _Subjects(open_file(model), None if table is None else read_table(table))
+        subjects = _Subjects(open_file(model), [LabelTable.load(name) for name in table or ()])
     except (ValueError, OSError, MemoryError) as error:
         return _none_checked(error, as_json, of_directory)
     outcomes = []
@@ -189,26 +188,36 @@ def _some(names: list[str]) -> str:
 class _Subjects:
     """A model file, read as each certificate says, with the tables that certificates of one task share."""
 
-    def __init__(self, file: File, table: npt.NDArray[Any] | None = None) -> None:
+    def __init__(self, file: File, tables: list[LabelTable]) -> None:
         self._file = file
-        self._table = table
+        self._tables = tables
         self._known: dict[Any, tuple[Any, Workspace[Any, Any] | None]] = {}
 
-    def home(self, strategy_id: str) -> plugins.Collection:
-        """The collection that has this strategy, with the table that was given; raises ValueError."""
-        home = plugins.collection(strategy_id)
-        return home if self._table is None else replace(home, library=with_table(home.library, self._table))
+    def library(self, home: plugins.Collection) -> Library:
+        """What the strategies of a distribution are checked with."""
+        return with_tables(self._tables, home.library) if self._tables else home.library
+
+    def lacking(self, claim: cp.Certificate) -> str | None:
+        """That a certificate is about a table which is not there, or None."""
+        wanted = claim.task.get(TABLE)
+        if wanted is None or wanted in {table.sha256 for table in self._tables}:
+            return None
+        there = ", ".join(f"{table.sha256[:12]}..." for table in self._tables)
+        given = f"; the tables given are {there}" if there else ""
+        return f"its labels are those of the table {str(wanted)[:12]}..., give its file by --table FILE{given}"
 
     def of(self, home: plugins.Collection, claim: cp.Certificate) -> tuple[Any, Workspace[Any, Any] | None]:
         """The network, and for strategies of this package a workspace if the task fits; raises ValueError."""
         reader = home.networks.get(claim.family)
         key = reader or repr((claim.family, sorted(claim.task.items())))
         if key not in self._known:
-            self._known[key] = self._own(home, claim) if reader is None else (reader(self._file.data), None)
+            self._known[key] = (
+                self._own(claim, self.library(home)) if reader is None else (reader(self._file.data), None)
+            )
         network, work = self._known[key]
         return network, work if home.source.distribution == plugins.OWN else None
 
-    def _own(self, home: plugins.Collection, claim: cp.Certificate) -> tuple[Any, Workspace[Any, Any] | None]:
+    def _own(self, claim: cp.Certificate, library: Library) -> tuple[Any, Workspace[Any, Any] | None]:
         """By a reader of this package; raises _NoModel if there is no model in the file."""
         if not self._known and claim.family != PairSum.family:  # which is a way to read the files of others
             try:
@@ -219,7 +228,7 @@ class _Subjects:
         if isinstance(network, Decoder) and not self._file.says_how:
             say(f"note: the model's file does not say how it is used; read here as a {about(network)}", to=err)
         try:
-            return network, Workspace(Problem(network, home.library.task(claim.task)))
+            return network, Workspace(Problem(network, library.task(claim.task)))
         except ValueError:  # of which verification says more
             return network, None
 
@@ -236,7 +245,7 @@ def _outcome(
     if distribution is not None and allowed is not None and distribution not in allowed:
         return None
     try:
-        home = subjects.home(claim.strategy)
+        home = plugins.collection(claim.strategy)
         with plugins.blamed(claim.strategy):
             network, work = subjects.of(home, claim)
     except _NoModel as error:
@@ -247,10 +256,15 @@ def _outcome(
         return {"outcome": "refused", "reason": reason(error)}
     except (ValueError, OSError, MemoryError) as error:
         return {"outcome": "malformed", "reason": reason(error)}
+    lacking = subjects.lacking(claim) if distribution is None else None
+    if lacking is not None:
+        return {"outcome": "refused", "reason": lacking}
     try:
         allowance, start = Allowance(), time.perf_counter()
         with _watched(allowance, claim.strategy), plugins.blamed(claim.strategy):
-            verdict = home.verify(claim, network, work, allowance=allowance, **limits)
+            verdict = replace(home, library=subjects.library(home)).verify(
+                claim, network, work, allowance=allowance, **limits
+            )
     except cp.MalformedCertificate as error:
         return {"outcome": "malformed", "reason": reason(error)}
     except (ValueError, OSError, MemoryError) as error:

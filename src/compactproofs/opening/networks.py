@@ -17,7 +17,8 @@ from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening import configuration, pairs
 from compactproofs.opening.models import Decoder, ManyHeads, Model
-from compactproofs.tasks.sequences import RULES, Sequences
+from compactproofs.tasks.sequences import NAMES, TABLE, Sequences
+from compactproofs.tasks.tables import Table
 
 __all__ = ["SETTINGS", "File", "load_decoder", "load_network", "task_for"]
 
@@ -157,7 +158,7 @@ def load_decoder(path: str | Path, **settings: Any) -> Decoder:
 
 def task_for(
     network: decoder.Decoder,
-    name: str = "max",
+    name: str = "max",  # "table" where a table is given
     *,
     prefix: Sequence[int] = (),
     suffix: Sequence[int] = (),
@@ -165,14 +166,19 @@ def task_for(
     n: int | None = None,
     v: int | None = None,
     k: int = 0,
+    inputs: str = "all",
+    weights: Sequence[int] = (),
+    table: Table | None = None,
 ) -> Sequences:
     """The task of this name for a decoder, with as many tokens as it takes between the fixed ones.
 
     Tokens are those below the smallest fixed one, unless `v` says how many; negative positions count from the end.
     Raises ValueError if the task does not go with the network.
     """
-    if name not in RULES:
-        raise ValueError(f"unknown task {shown(name)}; known: {', '.join(RULES)}")
+    if table is not None and name == "max":
+        name = TABLE
+    if name not in NAMES:
+        raise ValueError(f"unknown task {shown(name)}; known: {', '.join(NAMES)}")
     fixed = (*prefix, *suffix)
     length = network.n_ctx if n is None else n + len(fixed)
     v = min((network.d_vocab, *fixed)) if v is None else v
@@ -182,7 +188,10 @@ def task_for(
     if v < 1:
         raise ValueError("there is no token below the fixed ones; say how many there are (--tokens, v=)")
     position = read_out + length if read_out < 0 else read_out
-    task = Sequences(name, length - len(fixed), v, network.configuration, tuple(prefix), tuple(suffix), position, k)
+    task = Sequences(
+        *(name, length - len(fixed), v, network.configuration, tuple(prefix), tuple(suffix), position, k),
+        *(inputs, tuple(weights), table),
+    )
     misfit = task.misfit(network)
     if misfit is not None:
         why = "" if fixed or v < network.d_vocab else "; is one of its tokens a fixed one, such as BOS (--prefix)?"

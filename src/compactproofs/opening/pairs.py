@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from compactproofs.kernel.strict import shown
 from compactproofs.kernel.tensors import read_tensors
@@ -20,12 +16,12 @@ from compactproofs.opening import configuration
 from compactproofs.opening.models import MAX_FILE_BYTES
 from compactproofs.system.files import read_limited
 from compactproofs.tasks.pairs import Pairs, add_mod, group_products, pair_table
+from compactproofs.tasks.tables import Table
 
-__all__ = ["KEY", "TASKS", "in_words", "is_pair_sum", "load_pair_sum", "network_of", "read_table", "said", "task_for"]
+__all__ = ["KEY", "TASKS", "in_words", "is_pair_sum", "load_pair_sum", "network_of", "said", "task_for"]
 
 KEY = "compactproofs.training"
-TASKS = "add-mod (or C<n>), products in the groups S<n>, A<n>, D<n> and F<n>, and table"
-MAX_TABLE_BYTES = 2**23
+TASKS = "add-mod (or C<n>), products in the groups S<n>, A<n>, D<n> and F<n>, and table:FILE"
 
 _ADDITION = re.compile(r"(?:add-|C)([1-9][0-9]{0,3})", re.ASCII)
 
@@ -56,14 +52,14 @@ def network_of(data: bytes) -> PairSum:
     return network
 
 
-def task_for(network: PairSum, name: str, table: npt.NDArray[Any] | None = None) -> Pairs:
+def task_for(network: PairSum, name: str, table: Table | None = None) -> Pairs:
     """The task of this name, such as add-mod, S5 or table; ValueError if it does not go with the network."""
     addition = _ADDITION.fullmatch(name)
     if table is not None and name != "table":
-        raise ValueError(f"{shown(name)}: a table is for the task named table (--task table)")
+        raise ValueError(f"{shown(name)}: a table is for the task named table (--task table:FILE)")
     if name == "table":
         if table is None:
-            raise ValueError("table: the table must be given (--table FILE)")
+            raise ValueError("table: the table must be given (--task table:FILE)")
         task = pair_table(table)
     elif addition or name == "add-mod":
         task = add_mod(int(addition[1]) if addition else network.n)
@@ -81,23 +77,7 @@ def in_words(task: Pairs) -> str:
     """What a task is."""
     if task.group:
         return f"products in the group {task.group}, {task.n} elements"
-    return f"x + y mod {task.n}" if not task.sha256 else f"a table of {task.n} rows with the hash {task.sha256}"
-
-
-def read_table(path: str | Path) -> npt.NDArray[Any]:
-    """A table of integers in a file: an array of NumPy's (.npy), or text with a row on each line and commas between."""
-    data = read_limited(Path(path), MAX_TABLE_BYTES)
-    try:
-        if data.startswith(b"\x93NUMPY"):
-            return np.asarray(np.load(io.BytesIO(data), allow_pickle=False))
-        rows = [line.split(",") for line in data.decode("ascii").splitlines() if line.strip()]
-        if not all(re.fullmatch(r"\s*[0-9]{1,5}\s*", cell, re.ASCII) for row in rows for cell in row):
-            raise ValueError("expected integers from 0 to 65535 with commas between them")
-        if len({len(row) for row in rows}) != 1:
-            raise ValueError("expected rows of one length")
-        return np.array([[int(cell) for cell in row] for row in rows], np.int64)
-    except ValueError as error:
-        raise ValueError(f"{path}: not a table of integers, .npy or .csv ({error})") from error
+    return f"a table of {task.n} rows" if task.given else f"x + y mod {task.n}"
 
 
 def load_pair_sum(path: str | Path) -> PairSum:

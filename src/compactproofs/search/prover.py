@@ -29,7 +29,7 @@ from compactproofs.system.processes import another_core, local_processes, submit
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.tasks.pairs import Pairs
 from compactproofs.tasks.sequences import Sequences
-from compactproofs.theorems import BUILT_IN, with_table
+from compactproofs.theorems import BUILT_IN, with_tables
 from compactproofs.theorems.enumerate.every_input import ENUMERATE, decide
 from compactproofs.theorems.max_of_k.core.brute_force import BRUTE_FORCE, enumerate_inputs
 from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM
@@ -147,10 +147,8 @@ def with_something_to_spare(strategy: Strategy, proved: int, total: int) -> int:
     return max(proved - spared, 0) if strategy.claim == "at least" else min(proved + spared, total)
 
 
-def feasible_strategies(
-    model: Model | ManyHeads | Decoder | PairSum, task: Sequences | Pairs | None = None
-) -> list[str]:
-    """The ids of all strategies that can be checked on a model of this size."""
+def feasible_strategies(model: Model | ManyHeads | Decoder | PairSum, task: Task | None = None) -> list[str]:
+    """The ids of all strategies that are about the task, and can be checked on a model of this size."""
     problem = _problem(model, task)
     name = problem.task.record["name"]
     ours = [s for s in BUILT_IN.strategies.values() if s.family == model.family and name in s.tasks]
@@ -178,8 +176,9 @@ class Prover:
         self.model: Any = model  # of one of these families
         self.problem = _problem(model, task)
         self.library = BUILT_IN if library is None else library
-        if isinstance(task, Pairs) and task.given is not None:
-            self.library = with_table(self.library, task.given)
+        table = task.table if isinstance(task, Sequences) else task.given if isinstance(task, Pairs) else None
+        if table is not None:
+            self.library = with_tables([table], self.library)
         self.companion = companion
         self.values: MeasuredWorkspace[Any, Any] = MeasuredWorkspace(self.problem, "value")
         self._claim: MeasuredWorkspace[Any, Any] = MeasuredWorkspace(self.problem, "claim")
@@ -278,7 +277,8 @@ class Prover:
                 return None
             boxes = decide_inputs(self._check)
             return self.problem.task.total - boxes.wrong if boxes.undecided == 0 else None
-        if BRUTE_FORCE.limit(self.problem) is not None:
+        name = self.problem.task.record["name"]
+        if name not in BRUTE_FORCE.tasks or BRUTE_FORCE.limit(self.problem) is not None:
             return None
         decided = enumerate_inputs(self._check)
         return decided.certain if decided.undecided == 0 else None

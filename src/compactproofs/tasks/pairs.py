@@ -2,7 +2,7 @@
 
     add-mod       T[x, y] = (x + y) mod n
     group         T[x, y] is the number of the product x y in a group whose elements are numbered in the order below
-    pair-table    any table; the record has a hash of it, and whoever checks must know the table
+    pair-table    any table; `tasks.tables`
 
 Elements of groups are maps g of 0 ... d-1 to itself, and (x y)(i) = x(y(i)):
 
@@ -13,15 +13,12 @@ Elements of groups are maps g of 0 ... d-1 to itself, and (x y)(i) = x(y(i)):
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import itertools
 import math
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +26,7 @@ import numpy.typing as npt
 from compactproofs.kernel.decisions import IntArray
 from compactproofs.kernel.strict import shown
 from compactproofs.networks.pair_sum.model import PairSum
+from compactproofs.tasks.tables import Table
 
 Elements = npt.NDArray[np.int64]
 
@@ -91,22 +89,18 @@ def products(group: str) -> IntArray:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Name the entry of a table for two arguments out of 0 ... n - 1.
-
-    Made by `add_mod`, `group` and `pair_table`; `sha256` is empty but for tables.
-    """
+    """Name the entry of a table for two arguments out of 0 ... n - 1; made by the functions below."""
 
     name: str
     n: int
     group: str = ""
-    sha256: str = ""
-    given: IntArray | None = field(default=None, compare=False, repr=False)
+    given: Table | None = None
 
     @cached_property
     def table(self) -> IntArray:
         """T, which nobody can write to."""
         if self.given is not None:
-            table = self.given.copy()
+            table = self.given.labels.reshape(self.n, self.n)
         elif self.group:
             table = products(self.group)
         else:
@@ -122,23 +116,22 @@ class Pairs:
     @property
     def record(self) -> dict[str, str | int]:
         """The task as certificates name it."""
-        more = {"group": self.group, "sha256": self.sha256}
+        more = {"group": self.group, "table": self.given.sha256 if self.given else ""}
         return {"name": self.name, "n": self.n, **{key: value for key, value in more.items() if value}}
 
     @classmethod
-    def of_record(cls, record: Mapping[str, str | int], table: npt.NDArray[Any] | None = None) -> Pairs:
-        """The task of a certificate, with the table if it is about one; ValueError if it is not one of these."""
-        n, group, sha256 = record.get("n"), record.get("group", ""), record.get("sha256", "")
+    def of_record(cls, record: Mapping[str, str | int], tables: Collection[Table] = ()) -> Pairs:
+        """The task of a certificate, with one of these tables if it names any; ValueError if it is not one of these."""
+        n, group, sha256 = record.get("n"), record.get("group", ""), record.get("table", "")
         if type(n) is not int or not isinstance(group, str) or not isinstance(sha256, str):
-            raise ValueError("expected an integer n, and texts group and sha256 where there are any")
+            raise ValueError("expected an integer n, and texts group and table where there are any")
         if record["name"] == "pair-table":
+            table = next((each for each in tables if each.sha256 == sha256), None)
             if table is None:
                 raise ValueError(
-                    f"it is about a table, which must be given (--table FILE); its hash is {shown(sha256)}"
+                    f"the labels stand in a table with the SHA-256 {shown(sha256, 64)}, and none like it is given"
                 )
             found = pair_table(table)
-            if found.sha256 != sha256:
-                raise ValueError(f"it is about a table with the hash {shown(sha256)}, this one has {found.sha256}")
         else:
             found = add_mod(n) if record["name"] == "add-mod" else group_products(group)
         if found.record != record:
@@ -167,20 +160,16 @@ def group_products(group: str) -> Pairs:
     return Pairs("group", len(elements(group)), group)
 
 
-def pair_table(table: npt.NDArray[Any]) -> Pairs:
-    """The task of a table (n, n) of integers from 0 to 65535.
-
-    Its hash is SHA-256 over the entries row by row as little-endian uint16, in base64.
-    """
-    integers = table.dtype.kind in "iu"
-    if not (integers and table.ndim == 2 and 2 <= len(table) == table.shape[1] <= MOST):
-        raise ValueError(f"expected a square table of integers with 2 to {MOST} rows, not {table.dtype} {table.shape}")
-    if not 0 <= int(table.min()) <= int(table.max()) < 2**16:
-        raise ValueError("expected labels from 0 to 65535")
-    digest = hashlib.sha256(np.ascontiguousarray(table, dtype="<u2").tobytes()).digest()
-    return Pairs(
-        "pair-table", len(table), sha256=base64.b64encode(digest).decode("ascii"), given=table.astype(np.int64)
-    )
+def pair_table(table: Table | npt.ArrayLike) -> Pairs:
+    """The task of a table with n^2 labels, that of (x, y) at place x n + y."""
+    given = table if isinstance(table, Table) else Table(table)
+    n = math.isqrt(given.labels.size)
+    if n * n != given.labels.size or not 2 <= n <= MOST or int(given.labels.min()) < 0:
+        raise ValueError(
+            f"expected a label for each of n^2 pairs, n from 2 to {MOST}; found {given.labels.size} labels"
+        )
+    return Pairs("pair-table", n, given=given)
 
 
-NAMES = ("add-mod", "group", "pair-table")
+TABLE = "pair-table"
+NAMES = ("add-mod", "group", TABLE)
