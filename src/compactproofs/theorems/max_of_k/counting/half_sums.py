@@ -24,7 +24,7 @@ of matrices may round by 2u (`kernel.enclosure`), and (1 - 2u)^M >= 1 - 2 M u an
 
 Cost: for c clusters, c^(P - h) lookups of 2 floating-point and 6 r integer operations, and 2^sets r R^r for a table of
 R ranks on each axis.  All this takes many times longer than arithmetic does, since numbers are mostly moved about; the
-difference is booked on the allowance (`kernel.limits`), which nothing that is proved depends on.
+difference is told as well (`kernel.limits`), which nothing that is proved depends on.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from typing import NamedTuple
 import numpy as np
 
 from compactproofs.kernel.decisions import BoolArray, FloatArray, IntArray
-from compactproofs.kernel.limits import CALL, spend
+from compactproofs.kernel.limits import spend
 from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.counting.sums import rounded
 
@@ -44,9 +44,9 @@ BINS = 2**16
 _BLOCK = 2**15  # sequences looked up at once
 _BETWEEN = 8  # ranks between two edges
 _MOST = 2**23  # sequences of clusters in a half
-# How long it takes to make a sequence and to put it into the table, to sum up an entry of the table, and to look one
-# up, in operations.
-_PER_SEQUENCE, _PER_ENTRY, _PER_LOOKUP = 2**8, 2**4, 2**4
+# How long it takes to find the clusters of a position, to make a sequence and to put it into the table, to sum up an
+# entry of the table, and to look one up, in operations.
+_PER_POSITION, _PER_SEQUENCE, _PER_ENTRY, _PER_LOOKUP = 2**15, 2**8, 2**4, 2**4
 
 
 class Sequences(NamedTuple):
@@ -112,7 +112,7 @@ def count_in_halves(
         return 0
     if positions > 64:
         return tokens**positions if over else 0
-    spend(positions * CALL)
+    spend(_PER_POSITION * positions)
     single = clusters(entries, required, labels, over)
     half, last = positions // 2, max(positions // 2, positions - 2)
     parts = single[:half], single[half:last], single[last:]
