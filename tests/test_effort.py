@@ -110,8 +110,9 @@ def test_memory_that_hints_cause() -> None:
     [
         ("branch-and-bound", model_of(128, 3, scale=0.0)),
         ("failing-sets", model_of(300, 3, scale=0.0)),
+        ("histogram", model_of(64, 6)),
     ],
-    ids=["zeros of 128 tokens", "zeros of 300 tokens"],
+    ids=["zeros of 128 tokens", "zeros of 300 tokens", "random numbers of 64 tokens"],
 )
 def test_what_would_take_a_minute_is_stopped(strategy_id: str, model: cp.Model) -> None:
     """At what the strategy declared, which is some seconds: here at a fiftieth of that, of which these need more."""
