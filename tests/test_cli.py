@@ -228,7 +228,8 @@ def test_strategies_json(run: Run) -> None:
     of_strategy = {"id", "claim", "complexity", "summary", "theorem", "stated_in"}
     assert set(rows[0]) == of_strategy | {"tier", "distribution", "version", "source_sha256"}
     tiers = dict.fromkeys(row["tier"] for row in rows)
-    assert list(tiers) == ["core", "subcubic", "failing_sets", "branching", "counting", "heads", "enumerate"]
+    ours = ["core", "subcubic", "failing_sets", "branching", "counting", "heads", "enumerate", "pair_sum"]
+    assert list(tiers) == ours
 
 
 # prove

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from flint import ctx
 
-from exactcheck import brute_force, cubic, decoders, failing_sets, heads, subcubic, whole_classes
+from exactcheck import brute_force, cubic, decoders, failing_sets, heads, pair_sums, subcubic, whole_classes
 from exactcheck.balls import Decisions
 from exactcheck.reading import (
     CERTIFICATE_BYTES,
@@ -192,7 +192,10 @@ def verdict_on_file(
     certificate: Certificate, data: bytes, labels: Sequence[int] = (), table: str = ""
 ) -> tuple[str, str]:
     """The same for a model file of any family; with the labels and the hash of a table, if one is given."""
-    if certificate.task.keys() >= TASK_OF_DECODERS:
+    accepted: bool | None
+    if certificate.family == pair_sums.FAMILY and "n" in certificate.task:
+        accepted, reason = pair_sums.verdict(certificate, data, list(labels), table)
+    elif certificate.task.keys() >= TASK_OF_DECODERS:
         accepted, reason = decoders.verdict(certificate, data, list(labels), table)
     elif certificate.strategy in heads.STRATEGIES:
         accepted, reason = heads.verdict(certificate, data)

@@ -218,7 +218,10 @@ def read_certificate(data: bytes) -> Certificate:
     expect(set(fields) == KEYS, "the certificate's keys")
     task = fields["task"]
     expect(isinstance(task, dict), "task")
-    if fields["family"] != "decoder" or "n_ctx" in task:
+    if fields["family"] == "pair-sum" and "n_ctx" not in task:
+        expect(fields["version"] == 2 and {"name", "n"} <= set(task) <= {"name", "n", "group", "table"}, "task")
+        expect(all(type(task[name]) is str for name in set(task) - {"n"}), "task")
+    elif fields["family"] != "decoder" or "n_ctx" in task:
         in_order = {"largest-in-order": {"order"}, WEIGHTED: {"order", "weights"}}.get(str(task.get("name")), set())
         expect(set(task) == {"name", "n_ctx", "d_vocab"} | in_order, "task")
         names = ("max",) if fields["version"] == 1 else ("max-of-k", "min-of-k", "largest-in-order", WEIGHTED)

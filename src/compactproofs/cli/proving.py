@@ -20,6 +20,8 @@ from compactproofs.kernel.problem import Problem
 from compactproofs.kernel.strict import shown
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.decoder.model import Decoder
+from compactproofs.networks.pair_sum.model import PairSum
+from compactproofs.opening.pairs import TASKS
 from compactproofs.opening.tables import LabelTable
 from compactproofs.runs.inputs import load_certificate, open_file
 from compactproofs.search.budget import prove_within
@@ -33,7 +35,8 @@ from compactproofs.system.places import STANDARD, check_directory, check_file
 from compactproofs.system.terminal import err, say, say_json, say_table, trying
 from compactproofs.tasks.sequences import INPUTS, NAMES, RULES, TABLE
 from compactproofs.theorems import BUILT_IN, get_strategy
-from compactproofs.theorems.enumerate.every_input import ENUMERATE, ENUMERATE_UPPER
+from compactproofs.theorems.enumerate.every_input import ENUMERATE
+from compactproofs.theorems.pair_sum.brute_force import BRUTE_FORCE
 
 
 def prove(
@@ -69,7 +72,8 @@ def prove(
     task: Annotated[
         str | None,
         typer.Option(
-            help=f"What the right answer is: max (default), {', '.join(list(RULES)[1:])}, table:FILE.",
+            help=f"What the right answer is: max (default), {', '.join(list(RULES)[1:])}, table:FILE; of two arguments "
+            f"{TASKS}.",
             autocompletion=lambda incomplete: [name for name in NAMES if name.startswith(incomplete)],
         ),
     ] = None,
@@ -96,6 +100,12 @@ def prove(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="A TransformerLens setting of which the file says nothing."),
     ] = None,
+    family: Annotated[
+        str | None,
+        typer.Option(
+            help="pair-sum: read a transformer of one layer as one with constant attention and two arguments."
+        ),
+    ] = None,
     verbose: VerboseOption = 0,
 ) -> None:
     """Prove bounds on a model's accuracy, check them, and write certificates.
@@ -117,6 +127,7 @@ def prove(
         weights=tokens_of("--weights", weights),
         order=tokens_of("--order", order),
         table=table,
+        family=family,
     )
     ids = list(dict.fromkeys(strategy or []))
     own = not any(map(plugins.distribution_of, ids))
@@ -124,14 +135,14 @@ def prove(
     loaded = question.network
     provers = plugins.Provers(loaded, question.task)
     if best or operations is not None:
-        if operations is not None and isinstance(loaded, Decoder):
-            raise ValueError(f"--budget: for a decoder there is one strategy, {ENUMERATE.id}")
+        if operations is not None and isinstance(loaded, Decoder | PairSum):
+            raise ValueError("--budget is for attention-only models")
         ids = ["best"]
         if out_name is not None and Path(out_name).is_dir():
             raise ValueError(f"--out: {out_name} is a directory; name a file for the best certificate")
     else:
         ids = cp.feasible_strategies(loaded, question.task) if every else ids
-        for strategy_id in ids or [ENUMERATE.id]:
+        for strategy_id in ids:
             prover = provers.of(strategy_id)
             with plugins.blamed(strategy_id):
                 prover.require(prover.library.strategy(strategy_id))
@@ -149,7 +160,7 @@ def prove(
         proofs = [proof for proof in (found.lower, found.upper) if proof is not None]
         exact = found.certificate.certified if found.exact else exact
     if exact is None and not _EXACT.isdisjoint(ids):
-        exact = provers.of(ENUMERATE.id).exact_correct()
+        exact = provers.of(ids[0]).exact_correct()
     for line in question.notes:
         say(line, to=err)
     for proof in proofs:
@@ -186,7 +197,7 @@ def prove(
 #: Strategies that tell the exact accuracy if they decide every input.
 _EXACT = {
     *("brute-force", "heads/brute-force", "heads/branch-and-bound", "heads/branch-and-bound-upper"),
-    *(ENUMERATE.id, ENUMERATE_UPPER.id),
+    *(f"{name}{side}" for name in (ENUMERATE.id, BRUTE_FORCE.id) for side in ("", "-upper")),
 }
 
 
@@ -314,7 +325,9 @@ def _best(rows: list[Bound]) -> str:
 def _why_not_normalised(problem: Problem[Any, Any], exact: int | None, ids: list[str]) -> str:
     if exact == 0:
         return "no input is answered correctly"
-    if problem.network.family == Decoder.family:
+    if problem.network.family in (Decoder.family, PairSum.family):
+        if _EXACT.isdisjoint(ids):
+            return "brute force was not asked for"
         return "the exact accuracy is not known (inputs were left undecided)"
     one = "heads/branch-and-bound" if problem.network.family == ManyHeads.family else "brute-force"
     if problem.task.record["name"] not in get_strategy(one).tasks:

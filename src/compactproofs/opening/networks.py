@@ -13,8 +13,9 @@ from compactproofs.kernel.strict import shown
 from compactproofs.kernel.tensors import read_tensors
 from compactproofs.networks.decoder import model as decoder
 from compactproofs.networks.decoder.model import Configuration
+from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.networks.weights import InvalidModel
-from compactproofs.opening import configuration
+from compactproofs.opening import configuration, pairs
 from compactproofs.opening.models import Decoder, ManyHeads, Model
 from compactproofs.tasks.sequences import NAMES, TABLE, Sequences
 from compactproofs.tasks.tables import Table
@@ -72,8 +73,28 @@ class File:
             raise InvalidModel(f"{self.path}: {error}") from error
         return network, assumed
 
-    def network(self) -> Model | ManyHeads | Decoder:
-        """What fits a smaller family is of that, and the rest decoders; raises InvalidModel."""
+    def pair_sum(self) -> PairSum:
+        """The network of two arguments in it, a transformer with constant attention; raises InvalidModel."""
+        try:
+            return pairs.network_of(self.data)
+        except ValueError as error:
+            raise InvalidModel(f"{self.path}: {error}") from error
+
+    @property
+    def is_pair_sum(self) -> bool:
+        """Whether it says or shows that it is a network of two arguments."""
+        try:
+            return pairs.is_pair_sum(self.data)
+        except ValueError:
+            return False
+
+    def network(self) -> Model | ManyHeads | Decoder | PairSum:
+        """Pair sums where the file says so; else what fits a smaller family is of that, and the rest decoders.
+
+        Raises InvalidModel.
+        """
+        if self.is_pair_sum:
+            return self.pair_sum()
         try:
             return self.attention_only()
         except InvalidModel as error:
@@ -92,8 +113,15 @@ class File:
             return True
         return all(name.startswith(("blocks.0.attn.", "embed.", "pos_embed.", "unembed.")) for name in names)
 
-    def network_of(self, certificate: Certificate) -> Model | ManyHeads | Decoder:
+    def network_of(self, certificate: Certificate) -> Model | ManyHeads | Decoder | PairSum:
         """The network in it, read as the certificate's family and task say where the file says nothing itself."""
+        if certificate.family == PairSum.family:
+            try:
+                return self.pair_sum()
+            except InvalidModel:
+                return self.network()  # so it is about another model
+        if self.is_pair_sum:
+            return self.pair_sum()
         if certificate.family != Decoder.family:
             network = self.network()
             return self.attention_only() if isinstance(network, Decoder) else network
@@ -109,8 +137,10 @@ class File:
             return self.decoder()[0]
 
 
-def load_network(name_or_path: str | Path) -> Model | ManyHeads | Decoder:
+def load_network(name_or_path: str | Path) -> Model | ManyHeads | Decoder | PairSum:
     """The network in a safetensors file or of the zoo, of the smallest family that has all of it.
+
+    Networks of two arguments only where the file shows that it is one, or says so.
 
     Raises UnknownModel, InvalidModel and OSError.
     """

@@ -12,17 +12,19 @@ from compactproofs.kernel.strict import shown
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.attention_only.model import BIASES, WEIGHTS, AttentionOnly
 from compactproofs.networks.decoder.model import Decoder
-from compactproofs.opening import notes
+from compactproofs.networks.pair_sum.model import PairSum
+from compactproofs.opening import notes, pairs
 from compactproofs.opening.configuration import of_bytes
 from compactproofs.opening.models import Model, write_tensors
 from compactproofs.opening.networks import SETTINGS, File, task_for
 from compactproofs.search import guesses
 from compactproofs.tasks.max_of_k import LargestInOrder, MaxOfK, MinOfK, WeightedLargest
+from compactproofs.tasks.pairs import Pairs
 from compactproofs.tasks.sequences import Sequences
 from compactproofs.tasks.tables import Table
 from compactproofs.theorems.enumerate.every_input import ENUMERATE, ENUMERATE_UPPER
 
-Network: TypeAlias = AttentionOnly | ManyHeads | Decoder
+Network: TypeAlias = AttentionOnly | ManyHeads | Decoder | PairSum
 
 #: How an attention-only model uses its tensors, as a decoder's settings.
 _AS_DECODER = {"normalization_type": None, "attn_only": True, "attention_dir": "causal", "use_attn_scale": True}
@@ -30,7 +32,10 @@ _AS_DECODER = {"normalization_type": None, "attn_only": True, "attention_dir": "
 
 @dataclass(frozen=True)
 class Options:
-    """What is asked, where something is said about it: a task, its fixed tokens, and how tensors are used."""
+    """What is asked, where something is said about it: a task, its fixed tokens, and how tensors are used.
+
+    `family`: "pair-sum", to read a transformer as one with constant attention.
+    """
 
     task: str | None = None
     prefix: tuple[int, ...] = ()
@@ -44,6 +49,7 @@ class Options:
     weights: tuple[int, ...] = ()
     order: tuple[int, ...] = ()
     table: Table | None = None
+    family: str | None = None
 
     @property
     def largest(self) -> bool:
@@ -62,7 +68,7 @@ class Question:
     """A network and its task, None for the largest of K tokens; in words, and what to say besides."""
 
     network: Any  # of a family of this package, or of a plug-in
-    task: Sequences | MaxOfK | None
+    task: Sequences | MaxOfK | Pairs | None
     words: str
     notes: list[str] = field(default_factory=list)
 
@@ -74,10 +80,15 @@ def asked(
 
     `strategy_ids`: by which strategies, if that is said.
     """
+    if options.family not in (None, PairSum.family):
+        raise ValueError(f"--family: expected {PairSum.family}, found {shown(options.family)}")
+    of_pairs = source.is_pair_sum if isinstance(source, File) else isinstance(source, PairSum)
+    if of_pairs or options.family == PairSum.family:
+        return _asked_of_pairs(source, options)
     enumerated = bool(strategy_ids) and {ENUMERATE.id, ENUMERATE_UPPER.id}.issuperset(strategy_ids)
     if options.plain and not (enumerated and (options.task == "min" or options.weights)):
         network = source.network() if isinstance(source, File) else source
-        if not isinstance(network, Decoder) and (isinstance(network, AttentionOnly) or options.largest):
+        if isinstance(network, AttentionOnly | ManyHeads) and (isinstance(network, AttentionOnly) or options.largest):
             order = _in_order(network, options)
             heads = f"{network.n_heads} heads, " if isinstance(network, ManyHeads) else ""
             size = f"{heads}{options.task or 'max'} of {network.n_ctx}, {network.d_vocab} tokens, {_total(order)}"
@@ -104,8 +115,30 @@ def asked(
     return Question(decoder, task, f"{about(decoder)}; {_asked(task)}, {_total(task)}", said)
 
 
-def about(network: Decoder) -> str:
-    """What a decoder is, in words."""
+def _asked_of_pairs(source: File | Network, options: Options) -> Question:
+    """About a network of two arguments."""
+    if options != Options(task=options.task, family=options.family, table=options.table):
+        raise ValueError("a network of two arguments is asked by --task alone")
+    network = source.pair_sum() if isinstance(source, File) else source
+    if not isinstance(network, PairSum):
+        raise ValueError(f"this network is of the family {network.family}; only a file is read as another one")
+    said = pairs.said(source.data).get("task") if isinstance(source, File) else None
+    name = options.task or said
+    if not isinstance(name, str):
+        raise ValueError(f"nothing says what the network is to do; give --task with {pairs.TASKS}")
+    task = pairs.task_for(network, name, options.table)
+    note = f"note: read with constant attention, since --family {PairSum.family} says so"
+    told = isinstance(source, File) and network.positions and not source.is_pair_sum
+    words = f"{about(network)}; {pairs.in_words(task)}, {task.total} inputs"
+    return Question(network, task, words, [note] if told else [])
+
+
+def about(network: Decoder | PairSum) -> str:
+    """What a network is, in words."""
+    if isinstance(network, PairSum):
+        places = network.positions
+        kind = f"transformer with constant attention, {places} positions" if places else "perceptron"
+        return f"pair sum ({kind}), {network.neurons} neurons, {network.outputs} outputs"
     c = network.configuration
     numbers = ((network.n_layers, "layer"), (network.n_heads, "head"))
     parts = [f"{number} {word}{'' if number == 1 else 's'}" for number, word in numbers]
@@ -139,6 +172,8 @@ def _decoder(source: File | Network, given: Mapping[str, Any]) -> tuple[Decoder,
         raise ValueError("settings are for files and state dicts; this network says itself how its tensors are used")
     if isinstance(source, Decoder):
         return source, {}
+    if isinstance(source, PairSum):
+        raise ValueError("a network of two arguments is no decoder")
     if isinstance(source, ManyHeads):
         tensors = {disk: source.weight(name) for name, (disk, _, _) in WEIGHTS.items()}
     else:
