@@ -135,14 +135,26 @@ Section Run.
 
 End Run.
 
-Theorem run_sound (M : model) (h : hints) :
-  (fst (run M h) <= correct_count M <= Z.of_nat (tokens M) ^ Z.of_nat (positions M) - snd (run M h))%Z.
+Definition inputs_of (M : model) : Z := (Z.of_nat (tokens M) ^ Z.of_nat (positions M))%Z.
+
+Lemma size_inputs (M : model) : size (repeat (seq 0 (tokens M)) (positions M)) = inputs_of M.
+Proof.
+  unfold inputs_of. induction (positions M) as [|c IH]; [reflexivity|]. rewrite Nat2Z.inj_succ, Z.pow_succ_r by lia.
+  simpl. rewrite seq_length, IH. reflexivity.
+Qed.
+
+Lemma no_more_than_inputs (M : model) : (correct_count M <= inputs_of M)%Z.
+Proof.
+  unfold correct_count. rewrite count_inputs, <- size_inputs.
+  pose proof (count_both (repeat (seq 0 (tokens M)) (positions M)) (rightb M)).
+  pose proof (count_nonneg (repeat (seq 0 (tokens M)) (positions M)) (fun x => negb (rightb M x))). lia.
+Qed.
+
+Theorem run_sound (M : model) (h : hints) : (fst (run M h) <= correct_count M <= inputs_of M - snd (run M h))%Z.
 Proof.
   unfold correct_count. rewrite count_inputs.
   set (P := rightb M). set (root := repeat (seq 0 (tokens M)) (positions M)).
-  assert (Hsize : size root = (Z.of_nat (tokens M) ^ Z.of_nat (positions M))%Z).
-  { unfold root. induction (positions M) as [|c IH]; [reflexivity|]. rewrite Nat2Z.inj_succ, Z.pow_succ_r by lia.
-    simpl. rewrite seq_length, IH. reflexivity. }
+  pose proof (size_inputs M : size root = inputs_of M) as Hsize.
   assert (Hfair : (fst (run M h) <= count root P /\ snd (run M h) <= count root (fun x => negb (P x)))%Z);
     [|pose proof (count_both root P); lia].
   unfold run. destruct (negb _) eqn:E1; [apply fair_none|]. apply negb_false_iff in E1. cbv zeta.
@@ -239,13 +251,11 @@ Qed.
 Definition decided (M : model) (h : hints) (right_ wrong : Z) : bool :=
   let r := run M h in (right_ <=? fst r)%Z && (wrong <=? snd r)%Z.
 
-Definition inputs_of (M : model) : Z := (Z.of_nat (tokens M) ^ Z.of_nat (positions M))%Z.
-
 Theorem bounds_checked (M : model) (h : hints) (at_least at_most : Z) :
   decided M h at_least (inputs_of M - at_most) = true -> (at_least <= correct_count M <= at_most)%Z.
 Proof.
   unfold decided. cbv zeta. intros H. apply andb_true_iff in H as [H1 H2]. apply Z.leb_le in H1, H2.
-  pose proof (run_sound M h). unfold inputs_of in H2. lia.
+  pose proof (run_sound M h). lia.
 Qed.
 
 Theorem number_checked (M : model) (h : hints) (number : Z) :
@@ -271,9 +281,11 @@ Proof.
   intros row Hrow. apply Nat.eqb_eq, H2, Hrow.
 Qed.
 
-Theorem shapes_checked (M : model) :
-  (shapeb (W_E M) (tokens M) (width M) && shapeb (W_pos M) (positions M) (width M) &&
-   shapeb (W_Q M) (width M) (head_width M) && shapeb (W_K M) (width M) (head_width M) &&
-   shapeb (W_V M) (width M) (head_width M) && shapeb (W_O M) (head_width M) (width M) &&
-   shapeb (W_U M) (width M) (tokens M))%bool = true -> well_shaped M.
-Proof. rewrite !andb_true_iff. unfold well_shaped. intuition auto using shapeb_shape. Qed.
+Definition shapesb (M : model) : bool :=
+  shapeb (W_E M) (tokens M) (width M) && shapeb (W_pos M) (positions M) (width M) &&
+  shapeb (W_Q M) (width M) (head_width M) && shapeb (W_K M) (width M) (head_width M) &&
+  shapeb (W_V M) (width M) (head_width M) && shapeb (W_O M) (head_width M) (width M) &&
+  shapeb (W_U M) (width M) (tokens M).
+
+Theorem shapes_checked (M : model) : shapesb M = true -> well_shaped M.
+Proof. unfold shapesb. rewrite !andb_true_iff. unfold well_shaped. intuition auto using shapeb_shape. Qed.

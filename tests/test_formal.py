@@ -314,8 +314,11 @@ def test_coq_counts_as_brute_force_does(library: None, tmp_path: Path, sizes: tu
 @needs_coqc
 def test_the_statement_needs_nothing_unusual(library: None) -> None:
     """All theorems of the library that exported ones use rest on the same assumptions as they do."""
-    lemmas = "bounds_checked, number_checked, at_least_checked, at_most_checked, shapes_checked, cubic_checked"
-    text = f"From CompactProofs Require Import Checker Cubic.\nDefinition all := ({lemmas}).\nPrint Assumptions all.\n"
+    lemmas = (
+        "bounds_checked, number_checked, at_least_checked, at_most_checked, shapes_checked, cubic_checked, "
+        "accepted_is_true, rejected_with_bounds"
+    )
+    text = f"From CompactProofs Require Import Checker Cubic Program.\nDefinition all := ({lemmas}).\nPrint Assumptions all.\n"
     done = subprocess.run(
         ["coqtop", "-quiet", "-Q", str(LIBRARY), "CompactProofs"],
         input=text,
