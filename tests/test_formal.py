@@ -318,7 +318,8 @@ def test_the_statement_needs_nothing_unusual(library: None) -> None:
         "bounds_checked, number_checked, at_least_checked, at_most_checked, shapes_checked, cubic_checked, "
         "accepted_is_true, rejected_with_bounds"
     )
-    text = f"From CompactProofs Require Import Checker Cubic Program.\nDefinition all := ({lemmas}).\nPrint Assumptions all.\n"
+    text = f"From CompactProofs Require Import Checker Cubic Program.\nDefinition all := ({lemmas}).\n"
+    text += "Print Assumptions all.\n"
     done = subprocess.run(
         ["coqtop", "-quiet", "-Q", str(LIBRARY), "CompactProofs"],
         input=text,
