@@ -314,11 +314,14 @@ def test_coq_counts_as_brute_force_does(library: None, tmp_path: Path, sizes: tu
 @needs_coqc
 def test_the_statement_needs_nothing_unusual(library: None) -> None:
     """All theorems of the library that exported ones use rest on the same assumptions as they do."""
-    lemmas = (
-        "bounds_checked, number_checked, at_least_checked, at_most_checked, shapes_checked, cubic_checked, "
-        "accepted_is_true, rejected_with_bounds"
+    lemmas = ["bounds_checked", "number_checked", "at_least_checked", "at_most_checked", "shapes_checked"]
+    lemmas += ["cubic_checked"]
+    for file in ("Program.v", "Rounding.v"):
+        lemmas += re.findall(r"^Theorem (\w+)", (LIBRARY / file).read_text(), re.MULTILINE)
+    assert {"accepted_is_true", "product_of_matrices"} <= set(lemmas)
+    text = (
+        f"From CompactProofs Require Import Checker Cubic Program Rounding.\nDefinition all := ({', '.join(lemmas)}).\n"
     )
-    text = f"From CompactProofs Require Import Checker Cubic Program.\nDefinition all := ({lemmas}).\n"
     text += "Print Assumptions all.\n"
     done = subprocess.run(
         ["coqtop", "-quiet", "-Q", str(LIBRARY), "CompactProofs"],
@@ -331,6 +334,14 @@ def test_the_statement_needs_nothing_unusual(library: None) -> None:
     found = set(re.findall(r"^(?:Coq < )?((?:\w+\.)+\w+)(?: :|$)", done.stdout, re.MULTILINE))
     assert found
     assert found <= set(re.findall(r"`([\w.]+)`", page))
+
+
+def test_rounding_lemmas_are_listed() -> None:
+    """The page names each theorem of Rounding.v, and no other."""
+    page = (ROOT / "docs" / "formal.md").read_text().partition("## Rounding")[2].partition("\n## ")[0]
+    listed = re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| `")))
+    theorems = re.findall(r"^Theorem (\w+)", (LIBRARY / "Rounding.v").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(theorems)
 
 
 def test_small_trees_decide_small_boxes() -> None:
