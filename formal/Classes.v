@@ -427,9 +427,6 @@ Section Check.
     intros b [<-|[]]. apply repeat_length.
   Qed.
 
-  Lemma sum_over_nonneg {A} (l : list A) g : (forall a, (0 <= g a)%Z) -> (0 <= sum_over l g)%Z.
-  Proof. intros H. induction l as [|a l IH]; simpl; [lia|]. specialize (H a). lia. Qed.
-
   Theorem check_fair trees : fair_all right_on_all (map (fun b => b ++ [[q]]) (with_largest k q m)) (check trees).
   Proof.
     unfold check. cbv zeta. destruct (_ && _) eqn:E.
