@@ -316,13 +316,11 @@ def test_the_statement_needs_nothing_unusual(library: None) -> None:
     """All theorems of the library that exported ones use rest on the same assumptions as they do."""
     lemmas = ["bounds_checked", "number_checked", "at_least_checked", "at_most_checked", "shapes_checked"]
     lemmas += ["cubic_checked"]
-    for file in ("Program.v", "Rounding.v"):
-        lemmas += re.findall(r"^Theorem (\w+)", (LIBRARY / file).read_text(), re.MULTILINE)
-    assert {"accepted_is_true", "product_of_matrices"} <= set(lemmas)
-    text = (
-        f"From CompactProofs Require Import Checker Cubic Program Rounding.\nDefinition all := ({', '.join(lemmas)}).\n"
-    )
-    text += "Print Assumptions all.\n"
+    for file in ("Program.v", "Rounding.v", "FailingSets.v"):
+        lemmas += re.findall(r"^ *Theorem (\w+)", (LIBRARY / file).read_text(), re.MULTILINE)
+    assert {"accepted_is_true", "product_of_matrices", "safe_output"} <= set(lemmas)
+    text = "From CompactProofs Require Import Checker Cubic Program Rounding FailingSets.\n"
+    text += f"Definition all := ({', '.join(lemmas)}).\nPrint Assumptions all.\n"
     done = subprocess.run(
         ["coqtop", "-quiet", "-Q", str(LIBRARY), "CompactProofs"],
         input=text,
@@ -336,11 +334,12 @@ def test_the_statement_needs_nothing_unusual(library: None) -> None:
     assert found <= set(re.findall(r"`([\w.]+)`", page))
 
 
-def test_rounding_lemmas_are_listed() -> None:
-    """The page names each theorem of Rounding.v, and no other."""
-    page = (ROOT / "docs" / "formal.md").read_text().partition("## Rounding")[2].partition("\n## ")[0]
+@pytest.mark.parametrize(("heading", "file"), [("Rounding", "Rounding.v"), ("Failing sets", "FailingSets.v")])
+def test_lemmas_are_listed(heading: str, file: str) -> None:
+    """The page names each theorem of the file, and no other."""
+    page = (ROOT / "docs" / "formal.md").read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     listed = re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| `")))
-    theorems = re.findall(r"^Theorem (\w+)", (LIBRARY / "Rounding.v").read_text(), re.MULTILINE)
+    theorems = re.findall(r"^ *Theorem (\w+)", (LIBRARY / file).read_text(), re.MULTILINE)
     assert sorted(listed) == sorted(theorems)
 
 
