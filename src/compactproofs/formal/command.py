@@ -14,10 +14,9 @@ from compactproofs.formal.check import LIBRARY, Verdict, check, require_coqc
 from compactproofs.formal.dyadic import exact_weights
 from compactproofs.formal.export import FILES, Claims, export
 from compactproofs.formal.hints import find_hints
-from compactproofs.kernel.certificate import MAX_BYTES
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.runs.inputs import load_certificate, load_model, open_file
-from compactproofs.search.certificates import Certificate
+from compactproofs.search.certificates import MAX_BYTES, Certificate
 from compactproofs.system.files import read_limited
 from compactproofs.system.places import readable
 from compactproofs.tasks.max_of_k import MaxOfK
