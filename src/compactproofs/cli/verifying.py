@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -69,10 +70,15 @@ def verify(
         list[str] | None,
         typer.Option(metavar="FILE", help="A table of labels that certificates name; may be given several times."),
     ] = None,
+    formal: Annotated[
+        bool, typer.Option("--formal", help="Have the program extracted from Coq check one certificate for max-of-K.")
+    ] = False,
     as_json: JsonOption = False,
     verbose: VerboseOption = 0,
 ) -> int:
     """Check certificates against a model: exit code 0 all accepted, 1 some rejected, 2 anything else."""
+    if formal:
+        return _formally(certificate, model, as_json)
     if not max_memory >= 0.0:
         raise ValueError(f"--max-memory: expected a number of GiB such as 16, found {max_memory}")
     limits = {
@@ -119,6 +125,22 @@ def verify(
         for line in (f"{_plural(len(words), 'certificate')} checked: {counts}", *found.left_out(recursive)):
             say(line, to=err if as_json else None)
     return max(_EXIT_CODES[outcome["outcome"]] for outcome in outcomes)
+
+
+def _formally(certificate: str, model: str, as_json: bool) -> int:
+    """What the program extracted from Coq says; the exit code."""
+    from compactproofs.formal import command, extracted
+
+    answer = command.verify(certificate, model)
+    word = "accepted" if answer.accepted else "rejected"
+    if as_json:
+        say_json({"outcome": word, **dataclasses.asdict(answer)})
+    else:
+        say(f": {answer.reason}", start=word, style=f"bold {COLOURS[word]}")
+        if answer.model_sha256:
+            say(f"model {answer.model_sha256}")
+        say(f"{answer.seconds:.1f} processor seconds; {extracted.SHARES}")
+    return _EXIT_CODES[word]
 
 
 _EXIT_CODES = {"accepted": 0, "rejected": 1, "conditional": 2, "refused": 2, "malformed": 2}
