@@ -14,7 +14,9 @@ def test_every_cell_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("QUICK", "1")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    NotebookClient(notebook, timeout=300, coalesce_streams=True, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    NotebookClient(
+        notebook, timeout=300, coalesce_streams=True, resources={"metadata": {"path": str(tmp_path)}}
+    ).execute()
     printed = [output.text for cell in notebook.cells for output in cell.get("outputs", ()) if "text" in output]
     assert any("inputs are answered correctly\ncertified: " in text and "unknown strategy" in text for text in printed)
 
