@@ -9,6 +9,7 @@ import sys
 import threading
 import types
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -265,14 +266,15 @@ def test_frame_without_polars(certified: cp.Certified, monkeypatch: pytest.Monke
 
 
 def test_figures(model: cp.Model, certified: cp.Certified) -> None:
-    """Points where the proofs are, on axes of one's own too; the five tables."""
+    """Points where the proofs are, those of a plug-in by its name, on axes of one's own too; the five tables."""
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
 
-    axes = cp.plot.frontier([certified, certified.lower])
+    own_strategy = replace(certified.lower, certificate=replace(certified.lower.certificate, strategy="own:margin"))
+    axes = cp.plot.frontier([certified, own_strategy])
     drawn = sum(np.shape(points.get_offsets())[0] for points in axes.collections)
     assert drawn == 1 + len([proof for proof in certified.proofs if proof.cost.flops])
-    assert "from above" in axes.get_legend_handles_labels()[1]
+    assert {"from above", "own:margin"} <= set(axes.get_legend_handles_labels()[1])
     _, own = plt.subplots()
     assert cp.plot.frontier(certified, own) is own
     figure = cp.plot.circuits(model)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -89,6 +91,24 @@ def test_planted_errors() -> None:
         planted(smallest, ("brute_force", "this is not there", ""))
     with pytest.raises(LookupError, match="has the strategy compactproofs-min-of-k:brute-force; name its home"):
         planted(smallest, home="compactproofs_min_of_k.task")
+
+
+def test_a_search_beside_the_strategy_is_the_copys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that it finds what a planted error lets through; the trial itself keeps its own."""
+    (tmp_path / "own_margin.py").write_text(
+        "from dataclasses import replace\n"
+        "from compactproofs.theorems import STRATEGIES\n"
+        "bound = lambda work, hints: 0\n"
+        "OWN = replace(STRATEGIES['cubic'], id='own:margin', bound=bound)\n"
+        "def search(strategy, work): return {'wrong': False}\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    own = importlib.import_module("own_margin")
+    trial = replace(CUBIC, strategy=own.OWN, search=own.search)
+    wrong = planted(trial, ("", "False", "True"))
+    no_work: Any = None
+    assert wrong.search(trial.strategy, no_work) == {"wrong": True}
+    assert trial.search(trial.strategy, no_work) == {"wrong": False}
 
 
 def test_weights_are_not_changed_in_place() -> None:

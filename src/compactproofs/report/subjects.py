@@ -100,8 +100,8 @@ _FAMILIES = {
 
 
 def family_of(strategy: str) -> str:
-    """The row of the paper's table that a strategy belongs to, or that it is ours."""
-    return _FAMILIES.get(strategy, "ours")
+    """The row of the paper's table that a strategy belongs to, or that it is ours; of a plug-in, its own name."""
+    return strategy if ":" in strategy else _FAMILIES.get(strategy, "ours")
 
 
 def by_family(x: Mapping[str, float], y: Mapping[str, float]) -> dict[str, list[tuple[float, float]]]:

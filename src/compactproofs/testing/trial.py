@@ -218,13 +218,17 @@ def planted(trial: Trial, *changes: Change, home: str | None = None) -> Trial:
     """The same trial of a copy of the strategy's package with these errors: (module, old text, new text).
 
     Modules are named relative to the package.  `home`: the module that has the strategy, if not that of its `bound`.
+    A search that stands in the strategy's module is the copy's too, so that it looks for what the errors let through.
     """
     full = home or trial.strategy.bound.__module__
     package, _, module = full.partition(".")
     for found in Planted(package, changes, [module]).modules():
         for value in vars(found).values():
             if type(value).__name__ == "Strategy" and value.id == trial.strategy.id:
-                return replace(trial, strategy=value)
+                search = trial.search
+                if getattr(search, "__module__", None) == found.__name__:
+                    search = getattr(found, search.__name__)
+                return replace(trial, strategy=value, search=search)
     raise LookupError(f"no module that was changed, nor {full}, has the strategy {trial.strategy.id}; name its home")
 
 
