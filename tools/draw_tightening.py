@@ -5,6 +5,7 @@ python tools/draw_tightening.py        # needs the extra report; writes docs/fig
 
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
@@ -28,11 +29,13 @@ def draw_frontier(axes: Axes, changes: pl.DataFrame, exact: pl.DataFrame, fronti
         (1 - pl.col("normalised")).clip(FLOOR).alias("lost")
     )
     papers = pl.col("strategy").is_in([strategy for row in ROWS for strategy in row.strategies])
-    for part, label, style in (
-        (lost.filter(papers), "as trained, the paper's strategies", {"color": GREY, "marker": "o", "s": 14}),
-        (lost.filter(~papers), "as trained, ours", {"color": BLUE, "marker": "s", "s": 30, "facecolor": "white"}),
-    ):
-        axes.scatter(part["flops"], part["lost"], label=label, zorder=2, **style)
+    theirs, ours = lost.filter(papers), lost.filter(~papers)
+    axes.scatter(
+        theirs["flops"], theirs["lost"], s=14, color=GREY, label="as trained, the paper's strategies", zorder=2
+    )
+    axes.scatter(
+        ours["flops"], ours["lost"], marker="s", s=30, color="white", edgecolor=BLUE, label="as trained, ours", zorder=2
+    )
     after = (
         changes.with_columns((1 - pl.col("after") * pl.col("total") / pl.col("correct_after")).alias("lost"))
         .group_by("proved_by", maintain_order=True)
@@ -83,12 +86,13 @@ def draw_models(axes: Axes, changes: pl.DataFrame) -> None:
     axes.set_xticks(range(len(places)), list(places.values()))
     axes.set_xlim(-0.2, len(places) - 0.8)
     axes.set_ylabel("share of all inputs")
-    axes.set_title(f"the cheapest strategy, {cheapest.height} models and their means", fontsize=10)
+    axes.set_title(f"the strategy trained for, {cheapest.height} models and their means", fontsize=10)
     axes.legend(frameon=False, loc="upper left", fontsize=9)
 
 
 def main() -> None:
     """Draw both panels."""
+    matplotlib.rcParams["svg.hashsalt"] = "tighten"  # so that the file is the same each time
     changes = pl.read_csv(DOCS / "tighten" / "results.csv")
     figure = Figure(figsize=(12.5, 4.8), layout="constrained")
     left, right = figure.subplots(1, 2)
