@@ -17,6 +17,8 @@ from safetensors.numpy import load_file
 
 import compactproofs as cp
 from compactproofs import zoo
+from compactproofs.networks.pair_sum.model import PairSum
+from compactproofs.opening.pairs import task_for
 
 TIGHTENED = [row for row in zoo.table() if row.name.startswith("max-of-4-tightened/")]
 ROWS = [row for row in zoo.table() if row not in TIGHTENED]
@@ -204,6 +206,16 @@ def test_pairs() -> None:
         assert (about["seed"], about["epochs"]) == (row.seed, row.epochs)
         assert row.test_accuracy == about["test_accuracy"] == about["train_accuracy"] == 1.0
         assert about["least_margin"] > 0
+
+
+def test_pairs_are_proved_by_name() -> None:
+    """A name is enough for loading and proving, and the certificate is about all pairs."""
+    network = cp.load_network("S4/0")
+    assert isinstance(network, PairSum)
+    proof = cp.Prover(network, task_for(network, "S4")).prove("pair-sum/brute-force")
+
+    assert proof.certificate.certified == proof.certificate.total == 24**2
+    assert cp.verify(proof.certificate, network).accepted
 
 
 def test_pairs_are_another_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
