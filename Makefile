@@ -49,9 +49,9 @@ $(VENV)/.core: pyproject.toml
 	$(INSTALL) -e .
 	touch $@
 
-# The plug-in among the examples is tested as it is used: installed.
-$(VENV)/.dev: $(VENV)/.core examples/min-of-k/pyproject.toml
-	$(INSTALL) -e exactcheck -e ".[dev]" -e examples/min-of-k
+# The plug-in among the examples and the second part of the zoo are tested as they are used: installed.
+$(VENV)/.dev: $(VENV)/.core examples/min-of-k/pyproject.toml zoo-pairs/pyproject.toml
+	$(INSTALL) -e exactcheck -e ".[dev]" -e examples/min-of-k -e zoo-pairs
 	touch $@
 
 $(VENV)/.train: $(VENV)/.dev

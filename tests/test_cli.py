@@ -170,9 +170,10 @@ def test_zoo(run: Run) -> None:
     assert (result.code, result.err) == (0, "")
     for name in zoo.names():
         assert f" {name} " in result.out
-    lines = {line.split()[0]: line.split()[1:] for line in result.out.splitlines() if "max-of" in line}
+    lines = {line.split()[0]: line.split()[1:] for line in result.out.splitlines() if "/" in line}
     assert lines[NAME] == ["4", "64", "0.999715", "all", "inputs"]
     assert lines["max-of-20/123"][-1] == "inputs"
+    assert lines["add-59/50"] == ["3,481", "10000", "1.000000"]
 
 
 def test_zoo_json(run: Run) -> None:

@@ -1,8 +1,10 @@
 """The zoo: every model is there, is what the table says, and is as good as the table says."""
 
 import dataclasses
+import hashlib
 import json
 import math
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +15,14 @@ import pytest
 import safetensors
 from safetensors.numpy import load_file
 
+import compactproofs as cp
 from compactproofs import zoo
+from compactproofs.networks.pair_sum.model import PairSum
+from compactproofs.opening.pairs import task_for
 
-ROWS = zoo.table()
+TIGHTENED = [row for row in zoo.table() if row.name.startswith("max-of-4-tightened/")]
+ROWS = [row for row in zoo.table() if row not in TIGHTENED]
+CERTIFICATES = Path(__file__).parent.parent / "docs" / "tighten" / "certificates"
 SOME_NAMES = [
     "max-of-4/50",
     "max-of-4/123",
@@ -41,7 +48,16 @@ def logits(weights: dict[str, npt.NDArray[np.float32]], tokens: npt.NDArray[np.i
 
 def test_public_names() -> None:
     """The public names are these and no others."""
-    assert zoo.__all__ == ["UnknownModel", "ZooRow", "known_correct", "load_model", "names", "path", "table"]
+    assert zoo.__all__ == [
+        "UnknownModel",
+        "ZooRow",
+        "known_correct",
+        "load_model",
+        "names",
+        "pair_table",
+        "path",
+        "table",
+    ]
 
 
 def test_no_torch() -> None:
@@ -51,18 +67,20 @@ def test_no_torch() -> None:
 
 
 def test_names() -> None:
-    """151 models of the main experiment and five of each other family, each name once."""
-    names = zoo.names()
+    """151 models of the main experiment, as many tightened, and five of each other family, each name once."""
+    names = [row.name for row in zoo.table()]
     families = [name.split("/")[0] for name in names]
 
-    assert len(set(names)) == len(names) == 171
+    assert len(set(names)) == len(names) == 322
     assert {family: families.count(family) for family in families} == {
         "max-of-4": 151,
         "max-of-5": 5,
         "max-of-10": 5,
         "max-of-10-v128": 5,
         "max-of-20": 5,
+        "max-of-4-tightened": 151,
     }
+    assert zoo.names() == names + [row.name for row in zoo.pair_table()]
 
 
 def test_files_are_those_of_the_table() -> None:
@@ -70,7 +88,7 @@ def test_files_are_those_of_the_table() -> None:
     models = zoo.path("max-of-4/123").parent.parent
     files = {path.relative_to(models).with_suffix("").as_posix() for path in models.rglob("*") if path.is_file()}
 
-    assert files == set(zoo.names())
+    assert files == {row.name for row in zoo.table()}
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
@@ -112,6 +130,7 @@ def test_file(row: zoo.ZooRow) -> None:
 def test_row(row: zoo.ZooRow) -> None:
     """Numbers are plausible, and there is either an exact count or a sampled accuracy."""
     assert row.total == row.d_vocab**row.n_ctx
+    assert row.final_loss is not None
     assert 0 < row.final_loss < 1
     if row.exact_correct is None:
         assert row.n_ctx > 4
@@ -128,7 +147,94 @@ def test_mean_accuracy_is_the_papers() -> None:
     """The main experiment's accuracy is the published 0.9992 ± 0.0015 within three standard errors."""
     accuracies = [row.exact_correct / row.total for row in ROWS if row.exact_correct is not None]
 
+    assert len(accuracies) == 151
     assert abs(float(np.mean(accuracies)) - 0.9992) < 3 * 0.0015 / math.sqrt(151)
+
+
+def test_tightened() -> None:
+    """Each goes back to the model of the main experiment with its seed, and is right as often or more."""
+    before = {row.seed: row for row in ROWS if row.name.startswith("max-of-4/")}
+    assert [row.seed for row in TIGHTENED] == list(before)
+    for row in TIGHTENED:
+        with safetensors.safe_open(zoo.path(row.name), framework="numpy") as file:
+            about = json.loads(file.metadata()["compactproofs.training"])
+        first = before[row.seed]
+        assert about["recipe"] == "trained toward a proof"
+        assert about["from_sha256"] == first.model_sha256
+        assert about["settings"]["steps"] == row.steps
+        assert zoo.load_model(row.name).sha256 == row.model_sha256
+        assert row.final_loss is None
+        assert first.exact_correct is not None
+        assert row.exact_correct is not None
+        assert first.exact_correct < row.exact_correct <= row.total == 64**4
+
+
+@pytest.mark.parametrize("row", random.Random(4).sample(TIGHTENED, 5), ids=lambda row: row.name)
+def test_tightened_models_are_proved(row: zoo.ZooRow) -> None:
+    """The cheapest strategy proves at least 0.99999 and no more than is true; the stored certificate holds."""
+    with safetensors.safe_open(zoo.path(row.name), framework="numpy") as file:
+        strategy = json.loads(file.metadata()["compactproofs.training"])["settings"]["strategy"]
+    model = zoo.load_model(row.name)
+    proof = cp.Prover(model).prove(strategy)
+    stored = cp.Certificate.load(CERTIFICATES / f"{row.seed}.cert.json")
+
+    assert row.exact_correct is not None
+    assert 0.99999 * row.total <= proof.certificate.certified <= row.exact_correct
+    assert cp.verify(proof.certificate, model).accepted
+    assert stored.strategy == strategy
+    assert stored.certified >= 0.99999 * row.total
+    assert cp.verify(stored, model).accepted
+    assert not cp.verify(stored, zoo.load_model(f"max-of-4/{row.seed}")).accepted
+
+
+def test_pairs() -> None:
+    """Each network of two arguments has its file, whose hash and notes are those of the row, and there is no other."""
+    rows = zoo.pair_table()
+    models = zoo.path("S5/0").parent.parent
+
+    assert len({row.name for row in rows}) == len(rows) == 48
+    assert {row.name for row in rows} == {
+        path.relative_to(models).with_suffix("").as_posix() for path in models.rglob("*") if path.is_file()
+    }
+    for row in rows:
+        path = zoo.path(row.name)
+        with safetensors.safe_open(path, framework="numpy") as file:
+            about = json.loads(file.metadata()["compactproofs.training"])
+        assert row.name == f"{row.task}/{row.seed}"
+        assert hashlib.sha256(path.read_bytes()).hexdigest() == row.sha256
+        assert (about["family"], about["task"]) == ("pair-sum", row.task)
+        assert (about["seed"], about["epochs"]) == (row.seed, row.epochs)
+        assert row.test_accuracy == about["test_accuracy"] == about["train_accuracy"] == 1.0
+        assert about["least_margin"] > 0
+
+
+def test_pairs_are_proved_by_name() -> None:
+    """A name is enough for loading and proving, and the certificate is about all pairs."""
+    network = cp.load_network("S4/0")
+    assert isinstance(network, PairSum)
+    proof = cp.Prover(network, task_for(network, "S4")).prove("pair-sum/brute-force")
+
+    assert proof.certificate.certified == proof.certificate.total == 24**2
+    assert cp.verify(proof.certificate, network).accepted
+
+
+def test_pairs_are_another_distribution(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is missing, its names say what to install, and everything else is as it was."""
+    monkeypatch.setitem(sys.modules, "compactproofs_zoo", None)
+
+    assert zoo.pair_table() == []
+    assert zoo.names() == [row.name for row in zoo.table()]
+    assert zoo.path("max-of-4/123").is_file()
+    with pytest.raises(zoo.UnknownModel, match=r"'S5/0': .* is not installed: pip install \./zoo-pairs"):
+        zoo.path("S5/0")
+    with pytest.raises(zoo.UnknownModel, match="names look like"):
+        zoo.path("s5/0")
+
+
+def test_unknown_pairs() -> None:
+    """An unknown seed is answered with those that are there."""
+    with pytest.raises(zoo.UnknownModel, match="did you mean"):
+        zoo.path("S5/123")
 
 
 @pytest.mark.parametrize("name", SOME_NAMES)
@@ -180,7 +286,7 @@ def test_tables_are_independent() -> None:
     """Changing a returned list changes no later one, and rows cannot be changed."""
     zoo.table().clear()
 
-    assert len(zoo.table()) == 171
+    assert len(zoo.table()) == 322
     with pytest.raises(dataclasses.FrozenInstanceError):
         zoo.table()[0].seed = 1  # type: ignore[misc]
 

@@ -1,24 +1,28 @@
 """Build the zoo: train every model that ships with the package, count how often it is right, write the table.
 
     python tools/build_zoo.py [--jobs 2] [FAMILY ...]
+    python tools/build_zoo.py --tightened DIR
 
-needs the extra `train`. It takes about ten minutes on two cores. It can be stopped at any time and started again:
-models whose file is there are not trained again, and rows of the table that belong to an unchanged file are kept.
-To build a model anew, delete its file.
+needs the extra `train`. The first takes about ten minutes on two cores. It can be stopped at any time and started
+again: models whose file is there are not trained again, and rows of the table that belong to an unchanged file are
+kept. To build a model anew, delete its file. The second takes over what `compactproofs tighten --seeds all --out DIR`
+made.
 
 The counts are plain float64 without error bounds: they say what to expect and certify nothing. Families of K=4 are
-counted over all inputs; for longer ones the accuracy over a fixed random sample is noted instead.
+counted over all inputs; for longer ones the accuracy over a fixed random sample is noted instead. The counts of
+tightened models are those that `tighten` proved by branch and bound from both sides.
 """
 
 import argparse
 import csv
 import io
 import itertools
+import json
 import math
 import multiprocessing
 import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +62,8 @@ FAMILIES = {
     "max-of-10-v128": (TrainingConfig(n_ctx=10, d_vocab=128), FEW_SEEDS),
     "max-of-20": (TrainingConfig(n_ctx=20, d_vocab=64), FEW_SEEDS),
 }
+ORIGINALS = "max-of-4"
+TIGHTENED = "max-of-4-tightened"  # the same models after training toward a proof
 
 
 @dataclass(frozen=True)
@@ -161,12 +167,41 @@ def evaluate(family: str, seed: int, path: Path) -> zoo.ZooRow:
     )
 
 
+def tightened_row(result: Path, directory: Path, rows: dict[str, zoo.ZooRow]) -> zoo.ZooRow:
+    """Take over one model that `compactproofs tighten` made of one of the zoo; its row."""
+    found = json.loads(result.read_text(encoding="utf-8"))["result"]
+    before = rows[found["model"]]
+    file = directory / "models" / f"{before.name}.safetensors"
+    if Model.load(file).sha256 != found["sha256_after"] or before.model_sha256 != found["sha256_before"]:
+        raise ValueError(f"{result}: is about other weights than {file} or the zoo's {before.name}")
+    name = f"{TIGHTENED}/{before.seed}"
+    target = Path(zoo.__file__).parent / "models" / f"{name}.safetensors"
+    target.parent.mkdir(exist_ok=True)
+    write_atomically(target, file.read_bytes())
+    return replace(
+        before,
+        name=name,
+        steps=read_metadata(file)["settings"]["steps"],
+        final_loss=None,
+        exact_correct=found["correct_after"],
+        model_sha256=found["sha256_after"],
+    )
+
+
+def take_tightened(directory: Path, rows: dict[str, zoo.ZooRow]) -> None:
+    """Take over all models that `compactproofs tighten` made of those of the main experiment."""
+    for seed in SEEDS:
+        (result,) = (directory / "results").glob(f"{ORIGINALS}-{seed}-*.json")
+        row = tightened_row(result, directory, rows)
+        rows[row.name] = row
+
+
 def write_table(path: Path, rows: dict[str, zoo.ZooRow]) -> None:
     """Write the rows in the order of the families and seeds; a missing value is an empty cell."""
     stream = io.StringIO()
     writer = csv.DictWriter(stream, [field.name for field in fields(zoo.ZooRow)], lineterminator="\n")
     writer.writeheader()
-    for family, (_, seeds) in FAMILIES.items():
+    for family, seeds in [*((family, seeds) for family, (_, seeds) in FAMILIES.items()), (TIGHTENED, SEEDS)]:
         writer.writerows(asdict(rows[name]) for seed in seeds if (name := f"{family}/{seed}") in rows)
     write_atomically(path, stream.getvalue().encode())
 
@@ -187,6 +222,9 @@ def main() -> None:
     parser.add_argument(
         "families", nargs="*", metavar="FAMILY", help=f"one or more of {', '.join(FAMILIES)}; default: all"
     )
+    parser.add_argument(
+        "--tightened", type=Path, metavar="DIR", help="take over what `compactproofs tighten` made there"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="processes (default: 2)")
     options = parser.parse_args()
     if unknown := sorted(set(options.families) - set(FAMILIES)):
@@ -195,6 +233,11 @@ def main() -> None:
     package = Path(zoo.__file__).parent
     table_path = package / "models.csv"
     rows = {row.name: row for row in zoo.table()} if table_path.exists() else {}
+    if options.tightened:
+        take_tightened(options.tightened, rows)
+        write_table(table_path, rows)
+        print(describe(TIGHTENED, [rows[f"{TIGHTENED}/{seed}"] for seed in SEEDS]))
+        return
     for family in options.families or FAMILIES:
         config, seeds = FAMILIES[family]
         directory = package / "models" / family

@@ -118,10 +118,10 @@ def show_strategies(
 
 @app.command("zoo")
 def show_zoo(as_json: JsonOption = False) -> None:
-    """List the trained models that ship with the package."""
-    rows = zoo.table()
+    """List the trained models that ship with the package, and those of compactproofs-zoo where it is installed."""
+    rows, pairs = zoo.table(), zoo.pair_table()
     if as_json:
-        say_json([dataclasses.asdict(row) for row in rows])
+        say_json([*map(dataclasses.asdict, rows), *map(dataclasses.asdict, pairs)])
         return
     cells = []
     for row in rows:
@@ -130,6 +130,11 @@ def show_zoo(as_json: JsonOption = False) -> None:
         source = "all inputs" if exact else f"{row.samples:,} inputs"
         cells.append((row.name, str(row.n_ctx), str(row.d_vocab), f"{accuracy:.6f}", source))
     say_table(("name", "K", "tokens", "accuracy", "known from"), cells, numbers=(1, 2, 3))
+    if not pairs:
+        say(zoo.PAIRS_MISSING)
+        return
+    held_out = [(pair.name, f"{pair.pairs:,}", str(pair.epochs), f"{pair.test_accuracy:.6f}") for pair in pairs]
+    say_table(("name", "pairs", "epochs", "right on pairs not trained on"), held_out, numbers=(1, 2, 3))
 
 
 for command in (prove, verify, show):

@@ -1,22 +1,31 @@
 """The trained models that ship with the package, and a table of what is known about them.
 
-All were trained by `tools/build_zoo.py` with the recipe of arXiv 2406.11779: one layer, one head, attention only, on
-max-of-K. A name is a family and an experiment seed, such as `max-of-4/123`:
+`tools/build_zoo.py` collected them. They have one layer and one head, are attention only, and were trained on max-of-K
+by the recipe of arXiv 2406.11779. A name is a family and an experiment seed, such as `max-of-4/123`:
 
 - `max-of-4`: 151 seeds, K = 4, 64 tokens; the paper's main experiment
 - `max-of-5`, `max-of-10`, `max-of-20`: 5 seeds each, 64 tokens
 - `max-of-10-v128`: 5 seeds, K = 10, 128 tokens
+- `max-of-4-tightened`: what became of the 151 of `max-of-4` when `compactproofs tighten` trained them toward the
+  paper's cheapest proof
 
-The accuracies in the table come from float64 arithmetic without error bounds: they are for comparison and
-prove nothing.
+Networks of two arguments, such as `add-59/50` and `S5/0`, are a distribution of their own, `compactproofs-zoo`; their
+names are known where it is installed.
+
+The accuracies in the table are for comparison: certificates do not rest on them. Those of `max-of-4-tightened` were
+proved, by branch and bound from both sides; the others come from float64 arithmetic without error bounds.
 """
 
 import csv
 import difflib
 import functools
+import importlib
 import importlib.resources
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from compactproofs.kernel.errors import CompactProofsError
 from compactproofs.kernel.problem import Network
@@ -25,7 +34,18 @@ from compactproofs.opening import configuration, foreign
 from compactproofs.opening.models import MAX_FILE_BYTES, Model
 from compactproofs.system.files import read_limited
 
-__all__ = ["UnknownModel", "ZooRow", "known_correct", "load_model", "names", "path", "table"]
+if TYPE_CHECKING:
+    from compactproofs_zoo import Row as PairRow
+
+__all__ = ["UnknownModel", "ZooRow", "known_correct", "load_model", "names", "pair_table", "path", "table"]
+
+_PAIRS = "compactproofs_zoo"
+_PAIR_NAME = re.compile(r"(?:add-|[SADC])[0-9]+/[0-9]+", re.ASCII)
+#: How the models of the other distribution are had.
+PAIRS_MISSING = (
+    "networks of two arguments are in the distribution compactproofs-zoo, which is not installed: "
+    "pip install ./zoo-pairs in the repository of compactproofs"
+)
 
 
 class UnknownModel(CompactProofsError, ValueError):
@@ -35,6 +55,8 @@ class UnknownModel(CompactProofsError, ValueError):
         self.name = name
         self.close = close
         hint = f"did you mean {' or '.join(close)}?" if close else "names look like max-of-4/123."
+        if _PAIR_NAME.fullmatch(name) and _pairs() is None:
+            hint = f"{PAIRS_MISSING}."
         super().__init__(
             f"there is no file and no model of the zoo named {name!r}: {hint} 'compactproofs zoo' lists all of them"
         )
@@ -46,8 +68,9 @@ class ZooRow:
 
     `total` is the number of inputs, `d_vocab` to the power `n_ctx`. Either `exact_correct` is the number of them
     that the model answers correctly, a tie being wrong, or `sampled_accuracy` is the share of correct answers on
-    `samples` uniform inputs; the other is None. `final_loss` is the mean loss of the last training batch,
-    `model_sha256` the hash of the weights (`Model.sha256`).
+    `samples` uniform inputs; the other is None. `final_loss` is the mean loss of the last training batch, and None for
+    a model that was trained on another loss afterwards, in `steps` steps. `model_sha256` is the hash of the weights
+    (`Model.sha256`).
     """
 
     name: str
@@ -57,7 +80,7 @@ class ZooRow:
     d_model: int
     d_head: int
     steps: int
-    final_loss: float
+    final_loss: float | None
     exact_correct: int | None
     total: int
     sampled_accuracy: float | None
@@ -66,21 +89,28 @@ class ZooRow:
 
 
 def table() -> list[ZooRow]:
-    """One row for each model, by family, then by seed."""
+    """One row for each model of this package, by family, then by seed."""
     return list(_rows())
 
 
+def pair_table() -> "list[PairRow]":
+    """One row for each network of two arguments, by task, then by seed; none where compactproofs-zoo is missing."""
+    pairs = _pairs()
+    return [] if pairs is None else list(pairs.table())
+
+
 def names() -> list[str]:
-    """The names of all models, in the order of the table."""
-    return [row.name for row in _rows()]
+    """The names of all models, in the order of the tables."""
+    return [row.name for row in _rows()] + [row.name for row in pair_table()]
 
 
 def path(name: str) -> Path:
     """The safetensors file of a model. Raises UnknownModel, which names the closest ones."""
-    known = names()
-    if name not in known:
-        raise UnknownModel(name, difflib.get_close_matches(name, known, n=3))
-    return _root() / "models" / f"{name}.safetensors"
+    if any(name == row.name for row in _rows()):
+        return _root() / "models" / f"{name}.safetensors"
+    if _PAIR_NAME.fullmatch(name) and any(name == row.name for row in pair_table()):
+        return Path(importlib.import_module(_PAIRS).path(name))
+    raise UnknownModel(name, difflib.get_close_matches(name, names(), n=3))
 
 
 def load_model(name_or_path: str | Path) -> Model:
@@ -119,6 +149,16 @@ def known_correct(model: Network) -> int | None:
     return next((row.exact_correct for row in _rows() if row.model_sha256 == model.sha256), None)
 
 
+def _pairs() -> ModuleType | None:
+    """The package with networks of two arguments, where it is installed."""
+    try:
+        return importlib.import_module(_PAIRS)
+    except ModuleNotFoundError as error:
+        if error.name != _PAIRS:
+            raise
+        return None
+
+
 def _root() -> Path:
     root = importlib.resources.files(__name__)
     if not isinstance(root, Path):
@@ -138,7 +178,7 @@ def _rows() -> tuple[ZooRow, ...]:
                 d_model=int(row["d_model"]),
                 d_head=int(row["d_head"]),
                 steps=int(row["steps"]),
-                final_loss=float(row["final_loss"]),
+                final_loss=float(row["final_loss"]) if row["final_loss"] else None,
                 exact_correct=int(row["exact_correct"]) if row["exact_correct"] else None,
                 total=int(row["total"]),
                 sampled_accuracy=float(row["sampled_accuracy"]) if row["sampled_accuracy"] else None,
