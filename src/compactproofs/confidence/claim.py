@@ -121,7 +121,7 @@ class ClaimWithConfidence:
         for key in fields.keys() - _FIELDS.keys():
             raise MalformedClaim(f"unknown key {shown(key)}; known: {', '.join(_FIELDS)}")
         numbers = {key: int(fields[key]) for key in ("claimed", "total", "urn")}
-        if numbers["claimed"] > numbers["total"] or not 1 <= numbers["urn"]:
+        if numbers["claimed"] > numbers["total"] or not numbers["urn"] >= 1:
             raise MalformedClaim("claimed, urn: expected a claim of at most the total, and an urn that is not empty")
         return cls(**{key: value for key, value in (fields | numbers).items() if key not in ("format", "version")})
 

@@ -23,7 +23,8 @@ _ENTRIES = 2**18  # inputs x positions x outputs held at once
 
 def batch_size(work: Work) -> int:
     """How many inputs are best decided at once."""
-    return max(16, _ENTRIES // (work.network.n_ctx * work.network.d_vocab))
+    entries: int = work.network.n_ctx * work.network.d_vocab
+    return max(16, _ENTRIES // entries)
 
 
 def decide(work: Work, inputs: IntArray) -> tuple[BoolArray, BoolArray]:

@@ -1,11 +1,11 @@
 """A set that holds every wrong input, counted exactly, and its members by number.
 
-Members.  `theorems.max_of_k.core.class_margins` splits the inputs that could be wrong into classes, and those into parts.
-An input of a part that is answered wrongly has sum_p L_o[p, x_p] <= 0 for some output o, so with a[p, t] = min_o L_o[p, t]
-and s the smallest L_o of the last position it has s + sum_p a[p, x_p] <= 0 (lemmas 1 and 2 of `counting.unions`).  For any
-integer width D > 0 and any integers b[p], let k = floor((a - b) / D) and c = floor((s + sum_p b) / D); then
-D (c + sum_p k[p, x_p]) <= s + sum_p a[p, x_p].  So every wrong input is a *member*: one that holds a token of each
-required set and has
+Members.  `theorems.max_of_k.core.class_margins` splits the inputs that could be wrong into classes, and those into
+parts.  An input of a part that is answered wrongly has, for some output o, a sum of the L_o[p, x_p] and that of the
+last position of at most 0; so with a[p, t] = min_o L_o[p, t] and s the smallest L_o of the last position it has
+s + sum_p a[p, x_p] <= 0 (lemmas 1 and 2 of `counting.unions`).  For any integer width D > 0 and any integers b[p], let
+k = floor((a - b) / D) and c = floor((s + sum_p b) / D); then D (c + sum_p k[p, x_p]) <= s + sum_p a[p, x_p].  So every
+wrong input is a *member*: one that holds a token of each required set and has
 
     c + sum_p k[p, x_p] <= 0.
 
@@ -90,10 +90,11 @@ class Members:
             every = [sum(times * every[group | sets] for sets, times in held.items()) for group in self.groups.tolist()]
             self.tables.insert(0, self._framed(every, self._before(p)))
             work.charge(int_ops=2 * self.tables[0].size * self._kinds)
-        self.size = _integer(self._look(0, np.zeros(1, np.int64), np.array([self.first]))[:, 0])
+        self.size: int = _integer(self._look(0, np.zeros(1, np.int64), np.array([self.first]))[:, 0])
 
     def _cells(self, p: int) -> int:
-        return max(self._high[p] - self._low[p] + 1, 0)
+        cells: int = max(self._high[p] - self._low[p] + 1, 0)
+        return cells
 
     def _framed(self, every: list[int], inner: IntArray) -> IntArray:
         ends = _in_limbs(every, self.limbs)[:, :, None]

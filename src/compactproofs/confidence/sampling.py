@@ -1,6 +1,6 @@
 """Random elements of an urn that holds every wrong input once, and how many of them are wrong.
 
-An urn is M numbered elements.  Each wrong input is one of them, and of the others none is counted as wrong: so a uniform
+An urn is M numbered elements.  Each wrong input is one of them, once, and no other element is wrong: so a uniform
 element is wrong with probability w / M, if w inputs are answered wrongly.
 
 - *plain*: the urn is all v^K inputs.
@@ -89,31 +89,32 @@ def _inside(work: Work, urn: int, samples: int, tell: Tell) -> Drawn | None:
             wrong += int(bad.sum())
 
     for part in inside.parts(work):
-        members = None if isinstance(part, int) else inside.Members(work, part)
-        end = start + (part if members is None else members.size)
-        if end > urn:
-            return None
-        upto = bisect_left(numbers, end)
-        if members is None:
+        if isinstance(part, int):
+            start += part
+            upto = bisect_left(numbers, start)
             not_right += upto - done
-        elif upto > done:
-            waiting.append(_inputs(part, members.by_number([number - start for number in numbers[done:upto]])))
-            held += upto - done
-            if held >= batch:
-                settle()
-        start, done = end, upto
+        else:
+            members = inside.Members(work, part)
+            upto = bisect_left(numbers, start + members.size)
+            if upto > done:
+                drawn = members.by_number([number - start for number in numbers[done:upto]])
+                last = np.full((len(drawn), 1), part.query)
+                waiting.append(np.concatenate([part.tokens[drawn], last], axis=1))
+                held += len(drawn)
+            start += members.size
+        if start > urn:
+            return None
+        if held >= batch:
+            settle()
+        done = upto
         tell(_share(work, part))
     settle()
     return Drawn(samples, not_right, wrong)
-
-
-def _inputs(part: ClassMargins | int, members: IntArray) -> IntArray:
-    assert isinstance(part, ClassMargins)
-    return np.concatenate([part.tokens[members], np.full((len(members), 1), part.query)], axis=1)
 
 
 def _share(work: Work, part: ClassMargins | int) -> float:
     """How much is done by then: classes come by their maximum, and those of larger ones take longer."""
     if isinstance(part, int):
         return 0.0
-    return ((int(part.tokens[-1]) + 1) / work.network.d_vocab) ** 2
+    tokens: int = work.network.d_vocab
+    return ((int(part.tokens[-1]) + 1) / tokens) ** 2
