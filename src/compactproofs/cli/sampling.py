@@ -204,18 +204,18 @@ def _end(outcome: dict[str, Any], as_json: bool) -> int:
 
 
 def _bytes_of(name: str) -> bytes:
-    path = readable(name)
-    if isinstance(path, Path) and path.is_dir():
+    path = Path(readable(name))
+    if path.is_dir():
         raise MalformedClaim(f"{name} is a directory; --confidence tests one claim, since errors of several add up")
-    return read_limited(Path(path), MAX_BYTES)
+    return read_limited(path, MAX_BYTES)
 
 
 def error_bits(option: str, text: str) -> int:
     """The smallest k for which 2^-k is at most this error."""
     found = _ERRORS.fullmatch(text.strip())
     try:
-        error = Fraction(1, 2 ** int(found[1])) if found else Fraction(text) if len(text) <= 20 else Fraction(0)
-    except (ValueError, ZeroDivisionError):
+        error = Fraction(1, 2 ** int(found[1])) if found else Fraction(text if 1e-99 < float(text) < 1.0 else 0)
+    except ValueError:
         error = Fraction(0)
     if not Fraction(1, 2 ** (MAX_ERROR_BITS - 1)) <= error <= Fraction(1, 2):
         raise ValueError(f"{option}: expected a probability of at most 1/2 such as 1e-6 or 2^-20, found {text!r}")
