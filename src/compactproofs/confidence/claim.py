@@ -8,7 +8,7 @@ One JSON object (UTF-8, at most 1 MiB), with exactly these keys:
     theorem         "confidence/plain@1" or "confidence/inside@1"
     claimed         N, a decimal integer in a string
     urn             M, the size of the urn (`sampling`), a decimal integer in a string
-    samples         how many elements are drawn, from 1 to 2^24
+    samples         how many elements are drawn, from 1 to 2^22
     error_bits      k: a false claim is accepted with a probability of at most 2^-k; from 1 to 256
     tool            the program and version that wrote it; for information
 
@@ -32,7 +32,7 @@ from compactproofs.kernel.strict import MAX_DIGITS, shown, strict_json
 FORMAT = "compactproofs claim with confidence"
 VERSION = 1
 MAX_BYTES = 2**20
-MAX_SAMPLES = 2**24
+MAX_SAMPLES = 2**22
 MAX_ERROR_BITS = 256
 THEOREMS: dict[Method, str] = {"plain": "confidence/plain@1", "inside": "confidence/inside@1"}
 

@@ -36,7 +36,7 @@ def large_integers(below: int, number: int) -> list[int]:
     width = (bits + 7) // 8
     kept: list[int] = []
     while len(kept) < number:
-        missing = number - len(kept)
+        missing = min(number - len(kept), 2**16)
         data = os.urandom(width * missing)
         words = (int.from_bytes(data[width * i : width * (i + 1)], "little") for i in range(missing))
         kept += [word for word in (word & ((1 << bits) - 1) for word in words) if word < below]

@@ -98,6 +98,7 @@ def _inside(work: Work, urn: int, samples: int, tell: Tell) -> Drawn | None:
             upto = bisect_left(numbers, start + members.size)
             if upto > done:
                 drawn = members.by_number([number - start for number in numbers[done:upto]])
+                work.charge(int_ops=6 * drawn.size * len(part.tokens) * members.limbs)
                 last = np.full((len(drawn), 1), part.query)
                 waiting.append(np.concatenate([part.tokens[drawn], last], axis=1))
                 held += len(drawn)
