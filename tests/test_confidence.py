@@ -30,7 +30,7 @@ from compactproofs.kernel.certificate import MalformedCertificate
 from compactproofs.kernel.decisions import IntArray
 from compactproofs.kernel.problem import Claim
 from compactproofs.theorems.max_of_k import Work
-from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins
+from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
 from soundness.models import FAMILIES, Case, cases, hidden_ties, inputs_of, verifying
 from soundness.truth import exact_correct, exact_correct_set
 from test_trusted import OUTSIDE, ROOT, imports, module_name, trusted_modules

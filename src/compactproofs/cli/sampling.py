@@ -25,11 +25,11 @@ from compactproofs.confidence.claim import (
 )
 from compactproofs.confidence.sampling import Drawn, Method, Tell, draw, urn_size
 from compactproofs.kernel.certificate import CLAIMS
-from compactproofs.kernel.limits import Allowance, allowing
 from compactproofs.kernel.machine import require_ieee_arithmetic
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.runs.inputs import load_model
+from compactproofs.search.allowance import Allowance, allowing
 from compactproofs.search.companions import MAX_OPS_OF_INPUTS
 from compactproofs.search.cost import power
 from compactproofs.search.workspaces import workspace

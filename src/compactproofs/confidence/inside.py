@@ -1,6 +1,6 @@
 """A set that holds every wrong input, counted exactly, and its members by number.
 
-Members.  `theorems.max_of_k.core.class_margins` splits the inputs that could be wrong into classes, and those into
+Members.  `theorems.max_of_k.branching.class_margins` splits the inputs that could be wrong into classes, and those into
 parts.  An input of a part that is answered wrongly has, for some output o, a sum of the L_o[p, x_p] and that of the
 last position of at most 0; so with a[p, t] = min_o L_o[p, t] and s the smallest L_o of the last position it has
 s + sum_p a[p, x_p] <= 0 (lemmas 1 and 2 of `counting.unions`).  For any integer width D > 0 and any integers b[p], let
@@ -35,8 +35,8 @@ import numpy as np
 
 from compactproofs.kernel.decisions import BoolArray, IntArray, midpoint
 from compactproofs.theorems.max_of_k import Work
+from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins, class_margins
 from compactproofs.theorems.max_of_k.core.additive import token_weights
-from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins, class_margins
 from compactproofs.theorems.max_of_k.counting.histogram import levels
 
 MAX_TOKENS = 2**9

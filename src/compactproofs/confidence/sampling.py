@@ -26,7 +26,7 @@ from compactproofs.confidence.deciding import batch_size, decide
 from compactproofs.confidence.randomness import large_integers, small_integers
 from compactproofs.kernel.decisions import IntArray
 from compactproofs.theorems.max_of_k import Work
-from compactproofs.theorems.max_of_k.core.class_margins import ClassMargins
+from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
 
 Method: TypeAlias = Literal["plain", "inside"]
 
