@@ -511,6 +511,7 @@ def test_commands(run: Callable[..., tuple[int, str, str]], more: tuple[str, ...
     code, out, _ = run("verify", "c.confidence.json", "mine.safetensors")
     assert code == 2
     assert out.startswith("malformed: ")
+    assert "never certified, with --confidence" in out
     code, out, _ = run("verify", "c.confidence.json", "max-of-4/50", "--confidence")
     assert code == 1
     assert out.startswith("rejected: model_sha256")

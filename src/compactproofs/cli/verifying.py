@@ -17,6 +17,7 @@ import compactproofs as cp
 from compactproofs import plugins
 from compactproofs.cli.common import COLOURS, JsonOption, ModelArgument, VerboseOption, if_trusted, operations_of, whose
 from compactproofs.cli.sampling import ERROR, verify_with_confidence
+from compactproofs.confidence.claim import FORMAT as CLAIM_FORMAT
 from compactproofs.kernel.errors import CompactProofsError
 from compactproofs.kernel.library import Library
 from compactproofs.kernel.problem import Problem
@@ -281,7 +282,9 @@ def _outcome(
     try:
         claim = load_certificate(file)
     except (ValueError, OSError) as error:
-        return {"outcome": "malformed", "reason": reason(error)}
+        said = reason(error)
+        more = "; it is tested, but never certified, with --confidence" if CLAIM_FORMAT in said else ""
+        return {"outcome": "malformed", "reason": said + more}
     distribution = plugins.distribution_of(claim.strategy)
     if distribution is not None and allowed is not None and distribution not in allowed:
         return None
