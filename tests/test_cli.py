@@ -116,7 +116,7 @@ def one_error_line(result: Result, *fragments: str) -> None:
 
 # Help
 
-COMMANDS = ("strategies", "zoo", "prove", "verify", "show", "train", "table1")
+COMMANDS = ("strategies", "zoo", "prove", "verify", "show", "sample", "train", "table1")
 
 
 def test_help(run: Run) -> None:

@@ -20,6 +20,7 @@ import compactproofs as cp
 from compactproofs import plugins, zoo
 from compactproofs.cli.common import COLOURS, JsonOption, ModelArgument, whose
 from compactproofs.cli.proving import prove
+from compactproofs.cli.sampling import sample
 from compactproofs.cli.showing import show
 from compactproofs.cli.verifying import verify
 from compactproofs.system.places import check_directory
@@ -137,7 +138,7 @@ def show_zoo(as_json: JsonOption = False) -> None:
     say_table(("name", "pairs", "epochs", "right on pairs not trained on"), held_out, numbers=(1, 2, 3))
 
 
-for command in (prove, verify, show):
+for command in (prove, verify, show, sample):
     app.command()(command)
 
 

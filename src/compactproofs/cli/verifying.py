@@ -16,6 +16,8 @@ from rich.text import Text
 import compactproofs as cp
 from compactproofs import plugins
 from compactproofs.cli.common import COLOURS, JsonOption, ModelArgument, VerboseOption, if_trusted, operations_of, whose
+from compactproofs.cli.sampling import ERROR, verify_with_confidence
+from compactproofs.confidence.claim import FORMAT as CLAIM_FORMAT
 from compactproofs.kernel.errors import CompactProofsError
 from compactproofs.kernel.library import Library
 from compactproofs.kernel.problem import Problem
@@ -73,12 +75,30 @@ def verify(
     formal: Annotated[
         bool, typer.Option("--formal", help="Have the program extracted from Coq check one certificate for max-of-K.")
     ] = False,
+    confidence: Annotated[
+        bool,
+        typer.Option(
+            "--confidence",
+            help="Test a claim of 'sample' by fresh random inputs: 0 then means accepted with an error, not certified.",
+        ),
+    ] = False,
+    most_error: Annotated[
+        str | None,
+        typer.Option("--error", help=f"With --confidence: accept no claims of a larger error; default {ERROR}."),
+    ] = None,
     as_json: JsonOption = False,
     verbose: VerboseOption = 0,
 ) -> int:
     """Check certificates against a model: exit code 0 all accepted, 1 some rejected, 2 anything else."""
+    if formal and confidence:
+        raise ValueError("choose one: --formal for a certificate, --confidence for a claim with confidence")
     if formal:
         return _formally(certificate, model, as_json)
+    if confidence:
+        operations = None if max_ops is None else operations_of("--max-ops", max_ops)
+        return verify_with_confidence(certificate, model, most_error or ERROR, operations, as_json)
+    if most_error is not None:
+        raise ValueError("--error is for claims with confidence: give --confidence too; certificates have no error")
     if not max_memory >= 0.0:
         raise ValueError(f"--max-memory: expected a number of GiB such as 16, found {max_memory}")
     limits = {
@@ -262,7 +282,9 @@ def _outcome(
     try:
         claim = load_certificate(file)
     except (ValueError, OSError) as error:
-        return {"outcome": "malformed", "reason": reason(error)}
+        said = reason(error)
+        more = "; it is tested, but never certified, with --confidence" if CLAIM_FORMAT in said else ""
+        return {"outcome": "malformed", "reason": said + more}
     distribution = plugins.distribution_of(claim.strategy)
     if distribution is not None and allowed is not None and distribution not in allowed:
         return None
