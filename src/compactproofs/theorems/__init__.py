@@ -18,12 +18,14 @@ from compactproofs.theorems.max_of_k.core.cubic import CUBIC
 from compactproofs.theorems.max_of_k.core.trivial import TRIVIAL
 from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM, HISTOGRAM_UPPER
 from compactproofs.theorems.max_of_k.failing_sets.strategies import FAILING_SETS
+from compactproofs.theorems.max_of_k.few_dimensions.number_line import NUMBER_LINE
 from compactproofs.theorems.max_of_k.heads.branch_and_bound import HEADS_BRANCH_AND_BOUND, HEADS_BRANCH_AND_BOUND_UPPER
 from compactproofs.theorems.max_of_k.heads.brute_force import HEADS_BRUTE_FORCE
 from compactproofs.theorems.max_of_k.heads.cubic import HEADS_CUBIC
 from compactproofs.theorems.max_of_k.subcubic.gaps import SUBCUBIC
 
 _CORE = (TRIVIAL, BRUTE_FORCE, CUBIC)
+_FEW_DIMENSIONS = (NUMBER_LINE,)
 _LARGE_K = (BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER, HISTOGRAM, HISTOGRAM_UPPER)
 _HEADS = (HEADS_BRUTE_FORCE, HEADS_CUBIC, HEADS_BRANCH_AND_BOUND, HEADS_BRANCH_AND_BOUND_UPPER)
 
@@ -32,7 +34,9 @@ _TASKS: dict[str, Callable[[Mapping[str, Any]], Task]] = {
     **dict.fromkeys(RULES, Sequences.of_record),
 }
 
-BUILT_IN = Library.of((*_CORE, *SUBCUBIC, *FAILING_SETS, *_LARGE_K, *_HEADS, ENUMERATE, ENUMERATE_UPPER), _TASKS)
+BUILT_IN = Library.of(
+    (*_CORE, *SUBCUBIC, *FAILING_SETS, *_FEW_DIMENSIONS, *_LARGE_K, *_HEADS, ENUMERATE, ENUMERATE_UPPER), _TASKS
+)
 
 #: Those that are about the largest of K tokens and one head.
 STRATEGIES = MappingProxyType({s.id: s for s in BUILT_IN.strategies.values() if s.family == AttentionOnly.family})
