@@ -21,17 +21,17 @@ y = -(c_m - c_k) b + r_k - r_m + s_p - s_p'.  As c_m >= c_k, the part along b is
 r_q M b^T >= -eps |M b^T|.  The rest of y has norm at most 2 (eps + eta), and
 |(u + c_q b + r_q) M| <= |u M| + |c_q| |b M| + eps |Q| |K| / sqrt(h).
 
-Lemma (mean place).  Let sigma > 0, and for m > 0 let far = max(c_m - c_{m-1}, 1 / sigma) and
+Lemma (mean place).  Let sigma > 0, and for j = 0 ... v - 2 let far_j = max(c_{j+1} - c_j, 1 / sigma) and
 
-    low_m = c_m - (n - 1) e^tau far e^{-sigma far}.
+    low_j = c_{j+1} - (n - 1) e^tau far_j e^{-sigma far_j}.
 
-Then X <= c_m, and X >= low_m if m > 0.
+Then X <= c_m, and X >= low_j for all j < m.
 
 Proof.  No token of x exceeds m, so X is a mean of numbers up to c_m.  Some position holds m, and its attention is at
-most 1, so another that holds k < m has attention at most e^{tau - sigma delta}, where delta = c_m - c_k is at least
-c_m - c_{m-1}.  There are at most n - 1 such, and c_m - X is the sum of their attentions times delta.  The function
-delta e^{-sigma delta} of delta >= 0 rises up to delta = 1 / sigma and falls from there, so from c_m - c_{m-1} on its
-maximum is at far.
+most 1, so another that holds k <= j < m has attention at most e^{tau - sigma (c_m - c_k)} <= e^{tau - sigma delta} with
+delta = c_{j+1} - c_k >= c_{j+1} - c_j.  There are at most n - 1 such, and they alone are below c_{j+1}, by delta: so
+c_{j+1} - X is at most the sum of their attentions times delta.  The function delta e^{-sigma delta} of delta >= 0 rises
+up to delta = 1 / sigma and falls from there, so from c_{j+1} - c_j on its maximum is at far_j.
 
 Lemma (differences).  With alpha = (u + (e0 + P^) V O) U, gamma = b U, beta = b V O U, each of v numbers, and
 alpha_j standing for alpha[j] - alpha[j + 1], and so on,
@@ -43,14 +43,14 @@ r_q + sum_p a_p (r_{x_p} + s_p) V O, of norm at most eps + (eps + eta) |V| |O|. 
 
 Theorem.  Let sigma > 0, and for j = 0 ... v - 2
 
-    up_j:    min of alpha_j + y gamma_j + z beta_j over y and z in [c_0, c_j]                            >  err_j,
-    down_j:  min of -(alpha_j + y gamma_j + z beta_j) over y in [c_0, c_{v-1}], z in [least_j, c_{v-1}]  >  err_j,
+    up_j:    min of alpha_j + y gamma_j + z beta_j over y and z in [c_0, c_j]                          >  err_j,
+    down_j:  min of -(alpha_j + y gamma_j + z beta_j) over y in [c_0, c_{v-1}], z in [low_j, c_{v-1}]  >  err_j.
 
-with least_j = min_{i > j} low_i.  If up_j holds for all j >= m, and down_j for all j < m, then every input with maximum
-m is answered correctly; and there are (m + 1)^n - m^n of these.
+If up_j holds for all j >= m, and down_j for all j < m, then every input with maximum m is answered correctly; and there
+are (m + 1)^n - m^n of these.
 
 Proof.  Let j >= m.  Then c_q <= c_m <= c_j and X <= c_m <= c_j, and neither is below c_0, so logit j > logit j+1.  Let
-j < m.  Then X >= low_m >= least_j, so logit j < logit j+1.  So logits rise up to m and fall from there.
+j < m.  Then low_j <= X <= c_{v-1}, so logit j < logit j+1.  So logits rise up to m and fall from there.
 
 Minima of linear functions are at ends of intervals.  Cost O(v d + d h): no table of v x v entries is multiplied out.
 """
@@ -118,9 +118,8 @@ def room_on_line(work: Work, line: Line) -> Room:
 
     far = np.maximum(c[1:] - c[:-1], 1.0 / sigma)
     low = c[1:] - (work.network.n_ctx - 1.0) * np.exp(tau) * far * np.exp(-(sigma * far))
-    least = np.flip(np.minimum.accumulate(np.flip(low, axis=0)), axis=0)
     up = alpha + np.minimum(gamma * c[0], gamma * c[:-1]) + np.minimum(beta * c[0], beta * c[:-1])
-    down = alpha + np.maximum(gamma * c[0], gamma * c[-1]) + np.maximum(beta * least, beta * c[-1])
+    down = alpha + np.maximum(gamma * c[0], gamma * c[-1]) + np.maximum(beta * low, beta * c[-1])
     return Room(sigma, up - err, -down - err)
 
 
