@@ -36,6 +36,7 @@ OPTIONS: dict[str, list[float]] = {
     "output off": [0.0, 0.0, 1.0, 5.0],
     "written off": [0.0, 0.0, 1.0, 5.0],
     "write": [0.1, 1.0],
+    "early": [0.0],  # how far before the middle of two tokens their outputs cross
     "fall": [0.3, 1.0, 5.0],
     "rise": [0.0, 0.0, 1.0],  # whether some differences of logits rise along the line
     "through": [0.0, 0.0, 0.3, 1.0],  # what the query's own output does
@@ -69,7 +70,7 @@ def on_line(rng: np.random.Generator, fixed: Mapping[str, float] = MappingProxyT
     K[[1, 3, 4], 0] = 1.0, is_["key off"], is_["key places"]
     V[1, 0] = V[3, 1] = V[4, 1] = W_O[0, 2] = W_O[1, 5] = is_["write"]
     U[3], U[5] = is_["output off"] * rng.normal(size=v), is_["written off"] * rng.normal(size=v)
-    share = np.full(v - 1, 0.5) if exact else rng.uniform(-0.2, 1.2, v - 1)
+    share = np.full(v - 1, 0.5) if exact else rng.uniform(-0.2, 1.2, v - 1) - is_["early"]
     fall = -is_["fall"] * (rng.choice([-1.0, 1.0], v - 1) if is_["rise"] else np.ones(v - 1))
     through = is_["through"] * rng.normal(size=v - 1)
     constant = -fall * (places[:-1] + share * (places[1:] - places[:-1])) - through * float(rng.choice(places))
@@ -181,7 +182,7 @@ ERRORS: dict[str, tuple[str, str, dict[str, float]]] = {
     "falling attention": (
         "    if not sigma:\n        return 0\n",
         "",
-        {**NOTHING_BESIDES, "steep": -0.01},
+        {**NOTHING_BESIDES, "early": 2.0, "steep": -0.01},
     ),
     "rising up to the maximum is enough": ("np.flatnonzero(falls & rises)", "np.flatnonzero(rises)", {}),
     "falling from the maximum is enough": ("np.flatnonzero(falls & rises)", "np.flatnonzero(falls)", {}),
