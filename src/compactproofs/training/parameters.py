@@ -26,6 +26,8 @@ _NEW_DIRECTIONS = 10  # steps
 # Of the first network on a line: scores rise by so much from a token to the next, neighbours' outputs cross at this
 # part of the way from one to the other, and differ there by at least so much.
 _RISE, _CROSSING, _LEAD = 3.5, 0.45, 0.05
+# Neighbours on a line of 64 tokens differ by far less than a logit, so a tenth of the usual room is asked for.
+_PART_OF_ROOM = 0.1
 
 Tensors = dict[str, torch.Tensor]
 
@@ -93,10 +95,10 @@ class OnLine:
         return {name: weights[name] if name in weights else self._parts[name] for name in WEIGHTS}
 
     def conditions(self, weights: Tensors, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Those of `number-line`, which all count alike."""
+        """Those of `number-line`, in tenths of a logit, which all count alike."""
         work = DifferentiableWorkspace(max_of_k(self._model), weights)
         room = room_on_line(work, Line(*map(work.lifted, self._line())))
-        leads = -torch.cat([as_tensor(x).reshape(-1) for x in room])
+        leads = -torch.cat([as_tensor(x).reshape(-1) for x in room]) / _PART_OF_ROOM
         return leads, torch.full_like(leads, 1.0 / len(leads))
 
     def _line(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
