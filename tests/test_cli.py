@@ -228,7 +228,16 @@ def test_strategies_json(run: Run) -> None:
     of_strategy = {"id", "claim", "complexity", "summary", "theorem", "stated_in"}
     assert set(rows[0]) == of_strategy | {"tier", "distribution", "version", "source_sha256"}
     tiers = dict.fromkeys(row["tier"] for row in rows)
-    assert list(tiers) == ["core", "subcubic", "failing_sets", "branching", "counting", "heads", "enumerate"]
+    assert list(tiers) == [
+        "core",
+        "subcubic",
+        "failing_sets",
+        "few_dimensions",
+        "branching",
+        "counting",
+        "heads",
+        "enumerate",
+    ]
 
 
 # prove
