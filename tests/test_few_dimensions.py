@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -15,6 +16,7 @@ from compactproofs.search.hints import search_hints
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.testing import Trial
 from compactproofs.theorems import STRATEGIES
+from exactcheck import checking, reading
 from soundness.models import Weights, float_margins, verifying, with_biases
 from soundness.planting import Planted
 from soundness.truth import exact_correct
@@ -214,3 +216,19 @@ def test_attention_in_the_wrong_order_proves_nothing() -> None:
     assert NUMBER_LINE.bound(work, hints) > 0
     for name, wrong in (("c", -hints["c"]), ("b", 0.0 * hints["b"]), ("e0", np.full_like(hints["e0"], np.nan))):
         assert NUMBER_LINE.bound(work, {**hints, name: wrong}) == 0
+
+
+def test_the_second_checker_agrees(tmp_path: Path) -> None:
+    """It finds the same number on networks near a line, by balls and code of its own."""
+    found = []
+    for seed in range(60):
+        weights, hints = on_line(np.random.default_rng(seed))
+        model = Model(**weights)
+        model.save(tmp_path / "model.safetensors")
+        by_floats = {name: reading.Hint("float64", hint.shape, tuple(hint.tolist())) for name, hint in hints.items()}
+        exact = checking.derive(
+            NUMBER_LINE.id, reading.read_weights((tmp_path / "model.safetensors").read_bytes()), by_floats
+        )
+        found.append(NUMBER_LINE.bound(verifying(model), hints))
+        assert exact == checking.Result(found[-1], 0, 256), f"seed {seed}"
+    assert sum(number > 0 for number in found) > 10

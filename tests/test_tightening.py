@@ -119,7 +119,7 @@ def test_training_toward_number_line(tmp_path: Path) -> None:
     """A network is rewritten as one on a line, of which everything is proved, before training and after it."""
     model = cp.load_model("max-of-4/123")
     first = on_a_line(model)
-    assert cp.prove(first, "number-line").bound == 1
+    assert cp.Prover(first).prove("number-line").bound == 1
     with torch.enable_grad():
         line = OnLine(model)
         weights = line.weights()
@@ -127,11 +127,12 @@ def test_training_toward_number_line(tmp_path: Path) -> None:
         leads.sum().backward()
     assert (leads < 0).all()
     assert all(torch.isfinite(part.grad).all() for part in line.tensors() if part.grad is not None)
-    assert cp.prove(network_of(weights), "number-line").bound == 1
+    assert cp.Prover(network_of(weights)).prove("number-line").bound == 1
     how = training.Tightening(strategy="number-line", steps=8, learning_rate=1e-5)
     (result,) = tighten_models(["max-of-4/123"], tmp_path, how, also=[], control=False)
     assert (result["changes"][0]["before"], result["changes"][0]["after"]) == (0.0, 1.0)
     assert result["distance"] > 1.0
+    assert cp.load_model(tmp_path / "models/max-of-4/123.safetensors").sha256 == result["sha256_after"]
 
 
 def test_what_cannot_be_trained_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

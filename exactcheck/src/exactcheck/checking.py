@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from flint import ctx
 
-from exactcheck import brute_force, cubic, decoders, failing_sets, heads, subcubic, whole_classes
+from exactcheck import brute_force, cubic, decoders, failing_sets, heads, number_line, subcubic, whole_classes
 from exactcheck.balls import Decisions
 from exactcheck.reading import (
     CERTIFICATE_BYTES,
@@ -32,6 +32,7 @@ THEOREMS = {
     "cubic": "max-of-k/cubic@1",
     "sub-cubic": "max-of-k/sub-cubic@1",
     "failing-sets": "max-of-k/failing-sets@1",
+    "number-line": "max-of-k/number-line@1",
     "branch-and-bound": "max-of-k/branch-and-bound@1",
     "branch-and-bound-upper": "max-of-k/branch-and-bound@1",
     "histogram": "max-of-k/histogram@2",
@@ -81,6 +82,8 @@ def hint_forms(strategy: str, weights: Weights) -> dict[str, tuple[str, tuple[in
             "labels": ("uint8", (None, n - 1, v)),
             "edges": ("uint16", (None, 2, 64)),
         }
+    if strategy == "number-line":
+        return number_line.hint_forms(weights)
     return failing_sets.hint_forms(strategy, weights) if strategy in failing_sets.MORE_HINTS else {}
 
 
@@ -129,6 +132,8 @@ def _certified(strategy: str, weights: Weights, hints: dict[str, Hint], decide: 
         return cubic.certified(weights, hints, decide)
     if strategy == "brute-force":
         return brute_force.certified(weights, hints, decide)
+    if strategy == "number-line":
+        return number_line.certified(weights, hints, decide)
     return failing_sets.certified(weights, hints, decide)
 
 
