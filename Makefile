@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt
 
-.PHONY: demo test lint types formal check-train check-lens clean
+.PHONY: demo test lint types formal formal-checker check-train check-lens clean
 
 demo: $(VENV)/.core
 	$(BIN)/compactproofs prove max-of-4/123 --all --out $(VENV)/certificates
@@ -29,6 +29,10 @@ types: $(VENV)/.dev
 # The library for theorems in Coq; `docs/formal.md` says what to install for it.
 formal:
 	$(MAKE) -C formal
+
+# The same, extracted to a program; it needs OCaml besides.
+formal-checker: formal
+	$(MAKE) -C formal/checker
 
 # The tests that need PyTorch; `make test` skips them where it is not installed.
 check-train: $(VENV)/.train

@@ -29,6 +29,9 @@ Proof. induction l as [|a l IH]; simpl; [|rewrite IH]; reflexivity. Qed.
 Lemma sum_over_scale {A} (l : list A) c : sum_over l (fun _ => c) = Z.of_nat (length l) * c.
 Proof. induction l as [|a l IH]; simpl length; [reflexivity|]. simpl sum_over. rewrite IH. lia. Qed.
 
+Lemma sum_over_nonneg {A} (l : list A) f : (forall a, 0 <= f a) -> 0 <= sum_over l f.
+Proof. intros H. induction l as [|a l IH]; simpl; [lia|]. specialize (H a). lia. Qed.
+
 (** * How many members of a box have a property *)
 Fixpoint count (b : box) (P : list nat -> bool) : Z :=
   match b with

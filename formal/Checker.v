@@ -2,6 +2,7 @@
 From Coq Require Import Reals ZArith List Arith Bool Lia Lra Uint63 Sint63.
 From Bignums Require Import BigZ.
 From Flocq Require Import Core.
+From Interval Require Import Real.Xreal Interval.Interval Interval.Float.
 From CompactProofs Require Import Statement Softmax Tables Exponentials Boxes Vectors Classes.
 Import ListNotations.
 Open Scope R_scope.
@@ -69,6 +70,23 @@ Section Run.
     Definition is_small (z : Z) : bool := ((- small <=? z) && (z <=? small))%Z.
   End WithTables.
 
+  (** One input that machine integers leave open, by intervals of 200 bits. *)
+  Section Closely.
+    Variable T : tables.
+    Definition fine : F.precision := F.PtoP 200.
+    Definition fine_term (q m o p t : nat) : I.type :=
+      let difference A i := BigZ.sub (cell A i m) (cell A i o) in
+      I.mul fine (exponential M fine (toZ (BigZ.add (cell (score_token T) q t) (cell (score_position T) q p))))
+        (I.fromZ fine (toZ (BigZ.add (BigZ.shiftl (difference (direct T) q) (BigZ.of_Z (2 * Z.of_nat (exponent M))))
+          (BigZ.add (difference (written T) t) (difference (written_at T) p))))).
+    Fixpoint fine_margin (q m o p : nat) (x : list nat) : I.type :=
+      match x with [] => I.fromZ fine 0 | t :: x => I.add fine (fine_term q m o p t) (fine_margin q m o (S p) x) end.
+    Definition surely_positive (X : I.type) : bool := (0 <? fst (ends 300 X))%Z.
+    Definition closely (q m : nat) (doubtful : list nat) (x : list nat) : option bool :=
+      if forallb (fun o => surely_positive (fine_margin q m o 0 x)) doubtful then Some true
+      else if existsb (fun o => surely_positive (I.neg (fine_margin q m o 0 x))) doubtful then Some false else None.
+  End Closely.
+
   Definition less_than (m : nat) (e : list int) : list int :=
     let top := nth m e 0%uint63 in map (fun z => top - z)%uint63 e.
 
@@ -86,7 +104,8 @@ Section Run.
       let base := nth q b [] in let weights := nth q W [] in let hints := nth q (of_classes h) [] in
       total_result (map (fun m =>
         let hint := nth (m - q) hints ([], []) in
-        check v k q m (fst hint) base (nth m gaps []) weights (snd hint)) (seq q (v - q)))) (seq 0 v)).
+        check v k q m (fst hint) base (nth m gaps []) weights (closely T q m (fst hint)) (snd hint)) (seq q (v - q))))
+      (seq 0 v)).
 
   (** * Soundness *)
 
@@ -99,6 +118,41 @@ Section Run.
     rewrite map_map, forallb_forall. intros H. apply Forall2_same. intros o Ho.
     specialize (H (g o) ltac:(apply in_map, Ho)). apply small_fits in H.
     assert (E : val (of_Z (g o)) = g o) by (apply val_of_Z; unfold fits; lia). unfold bounded. rewrite E. split; [assumption|reflexivity].
+  Qed.
+
+  Lemma surely_positive_is X r : contains (I.convert X) (Xreal r) -> surely_positive X = true -> 0 < r.
+  Proof.
+    unfold surely_positive. intros H E. apply Z.ltb_lt in E. destruct (ends_enclose 300 X r H ltac:(lia)) as [H1 _].
+    apply IZR_lt in E. pose proof (bpow_gt_0 radix2 300) as Hb. apply (Rmult_lt_reg_r (bpow radix2 300)); lra.
+  Qed.
+
+  Lemma fine_margin_is q m o : (0 < head_width M)%nat -> forall x p,
+    contains (I.convert (fine_margin (tables_of M) q m o p x)) (Xreal (along (fun p t o => part M q m p t o) p x o)).
+  Proof.
+    intros Hh. induction x as [|t x IH]; intros p; [apply I.fromZ_correct|]. cbn [fine_margin along].
+    apply (I.add_correct fine _ _ (Xreal _) (Xreal _)); [|apply IH]. unfold fine_term, part. cbv zeta.
+    match goal with |- contains (I.convert (I.mul _ (exponential _ _ ?z) (I.fromZ _ ?n))) _ =>
+      replace (Xreal _) with (Xmul (Xreal (exp ((/ 2 ^ exponent M) ^ 4 * IZR z / R_sqrt.sqrt (INR (head_width M))))) (Xreal (IZR n)))
+    end; [apply I.mul_correct; [apply exponential_encloses, Hh|apply I.fromZ_correct]|].
+    match goal with |- Xmul (Xreal ?a) (Xreal ?b) = Xreal ?c => change (Xreal (a * b) = Xreal c) end. f_equal. f_equal.
+    - unfold exponent_at, at_, vector_at, cell. rewrite BigZ.spec_add, plus_IZR. reflexivity.
+    - rewrite !BigZ.spec_add, BigZ.spec_shiftl, !BigZ.spec_sub, BigZ.spec_of_Z.
+      rewrite Z.shiftl_mul_pow2; [|lia].
+      unfold wrote, at_, vector_at, cell. rewrite !plus_IZR, mult_IZR, !minus_IZR.
+      replace (IZR (2 ^ (2 * Z.of_nat (exponent M)))) with ((2 ^ exponent M) ^ 2); [ring|].
+      rewrite <- pow_mult. replace (2 * Z.of_nat (exponent M))%Z with (Z.of_nat (exponent M * 2)) by lia.
+      rewrite <- pow_IZR. reflexivity.
+  Qed.
+
+  Lemma closely_right q m doubtful x c : (0 < head_width M)%nat -> closely (tables_of M) q m doubtful x = Some c ->
+    forallb (fun o => if Rlt_dec 0 (along (fun p t o => part M q m p t o) 0 x o) then true else false) doubtful = c.
+  Proof.
+    intros Hh. unfold closely. destruct (forallb _ _) eqn:E1.
+    - intros [= <-]. apply forallb_forall. intros o Ho. rewrite forallb_forall in E1.
+      pose proof (surely_positive_is _ _ (fine_margin_is q m o Hh x O) (E1 o Ho)). destruct (Rlt_dec _ _); [reflexivity|contradiction].
+    - destruct (existsb _ _) eqn:E2; [|discriminate]. intros [= <-]. apply existsb_exists in E2 as (o & Ho & E2).
+      pose proof (I.neg_correct _ _ (fine_margin_is q m o Hh x O)) as Hn. pose proof (surely_positive_is _ _ Hn E2) as Hp.
+      apply not_true_iff_false. rewrite forallb_forall. intros H. specialize (H o Ho). destruct (Rlt_dec _ _); [lra|discriminate].
   Qed.
 
   Lemma members_of_class q m b x : In b (with_largest k q m) -> (q <= m)%nat -> member x (b ++ [[q]]) ->
@@ -135,14 +189,26 @@ Section Run.
 
 End Run.
 
-Theorem run_sound (M : model) (h : hints) :
-  (fst (run M h) <= correct_count M <= Z.of_nat (tokens M) ^ Z.of_nat (positions M) - snd (run M h))%Z.
+Definition inputs_of (M : model) : Z := (Z.of_nat (tokens M) ^ Z.of_nat (positions M))%Z.
+
+Lemma size_inputs (M : model) : size (repeat (seq 0 (tokens M)) (positions M)) = inputs_of M.
+Proof.
+  unfold inputs_of. induction (positions M) as [|c IH]; [reflexivity|]. rewrite Nat2Z.inj_succ, Z.pow_succ_r by lia.
+  simpl. rewrite seq_length, IH. reflexivity.
+Qed.
+
+Lemma no_more_than_inputs (M : model) : (correct_count M <= inputs_of M)%Z.
+Proof.
+  unfold correct_count. rewrite count_inputs, <- size_inputs.
+  pose proof (count_both (repeat (seq 0 (tokens M)) (positions M)) (rightb M)).
+  pose proof (count_nonneg (repeat (seq 0 (tokens M)) (positions M)) (fun x => negb (rightb M x))). lia.
+Qed.
+
+Theorem run_sound (M : model) (h : hints) : (fst (run M h) <= correct_count M <= inputs_of M - snd (run M h))%Z.
 Proof.
   unfold correct_count. rewrite count_inputs.
   set (P := rightb M). set (root := repeat (seq 0 (tokens M)) (positions M)).
-  assert (Hsize : size root = (Z.of_nat (tokens M) ^ Z.of_nat (positions M))%Z).
-  { unfold root. induction (positions M) as [|c IH]; [reflexivity|]. rewrite Nat2Z.inj_succ, Z.pow_succ_r by lia.
-    simpl. rewrite seq_length, IH. reflexivity. }
+  pose proof (size_inputs M : size root = inputs_of M) as Hsize.
   assert (Hfair : (fst (run M h) <= count root P /\ snd (run M h) <= count root (fun x => negb (P x)))%Z);
     [|pose proof (count_both root P); lia].
   unfold run. destruct (negb _) eqn:E1; [apply fair_none|]. apply negb_false_iff in E1. cbv zeta.
@@ -158,8 +224,8 @@ Proof.
   set (eZ := rounded_written M h T). set (bZ := rounded_base M h T q).
   set (w := fun p t => exp (exponent_at M q t p) * bpow radix2 (unit h)).
   set (gap := fun p t o => (wrote M q t p m - wrote M q t p o) / IZR (2 ^ cut M h)).
-  match goal with |- (fst (check v k q m ?d ?b ?g ?ws ?t) <= _)%Z /\ _ =>
-    set (doubtful := d); set (base := b); set (gaps := g); set (weights := ws); set (trees := t) end.
+  match goal with |- (fst (check v k q m ?d ?b ?g ?ws ?c ?t) <= _)%Z /\ _ =>
+    set (doubtful := d); set (base := b); set (gaps := g); set (weights := ws); set (looked := c); set (trees := t) end.
   assert (Hb_are : forall p, (p <= k)%nat ->
     Forall2 (fun o z => bounded (2 ^ 30) z /\ val z = bZ p o) (seq 0 v) (nth p base [])).
   { intros p Hp.
@@ -203,8 +269,21 @@ Proof.
         rewrite <- pow_IZR. reflexivity. }
     pose proof (Hwrote m) as H1. pose proof (Hwrote o) as H2. unfold Rdiv in *. rewrite Rmult_minus_distr_r.
     rewrite minus_IZR, !plus_IZR, !minus_IZR. lra. }
-  pose proof (check_fair v k q m doubtful base gaps weights w gap Hn ltac:(lia) ltac:(lia) bZ eZ
-    Hb_are Hg_are Hw_are Hgap_is trees) as [F1 F2].
+  set (kappa := bpow radix2 (unit h) / IZR (2 ^ shift k m weights) / IZR (2 ^ cut M h)).
+  assert (Hkappa : 0 < kappa).
+  { unfold kappa. apply Rdiv_lt_0_compat; [apply Rdiv_lt_0_compat; [apply bpow_gt_0|]|apply pow2_positive; assumption].
+    apply pow2_positive. unfold shift. lia. }
+  assert (Hscale : forall x p o, along (f k m weights w gap) p x o = kappa * along (fun p t o => part M q m p t o) p x o).
+  { induction x as [|t x IH]; intros p o; cbn [along]; [ring|]. rewrite IH. unfold f, w, gap, part, kappa, Rdiv. ring. }
+  assert (Hlooked : forall x c, looked x = Some c ->
+    forallb (fun o => if Rlt_dec 0 (along (f k m weights w gap) 0 x o) then true else false) doubtful = c).
+  { intros x c Hc. rewrite <- (closely_right M q m doubtful x c Hhead Hc). clear - Hscale Hkappa.
+    induction doubtful as [|o l IH]; [reflexivity|]. cbn [forallb]. rewrite IH, Hscale. f_equal.
+    destruct (Rlt_dec 0 (kappa * _)) as [H|H], (Rlt_dec 0 (along _ 0 x o)) as [H'|H']; try reflexivity; exfalso.
+    - apply H'. apply (Rmult_lt_reg_l kappa); [assumption|]. rewrite Rmult_0_r. exact H.
+    - apply H, Rmult_lt_0_compat; assumption. }
+  pose proof (check_fair v k q m doubtful base gaps weights looked w gap Hn ltac:(lia) ltac:(lia) bZ eZ
+    Hb_are Hg_are Hw_are Hgap_is Hlooked trees) as [F1 F2].
   rewrite sum_over_map in F1, F2.
   assert (HP : forall b x, In b (with_largest k q m) -> member x (b ++ [[q]]) ->
     right_on_all v k m weights w gap x = P x).
@@ -217,12 +296,8 @@ Proof.
       specialize (Hl o ltac:(simpl; auto)). unfold margin_positive.
       pose proof (sign_exact M x Htidy) as Hsign. unfold last in Hsign. fold k in Hsign. rewrite L2 in Hsign. fold v in Hsign.
       specialize (Hsign ltac:(lia) m o ltac:(lia) Hl).
-      set (kappa := bpow radix2 (unit h) / IZR (2 ^ shift k m weights) / IZR (2 ^ cut M h)).
-      assert (Hkappa : 0 < kappa).
-      { unfold kappa. apply Rdiv_lt_0_compat; [apply Rdiv_lt_0_compat; [apply bpow_gt_0|]|apply pow2_positive; assumption].
-        apply pow2_positive. unfold shift. lia. }
       assert (E : along (f k m weights w gap) 0 x o = kappa * total (positions M) (fun p => part M q m p (nth p x O) o)).
-      { rewrite (along_total), L1, Hk, <- total_scale. apply total_ext; intros p _. unfold f, w, gap, part, kappa, Rdiv. simpl. ring. }
+      { rewrite Hscale, along_total, L1, Hk. f_equal. }
       rewrite E. set (s := total _ _) in *.
       destruct (Rlt_dec 0 (kappa * s)) as [H|H], (Rlt_dec _ _) as [H'|H']; try reflexivity; exfalso.
       - apply H', Hsign. apply (Rmult_lt_reg_l kappa); [assumption|]. rewrite Rmult_0_r. assumption.
@@ -239,13 +314,11 @@ Qed.
 Definition decided (M : model) (h : hints) (right_ wrong : Z) : bool :=
   let r := run M h in (right_ <=? fst r)%Z && (wrong <=? snd r)%Z.
 
-Definition inputs_of (M : model) : Z := (Z.of_nat (tokens M) ^ Z.of_nat (positions M))%Z.
-
 Theorem bounds_checked (M : model) (h : hints) (at_least at_most : Z) :
   decided M h at_least (inputs_of M - at_most) = true -> (at_least <= correct_count M <= at_most)%Z.
 Proof.
   unfold decided. cbv zeta. intros H. apply andb_true_iff in H as [H1 H2]. apply Z.leb_le in H1, H2.
-  pose proof (run_sound M h). unfold inputs_of in H2. lia.
+  pose proof (run_sound M h). lia.
 Qed.
 
 Theorem number_checked (M : model) (h : hints) (number : Z) :
@@ -271,9 +344,11 @@ Proof.
   intros row Hrow. apply Nat.eqb_eq, H2, Hrow.
 Qed.
 
-Theorem shapes_checked (M : model) :
-  (shapeb (W_E M) (tokens M) (width M) && shapeb (W_pos M) (positions M) (width M) &&
-   shapeb (W_Q M) (width M) (head_width M) && shapeb (W_K M) (width M) (head_width M) &&
-   shapeb (W_V M) (width M) (head_width M) && shapeb (W_O M) (head_width M) (width M) &&
-   shapeb (W_U M) (width M) (tokens M))%bool = true -> well_shaped M.
-Proof. rewrite !andb_true_iff. unfold well_shaped. intuition auto using shapeb_shape. Qed.
+Definition shapesb (M : model) : bool :=
+  shapeb (W_E M) (tokens M) (width M) && shapeb (W_pos M) (positions M) (width M) &&
+  shapeb (W_Q M) (width M) (head_width M) && shapeb (W_K M) (width M) (head_width M) &&
+  shapeb (W_V M) (width M) (head_width M) && shapeb (W_O M) (head_width M) (width M) &&
+  shapeb (W_U M) (width M) (tokens M).
+
+Theorem shapes_checked (M : model) : shapesb M = true -> well_shaped M.
+Proof. unfold shapesb. rewrite !andb_true_iff. unfold well_shaped. intuition auto using shapeb_shape. Qed.

@@ -10,7 +10,7 @@ Open Scope R_scope.
 Definition huge : int := Eval vm_compute in of_Z term_bound.
 Definition minus_huge : int := Eval vm_compute in of_Z (- term_bound).
 
-Definition pair_of_vectors := (list int * list int)%type. (* bounds from below and above of one token's terms *)
+Definition pair_of_vectors := (nat * (list int * list int))%type. (* a token; bounds of its terms from below and above *)
 Definition element := (list int * list pair_of_vectors)%type. (* least terms of several tokens, by output; and each *)
 
 Definition shrink (k : Z) (w : Z * Z) : Z * Z := (Z.shiftr (fst w) k, - Z.shiftr (- snd w) k)%Z.
@@ -29,6 +29,7 @@ Section Check.
   Variable base : list (list int).           (* position, output: direct path and position's writing *)
   Variable gaps : list (list int).           (* token, output: what the token writes for m, less what for the output *)
   Variable weights : list (list (Z * Z)).    (* position, token: bounds of exp score *)
+  Variable closely : list nat -> option bool. (* one input, if machine integers do not decide it *)
 
   Definition in_class : list (list (Z * Z)) :=
     map (fun p => let row := nth p weights [] in map (fun t => nth t row (-1, -1)%Z) (seq 0 (S m))) (seq 0 (S k)).
@@ -42,7 +43,7 @@ Section Check.
     let (lo, hi) := nth t ws (0, 0)%uint63 in
     let gap := nth t gaps [] in
     let some := pick doubtful gap in
-    (row lo hi low gap, [(row lo hi (pick doubtful low) some, row hi lo (pick doubtful high) some)]).
+    (row lo hi low gap, [(t, (row lo hi (pick doubtful low) some, row hi lo (pick doubtful high) some))]).
   Definition elements (ws : list (int * int)) (low high : list int) (ts : list nat) : element :=
     fold_right (fun t e => join (piece ws low high t) e) empty ts.
 
@@ -63,13 +64,25 @@ Section Check.
     forallb (fun b => b) (zip (fun o a => is_positive a || (o =? m)%nat || existsb (Nat.eqb o) doubtful) (seq 0 v) sum).
 
   Definition least (l : list pair_of_vectors) : list int :=
-    fold_right (fun r a => zip imin (fst r) a) (map (fun _ => huge) doubtful) l.
+    fold_right (fun r a => zip imin (fst (snd r)) a) (map (fun _ => huge) doubtful) l.
   Definition greatest (l : list pair_of_vectors) : list int :=
-    fold_right (fun r a => zip imax (snd r) a) (map (fun _ => minus_huge) doubtful) l.
+    fold_right (fun r a => zip imax (snd (snd r)) a) (map (fun _ => minus_huge) doubtful) l.
+  (** The input, if a box has only one *)
+  Fixpoint single (b : list (list pair_of_vectors)) : option (list nat) :=
+    match b with
+    | [] => Some []
+    | [r] :: b => match single b with Some x => Some (fst r :: x) | None => None end
+    | _ => None
+    end.
   Definition leaf (b : list (list pair_of_vectors)) : result :=
     if negb (length b <=? most_positions)%nat then none
     else if forallb is_positive (sums doubtful (map least b)) then (size b, 0%Z)
-    else if forallb is_positive (sums doubtful (map greatest b)) then none else (0%Z, size b).
+    else if forallb is_positive (sums doubtful (map greatest b)) then
+      match single b with
+      | Some x => match closely x with Some c => if c : bool then (1, 0)%Z else (0, 1)%Z | None => none end
+      | None => none
+      end
+    else (0%Z, size b).
 
   Definition judge (b : list element) (t : tree) : result :=
     if screened (sums (seq 0 v) (map fst b)) then follow leaf t (map snd b) else none.
@@ -99,6 +112,9 @@ Section Check.
     IZR (bZ p m - bZ p o + (eZ t m - eZ t o) - 2) <= gap p t o <= IZR (bZ p m - bZ p o + (eZ t m - eZ t o) + 2).
 
   Definition f (p t o : nat) : R := w p t / IZR (2 ^ shift) * gap p t o.
+
+  Hypothesis closely_is : forall x c, closely x = Some c ->
+    forallb (fun o => if Rlt_dec 0 (along f 0 x o) then true else false) doubtful = c.
 
   Notation below := (bounds Rle f).
   Notation above := (bounds Rge f).
@@ -216,7 +232,8 @@ Section Check.
     Qed.
 
     (** ** What is known of a position's tokens *)
-    Definition fact (p t : nat) (r : pair_of_vectors) : Prop := below doubtful p [t] (fst r) /\ above doubtful p [t] (snd r).
+    Definition fact (p t : nat) (r : pair_of_vectors) : Prop :=
+      fst r = t /\ below doubtful p [t] (fst (snd r)) /\ above doubtful p [t] (snd (snd r)).
     Definition known (p : nat) (ts : list nat) (e : element) : Prop :=
       below (seq 0 v) p ts (fst e) /\ Forall2 (fact p) ts (snd e).
 
@@ -240,7 +257,7 @@ Section Check.
       assert (Hd : forall o, In o doubtful -> (o < v)%nat) by (intros o Ho; apply doubtful_lt, Ho).
       split; cbn [fst snd].
       - apply row_below; auto using in_seq_lt.
-      - constructor; [|constructor]. split; cbn [fst snd].
+      - constructor; [|constructor]. split; [reflexivity|]. split; cbn [fst snd].
         + apply row_below; auto; apply (Forall2_pick _ v); assumption.
         + apply row_above; auto; apply (Forall2_pick _ v); assumption.
     Qed.
@@ -320,12 +337,12 @@ Section Check.
 
     Lemma least_below p : forall ts l, Forall2 (fact p) ts l -> below doubtful p ts (least l).
     Proof.
-      induction 1 as [|t r ts l [H1 _] H2 IH]; [apply bounds_nothing, huge_bounded|].
+      induction 1 as [|t r ts l (_ & H1 & _) H2 IH]; [apply bounds_nothing, huge_bounded|].
       apply (bounds_join Rle imin Rle_trans imin_is imin_1 imin_2 f doubtful p [t] ts); assumption.
     Qed.
     Lemma greatest_above p : forall ts l, Forall2 (fact p) ts l -> above doubtful p ts (greatest l).
     Proof.
-      induction 1 as [|t r ts l [_ H1] H2 IH]; [apply bounds_nothing, huge_bounded|].
+      induction 1 as [|t r ts l (_ & _ & H1) H2 IH]; [apply bounds_nothing, huge_bounded|].
       apply (bounds_join Rge imax Rge_trans imax_is imax_1 imax_2 f doubtful p [t] ts); assumption.
     Qed.
 
@@ -346,6 +363,23 @@ Section Check.
       - apply lt_IZR in H'. contradiction.
     Qed.
 
+    Lemma single_facts : forall b p l x, facts fact p b l -> single l = Some x -> b = map (fun t => [t]) x.
+    Proof.
+      induction b as [|ts b IH]; intros p [|a l] x H E; try contradiction; simpl in E; [injection E as <-; reflexivity|].
+      destruct a as [|r [|r' a]]; [discriminate| |discriminate]. destruct H as [H1 H2].
+      destruct (single l) as [y|] eqn:Ey; [|discriminate]. injection E as <-. rewrite (IH (S p) l y H2 Ey).
+      inversion_clear H1 as [|t ? ts' ? [E' _] H3]. inversion_clear H3. rewrite E'. reflexivity.
+    Qed.
+
+    Lemma member_single x : forall y, member y (map (fun t => [t]) x) -> y = x.
+    Proof.
+      induction x as [|t x IH]; intros y H; inversion_clear H as [|s ? z ? Hs Hz]; [reflexivity|].
+      destruct Hs as [<-|[]]. f_equal. apply IH, Hz.
+    Qed.
+
+    Lemma size_single (x : list nat) : size (map (fun t => [t]) x) = 1%Z.
+    Proof. induction x as [|t x IH]; [reflexivity|]. cbn [map size length]. rewrite IH. reflexivity. Qed.
+
     Lemma leaf_fair b l : facts fact 0 b l -> fair right_on_doubtful b (leaf l).
     Proof.
       intros Hf. destruct (facts_bounds b O l Hf) as (HL & HG & Hlen & Hsize). unfold leaf. rewrite Hlen, Hsize.
@@ -359,7 +393,12 @@ Section Check.
           pose proof (proj1 (val_positive a) (EL a Ha)) as Hp. specialize (Hb x Hx).
           unfold margin_positive. destruct (Rlt_dec _ _); [reflexivity|lra]. }
         split; cbn [fst snd]; [lia|apply count_nonneg].
-      - destruct (forallb is_positive (sums doubtful (map greatest l))) eqn:EG; [apply fair_none|].
+      - destruct (forallb is_positive (sums doubtful (map greatest l))) eqn:EG.
+        { destruct (single l) as [x|] eqn:Ex; [|apply fair_none]. destruct (closely x) as [c|] eqn:Ec; [|apply fair_none].
+          apply closely_is in Ec. pose proof (single_facts b O l x Hf Ex) as ->. pose proof (size_single x) as S1.
+          destruct c; (split; cbn [fst snd]; [|try apply count_nonneg]; try apply count_nonneg).
+          - rewrite count_all, S1; [lia|]. intros y Hy. apply member_single in Hy as ->. exact Ec.
+          - rewrite count_all, S1; [lia|]. intros y Hy. apply member_single in Hy as ->. apply negb_true_iff. exact Ec. }
         assert (E : count b (fun x => negb (right_on_doubtful x)) = size b).
         { apply count_all. intros x Hx. apply negb_true_iff. unfold right_on_doubtful. clear - SG EG Hx.
           induction SG as [|o a os l' [_ Hb] Hl IH]; [discriminate|]. simpl in EG |- *.
@@ -426,9 +465,6 @@ Section Check.
     unfold with_largest. destruct (m =? q)%nat; [|apply first_largest_length].
     intros b [<-|[]]. apply repeat_length.
   Qed.
-
-  Lemma sum_over_nonneg {A} (l : list A) g : (forall a, (0 <= g a)%Z) -> (0 <= sum_over l g)%Z.
-  Proof. intros H. induction l as [|a l IH]; simpl; [lia|]. specialize (H a). lia. Qed.
 
   Theorem check_fair trees : fair_all right_on_all (map (fun b => b ++ [[q]]) (with_largest k q m)) (check trees).
   Proof.

@@ -4,7 +4,7 @@
 
     This is the strategy `cubic`, with the difference that each set of positions of the largest token is looked at by
     itself, not by the two that are most extreme: what is counted is never less. *)
-From Coq Require Import Reals ZArith List Arith Bool Lia Lra.
+From Coq Require Import Reals ZArith List Arith Bool Lia Lra Uint63 Sint63.
 From Bignums Require Import BigZ.
 From Flocq Require Import Core.
 From CompactProofs Require Import Statement Softmax Tables Exponentials Boxes Vectors Classes Checker.
@@ -67,9 +67,24 @@ Proof.
   rewrite count_patterns. cbn [sum_over fold_right]. lia.
 Qed.
 
-Lemma sum_over_filter {A} (g : A -> bool) l f : (forall a, 0 <= f a)%Z -> (sum_over (filter g l) f <= sum_over l f)%Z.
+(** The tokens whose flag is true *)
+Fixpoint flagged (flags : list bool) (ts : list nat) : list nat :=
+  match flags, ts with
+  | b :: flags, t :: ts => if b then t :: flagged flags ts else flagged flags ts
+  | _, _ => []
+  end.
+
+Lemma in_flagged t : forall flags ts, In t (flagged flags ts) -> In t ts.
 Proof.
-  intros Hf. induction l as [|a l IH]; simpl; [lia|]. specialize (Hf a). destruct (g a); simpl; lia.
+  induction flags as [|b flags IH]; intros [|t' ts]; simpl; try contradiction.
+  destruct b; simpl; [intros [H|H]; auto|auto].
+Qed.
+
+Lemma sum_over_flagged f : (forall a, 0 <= f a)%Z -> forall flags ts, (sum_over (flagged flags ts) f <= sum_over ts f)%Z.
+Proof.
+  intros Hf. induction flags as [|b flags IH]; intros [|t ts]; simpl; try lia.
+  - pose proof (sum_over_nonneg ts f Hf). specialize (Hf t). lia.
+  - specialize (Hf t). specialize (IH ts). destruct b; simpl; lia.
 Qed.
 
 Lemma sum_over_le {A} (l : list A) f g : (forall a, In a l -> f a <= g a)%Z -> (sum_over l f <= sum_over l g)%Z.
@@ -78,12 +93,12 @@ Proof.
   specialize (H a (or_introl eq_refl)). lia.
 Qed.
 
-Lemma count_filter m g rest s : forall P,
-  (count (spread m (filter g (seq 0 m)) s ++ rest) P <= count (spread m (seq 0 m) s ++ rest) P)%Z.
+Lemma count_flagged m flags rest s : forall P,
+  (count (spread m (flagged flags (seq 0 m)) s ++ rest) P <= count (spread m (seq 0 m) s ++ rest) P)%Z.
 Proof.
   induction s as [|b s IH]; intros P; [simpl; lia|]. cbn [spread map app count]. destruct b.
   - apply sum_over_le. intros t _. apply IH.
-  - eapply Z.le_trans; [apply sum_over_le; intros t _; apply IH|]. apply sum_over_filter. intros; apply count_nonneg.
+  - eapply Z.le_trans; [apply sum_over_le; intros t _; apply IH|]. apply sum_over_flagged. intros; apply count_nonneg.
 Qed.
 
 Lemma patterns_length k : forall s, In s (patterns k) -> length s = k.
@@ -169,96 +184,224 @@ Section Leads.
   Qed.
 End Leads.
 
+(** Bounds of terms from below, in machine integers *)
+Definition pair_of_ints := (list int * int)%type. (* at one position: of the tokens below the largest one, and of that *)
+
+Section Patterns.
+  Variable m : nat.
+  Fixpoint least_flagged (flags : list bool) (row : list int) : int :=
+    match flags, row with
+    | b :: flags, a :: row => if b then imin a (least_flagged flags row) else least_flagged flags row
+    | _, _ => huge
+    end.
+  Fixpoint low (flags : list bool) (s : list bool) (rows : list pair_of_ints) (last : int) : int :=
+    match s, rows with
+    | b :: s, r :: rows => ((if b then snd r else least_flagged flags (fst r)) + low flags s rows last)%uint63
+    | _, _ => last
+    end.
+  (** The same for each token, where it is at all positions that do not have the largest one *)
+  Fixpoint token_sums (s : list bool) (rows : list pair_of_ints) (last : int) : list int :=
+    match s, rows with
+    | b :: s, r :: rows =>
+        let sums := token_sums s rows last in
+        if b then let own := snd r in map (fun z => own + z)%uint63 sums else zip (fun a z => a + z)%uint63 (fst r) sums
+    | _, _ => map (fun _ => last) (seq 0 m)
+    end.
+End Patterns.
+
 Section Class.
   Variables (v k q m : nat).
   Variables (direct_ : nat -> Z) (writes : nat -> nat -> Z) (at_p : nat -> nat -> Z). (* output; token, output; position, output *)
   Variable leads : list Z.
-  Variable weights : nat -> nat -> Z * Z. (* position, token *)
+  Variable weights : list (list (Z * Z)). (* position, token *)
   Notation rivals := (rivals v m).
-
-  Definition lead_terms : list (list Z) :=
-    let lead_direct := (least_of (map (fun o => direct_ m - direct_ o) rivals) - 3)%Z in
-    map (fun p => map (fun t => low_product (weights p t) (lead_direct + nth t leads 0%Z)%Z) (seq 0 (S m))) (seq 0 (S k)).
-  Definition term_of (terms : list (list Z)) (p t : nat) : Z := nth t (nth p terms []) 0%Z.
+  Notation weight p t := (nth t (nth p weights []) (-1, -1)%Z).
 
   (** For one output alone, used where only the largest token and the last one occur *)
-  Definition exact_term (o p t : nat) : Z :=
-    low_product (weights p t) (direct_ m - direct_ o + (writes t m - writes t o) + (at_p p m - at_p p o) - 3)%Z.
+  Definition exact_term (cut_off : Z) (o p t : nat) : Z :=
+    low_product (shrink cut_off (weight p t))
+      (direct_ m - direct_ o + (writes t m - writes t o) + (at_p p m - at_p p o) - 3)%Z.
 
-  Definition certain (terms : list (list Z)) (s : list bool) (b : box) : bool :=
-    if (0 <? low_sum (term_of terms) 0 b)%Z then true
-    else if forallb (fun c : bool => c) s then forallb (fun o => 0 <? low_sum (exact_term o) 0 b)%Z rivals
-    else false.
+  Definition gaps : list Z :=
+    let lead_direct := (least_of (map (fun o => direct_ m - direct_ o) rivals) - 3)%Z in
+    map (fun t => (lead_direct + nth t leads 0)%Z) (seq 0 (S m)).
 
-  Definition of_pattern (terms : list (list Z)) (s : list bool) : Z :=
-    let good := filter (fun t => 0 <? low_sum (term_of terms) 0 (spread m [t] s ++ [[q]]))%Z (seq 0 m) in
-    let b := spread m good s ++ [[q]] in
-    if certain terms s b then size b else 0%Z.
+  Section Terms.
+    Variables (cut_off : Z) (ints : list (list (int * int))) (gap_ints : list int).
+    Definition term (p t : nat) : int :=
+      let (lo, hi) := nth t (nth p ints []) (0, 0)%uint63 in
+      let g := nth t gap_ints 0%uint63 in ((if Sint63.leb 0 g then lo else hi) * g)%uint63.
+    Definition position (p : nat) : pair_of_ints := (map (term p) (seq 0 m), term p m).
+
+    Definition certain (z : int) (s : list bool) (b : box) : bool :=
+      if is_positive z then true
+      else if forallb (fun c : bool => c) s then forallb (fun o => 0 <? low_sum (exact_term cut_off o) 0 b)%Z rivals
+      else false.
+
+    Definition of_pattern (rows : list pair_of_ints) (last : int) (s : list bool) : Z :=
+      let flags := map is_positive (token_sums m s rows last) in
+      let b := spread m (flagged flags (seq 0 m)) s ++ [[q]] in
+      if certain (low flags s rows last) s b then size b else 0%Z.
+  End Terms.
 
   Definition cubic_class : Z :=
-    let terms := lead_terms in sum_over (class_patterns k q m) (of_pattern terms).
+    let cut_off := shift k m weights in
+    let ws := map (map (shrink cut_off)) (in_class k m weights) in
+    let gs := gaps in
+    if forallb (forallb sound_weight) ws && forallb (fun g => (- gap_bound <=? g) && (g <=? gap_bound))%Z gs then
+      let ints := map (map (fun w => (of_Z (fst w), of_Z (snd w)))) ws in
+      let gap_ints := map of_Z gs in
+      let rows := map (position ints gap_ints) (seq 0 k) in
+      let last := term ints gap_ints k q in
+      sum_over (class_patterns k q m) (of_pattern cut_off rows last)
+    else 0%Z.
 
   Variables (w : nat -> nat -> R) (gap : nat -> nat -> nat -> R).
+  Hypothesis few_positions : (S k <= most_positions)%nat.
   Hypothesis w_positive : forall p t, 0 <= w p t.
   Hypothesis q_le_m : (q <= m)%nat.
-  Hypothesis weights_are : forall p t, (p <= k)%nat -> (t <= m)%nat -> IZR (fst (weights p t)) <= w p t <= IZR (snd (weights p t)).
+  Hypothesis m_lt_v : (m < v)%nat.
+  Hypothesis weights_are : forall p t, (p <= k)%nat -> (t <= m)%nat -> IZR (fst (weight p t)) <= w p t <= IZR (snd (weight p t)).
   Hypothesis gap_is : forall p t o, (p <= k)%nat -> (t <= m)%nat -> (o < v)%nat ->
     IZR (direct_ m - direct_ o + (writes t m - writes t o) + (at_p p m - at_p p o) - 3) <= gap p t o.
-  Definition cubic_f (p t o : nat) : R := w p t * gap p t o.
-
-  Lemma exact_term_le o p t : In o rivals -> (p <= k)%nat -> (t <= m)%nat -> IZR (exact_term o p t) <= cubic_f p t o.
-  Proof. intros Ho Hp Ht. rewrite in_rivals in Ho. apply low_product_le; auto. apply gap_is; tauto. Qed.
-
   Hypothesis leads_are : forall p t o, (p <= k)%nat -> (t <= m)%nat -> In o rivals ->
     (nth t leads 0%Z <= writes t m - writes t o + (at_p p m - at_p p o))%Z.
+  Definition cubic_f (p t o : nat) : R := w p t / IZR (2 ^ shift k m weights) * gap p t o.
 
-  Lemma lead_term_le o p t : In o rivals -> (p <= k)%nat -> (t <= m)%nat -> IZR (term_of lead_terms p t) <= cubic_f p t o.
+  Lemma scaled_positive p t : 0 <= w p t / IZR (2 ^ shift k m weights).
   Proof.
-    intros Ho Hp Ht. unfold term_of, lead_terms. cbv zeta. rewrite nth_map_seq by lia. rewrite nth_map_seq by lia.
-    apply low_product_le; auto.
-    eapply Rle_trans; [|apply gap_is; [assumption..|apply (in_rivals v m), Ho]]. apply IZR_le.
-    pose proof (leads_are p t o Hp Ht Ho). set (l := least_of _).
-    assert (l <= direct_ m - direct_ o)%Z; [|lia].
-    apply least_of_le, (in_map (fun o => direct_ m - direct_ o)%Z), Ho.
+    unfold Rdiv. apply Rmult_le_pos; [apply w_positive|]. apply Rlt_le, Rinv_0_lt_compat, pow2_positive; unfold shift; lia.
   Qed.
+
+  Lemma exact_term_le o p t : In o rivals -> (p <= k)%nat -> (t <= m)%nat ->
+    IZR (exact_term (shift k m weights) o p t) <= cubic_f p t o.
+  Proof.
+    intros Ho Hp Ht. rewrite in_rivals in Ho. apply low_product_le.
+    - apply (shrink_sound v k q m); auto.
+    - apply scaled_positive.
+    - apply gap_is; tauto.
+  Qed.
+
+  Section Sound.
+    Let ws := map (map (shrink (shift k m weights))) (in_class k m weights).
+    Hypothesis weights_sound : forallb (forallb sound_weight) ws = true.
+    Hypothesis gaps_small : forallb (fun g => (- gap_bound <=? g) && (g <=? gap_bound))%Z gaps = true.
+    Let ints := map (map (fun w => (of_Z (fst w), of_Z (snd w)))) ws.
+    Notation least_term := (term ints (map of_Z gaps)).
+
+    Lemma gap_below t : (t <= m)%nat -> let g := nth t (map of_Z gaps) 0%uint63 in
+      bounded gap_bound g /\ forall p o, (p <= k)%nat -> In o rivals -> IZR (val g) <= gap p t o.
+    Proof.
+      intros Ht. cbv zeta. unfold gaps in *. cbv zeta in *. set (lead := (least_of _ - 3)%Z) in *. rewrite map_map.
+      rewrite (nth_map_seq (fun t => of_Z (lead + nth t leads 0)%Z)) by lia.
+      rewrite forallb_forall in gaps_small. specialize (gaps_small (lead + nth t leads 0)%Z
+        ltac:(apply in_map_iff; exists t; split; [reflexivity|apply in_seq; lia])).
+      apply andb_true_iff in gaps_small as [H1 H2]. apply Z.leb_le in H1, H2. unfold bounded, gap_bound in *.
+      rewrite val_of_Z by (unfold fits; lia). split; [lia|]. intros p o Hp Ho.
+      eapply Rle_trans; [|apply gap_is; [assumption..|apply (in_rivals v m), Ho]]. apply IZR_le.
+      pose proof (leads_are p t o Hp Ht Ho).
+      assert (least_of (map (fun o => direct_ m - direct_ o) rivals) <= direct_ m - direct_ o)%Z; [|unfold lead; lia].
+      apply least_of_le, (in_map (fun o => direct_ m - direct_ o)%Z), Ho.
+    Qed.
+
+    Lemma term_below p t : (p <= k)%nat -> (t <= m)%nat ->
+      bounded term_bound (least_term p t) /\ forall o, In o rivals -> IZR (val (least_term p t)) <= cubic_f p t o.
+    Proof.
+      intros Hp Ht. destruct (gap_below t Ht) as [Hb Hg].
+      pose proof (ints_are v k q m weights w few_positions q_le_m m_lt_v
+        (fun p t Hp Ht _ => weights_are p t Hp Ht) weights_sound p t Hp Ht) as Hi.
+      unfold term. change (map (map (fun w0 : Z * Z => (of_Z (fst w0), of_Z (snd w0)))) _) with ints in Hi.
+      destruct (nth t (nth p ints []) (0, 0)%uint63) as [lo hi]. destruct Hi as (H1 & H2 & H3). split.
+      - apply (product_below lo hi _ _ (IZR (val (nth t (map of_Z gaps) 0%uint63))) H1 H2 Hb H3), Rle_refl.
+      - intros o Ho. apply (product_below lo hi _ _ (gap p t o) H1 H2 Hb H3), Hg; assumption.
+    Qed.
+
+    Lemma least_flagged_below p : (p <= k)%nat -> forall ts, (forall t, In t ts -> (t <= m)%nat) -> forall flags,
+      let z := least_flagged flags (map (least_term p) ts) in
+      bounded term_bound z /\ forall t, In t (flagged flags ts) -> (val z <= val (least_term p t))%Z.
+    Proof.
+      intros Hp. assert (Hh : bounded term_bound huge) by (unfold bounded, term_bound; vm_compute; split; discriminate).
+      induction ts as [|t ts IH]; intros Hts [|b flags]; cbv zeta; cbn [map least_flagged flagged];
+        try (split; [exact Hh|intros t' []]).
+      destruct (IH (fun t Ht => Hts t (or_intror Ht)) flags) as [H1 H2]. destruct b; [|split; assumption].
+      destruct (term_below p t Hp (Hts t (or_introl eq_refl))) as [H3 _].
+      pose proof (imin_1 (least_term p t) (least_flagged flags (map (least_term p) ts))) as I1. apply le_IZR in I1.
+      pose proof (imin_2 (least_term p t) (least_flagged flags (map (least_term p) ts))) as I2. apply le_IZR in I2.
+      split; [destruct (imin_is (least_term p t) (least_flagged flags (map (least_term p) ts))) as [-> | ->]; assumption|].
+      intros t' [<-|Ht']; [exact I1|]. specialize (H2 t' Ht'). lia.
+    Qed.
+
+    Lemma low_below flags : forall s p, (p + length s)%nat = k ->
+      let z := low flags s (map (position ints (map of_Z gaps)) (seq p (length s))) (least_term k q) in
+      bounded (Z.of_nat (S (length s)) * term_bound) z /\
+      forall x o, In o rivals -> member x (spread m (flagged flags (seq 0 m)) s ++ [[q]]) -> IZR (val z) <= along cubic_f p x o.
+    Proof.
+      induction s as [|b s IH]; intros p Hp; cbv zeta.
+      - simpl in Hp. rewrite Nat.add_0_r in Hp. subst p. destruct (term_below k q ltac:(lia) q_le_m) as [H1 H2].
+        split; [exact H1|]. intros x o Ho Hx. inversion_clear Hx as [|t ? y ? Ht Hy]. inversion_clear Hy. destruct Ht as [<-|[]].
+        cbn [along]. rewrite Rplus_0_r. apply H2, Ho.
+      - simpl length in *. destruct (IH (S p) ltac:(lia)) as [H1 H2]. cbn [seq map low]. set (z := low _ _ _ _) in *.
+        assert (Hc : let c := if b then snd (position ints (map of_Z gaps) p)
+            else least_flagged flags (fst (position ints (map of_Z gaps) p)) in
+          bounded term_bound c /\ forall t o, In o rivals -> In t (if b then [m] else flagged flags (seq 0 m)) ->
+            IZR (val c) <= cubic_f p t o).
+        { cbv zeta. unfold position; cbn [fst snd]. destruct b.
+          - destruct (term_below p m ltac:(lia) (Nat.le_refl m)) as [H3 H4]. split; [exact H3|].
+            intros t o Ho [<-|[]]. apply H4, Ho.
+          - assert (Hts : forall t, In t (seq 0 m) -> (t <= m)%nat) by (intros t Ht; apply in_seq in Ht; lia).
+            destruct (least_flagged_below p ltac:(lia) (seq 0 m) Hts flags) as [H3 H4]. split; [exact H3|].
+            intros t o Ho Ht. eapply Rle_trans; [apply IZR_le, H4, Ht|].
+            apply term_below; [lia|apply Hts, (in_flagged t flags), Ht|exact Ho]. }
+        cbv zeta in Hc. set (c := if b then _ else _) in *. destruct Hc as [H3 H4].
+        unfold bounded, term_bound, most_positions in *.
+        assert (E : val (c + z)%uint63 = (val c + val z)%Z).
+        { apply val_add. unfold fits. assert (Z.of_nat (S (length s)) <= 6)%Z by lia. nia. }
+        rewrite E. split; [lia|]. intros x o Ho Hx. inversion_clear Hx as [|t ? y ? Ht Hy].
+        rewrite plus_IZR. simpl. apply Rplus_le_compat; [apply H4; assumption|apply H2; assumption].
+    Qed.
+  End Sound.
 
   Variable P : list nat -> bool.
   Hypothesis P_is : forall x, length x = S k -> nth k x O = q -> largest x = m -> (forall t, In t x -> (t <= m)%nat) ->
     (forall o, In o rivals -> 0 < along cubic_f 0 x o) -> P x = true.
 
-  Lemma class_members s g x : In s (class_patterns k q m) -> member x (spread m (filter g (seq 0 m)) s ++ [[q]]) ->
-    length x = S k /\ nth k x O = q /\ largest x = m /\ forall t, In t x -> (t <= m)%nat.
+  Lemma class_members s flags x : In s (class_patterns k q m) -> member x (spread m (flagged flags (seq 0 m)) s ++ [[q]]) ->
+    length s = k /\ length x = S k /\ nth k x O = q /\ largest x = m /\ forall t, In t x -> (t <= m)%nat.
   Proof.
     intros Hs Hx. assert (Hlen : length s = k).
     { unfold class_patterns in Hs. destruct (m =? q)%nat; [apply patterns_length, Hs|apply some_position_is, Hs]. }
     apply Forall2_app_inv_r in Hx as (y & z & Hy & Hz & ->).
     inversion_clear Hz as [|t ? r ? Ht Hr]. inversion_clear Hr. destruct Ht as [<-|[]].
-    destruct (spread_members m (filter g (seq 0 m)) s) with (x := y) as (L1 & L2 & L3); [|assumption|].
-    { intros t Ht. apply filter_In in Ht as [Ht _]. apply in_seq in Ht. lia. }
+    destruct (spread_members m (flagged flags (seq 0 m)) s) with (x := y) as (L1 & L2 & L3); [|assumption|].
+    { intros t Ht. apply in_flagged, in_seq in Ht. lia. }
     assert (HA : forall t, In t (y ++ [q]) -> (t <= m)%nat).
     { intros t Ht. apply in_app_or in Ht as [Ht|[<-|[]]]; auto. }
     assert (Hin : In m (y ++ [q])).
     { apply in_or_app. unfold class_patterns in Hs. destruct (Nat.eqb_spec m q) as [->|_]; [right; simpl; auto|].
       left. apply L3, (some_position_is k s Hs). }
-    repeat split; [rewrite app_length, L1, Hlen; simpl; lia| |apply largest_eq; assumption|exact HA].
+    repeat split; [exact Hlen|rewrite app_length, L1, Hlen; simpl; lia| |apply largest_eq; assumption|exact HA].
     rewrite <- Hlen, <- L1, app_nth2, Nat.sub_diag by lia. reflexivity.
   Qed.
 
   Theorem cubic_class_sound : (cubic_class <= sum_over (with_largest k q m) (fun b => count (b ++ [[q]]) P))%Z.
   Proof.
-    rewrite <- count_class_patterns. unfold cubic_class. cbv zeta. apply sum_over_le. intros s Hs.
-    set (terms := lead_terms). unfold of_pattern. cbv zeta. set (g := fun t => _).
-    destruct (certain _ _ _) eqn:E; [|apply count_nonneg].
-    eapply Z.le_trans; [|apply (count_filter m g)]. apply Z.eq_le_incl. symmetry. apply count_all. intros x Hx.
-    destruct (class_members s g x Hs Hx) as (L1 & L2 & L3 & L4). apply P_is; try assumption. intros o Ho.
-    assert (Hb : length (spread m (filter g (seq 0 m)) s ++ [[q]]) = S k).
-    { rewrite (Forall2_same_length _ _ _ Hx). exact L1. }
-    assert (Hx4 : forall i, (nth i x O <= m)%nat).
-    { intros i. destruct (nth_in_or_default i x O) as [H| ->]; [apply L4, H|lia]. }
-    unfold certain in E. destruct (0 <? low_sum (term_of terms) _ _)%Z eqn:E'; [|destruct (forallb (fun c => c) s); [|discriminate]].
-    - clear E. rename E' into E. apply Z.ltb_lt, IZR_lt in E. eapply Rlt_le_trans; [exact E|]. apply low_sum_le; [exact Hx|].
-      intros i Hi. apply lead_term_le; [assumption|lia|apply Hx4].
-    - rewrite forallb_forall in E. specialize (E o Ho). apply Z.ltb_lt, IZR_lt in E.
+    rewrite <- count_class_patterns. unfold cubic_class. cbv zeta. destruct (_ && _) eqn:Eok.
+    2:{ apply sum_over_nonneg. intros; apply count_nonneg. }
+    apply andb_true_iff in Eok as [Ews Egs]. apply sum_over_le. intros s Hs. unfold of_pattern. cbv zeta.
+    set (rows := map _ (seq 0 k)). set (z0 := term _ _ k q). set (flags := map is_positive _).
+    destruct (certain _ _ _ _) eqn:E; [|apply count_nonneg].
+    eapply Z.le_trans; [|apply (count_flagged m flags)]. apply Z.eq_le_incl. symmetry. apply count_all. intros x Hx.
+    destruct (class_members s flags x Hs Hx) as (L0 & L1 & L2 & L3 & L4). apply P_is; try assumption. intros o Ho.
+    unfold certain in E. destruct (is_positive (low flags s rows z0)) eqn:E'.
+    - destruct (low_below Ews Egs flags s O L0) as [_ H]. rewrite L0 in H. fold rows z0 in H. specialize (H x o Ho Hx).
+      unfold is_positive in E'. destruct (Sint63.ltbP 0 (low flags s rows z0)) as [Hz|]; [|discriminate].
+      change (val 0) with 0%Z in Hz. apply IZR_lt in Hz. lra.
+    - destruct (forallb (fun c => c) s); [|discriminate].
+      assert (Hb : length (spread m (flagged flags (seq 0 m)) s ++ [[q]]) = S k).
+      { rewrite (Forall2_same_length _ _ _ Hx). exact L1. }
+      assert (Hx4 : forall i, (nth i x O <= m)%nat).
+      { intros i. destruct (nth_in_or_default i x O) as [H| ->]; [apply L4, H|lia]. }
+      rewrite forallb_forall in E. specialize (E o Ho). apply Z.ltb_lt, IZR_lt in E.
       eapply Rlt_le_trans; [exact E|]. apply low_sum_le; [exact Hx|].
       intros i Hi. apply exact_term_le; [assumption|lia|apply Hx4].
   Qed.
@@ -278,7 +421,7 @@ Section CubicRun.
   Definition look (A : list (list Z)) (i j : nat) : Z := nth j (nth i A []) 0%Z.
 
   Definition cubic : Z :=
-    if negb (tidy M && (0 <=? cut M h)%Z) then 0%Z else
+    if negb (tidy M && (S k <=? most_positions)%nat && (0 <=? cut M h)%Z) then 0%Z else
     let T := tables_of M in
     let d := table (rounded_direct T) v v in
     let e := table (rounded_written M h T) v v in
@@ -289,8 +432,7 @@ Section CubicRun.
     let leads := map (fun m => token_leads v k m (look e) (look a)) (seq 0 v) in
     sum_over (seq 0 v) (fun q => let d := nth q d [] in let W := nth q W [] in
       sum_over (seq q (v - q)) (fun m =>
-        cubic_class v k q m (fun o => nth o d 0%Z) (look e) (look a) (nth m leads [])
-          (fun p t => nth t (nth p W []) (-1, -1)%Z))).
+        cubic_class v k q m (fun o => nth o d 0%Z) (look e) (look a) (nth m leads []) W)).
 
   Lemma look_table f r c i j : (i < r)%nat -> (j < c)%nat -> look (table f r c) i j = f i j.
   Proof. intros Hi Hj. unfold look, table. rewrite nth_map_seq by assumption. apply (nth_map_seq (f i)), Hj. Qed.
@@ -301,7 +443,8 @@ Proof.
   unfold correct_count. rewrite count_inputs.
   set (P := rightb M). unfold cubic. destruct (negb _) eqn:E1; [apply count_nonneg|]. cbv zeta.
   destruct (negb _) eqn:E2 in |- *; [apply count_nonneg|]. apply negb_false_iff in E1, E2.
-  apply andb_true_iff in E1 as [Htidy Hcut]. apply Z.leb_le in Hcut.
+  apply andb_true_iff in E1 as [E1 Hcut]. apply andb_true_iff in E1 as [Htidy Hfew].
+  apply Z.leb_le in Hcut. apply Nat.leb_le in Hfew.
   destruct (tidy_parts M Htidy) as (_ & Hpos & Hhead & _).
   set (k := Nat.pred (positions M)) in *. assert (Hk : positions M = S k) by (unfold k; lia).
   set (v := tokens M) in *. set (T := tables_of M) in *.
@@ -312,7 +455,7 @@ Proof.
   set (gap := fun p t o => (wrote M q t p m - wrote M q t p o) / IZR (2 ^ cut M h)).
   assert (Hwpos : forall p t, 0 <= w p t).
   { intros p t. apply Rlt_le, Rmult_lt_0_compat; [apply exp_pos|apply bpow_gt_0]. }
-  apply (cubic_class_sound v k q m) with (w := w) (gap := gap); [assumption|lia| | | |].
+  apply (cubic_class_sound v k q m) with (w := w) (gap := gap); [assumption|assumption|lia|lia| | | |].
   - intros p t Hp Ht. rewrite forallb_forall in E2. specialize (E2 q ltac:(apply in_seq; lia)).
     rewrite forallb_forall in E2. specialize (E2 p ltac:(apply in_seq; lia)).
     rewrite forallb_forall in E2. specialize (E2 t ltac:(apply in_seq; lia)). apply Z.leb_le in E2.
@@ -341,8 +484,10 @@ Proof.
     destruct (Rlt_dec _ _) as [|Hn]; [reflexivity|]. exfalso. apply Hn.
     pose proof (sign_exact M x Htidy) as Hsign. unfold last in Hsign. fold k in Hsign. rewrite L2 in Hsign. fold v in Hsign.
     apply Hsign; [lia..|]. specialize (Hx o ltac:(apply in_rivals; lia)).
-    set (kappa := bpow radix2 (unit h) / IZR (2 ^ cut M h)).
-    assert (Hkappa : 0 < kappa) by (apply Rdiv_lt_0_compat; [apply bpow_gt_0|apply pow2_positive; assumption]).
+    set (kappa := bpow radix2 (unit h) / IZR (2 ^ shift k m (nth q W [])) / IZR (2 ^ cut M h)).
+    assert (Hkappa : 0 < kappa).
+    { unfold kappa. apply Rdiv_lt_0_compat; [apply Rdiv_lt_0_compat; [apply bpow_gt_0|]|apply pow2_positive; assumption].
+      apply pow2_positive; unfold shift; lia. }
     apply (Rmult_lt_reg_l kappa); [assumption|]. rewrite Rmult_0_r, <- total_scale.
     rewrite along_total, L1, <- Hk in Hx. eapply Rlt_le_trans; [exact Hx|]. apply Req_le, total_ext. intros p _.
     unfold cubic_f, w, gap, part, kappa, Rdiv. simpl. ring.

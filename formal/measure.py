@@ -1,45 +1,95 @@
-"""Export models of the zoo, have coqc check them, and add a row for each to measured.csv; goes on where it ended.
+"""Measure theorems about models of the zoo; goes on where it ended.
 
-usage: python formal/measure.py NAME... | python formal/measure.py --family max-of-4
+usage: python formal/measure.py [--cubic] NAME... | --family max-of-4    coqc, a row for each model in measured.csv
+       python formal/measure.py --program [--cubic] ...                  the extracted program, in program.csv
 """
 
 import argparse
 import csv
+import re
 import tempfile
 import time
 from pathlib import Path
 
 from compactproofs import zoo
+from compactproofs.formal import extracted
 from compactproofs.formal.check import LIBRARY, check
-from compactproofs.formal.export import export
+from compactproofs.formal.dyadic import exact_weights
+from compactproofs.formal.export import Claims, export
+from compactproofs.formal.extracted import Answer
+from compactproofs.formal.hints import find_hints
+from compactproofs.opening.models import Model
+from compactproofs.search.certificates import Certificate
+from compactproofs.tasks.max_of_k import max_of_k
 
-COLUMNS = ("model", "at_least", "at_most", "total", "export_seconds", "coqc_seconds", "accepted", "axioms")
+HERE = Path(__file__).parent
+BY_COQC = (
+    *("model", "argument", "at_least", "at_most", "total"),
+    *("export_seconds", "coqc_seconds", "accepted", "axioms"),
+)
+BY_PROGRAM = ("model", "argument", "at_least", "at_most", "total", "hints_seconds", "program_seconds")
+
+
+def by_program(model: Model, cubic: bool) -> tuple[int, int, float, Answer]:
+    """The bounds that the extracted program finds, the seconds for hints, and all that it says."""
+    task = max_of_k(model).task
+    start = time.process_time()
+    hints = find_hints(exact_weights(model), trees=not cubic)
+    seconds = time.process_time() - start
+    claim = Certificate(  # of more than is true, so that the bounds are printed
+        *(task.record, model.sha256, "cubic" if cubic else "brute-force", "", task.total, task.total),
+        family=model.family,
+    )
+    with tempfile.TemporaryDirectory() as directory:
+        model.save(Path(directory) / "m.safetensors")
+        answer = extracted.answer(claim.to_bytes(), (Path(directory) / "m.safetensors").read_bytes(), hints)
+    found = re.fullmatch(r"shown is only (\d+) <= correct_count <= (\d+)", answer.reason)
+    at_least, at_most = (int(found[1]), int(found[2])) if found else (task.total, task.total)
+    return at_least, at_most, seconds, answer
+
+
+def program_row(model: Model, cubic: bool) -> tuple[object, ...]:
+    """What the extracted program finds, and how fast."""
+    at_least, at_most, seconds, answer = by_program(model, cubic)
+    return at_least, at_most, max_of_k(model).task.total, f"{seconds:.1f}", f"{answer.seconds:.1f}"
+
+
+def coqc_row(model: Model, cubic: bool) -> tuple[object, ...]:
+    """Whether Coq's kernel accepts the best theorem, and how fast."""
+    claims = Claims(max_of_k(model).task.total, by_program(model, cubic)[0], cubic=True) if cubic else None
+    with tempfile.TemporaryDirectory() as directory:
+        start = time.process_time()
+        claims = export(model, Path(directory), claims)
+        exported = time.process_time() - start
+        verdict = check(Path(directory), LIBRARY)
+    numbers = (claims.at_least, claims.at_most, claims.total, f"{exported:.1f}", f"{verdict.seconds:.1f}")
+    return *numbers, verdict.accepted, len(verdict.axioms)
 
 
 def main() -> None:
     """What the shell calls."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--family")
-    parser.add_argument("--library", type=Path, default=LIBRARY)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "measured.csv")
+    parser.add_argument("--cubic", action="store_true", help="by the argument of the strategy cubic, not by boxes")
+    parser.add_argument("--program", action="store_true", help="by the extracted program, not by coqc")
     options = parser.parse_args()
+    out, columns, row = (
+        (HERE / "program.csv", BY_PROGRAM, program_row)
+        if options.program
+        else (HERE / "measured.csv", BY_COQC, coqc_row)
+    )
+    argument = "cubic" if options.cubic else "boxes"
+    if not out.exists():
+        out.write_text(",".join(columns) + "\n", encoding="ascii")
+    with out.open(newline="", encoding="ascii") as stream:
+        done = {(row["model"], row["argument"]) for row in csv.DictReader(stream)}
     names = options.names + [name for name in zoo.names() if name.startswith(f"{options.family}/")]
-    if not options.out.exists():
-        options.out.write_text(",".join(COLUMNS) + "\n", encoding="ascii")
-    with options.out.open(newline="", encoding="ascii") as stream:
-        done = {row["model"] for row in csv.DictReader(stream)}
     for name in dict.fromkeys(names):
-        if name in done:
-            continue
-        with tempfile.TemporaryDirectory() as directory:
-            start = time.process_time()
-            claims = export(zoo.load_model(name), Path(directory))
-            exported = time.process_time() - start
-            verdict = check(Path(directory), options.library)
-        numbers = (claims.at_least, claims.at_most, claims.total, f"{exported:.1f}", f"{verdict.seconds:.1f}")
-        with options.out.open("a", newline="", encoding="ascii") as stream:
-            csv.writer(stream, lineterminator="\n").writerow((name, *numbers, verdict.accepted, len(verdict.axioms)))
+        if (name, argument) not in done:
+            found = (name, argument, *row(zoo.load_model(name), options.cubic))
+            with out.open("a", newline="", encoding="ascii") as stream:
+                csv.writer(stream, lineterminator="\n").writerow(found)
 
 
 if __name__ == "__main__":

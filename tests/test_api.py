@@ -31,6 +31,7 @@ def test_public_names() -> None:
         "CompactProofsError",
         "Infeasible",
         "InvalidModel",
+        "LabelTable",
         "MalformedCertificate",
         "Model",
         "Proof",

@@ -264,12 +264,12 @@ def test_task_is_a_record() -> None:
     """A name, and integers and short texts; which of them a task has, the task says."""
     task = SAMPLE["task"]
     refused(SAMPLE | {"task": {"n_ctx": 4, "d_vocab": 64}}, "task: expected an object with a name")
-    values: tuple[object, ...] = (None, True, [], {}, "\n", "x" * 100)
+    values: tuple[object, ...] = (None, True, [], {}, "\n", "x" * 1001)
     for value in values:
         refused(
-            SAMPLE | {"task": task | {"n_ctx": value}}, "task: expected up to 16 integers and short printable texts"
+            SAMPLE | {"task": task | {"n_ctx": value}}, "task: expected up to 20 integers and short printable texts"
         )
-    refused(SAMPLE | {"task": task | {str(i): i for i in range(20)}}, "task: expected up to 16 integers")
+    refused(SAMPLE | {"task": task | {str(i): i for i in range(21)}}, "task: expected up to 20 integers")
 
 
 @pytest.mark.parametrize(
@@ -514,25 +514,25 @@ def outcome(data: bytes) -> tuple[str, Certificate | None]:
         return "malformed", None
 
 
+@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 3])
 @pytest.mark.parametrize("strategy", REAL)
-def test_one_flipped_bit(strategy: str) -> None:
-    """With any one bit flipped, nothing more than the original claim is accepted, and about no other model."""
+def test_one_flipped_bit(strategy: str, every: int) -> None:
+    """With any one bit flipped, or every third, no more than the original claim is accepted, of no other model."""
     data, original = REAL[strategy], PROOFS[strategy]
     seen = set()
-    for position in range(len(data)):
-        for bit in range(8):
-            changed = bytearray(data)
-            changed[position] ^= 1 << bit
-            what, certificate = outcome(bytes(changed))
-            seen.add(what)
-            if what != "accepted":
-                continue
-            assert certificate is not None
-            assert certificate.certified <= original.certified
-            assert certificate.task == original.task
-            for name in ("model_sha256", "strategy", "theorem", "claim", "total"):
-                assert getattr(certificate, name) == getattr(original, name)
-            assert certificate.hints.keys() == original.hints.keys()
+    for bit in range(0, 8 * len(data), every):
+        changed = bytearray(data)
+        changed[bit // 8] ^= 1 << bit % 8
+        what, certificate = outcome(bytes(changed))
+        seen.add(what)
+        if what != "accepted":
+            continue
+        assert certificate is not None
+        assert certificate.certified <= original.certified
+        assert certificate.task == original.task
+        for name in ("model_sha256", "strategy", "theorem", "claim", "total"):
+            assert getattr(certificate, name) == getattr(original, name)
+        assert certificate.hints.keys() == original.hints.keys()
     assert seen == {"accepted", "rejected", "malformed"}
 
 

@@ -6,15 +6,18 @@ import importlib
 import pkgutil
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 import compactproofs.theorems
 from compactproofs.kernel import certificate, checker, enclosure
 from compactproofs.kernel import tensors as tensors_module
-from compactproofs.kernel.problem import Strategy
+from compactproofs.kernel.problem import Problem, Strategy
 from compactproofs.networks.attention_only import model as model_module
+from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.opening import models
 from compactproofs.opening.models import Model
 from compactproofs.search import certificates
@@ -22,6 +25,7 @@ from compactproofs.search.hints import search_hints
 from compactproofs.search.prover import SPARED_BITS
 from compactproofs.search.workspaces import workspace
 from compactproofs.tasks.max_of_k import max_of_k
+from compactproofs.tasks.pairs import add_mod
 from compactproofs.theorems import STRATEGIES
 from compactproofs.theorems.max_of_k.branching import boxes, branch_and_bound, class_margins
 from compactproofs.theorems.max_of_k.core import brute_force, enumeration
@@ -89,6 +93,11 @@ def documented() -> dict[str, tuple[str, str, list[str]]]:
     return found
 
 
+def one(*sizes: int) -> npt.NDArray[np.float64]:
+    """A tensor of these sizes."""
+    return np.ones(sizes)
+
+
 def model_of(v: int, n: int, d: int, h: int) -> Model:
     """A model of these sizes."""
     return Model(**random_weights(np.random.default_rng(0), v, n, d, h))
@@ -117,7 +126,12 @@ def test_hints(sizes: tuple[int, int, int, int]) -> None:
         "12": 12,
         "64": 64,
         "any": None,
+        "m": 7,
+        "n": 5,
+        "4": 4,
+        "m+k": 10,
     }
+    two_arguments = Problem(PairSum({"W_x": one(5, 2), "W_y": one(5, 2), "W": one(4, 7), "W_U": one(7, 3)}), add_mod(5))
     forms = {}
     for name, dtype, shape, _ in table("hint", "dtype"):
         names = codes(dtype)
@@ -126,7 +140,8 @@ def test_hints(sizes: tuple[int, int, int, int]) -> None:
 
     found = documented()
     for strategy in all_strategies().values():
-        specs = strategy.hints(max_of_k(model))
+        problem: Problem[Any, Any] = two_arguments if strategy.family == PairSum.family else max_of_k(model)
+        specs = strategy.hints(problem)
         expected = {name: (np.dtype(spec.dtype).name, spec.shape) for name, spec in specs.items()}
         assert {name: forms[name] for name in found[strategy.id][2]} == expected, strategy.id
     assert set(forms) == {name for _, _, hints in found.values() for name in hints}

@@ -455,7 +455,7 @@ def test_numbers_of_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
     for size in (1, 7, 63, 64, 100):
         monkeypatch.setattr(every_input, "batch_size", lambda problem, size=size: size)
         assert every_input.decide(Workspace(Problem(network, task))) == expected
-    assert [tuple(x) for x in task.inputs(0, 64).tolist()] == list(itertools.product(range(4), repeat=3))
+    assert [tuple(x) for x in task.batch(0, 64).tolist()] == list(itertools.product(range(4), repeat=3))
 
 
 def test_ties_are_wrong() -> None:

@@ -13,9 +13,13 @@ import check_elsewhere
 
 
 @pytest.fixture
-def certificates(tmp_path: Path) -> Path:
-    """Those of the corpus, without new ones."""
+def certificates(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """Those of the corpus, without new ones; by default a quarter."""
     check_elsewhere.make_certificates(tmp_path, [])
+    if request.node.get_closest_marker("slow") is None:
+        for index, path in enumerate(sorted(tmp_path.rglob("*.cert.json"))):
+            if index % 4:
+                path.unlink()
     return tmp_path
 
 
@@ -24,7 +28,7 @@ def test_the_same_verdicts_in_another_process(certificates: Path, threads: int) 
     """True claims are accepted, false ones rejected, and N is the same as here."""
     there = check_elsewhere.ask(sys.executable, certificates, threads)
     verdicts = there["verdicts"]
-    assert len(verdicts) > 100
+    assert len(verdicts) > 60
     assert {file.split()[0] for file in verdicts} == {"accept", "reject"}
     for file, (accepted, _) in verdicts.items():
         assert accepted == file.startswith("accept "), file

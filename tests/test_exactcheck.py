@@ -307,10 +307,15 @@ TRAINED = (
 )
 
 
+#: By default; the others find the same as the second checker on small models, above.
+TRAINED_SOON = (TRAINED[0], TRAINED[1], "failing-sets", "failing-sets/low-rank-QK+EU")
 HINTED = [key for key in TRAINED if key.startswith("failing-sets")]  # no size tells how much work these are
 
 
-@pytest.mark.parametrize("strategy_id", TRAINED)
+@pytest.mark.parametrize(
+    "strategy_id",
+    [key if key in TRAINED_SOON else pytest.param(key, marks=pytest.mark.slow) for key in TRAINED],
+)
 def test_equal_on_a_trained_model(strategy_id: str) -> None:
     """Rounding costs not one of the 64^4 inputs, and with found hints half of the declared work is enough."""
     model, strategy = trained(), STRATEGIES[strategy_id]

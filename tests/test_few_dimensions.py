@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 import compactproofs as cp
+from compactproofs.kernel.problem import Problem
+from compactproofs.kernel.workspace import Workspace
 from compactproofs.opening.models import Model
 from compactproofs.search.hints import search_hints
-from compactproofs.tasks.max_of_k import max_of_k
+from compactproofs.tasks.max_of_k import LargestInOrder, WeightedLargest, max_of_k
 from compactproofs.testing import Trial
 from compactproofs.theorems import STRATEGIES
 from exactcheck import checking, reading
@@ -232,3 +234,15 @@ def test_the_second_checker_agrees(tmp_path: Path) -> None:
         found.append(NUMBER_LINE.bound(verifying(model), hints))
         assert exact == checking.Result(found[-1], 0, 256), f"seed {seed}"
     assert sum(number > 0 for number in found) > 10
+
+
+def test_orders_and_weights_of_tokens() -> None:
+    """In another order of tokens it is the same network; weights count what their inputs count."""
+    weights, hints = on_line(np.random.default_rng(0), EXACT)
+    model, order = Model(**weights), np.random.default_rng(1).permutation(len(hints["c"]))
+    v, n = model.d_vocab, model.n_ctx
+    moved = {name: np.array(matrix) for name, matrix in weights.items()}
+    moved["W_E"][order], moved["W_U"][:, order] = weights["W_E"], weights["W_U"]
+    places, counts = tuple(map(int, order)), tuple(range(1, v + 1))
+    for task in (LargestInOrder(n, v, places), WeightedLargest(n, v, places, counts)):
+        assert NUMBER_LINE.bound(Workspace(Problem(Model(**moved), task)), hints) == task.total

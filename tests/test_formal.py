@@ -314,8 +314,13 @@ def test_coq_counts_as_brute_force_does(library: None, tmp_path: Path, sizes: tu
 @needs_coqc
 def test_the_statement_needs_nothing_unusual(library: None) -> None:
     """All theorems of the library that exported ones use rest on the same assumptions as they do."""
-    lemmas = "bounds_checked, number_checked, at_least_checked, at_most_checked, shapes_checked, cubic_checked"
-    text = f"From CompactProofs Require Import Checker Cubic.\nDefinition all := ({lemmas}).\nPrint Assumptions all.\n"
+    lemmas = ["bounds_checked", "number_checked", "at_least_checked", "at_most_checked", "shapes_checked"]
+    lemmas += ["cubic_checked"]
+    for file in ("Program.v", "Rounding.v", "FailingSets.v"):
+        lemmas += re.findall(r"^ *Theorem (\w+)", (LIBRARY / file).read_text(), re.MULTILINE)
+    assert {"accepted_is_true", "product_of_matrices", "safe_output"} <= set(lemmas)
+    text = "From CompactProofs Require Import Checker Cubic Program Rounding FailingSets.\n"
+    text += f"Definition all := ({', '.join(lemmas)}).\nPrint Assumptions all.\n"
     done = subprocess.run(
         ["coqtop", "-quiet", "-Q", str(LIBRARY), "CompactProofs"],
         input=text,
@@ -327,6 +332,15 @@ def test_the_statement_needs_nothing_unusual(library: None) -> None:
     found = set(re.findall(r"^(?:Coq < )?((?:\w+\.)+\w+)(?: :|$)", done.stdout, re.MULTILINE))
     assert found
     assert found <= set(re.findall(r"`([\w.]+)`", page))
+
+
+@pytest.mark.parametrize(("heading", "file"), [("Rounding", "Rounding.v"), ("Failing sets", "FailingSets.v")])
+def test_lemmas_are_listed(heading: str, file: str) -> None:
+    """The page names each theorem of the file, and no other."""
+    page = (ROOT / "docs" / "formal.md").read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    listed = re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| `")))
+    theorems = re.findall(r"^ *Theorem (\w+)", (LIBRARY / file).read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(theorems)
 
 
 def test_small_trees_decide_small_boxes() -> None:

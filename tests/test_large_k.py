@@ -60,8 +60,8 @@ def brackets(kind: str, model: Model, reading: Reading = "check") -> tuple[int, 
 @KINDS
 @pytest.mark.parametrize("part", range(3))
 def test_bounds_bracket_the_truth(kind: str, part: int) -> None:
-    """On hostile models of all kinds; on each third, claims leave something to the check."""
-    for index, case in enumerate(all_cases()[part::3]):
+    """On hostile models of all kinds, half of them by histograms; claims leave something to the check."""
+    for index, case in enumerate(all_cases()[part :: 3 if kind == "branch-and-bound" else 6]):
         truth = exact_correct(case.model)
         lower, upper = brackets(kind, case.model)
         claimed_lower, claimed_upper = (lower, upper) if index % 3 else brackets(kind, case.model, "claim")
@@ -73,7 +73,7 @@ def test_bounds_bracket_the_truth(kind: str, part: int) -> None:
 
 @pytest.mark.slow
 @KINDS
-@pytest.mark.parametrize("seed", range(1, 8))
+@pytest.mark.parametrize("seed", range(8))
 def test_bounds_bracket_the_truth_at_length(kind: str, seed: int) -> None:
     """The same on other collections."""
     for case in all_cases(seed):
@@ -109,16 +109,18 @@ def test_trained_models_with_four_positions(name: str, right: int, histograms: b
         assert upper - lower < 2e-5 * max_of_k(model).task.total
 
 
-def test_trained_model_with_five_positions() -> None:
+@pytest.mark.parametrize("histograms", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_trained_model_with_five_positions(histograms: bool) -> None:
     """Every one of 2^30 inputs is decided, and histograms agree."""
     model = load_model("max-of-5/742")
     exact, same = brackets("branch-and-bound", model)
 
     assert exact == same
     assert exact - 1e-3 * max_of_k(model).task.total < prove(model, "failing-sets").certificate.certified <= exact
-    lower, upper = brackets("histogram", model)
-    assert lower <= exact <= upper
-    assert upper - lower < 2e-5 * max_of_k(model).task.total
+    if histograms:
+        lower, upper = brackets("histogram", model)
+        assert lower <= exact <= upper
+        assert upper - lower < 2e-5 * max_of_k(model).task.total
 
 
 def right_and_tied(model: Model) -> tuple[int, int]:
@@ -576,7 +578,7 @@ def test_error_in_the_search_is_harmless(error: str) -> None:
     """Bounds are worse at most."""
     planted = Planted(SEARCH_ERRORS[error])
 
-    assert not broken_bounds(planted, "counting.histogram", all_cases()[::8])
+    assert not broken_bounds(planted, "counting.histogram", all_cases()[::16])
 
 
 @pytest.mark.parametrize("error", STRATEGY_ERRORS)

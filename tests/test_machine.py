@@ -76,7 +76,13 @@ def test_command() -> None:
 
 
 @needs_x86
-@pytest.mark.parametrize("name", MODES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in ("rounded up", "zeros written and read") else pytest.param(name, marks=pytest.mark.slow)
+        for name in MODES
+    ],
+)
 def test_threads_of_the_blas_may_be_in_any_mode(name: str) -> None:
     """Threads inherit the mode of the one that starts them: here those of the BLAS have it, and this one does not."""
     bits, _ = MODES[name]

@@ -233,9 +233,9 @@ def test_planted_lower_end_is_caught() -> None:
         decisions.lower.register(Enclosure, original)
 
 
-def false_bounds() -> Iterator[str]:
+def false_bounds(every: int = 1) -> Iterator[str]:
     """Names of the models at the ends of what float64 holds on which a bound is false, without their sizes."""
-    for case in (case for family in BEYOND for case in cases(family)):
+    for case in [case for family in BEYOND for case in cases(family)][::every]:
         for strategy in ("brute-force", "cubic", "branch-and-bound"):
             with np.errstate(all="ignore"):
                 bound = STRATEGIES[strategy].bound(verifying(case.model), {})
@@ -257,8 +257,8 @@ def test_models_at_the_ends_of_float64_show_errors(monkeypatch: pytest.MonkeyPat
 
 
 def test_nothing_is_caught_without_an_error() -> None:
-    """All checks pass on the code as it is."""
+    """All checks pass on the code as it is; `test_strategies` has the other models."""
     every = (*(error[-1] for error in ERRORS), *(constant[-1] for constant in CONSTANTS))
     checks = {id(check): check for check in every}.values()
     assert not any(caught(check) for check in (*checks, test_enclosure.check_grid))
-    assert next(false_bounds(), None) is None
+    assert next(false_bounds(every=4), None) is None

@@ -164,9 +164,13 @@ def test_pages_of_small_models(request: pytest.FixtureRequest, v: int, n: int, f
     assert seen == [(i + 1, len(SECTIONS)) for i in range(len(SECTIONS))]
 
 
-@pytest.mark.parametrize("scale", [0.0, 1e4])
-def test_pages_of_strange_models(laid_out: None, scale: float) -> None:
+@pytest.mark.parametrize(
+    ("scale", "figures"),
+    [(0.0, "laid_out"), (1e4, "undrawn"), pytest.param(1e4, "laid_out", marks=pytest.mark.slow)],
+)
+def test_pages_of_strange_models(request: pytest.FixtureRequest, scale: float, figures: str) -> None:
     """A model of zeros, and one whose scores overflow: a page all the same."""
+    request.getfixturevalue(figures)
     model = random_model(4, 3)
     weights = [scale * getattr(model, n) for n in ("W_E", "W_pos", "W_Q", "W_K", "W_V", "W_O", "W_U")]
     assert "</html>" in render(model_page("m", cp.Model(*weights), draws=3))

@@ -37,6 +37,7 @@ from typing import Any
 import numpy as np
 
 from compactproofs.opening.models import Model
+from compactproofs.opening.networks import load_network
 from compactproofs.search.certificates import Certificate, certificate_name
 from compactproofs.search.effort import verify
 from compactproofs.search.prover import Prover, feasible_strategies
@@ -68,7 +69,7 @@ def make_certificates(folder: Path, names: list[str]) -> None:
         own = folder / f"accept {name.replace('/', '-')}"
         own.mkdir()
         shutil.copy(zoo_path(name), own / "model.safetensors")
-        model = Model.load(own / "model.safetensors")
+        model = load_network(own / "model.safetensors")
         prover = Prover(model)
         for strategy in feasible_strategies(model):
             if not strategy.startswith("histogram"):
@@ -86,8 +87,8 @@ def check(folder: Path) -> Results:
     """What this process says about each certificate, and what it computes with."""
     verdicts = {}
     for model_file in sorted(folder.glob("*/model.safetensors")):
-        model = Model.load(model_file)
-        work = workspace(model, "check")
+        model = load_network(model_file)
+        work = workspace(model, "check") if isinstance(model, Model) else None
         for file in sorted(model_file.parent.glob("*.cert.json")):
             verdict = verify(Certificate.load(file), model, work)
             found = None if verdict.certified is None else str(verdict.certified)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from compactproofs.networks.weights import InvalidModel
     from compactproofs.opening.models import Model
     from compactproofs.opening.networks import load_decoder, load_network, task_for
+    from compactproofs.opening.tables import LabelTable
     from compactproofs.search.allowance import TooMuchWork
     from compactproofs.search.certificates import Certificate
     from compactproofs.search.choice import Certified
@@ -48,6 +49,7 @@ __all__ = [
     "CompactProofsError",
     "Infeasible",
     "InvalidModel",
+    "LabelTable",
     "MalformedCertificate",
     "Model",
     "Proof",
@@ -81,6 +83,7 @@ _MODULES = {
     "networks.weights": ("InvalidModel",),
     "opening.models": ("Model",),
     "opening.networks": ("load_decoder", "load_network", "task_for"),
+    "opening.tables": ("LabelTable",),
     "search.allowance": ("TooMuchWork",),
     "search.certificates": ("Certificate",),
     "search.choice": ("Certified",),

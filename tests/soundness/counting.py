@@ -84,7 +84,9 @@ def random_class(rng: np.random.Generator, reach: int = 20) -> ClassMargins:
     high_last = last + rng.integers(0, 2, outputs)
     terms = np.zeros((positions + 1, tokens + 1, outputs))
     names = rng.permutation(9)[:outputs]
-    return ClassMargins(tokens, np.arange(tokens), names, low, high, last, high_last, required, terms)
+    return ClassMargins(
+        tokens, np.arange(tokens), names, low, high, last, high_last, required, terms, np.ones(tokens, np.int64), 1
+    )
 
 
 def random_steps(rng: np.random.Generator, margins: ClassMargins) -> list[Step]:

@@ -3,5 +3,5 @@
 It shares no code with the package and follows `docs/certificate-format.md`.  Only the standard library and python-flint
 are used, and everything is written to be read, not to be fast.  Run it as
 
-    exactcheck CERTIFICATE MODEL.safetensors
+    exactcheck CERTIFICATE MODEL.safetensors [TABLE.safetensors]
 """

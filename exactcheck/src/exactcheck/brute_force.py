@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 from flint import arb
 
@@ -18,7 +19,7 @@ def certified(weights: Weights, hints: dict[str, Hint], decide: Decisions) -> in
 
 
 def right_inputs(*heads: Weights) -> tuple[int, int]:
-    """The number of inputs that are certainly right, and of those that may be; from the model's definition alone.
+    """What the inputs count that are certainly right, and those that may be; from the model's definition alone.
 
     `heads`: a one-head network, or several that share embeddings, of which each adds what its head writes.
     """
@@ -30,8 +31,9 @@ def right_inputs(*heads: Weights) -> tuple[int, int]:
         for table in tables:
             logits = [logit + written for logit, written in zip(logits, table.written(x), strict=True)]
         leads = [logits[m] - logits[o] for o in range(v) if o != m]
-        right += all(lead > 0 for lead in leads)
-        possible += not any(lead <= 0 for lead in leads)
+        count = math.prod(heads[0].count([token]) for token in x)
+        right += count * all(lead > 0 for lead in leads)
+        possible += count * (not any(lead <= 0 for lead in leads))
     return right, possible
 
 

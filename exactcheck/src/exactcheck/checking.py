@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from flint import ctx
 
-from exactcheck import brute_force, cubic, decoders, failing_sets, heads, number_line, subcubic, whole_classes
+from exactcheck import (
+    brute_force,
+    cubic,
+    decoders,
+    failing_sets,
+    heads,
+    number_line,
+    pair_sums,
+    subcubic,
+    whole_classes,
+)
 from exactcheck.balls import Decisions
 from exactcheck.reading import (
     CERTIFICATE_BYTES,
@@ -22,6 +33,7 @@ from exactcheck.reading import (
     expect,
     read_bytes,
     read_certificate,
+    read_labels,
     read_weights,
 )
 
@@ -40,6 +52,13 @@ THEOREMS = {
 }
 WITHOUT_HINTS = {"max-of-k/histogram@2": "max-of-k/histogram@1"}  # the same statement, when nothing was hinted
 COUNTED = {key for key in THEOREMS if key.startswith(("branch-and-bound", "histogram"))}  # by means of our own
+COUNTED_BY_WEIGHTS = {
+    "trivial",
+    "cubic",
+    "number-line",
+    "branch-and-bound",
+    "branch-and-bound-upper",
+}  # and the sub-cubic ones
 FEW_INPUTS = 2**12
 ACCEPTED, REJECTED, UNDECIDED = "accepted", "REJECTED", "UNDECIDED"
 EXIT_CODES = {ACCEPTED: 0, REJECTED: 1, UNDECIDED: 3}
@@ -158,11 +177,13 @@ def verdict(certificate: Certificate, weights: Weights) -> tuple[str, str]:
     theorem = THEOREMS[strategy.partition("/")[0]]
     if certificate.theorem == WITHOUT_HINTS.get(theorem):
         theorem = certificate.theorem
+    of_tokens = [int(text) for text in certificate.task.get("weights", "").split()]
+    total = (sum(of_tokens) if of_tokens else weights.v) ** weights.n
     for name, claimed, actual in (
         ("model_sha256", certificate.model_sha256, weights.sha256),
         ("family", certificate.family, FAMILY),
         ("task", (certificate.n_ctx, certificate.d_vocab), (weights.n, weights.v)),
-        ("total", certificate.total, weights.v**weights.n),
+        ("total", certificate.total, total),
         ("theorem", certificate.theorem, theorem),
         ("claim", certificate.claim, claim_of(strategy)),
     ):
@@ -172,6 +193,9 @@ def verdict(certificate: Certificate, weights: Weights) -> tuple[str, str]:
         expect(not certificate.hints, f"hints: {theorem} has none")
     else:
         check_hints(strategy, weights, certificate.hints)
+    weights = weights.in_order_of(certificate.task)
+    if weights.counts and strategy not in COUNTED_BY_WEIGHTS and not subcubic.is_known(strategy):
+        return REJECTED, f"task: {strategy} is not about {certificate.task['name']}"
     reason = limit(strategy, weights)
     if reason is not None:
         return REJECTED, reason
@@ -185,10 +209,15 @@ def verdict(certificate: Certificate, weights: Weights) -> tuple[str, str]:
     return (UNDECIDED if strategy in COUNTED and lacking <= undecided else REJECTED), text
 
 
-def verdict_on_file(certificate: Certificate, data: bytes) -> tuple[str, str]:
-    """The same for a model file of any family."""
-    if certificate.task.keys() == TASK_OF_DECODERS:
-        accepted, reason = decoders.verdict(certificate, data)
+def verdict_on_file(
+    certificate: Certificate, data: bytes, labels: Sequence[int] = (), table: str = ""
+) -> tuple[str, str]:
+    """The same for a model file of any family; with the labels and the hash of a table, if one is given."""
+    accepted: bool | None
+    if certificate.family == pair_sums.FAMILY and "n" in certificate.task:
+        accepted, reason = pair_sums.verdict(certificate, data, list(labels), table)
+    elif certificate.task.keys() >= TASK_OF_DECODERS:
+        accepted, reason = decoders.verdict(certificate, data, list(labels), table)
     elif certificate.strategy in heads.STRATEGIES:
         accepted, reason = heads.verdict(certificate, data)
     elif is_known(certificate.strategy) and heads.number_of_heads(data) > 1:
@@ -200,13 +229,14 @@ def verdict_on_file(certificate: Certificate, data: bytes) -> tuple[str, str]:
 
 def main(arguments: list[str]) -> int:
     """The program; returns its exit code."""
-    if len(arguments) != 2:
-        print("usage: exactcheck CERTIFICATE MODEL.safetensors", file=sys.stderr)
+    if len(arguments) not in (2, 3):
+        print("usage: exactcheck CERTIFICATE MODEL.safetensors [TABLE.safetensors]", file=sys.stderr)
         return 2
     try:
         certificate = read_certificate(read_bytes(Path(arguments[0]), CERTIFICATE_BYTES))
         data = read_bytes(Path(arguments[1]), MODEL_BYTES)
-        outcome, reason = verdict_on_file(certificate, data)
+        table = read_labels(read_bytes(Path(arguments[2]), MODEL_BYTES)) if len(arguments) == 3 else ([], "")
+        outcome, reason = verdict_on_file(certificate, data, *table)
     except Malformed as error:
         print(f"malformed: {error}", file=sys.stderr)
         return 2

@@ -26,8 +26,9 @@ def certified(weights: Weights, hints: dict[str, Hint], decide: Decisions) -> in
             for t in range(m + 1)
         ]
         for q in range(m + 1):
+            of_query, of_maximum = weights.count([q]), weights.count([m])
             if q == m or n > 1:
-                count += _alone(paths, w, q, m, others, decide)
+                count += of_query * of_maximum ** (n - 1) * _alone(paths, w, q, m, others, decide)
             B = largest(paths.EU[q][o] - paths.EU[q][m] for o in others)
             f = [w[q][t] * (B + A[t]) for t in range(m + 1)]
             ordered = in_order(e[q][: n - 1])
@@ -39,7 +40,7 @@ def certified(weights: Weights, hints: dict[str, Hint], decide: Decisions) -> in
                     for k in range(m)
                     if all(decide.negative(eS * f[m] + e[q][n - 1] * f[q] + eT * f[k]) for eS, eT in sums)
                 ]
-                count += comb(n - 1, c) * len(good) ** c
+                count += comb(n - 1, c) * of_query * of_maximum ** (n - 1 - c) * weights.count(good) ** c
     return count
 
 

@@ -7,6 +7,7 @@ of them are wrong than there may be (for "at most": right), and otherwise there 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import random
@@ -14,6 +15,7 @@ import re
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from flint import arb, ctx
@@ -63,17 +65,64 @@ class Task:
     prefix: Input
     suffix: Input
     settings: dict[str, Any]  # texts, and floats for NUMBERS
+    inputs: str
+    weights: Input
+    labels: list[int]  # by the number of the input; empty unless the name is "table"
 
     @property
     def length(self) -> int:
         """All positions."""
         return len(self.prefix) + self.n + len(self.suffix)
 
+    @property
+    def outputs(self) -> int:
+        """All labels are smaller."""
+        return max(self.labels) + 1 if self.labels else RULES[self.name][1](self.n, self.v, self.k)
 
-def read_task(record: dict[str, Any]) -> Task:
-    """The task of a certificate, with the network's configuration."""
+    def label(self, x: Input) -> int:
+        """Which output is right, -1 if this is no input."""
+        if not self.labels:
+            return RULES[self.name][0](x, self.k)
+        number = 0
+        for token in x:
+            number = number * self.v + token
+        return self.labels[number]
+
+    def count(self, x: Input) -> int:
+        """How much it counts."""
+        pairs = list(itertools.pairwise(x))
+        out_of_order = self.inputs == "ascending" and any(a > b for a, b in pairs)
+        if out_of_order or (self.inputs == "distinct" and len(set(x)) < len(x)) or self.label(x) < 0:
+            return 0
+        return math.prod(self.weights[t] for t in x) if self.weights else 1
+
+    @property
+    def total(self) -> int:
+        """What all count together: of few by going through them, of many by the polynomials of their weights."""
+        if self.labels or self.v**self.n <= FEW_INPUTS:
+            return sum(map(self.count, itertools.product(range(self.v), repeat=self.n)))
+        if self.inputs == "all":
+            return int((sum(self.weights) if self.weights else self.v) ** self.n)
+        distinct = self.inputs == "distinct"
+        orders = math.factorial(self.n) if distinct else 1
+        if not self.weights:
+            return orders * math.comb(self.v if distinct else self.v + self.n - 1, self.n)
+        # Newton's identities, from the sums of powers: sum_t log(1 + w_t z), or its like with signs, exponentiated.
+        powers = [sum(w**j for w in self.weights) for j in range(self.n + 1)]
+        found = [Fraction(1)]
+        for j in range(1, self.n + 1):
+            terms = (found[j - i] * powers[i] * ((-1) ** (i - 1) if distinct else 1) for i in range(1, j + 1))
+            found.append(sum(terms, Fraction(0)) / j)
+        return int(found[self.n] * orders)
+
+
+def read_task(record: dict[str, Any], labels: list[int], table: str) -> Task:
+    """The task of a certificate, with the network's configuration; `labels`: those of a table, and its hash."""
     name = record["name"]
-    expect(isinstance(name, str) and name in RULES, f"task.name: {name!a:.80}")
+    expect(isinstance(name, str) and (name in RULES or name == "table"), f"task.name: {name!a:.80}")
+    expect((name == "table") == ("table" in record), "task.table")
+    if name == "table":
+        expect(record["table"] == table, "task.table: the labels are not those of the table that is given")
     for key in ("n", "v", "k", "read_out"):
         expect(type(record[key]) is int and 0 <= record[key] < 2**31, f"task.{key}")
     n, v, k = record["n"], record["v"], record["k"]
@@ -98,14 +147,22 @@ def read_task(record: dict[str, Any]) -> Task:
     expect(settings["attn_scale"] > 0.0, "task.attn_scale")
     expect(settings["eps"] > 0.0 or settings["normalization_type"] == "none", "task.eps")
     fixed = []
-    for key in ("prefix", "suffix"):
-        text = record[key]
+    for key in ("prefix", "suffix", "weights"):
+        text = record.get(key, "")
         expect(isinstance(text, str) and re.fullmatch(r"(?a:(\d{1,10}( \d{1,10})*)?)", text) is not None, f"task.{key}")
         tokens = tuple(map(int, text.split()))
-        expect(" ".join(map(str, tokens)) == text and all(token < 2**31 for token in tokens), f"task.{key}")
+        expect(" ".join(map(str, tokens)) == text, f"task.{key}")
+        expect(key == "weights" or all(token < 2**31 for token in tokens), f"task.{key}")
         fixed.append(tokens)
-    task = Task(name, n, v, k, record["read_out"], fixed[0], fixed[1], settings)
+    prefix, suffix, weights = fixed
+    inputs = record.get("inputs", "all")
+    expect(inputs in ("all", "distinct", "ascending") and record.get("inputs") != "all", "task.inputs")
+    expect(len(weights) == (v if "weights" in record else 0) and sum(weights) ** n < 2**62, "task.weights")
+    labels = labels if name == "table" else []
+    expect(not labels or len(labels) == v**n, "task: the table is not of this many tokens")
+    task = Task(name, n, v, k, record["read_out"], prefix, suffix, settings, inputs, weights, labels)
     expect(task.read_out < task.length, "task.read_out")
+    expect(task.total > 0, "task: nothing counts")
     return task
 
 
@@ -273,7 +330,7 @@ ACTIVATIONS: dict[str, Callable[[arb], arb]] = {
 
 
 def counted(network: Network, task: Task, inputs: Sequence[Input]) -> tuple[int, int]:
-    """How many of the inputs are certainly right, and how many certainly wrong; ties that are exact are wrong."""
+    """What those of the inputs count that are certainly right, and certainly wrong; ties that are exact are wrong."""
     right, wrong, still = 0, 0, list(inputs)
     before = ctx.prec
     try:
@@ -281,13 +338,13 @@ def counted(network: Network, task: Task, inputs: Sequence[Input]) -> tuple[int,
             ctx.prec = bits
             forward, todo, still = Forward(network), still, []
             for x in todo:
-                label = RULES[task.name][0](x, task.k)
+                label = task.label(x)
                 logits = forward.logits((*task.prefix, *x, *task.suffix), task.read_out)
                 leads = [logits[label] - logit for o, logit in enumerate(logits) if o != label]
                 if all(lead > 0 for lead in leads):
-                    right += 1
+                    right += task.count(x)
                 elif any(lead <= 0 for lead in leads):
-                    wrong += 1
+                    wrong += task.count(x)
                 else:
                     still.append(x)
     finally:
@@ -295,39 +352,39 @@ def counted(network: Network, task: Task, inputs: Sequence[Input]) -> tuple[int,
     return right, wrong
 
 
-def verdict(certificate: Certificate, data: bytes) -> tuple[bool | None, str]:
+def verdict(certificate: Certificate, data: bytes, labels: list[int], table: str) -> tuple[bool | None, str]:
     """True if the certificate is accepted, False if it is rejected, None if that is not known; and why."""
     strategy = certificate.strategy
     expect(strategy in CLAIMS, f"strategy: {strategy!a:.80} is not one that this checker knows for decoders")
-    task = read_task(certificate.task)
+    task = read_task(certificate.task, labels, table)
     network = Network(data, task.settings)
-    inputs = task.v**task.n
+    inputs, total = task.v**task.n, task.total
     for name, claimed, actual in (
         ("model_sha256", certificate.model_sha256, network.sha256),
         ("family", certificate.family, FAMILY),
-        ("total", certificate.total, inputs),
+        ("total", certificate.total, total),
         ("theorem", certificate.theorem, THEOREM),
         ("claim", certificate.claim, CLAIMS[strategy]),
     ):
         if claimed != actual:
             return False, f"{name}: the certificate says {claimed!a:.80}, expected {actual!a:.80}"
     largest = max([task.v - 1, *task.prefix, *task.suffix])
-    labels = RULES[task.name][1](task.n, task.v, task.k)
     sizes = network.sizes
-    if task.length > sizes["c"] or largest >= sizes["v"] or labels > sizes["o"]:
+    if task.length > sizes["c"] or largest >= sizes["v"] or task.outputs > sizes["o"]:
         return False, "task: its positions, tokens or labels are more than the model has"
     expect(not certificate.hints, f"hints: {strategy} has none")
     if inputs > MOST_INPUTS:
         return False, "more than 10^7 inputs"
     every = inputs <= FEW_INPUTS
     numbers = range(inputs) if every else random.SystemRandom().sample(range(inputs), SOME_INPUTS)
-    tried = [tuple(i // task.v**p % task.v for p in reversed(range(task.n))) for i in numbers]
+    drawn = [tuple(i // task.v**p % task.v for p in reversed(range(task.n))) for i in numbers]
+    tried = [x for x in drawn if task.count(x) > 0]
     right, wrong = counted(network, task, tried)
-    text = f"claimed {certificate.claim} {certificate.certified} of {inputs}; of "
+    text = f"claimed {certificate.claim} {certificate.certified} of {total}; of "
     text += "all" if every else f"{len(tried)} that were drawn"
-    text += f" {right} are right, {wrong} wrong, {len(tried) - right - wrong} undecided"
+    text += f" {right} are right, {wrong} wrong, {sum(map(task.count, tried)) - right - wrong} undecided"
     at_least = certificate.claim == "at least"
-    if certificate.certified > inputs - wrong if at_least else certificate.certified < right:
+    if certificate.certified > total - wrong if at_least else certificate.certified < right:
         return False, text
-    proved = every and (certificate.certified <= right if at_least else certificate.certified >= inputs - wrong)
+    proved = every and (certificate.certified <= right if at_least else certificate.certified >= total - wrong)
     return (True if proved else None), text

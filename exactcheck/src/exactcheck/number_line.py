@@ -67,7 +67,8 @@ def certified(weights: Weights, hints: dict[str, Hint], decide: Decisions) -> in
         lowest = alpha + least([gamma * c[0], gamma * c[j]]) + least([beta * c[0], beta * c[j]])
         up.append(decide.positive(lowest - err))
         down.append(decide.positive(-highest - err))
-    return sum((m + 1) ** n - m**n for m in range(v) if all(up[m:]) and all(down[:m]))
+    up_to = [weights.count(range(m)) for m in range(v + 1)]
+    return sum(up_to[m + 1] ** n - up_to[m] ** n for m in range(v) if all(up[m:]) and all(down[:m]))
 
 
 def _sum(x: Sequence[arb], y: Sequence[arb]) -> list[arb]:

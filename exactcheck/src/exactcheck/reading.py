@@ -9,6 +9,7 @@ import json
 import math
 import re
 import struct
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -20,6 +21,7 @@ KEYS = {
     "hints", "tool",
 }  # fmt: skip
 FAMILY = "attention-only-1l1h"
+WEIGHTED = "weighted-largest-in-order"
 THEOREMS_OF_VERSION_1 = {
     "compactproofs.strategies.trivial": "max-of-k/trivial@1",
     "compactproofs.strategies.brute_force": "max-of-k/brute-force@1",
@@ -33,12 +35,15 @@ TASK_OF_DECODERS = {
     "name", "n", "v", "k", "read_out", "prefix", "suffix", "normalization_type", "eps", "act_fn", "attn_scale",
     "attention_dir", "attn_scores_soft_cap", "output_logits_soft_cap", "parallel_attn_mlp",
 }  # fmt: skip
+MORE_OF_DECODERS = {"inputs", "weights", "table"}  # those that say something
 HINT_TYPES = {"uint8": "B", "uint16": "H", "int64": "q", "float64": "d"}
 TYPE_BITS = {
     "BOOL": 8, "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "U8": 8, "I8": 8, "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8,
     "F8_E5M2FNUZ": 8, "F8_E4M3FNUZ": 8, "U16": 16, "I16": 16, "F16": 16, "BF16": 16, "U32": 32, "I32": 32, "F32": 32,
     "C64": 64, "U64": 64, "I64": 64, "F64": 64,
 }  # fmt: skip
+INTEGERS = {"I8": "b", "U8": "B", "I16": "h", "U16": "H", "I32": "i", "U32": "I", "I64": "q", "U64": "Q"}
+MOST_LABELS = 2**26
 AXES, ENTRIES = 8, 2**31
 WEIGHTS = {  # our name: the name in the file, the axes, whether the file has an axis for the one head
     "W_E": ("embed.W_E", "vd", False),
@@ -97,6 +102,11 @@ class Weights:
     matrices: dict[str, Matrix]
     biases: dict[str, list[float]]
     sha256: str
+    counts: tuple[int, ...] = ()  # of tokens with weights
+
+    def count(self, tokens: Iterable[int]) -> int:
+        """What any one of these tokens counts."""
+        return sum(self.counts[t] if self.counts else 1 for t in tokens)
 
     @property
     def folded(self) -> dict[str, Matrix]:
@@ -112,6 +122,20 @@ class Weights:
             "W_O": [*zeros["W_O"], [*b["b_O"], 0.0]],
             **{f"W_{letter}": [*W[f"W_{letter}"], b[f"b_{letter}"]] for letter in "QKU"},
         }
+
+    def in_order_of(self, task: dict[str, Any]) -> Weights:
+        """The model that says of places in the task's order of tokens what this one says of the tokens."""
+        order = list(range(self.v))
+        if task["name"] == "min-of-k":
+            order.reverse()
+        elif "order" in task:
+            order = [int(token) for token in task["order"].split()]
+        W, b = self.matrices, self.biases
+        columns = [[row[t] for t in order] for row in W["W_U"]]
+        matrices = {**W, "W_E": [W["W_E"][t] for t in order], "W_U": columns}
+        weights = [int(text) for text in task.get("weights", "").split()]
+        counts = tuple(weights[t] for t in order) if weights else ()
+        return Weights(matrices, {**b, "b_U": [b["b_U"][t] for t in order]}, self.sha256, counts)
 
     @property
     def v(self) -> int:
@@ -194,13 +218,31 @@ def read_certificate(data: bytes) -> Certificate:
     expect(set(fields) == KEYS, "the certificate's keys")
     task = fields["task"]
     expect(isinstance(task, dict), "task")
-    if fields["family"] != "decoder" or "n_ctx" in task:
-        expect(set(task) == {"name", "n_ctx", "d_vocab"}, "task")
-        expect(task["name"] == ("max" if fields["version"] == 1 else "max-of-k"), "task.name")
+    if fields["family"] == "pair-sum" and "n_ctx" not in task:
+        expect(fields["version"] == 2 and {"name", "n"} <= set(task) <= {"name", "n", "group", "table"}, "task")
+        expect(all(type(task[name]) is str for name in set(task) - {"n"}), "task")
+    elif fields["family"] != "decoder" or "n_ctx" in task:
+        in_order = {"largest-in-order": {"order"}, WEIGHTED: {"order", "weights"}}.get(str(task.get("name")), set())
+        expect(set(task) == {"name", "n_ctx", "d_vocab"} | in_order, "task")
+        names = ("max",) if fields["version"] == 1 else ("max-of-k", "min-of-k", "largest-in-order", WEIGHTED)
+        expect(task["name"] in names, "task.name")
         for name in ("n_ctx", "d_vocab"):
             expect(type(task[name]) is int and 1 <= task[name] < 2**31, f"task.{name}")
+        for order in [task["order"]] if in_order else []:
+            expect(
+                isinstance(order, str) and re.fullmatch("(?a:\\d{1,10}( \\d{1,10})*)", order) is not None, "task.order"
+            )
+            every = sorted(map(int, order.split())) == list(range(order.count(" ") + 1))
+            expect(every and order.count(" ") + 1 == task["d_vocab"], "task.order")
+            expect(order == " ".join(str(int(token)) for token in order.split()), "task.order")
+        if task["name"] == WEIGHTED:
+            text = task["weights"]
+            number = "(0|[1-9][0-9]{0,18})"
+            expect(isinstance(text, str) and re.fullmatch(f"{number}( {number})*", text) is not None, "task.weights")
+            numbers = [int(part) for part in text.split()]
+            expect(len(numbers) == task["d_vocab"] and 0 < sum(numbers) < 2**62, "task.weights")
     else:
-        expect(fields["version"] == 2 and set(task) == TASK_OF_DECODERS, "task")
+        expect(fields["version"] == 2 and set(task) - MORE_OF_DECODERS == TASK_OF_DECODERS, "task")
     for name in ("family", "strategy", "theorem", "tool"):
         value = fields[name]
         expect(isinstance(value, str) and len(value) <= 1000 and value.isprintable(), name)
@@ -293,6 +335,18 @@ def entries(tensor: Tensor) -> tuple[float, ...]:
     """The numbers of a tensor of floats, row by row."""
     dtype, shape, content = tensor
     return struct.unpack(f"<{math.prod(shape)}{'f' if dtype == 'F32' else 'd'}", content)
+
+
+def read_labels(data: bytes) -> tuple[list[int], str]:
+    """The labels in the file of a table, and their hash."""
+    tensors = tensors_of(data)
+    expect(list(tensors) == ["labels"], "a table has one tensor named labels")
+    dtype, shape, content = tensors["labels"]
+    expect(dtype in INTEGERS, f"labels: the type {dtype}")
+    expect(1 <= math.prod(shape) <= MOST_LABELS, "labels: their number")
+    labels = list(struct.unpack(f"<{math.prod(shape)}{INTEGERS[dtype]}", content))
+    expect(min(labels) >= -1 and 0 <= max(labels) < 2**31, "labels: no outputs")
+    return labels, hashlib.sha256(struct.pack(f"<{len(labels)}q", *labels)).hexdigest()
 
 
 def tensors_of(data: bytes) -> dict[str, Tensor]:

@@ -93,6 +93,7 @@ def certified(strategy: str, weights: Weights, hints: dict[str, Hint], decide: D
     for m in range(v):
         others = [largest(rival[k][m] for k in range(limit + 1)) for limit in range(m)]
         for q in range(m + 1):
+            of_query, of_maximum = weights.count([q]), weights.count([m])
             ordered = in_order(e[q][: n - 1])
             to_query = (approximation[q][q] - approximation[q][m] + slack[q]).exp()
 
@@ -121,11 +122,12 @@ def certified(strategy: str, weights: Weights, hints: dict[str, Hint], decide: D
                 return True
 
             if q == m or n > 1:
-                count += certain(0, None)
+                count += of_query * of_maximum ** (n - 1) * certain(0, None)
             for c in range(1, n if q == m else n - 1):
                 gap = gaps[(m * (m + 1) // 2 + q) * (n - 1) + c - 1]
                 if 1 <= gap <= m and certain(c, m - gap):
-                    count += comb(n - 1, c) * (m - gap + 1) ** c
+                    below = weights.count(range(m - gap + 1))
+                    count += comb(n - 1, c) * of_query * of_maximum ** (n - 1 - c) * below**c
     return count
 
 

@@ -40,6 +40,7 @@ class Class(NamedTuple):
     terms: Integers
     last: list[int]
     maximum_is_last: bool
+    counts: list[int]
 
 
 def right_inputs(weights: Weights) -> tuple[int, int]:
@@ -49,27 +50,32 @@ def right_inputs(weights: Weights) -> tuple[int, int]:
     most_wrong = least_wrong = 0
     for m in range(v):
         for q in range(m + 1) if n > 1 else (m,):
-            least, most = wrong_inputs_of_class(paths, q, m)
-            least_wrong, most_wrong = least_wrong + least, most_wrong + most
-    return v**n - most_wrong, v**n - least_wrong
+            least, most = wrong_inputs_of_class(paths, q, m, [weights.count([t]) for t in range(m + 1)])
+            of_query = weights.count([q])
+            least_wrong, most_wrong = least_wrong + of_query * least, most_wrong + of_query * most
+    every = weights.count(range(v)) ** n
+    return every - most_wrong, every - least_wrong
 
 
-def sequences(m: int, length: int, seen: bool) -> int:
-    """How many sequences of tokens up to m there are, with an m among them unless it was seen before."""
-    return int((m + 1) ** length - (0 if seen else m**length))
+def sequences(counts: list[int], length: int, seen: bool) -> int:
+    """How many sequences of tokens up to m there are, with an m among them unless it was seen before.
+
+    `counts`: what each of these tokens counts; a sequence counts the product.
+    """
+    return int(sum(counts) ** length - (0 if seen else sum(counts[:-1]) ** length))
 
 
-def wrong_inputs_of_class(paths: Paths, q: int, m: int) -> tuple[int, int]:
-    """At least and at most how many inputs with last token q and maximum m are answered wrongly."""
+def wrong_inputs_of_class(paths: Paths, q: int, m: int, counts: list[int]) -> tuple[int, int]:
+    """At least and at most how many inputs with last token q, which counts 1, and maximum m are answered wrongly."""
     terms, last = margins(paths, q, m)
     if not all(x.is_finite() for of_token in terms for row in of_token for x in row):
-        return 0, sequences(m, paths.n - 1, q == m)
+        return 0, sequences(counts, paths.n - 1, q == m)
     scales = [arb(2) ** FINE_BITS / unit(terms, last, m, o) for o in range(len(last))]
 
     def wrong(up: bool) -> int | None:
         """The count for integers below, or above; None if there are too many different sums, however coarse."""
         integers = [[rounded(row, scales, up) for row in of_token] for of_token in terms]
-        exact = Class(integers, rounded(last, scales, up), q == m)
+        exact = Class(integers, rounded(last, scales, up), q == m, counts)
         for bits in COARSE_BITS:
             try:
                 return count(exact if bits is None else coarser(exact, bits, up))
@@ -79,7 +85,7 @@ def wrong_inputs_of_class(paths: Paths, q: int, m: int) -> tuple[int, int]:
 
     most = wrong(up=False)
     least = wrong(up=True) if most != 0 else 0
-    return (0 if least is None else least), (sequences(m, paths.n - 1, q == m) if most is None else most)
+    return (0 if least is None else least), (sequences(counts, paths.n - 1, q == m) if most is None else most)
 
 
 def margins(paths: Paths, q: int, m: int) -> tuple[list[list[list[arb]]], list[arb]]:
@@ -138,8 +144,8 @@ def coarser(exact: Class, bits: int, up: bool) -> Class:
 
 
 def count(inputs: Class) -> int:
-    """The number of inputs of the class for which the sum of terms is at most 0 for some output."""
-    terms, last, seen_at_start = inputs
+    """What the inputs of the class count for which the sum of terms is at most 0 for some output."""
+    terms, last, seen_at_start, counts = inputs
     length, m, outputs = len(terms), len(terms[0]) - 1 if terms else 0, range(len(last))
     # What the positions from p on add at the least and at the most: if the maximum was seen before, and if not.
     ends: dict[tuple[int, bool, bool], list[int]] = {}
@@ -168,14 +174,17 @@ def count(inputs: Class) -> int:
             least, most = ends[p, seen, False], ends[p, seen, True]
             left = [i for i, o in enumerate(live) if sums[i] + least[o] <= 0]
             if any(sums[i] + most[live[i]] <= 0 for i in left):
-                wrong += number * sequences(m, length - p, seen)
+                wrong += number * sequences(counts, length - p, seen)
             elif left:
                 follow[seen, tuple(live[i] for i in left), tuple(sums[i] for i in left)] += number
         if len(follow) > MAX_SUMS:
             raise TooMany
         beginnings = Counter()
         for live, group in groupby(sorted(follow, key=by_live), key=by_live):
-            steps = Counter((t == m, tuple(row[o] for o in live)) for t, row in enumerate(terms[p])).items()
+            by_step: Counter[tuple[bool, tuple[int, ...]]] = Counter()
+            for t, row in enumerate(terms[p]):
+                by_step[t == m, tuple(row[o] for o in live)] += counts[t]
+            steps = by_step.items()
             for seen, _, sums in group:
                 number = follow[seen, live, sums]
                 for (is_maximum, step), times in steps:

@@ -18,13 +18,14 @@ from compactproofs.search.prover import Prover
 from compactproofs.search.questions import Network, Options, asked
 from compactproofs.system.log import log
 from compactproofs.system.terminal import trying
+from compactproofs.tasks.tables import Table
 
 __all__ = ["certify"]
 
 
 def certify(
     model: Any,
-    task: str = "max",
+    task: str | None = None,
     *,
     seconds: float = 60.0,
     prefix: Sequence[int] = (),
@@ -33,21 +34,29 @@ def certify(
     n: int | None = None,
     v: int | None = None,
     k: int | None = None,
+    inputs: str = "all",
+    weights: Sequence[int] = (),
+    order: Sequence[int] = (),
+    table: Table | None = None,
+    family: str | None = None,
     **settings: Any,
 ) -> Certified:
     """The best bounds on a model's accuracy that so many seconds buy, from below and from above.
 
     `model`: a path, a zoo name, a `Model` or decoder, a state dict of TransformerLens (of arrays or tensors), or a live
-    `HookedTransformer`, which is compared with its weights.  `task` and what follows are those of `task_for`, and
-    `settings` those of `load_decoder`.  The quickest strategies are tried first, until the bounds meet or time is up;
-    Ctrl-C ends the search too, and leaves what was found.  In a terminal a line on stderr says what is being tried.
+    `HookedTransformer`, which is compared with its weights.  `task` and what follows are those of `task_for`, `order`
+    has all tokens, the largest last, for the largest in another order, and `settings` are those of `load_decoder`.
+    Without a task it is "max", or what the file of a network of two arguments says; `family`: "pair-sum", to read a
+    file as such a network.  The quickest strategies are tried first, until the bounds meet or time is up; Ctrl-C ends
+    the search too, and leaves what was found.  In a terminal a line on stderr says what is being tried.
 
     Raises InvalidModel, UnknownModel, Infeasible, ValueError for a task that does not go with the model, or OSError.
     """
     if not seconds > 0:
         raise ValueError(f"seconds: expected a positive number, found {seconds!r}")
     name, source = _source(model)
-    options = Options(task, tuple(prefix), tuple(suffix), read_out, n, v, k, settings)
+    which = inputs, tuple(weights), tuple(order), table
+    options = Options(task, tuple(prefix), tuple(suffix), read_out, n, v, k, settings, *which, family)
     question = asked(source, options, name if isinstance(source, File) else None)
     for note in question.notes:
         log.warning("%s", note)

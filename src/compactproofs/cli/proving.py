@@ -17,8 +17,12 @@ from compactproofs.cli.common import JsonOption, ModelArgument, VerboseOption, i
 from compactproofs.cli.questions import settings_of, tokens_of
 from compactproofs.kernel.certificate import CLAIMS
 from compactproofs.kernel.problem import Problem
+from compactproofs.kernel.strict import shown
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.decoder.model import Decoder
+from compactproofs.networks.pair_sum.model import PairSum
+from compactproofs.opening.pairs import TASKS
+from compactproofs.opening.tables import LabelTable
 from compactproofs.runs.inputs import load_certificate, open_file
 from compactproofs.search.budget import prove_within
 from compactproofs.search.certificates import certificate_name
@@ -29,9 +33,10 @@ from compactproofs.search.prover import Bound
 from compactproofs.search.questions import Options, Question, asked
 from compactproofs.system.places import STANDARD, check_directory, check_file
 from compactproofs.system.terminal import err, say, say_json, say_table, trying
-from compactproofs.tasks.sequences import RULES
+from compactproofs.tasks.sequences import INPUTS, NAMES, RULES, TABLE
 from compactproofs.theorems import BUILT_IN, get_strategy
-from compactproofs.theorems.enumerate.every_input import ENUMERATE, ENUMERATE_UPPER
+from compactproofs.theorems.enumerate.every_input import ENUMERATE
+from compactproofs.theorems.pair_sum.brute_force import BRUTE_FORCE
 
 
 def prove(
@@ -67,8 +72,9 @@ def prove(
     task: Annotated[
         str | None,
         typer.Option(
-            help=f"What the right answer is: max (default), {', '.join(list(RULES)[1:])}.",
-            autocompletion=lambda incomplete: [name for name in RULES if name.startswith(incomplete)],
+            help=f"What the right answer is: max (default), {', '.join(list(RULES)[1:])}, table:FILE; of two arguments "
+            f"{TASKS}.",
+            autocompletion=lambda incomplete: [name for name in NAMES if name.startswith(incomplete)],
         ),
     ] = None,
     prefix: Annotated[str, typer.Option(metavar="TOKENS", help="Fixed tokens in front, such as a BOS token.")] = "",
@@ -81,9 +87,24 @@ def prove(
         int | None, typer.Option(help="How many tokens these are out of, 0 and on; default: all below the fixed ones.")
     ] = None,
     k: Annotated[int | None, typer.Option("-k", help="The k of kth-largest, sorted and sum-mod.")] = None,
+    inputs: Annotated[
+        str | None, typer.Option(help=f"Which sequences are inputs: {', '.join(INPUTS)}; default: all.")
+    ] = None,
+    weights: Annotated[
+        str, typer.Option(metavar="INTEGERS", help="How much each token counts; an input counts their product.")
+    ] = "",
+    order: Annotated[
+        str, typer.Option(metavar="TOKENS", help="All tokens, the largest last, for the largest in another order.")
+    ] = "",
     setting: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="A TransformerLens setting of which the file says nothing."),
+    ] = None,
+    family: Annotated[
+        str | None,
+        typer.Option(
+            help="pair-sum: read a transformer of one layer as one with constant attention and two arguments."
+        ),
     ] = None,
     verbose: VerboseOption = 0,
 ) -> None:
@@ -98,22 +119,30 @@ def prove(
     if as_json and out_name == STANDARD:
         raise ValueError("--out -: standard output cannot hold a certificate and --json; name a file, or choose one")
     operations = None if budget is None else operations_of("--budget", budget)
+    task, table = _task_of(task)
     fixed = tokens_of("--prefix", prefix), tokens_of("--suffix", suffix)
-    options = Options(task, *fixed, read_out, length, tokens, k, settings_of(setting or ()))
+    options = Options(
+        *(task, *fixed, read_out, length, tokens, k, settings_of(setting or ())),
+        inputs=inputs or "all",
+        weights=tokens_of("--weights", weights),
+        order=tokens_of("--order", order),
+        table=table,
+        family=family,
+    )
     ids = list(dict.fromkeys(strategy or []))
     own = not any(map(plugins.distribution_of, ids))
-    question = asked(open_file(model), options, model) if own else _asked_of_plugins(model, ids, options)
+    question = asked(open_file(model), options, model, ids) if own else _asked_of_plugins(model, ids, options)
     loaded = question.network
     provers = plugins.Provers(loaded, question.task)
     if best or operations is not None:
-        if operations is not None and question.task is not None:
-            raise ValueError(f"--budget: for a decoder there is one strategy, {ENUMERATE.id}")
+        if operations is not None and isinstance(loaded, Decoder | PairSum):
+            raise ValueError("--budget is for attention-only models")
         ids = ["best"]
         if out_name is not None and Path(out_name).is_dir():
             raise ValueError(f"--out: {out_name} is a directory; name a file for the best certificate")
     else:
         ids = cp.feasible_strategies(loaded, question.task) if every else ids
-        for strategy_id in ids or [ENUMERATE.id]:
+        for strategy_id in ids:
             prover = provers.of(strategy_id)
             with plugins.blamed(strategy_id):
                 prover.require(prover.library.strategy(strategy_id))
@@ -126,12 +155,12 @@ def prove(
             _save(proof.certificate, target)
     if every and not as_json:
         proofs.sort(key=lambda proof: proof.rank)
-    exact = zoo.known_correct(loaded) if own else None
+    exact = zoo.known_correct(loaded) if own and question.task is None else None
     if found is not None:
         proofs = [proof for proof in (found.lower, found.upper) if proof is not None]
         exact = found.certificate.certified if found.exact else exact
     if exact is None and not _EXACT.isdisjoint(ids):
-        exact = provers.of(ENUMERATE.id).exact_correct()
+        exact = provers.of(ids[0]).exact_correct()
     for line in question.notes:
         say(line, to=err)
     for proof in proofs:
@@ -168,8 +197,16 @@ def prove(
 #: Strategies that tell the exact accuracy if they decide every input.
 _EXACT = {
     *("brute-force", "heads/brute-force", "heads/branch-and-bound", "heads/branch-and-bound-upper"),
-    *(ENUMERATE.id, ENUMERATE_UPPER.id),
+    *(f"{name}{side}" for name in (ENUMERATE.id, BRUTE_FORCE.id) for side in ("", "-upper")),
 }
+
+
+def _task_of(text: str | None) -> tuple[str | None, LabelTable | None]:
+    """The name of a task as it is typed, and its table."""
+    name, colon, file = (text or "").partition(":")
+    if (name == TABLE) != bool(colon):
+        raise ValueError(f"--task: expected a name, or {TABLE}:FILE, found {shown(text)}")
+    return (name, LabelTable.load(file)) if colon else (text, None)
 
 
 def _asked_of_plugins(name: str, strategy_ids: Sequence[str], options: Options) -> Question:
@@ -209,7 +246,7 @@ def _proofs(provers: plugins.Provers, ids: list[str], budget: int | None) -> Ite
         return
     prover = provers.of("trivial")
     with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
-        bar = progress.add_task("trying", total=len(cp.feasible_strategies(prover.model)))
+        bar = progress.add_task("trying", total=len(cp.feasible_strategies(prover.model, prover.problem.task)))
         yield prove_within(prover, budget, lambda strategy_id: progress.advance(bar))
 
 
@@ -288,9 +325,13 @@ def _best(rows: list[Bound]) -> str:
 def _why_not_normalised(problem: Problem[Any, Any], exact: int | None, ids: list[str]) -> str:
     if exact == 0:
         return "no input is answered correctly"
-    if problem.network.family == Decoder.family:
+    if problem.network.family in (Decoder.family, PairSum.family):
+        if _EXACT.isdisjoint(ids):
+            return "brute force was not asked for"
         return "the exact accuracy is not known (inputs were left undecided)"
     one = "heads/branch-and-bound" if problem.network.family == ManyHeads.family else "brute-force"
+    if problem.task.record["name"] not in get_strategy(one).tasks:
+        return "brute force does not count weights"
     limit = get_strategy(one).limit(problem)
     if limit is None:
         limit = f"{one} was not asked for" if _EXACT.isdisjoint(ids) else f"{one} left inputs undecided"

@@ -13,10 +13,10 @@ _WORDS = {"true": True, "false": False, "none": None, "null": None}
 
 
 def tokens_of(option: str, text: str) -> tuple[int, ...]:
-    """Tokens with spaces or commas between them."""
+    """Tokens, or other integers from 0, with spaces or commas between them."""
     parts = text.replace(",", " ").split()
     if not all(re.fullmatch(r"[0-9]{1,10}", part, re.ASCII) for part in parts):
-        raise ValueError(f"{option}: expected tokens such as '10' or '3 10', found {shown(text)}")
+        raise ValueError(f"{option}: expected integers such as '10' or '3 10', found {shown(text)}")
     return tuple(map(int, parts))
 
 

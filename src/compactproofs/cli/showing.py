@@ -10,10 +10,13 @@ import typer
 import compactproofs as cp
 from compactproofs import plugins, zoo
 from compactproofs.cli.common import JsonOption, in_words
+from compactproofs.kernel.strict import shown
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.attention_only.model import WEIGHTS
 from compactproofs.networks.decoder.model import Decoder
-from compactproofs.opening import notes
+from compactproofs.networks.pair_sum.model import PairSum
+from compactproofs.opening import notes, pairs
+from compactproofs.opening.networks import File
 from compactproofs.runs.inputs import load_certificate, open_file
 from compactproofs.search.questions import about, reading
 from compactproofs.system.places import STANDARD
@@ -35,7 +38,9 @@ def show(
     else:
         file = open_file(path)
         network = file.network()
-        if isinstance(network, Decoder):
+        if isinstance(network, PairSum):
+            fields, facts = _about_pair_sum(file, network)
+        elif isinstance(network, Decoder):
             fields, facts = _about_decoder(*file.decoder())
         else:
             fields, facts = _about_model(path, network)
@@ -105,6 +110,27 @@ def _about_decoder(network: Decoder, assumed: dict[str, object]) -> Described:
         "sha256": network.sha256,
         "largest_weight": largest,
         "assumed": {name: str(value) for name, value in assumed.items()},
+    }
+
+
+def _about_pair_sum(file: File, network: PairSum) -> Described:
+    sizes = {"arguments": network.n, "neurons": network.neurons, "outputs": network.outputs}
+    largest = max(float(abs(tensor).max()) for tensor in network.tensors.values())
+    task = pairs.said(file.data).get("task")
+    said = {
+        "model": about(network),
+        "inputs": f"{network.n**2} pairs (x, y)",
+        "task": "unknown" if not isinstance(task, str) else f"its file says {shown(task)}",
+        "sha256": network.sha256,
+        "largest weight": f"{largest:.4g}",
+    }
+    return said, {
+        "kind": "pair-sum",
+        "architecture": network.architecture,
+        **sizes,
+        "task": task if isinstance(task, str) else None,
+        "sha256": network.sha256,
+        "largest_weight": largest,
     }
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,10 +17,13 @@ import compactproofs as cp
 from compactproofs import plugins
 from compactproofs.cli.common import COLOURS, JsonOption, ModelArgument, VerboseOption, if_trusted, operations_of, whose
 from compactproofs.kernel.errors import CompactProofsError
+from compactproofs.kernel.library import Library
 from compactproofs.kernel.problem import Problem
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.decoder.model import Decoder
+from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.opening.networks import File
+from compactproofs.opening.tables import LabelTable
 from compactproofs.runs.inputs import load_certificate, open_file
 from compactproofs.search.allowance import Allowance
 from compactproofs.search.cost import power
@@ -28,7 +32,8 @@ from compactproofs.search.questions import about
 from compactproofs.system.messages import escaped, reason
 from compactproofs.system.places import STANDARD
 from compactproofs.system.terminal import err, say, say_json
-from compactproofs.theorems import BUILT_IN
+from compactproofs.tasks.sequences import TABLE
+from compactproofs.theorems import with_tables
 
 
 def verify(
@@ -61,10 +66,19 @@ def verify(
             help="Accept theorems of this distribution, an installed plug-in; may be given several times.",
         ),
     ] = None,
+    table: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="A table of labels that certificates name; may be given several times."),
+    ] = None,
+    formal: Annotated[
+        bool, typer.Option("--formal", help="Have the program extracted from Coq check one certificate for max-of-K.")
+    ] = False,
     as_json: JsonOption = False,
     verbose: VerboseOption = 0,
 ) -> int:
     """Check certificates against a model: exit code 0 all accepted, 1 some rejected, 2 anything else."""
+    if formal:
+        return _formally(certificate, model, as_json)
     if not max_memory >= 0.0:
         raise ValueError(f"--max-memory: expected a number of GiB such as 16, found {max_memory}")
     limits = {
@@ -86,7 +100,7 @@ def verify(
             raise ValueError(f"{certificate} is no certificate; the order is: verify CERTIFICATE MODEL")
         if certificate == model == STANDARD:
             raise ValueError("standard input cannot be both the certificate and the model")
-        subjects = _Subjects(open_file(model))
+        subjects = _Subjects(open_file(model), [LabelTable.load(name) for name in table or ()])
     except (ValueError, OSError, MemoryError) as error:
         return _none_checked(error, as_json, of_directory)
     outcomes = []
@@ -111,6 +125,22 @@ def verify(
         for line in (f"{_plural(len(words), 'certificate')} checked: {counts}", *found.left_out(recursive)):
             say(line, to=err if as_json else None)
     return max(_EXIT_CODES[outcome["outcome"]] for outcome in outcomes)
+
+
+def _formally(certificate: str, model: str, as_json: bool) -> int:
+    """What the program extracted from Coq says; the exit code."""
+    from compactproofs.formal import command, extracted
+
+    answer = command.verify(certificate, model)
+    word = "accepted" if answer.accepted else "rejected"
+    if as_json:
+        say_json({"outcome": word, **dataclasses.asdict(answer)})
+    else:
+        say(f": {answer.reason}", start=word, style=f"bold {COLOURS[word]}")
+        if answer.model_sha256:
+            say(f"model {answer.model_sha256}")
+        say(f"{answer.seconds:.1f} processor seconds; {extracted.SHARES}")
+    return _EXIT_CODES[word]
 
 
 _EXIT_CODES = {"accepted": 0, "rejected": 1, "conditional": 2, "refused": 2, "malformed": 2}
@@ -180,22 +210,38 @@ def _some(names: list[str]) -> str:
 class _Subjects:
     """A model file, read as each certificate says, with the tables that certificates of one task share."""
 
-    def __init__(self, file: File) -> None:
+    def __init__(self, file: File, tables: list[LabelTable]) -> None:
         self._file = file
+        self._tables = tables
         self._known: dict[Any, tuple[Any, Workspace[Any, Any] | None]] = {}
+
+    def library(self, home: plugins.Collection) -> Library:
+        """What the strategies of a distribution are checked with."""
+        return with_tables(self._tables, home.library) if self._tables else home.library
+
+    def lacking(self, claim: cp.Certificate) -> str | None:
+        """That a certificate is about a table which is not there, or None."""
+        wanted = claim.task.get(TABLE)
+        if wanted is None or wanted in {table.sha256 for table in self._tables}:
+            return None
+        there = ", ".join(f"{table.sha256[:12]}..." for table in self._tables)
+        given = f"; the tables given are {there}" if there else ""
+        return f"its labels are those of the table {str(wanted)[:12]}..., give its file by --table FILE{given}"
 
     def of(self, home: plugins.Collection, claim: cp.Certificate) -> tuple[Any, Workspace[Any, Any] | None]:
         """The network, and for strategies of this package a workspace if the task fits; raises ValueError."""
         reader = home.networks.get(claim.family)
         key = reader or repr((claim.family, sorted(claim.task.items())))
         if key not in self._known:
-            self._known[key] = self._own(claim) if reader is None else (reader(self._file.data), None)
+            self._known[key] = (
+                self._own(claim, self.library(home)) if reader is None else (reader(self._file.data), None)
+            )
         network, work = self._known[key]
         return network, work if home.source.distribution == plugins.OWN else None
 
-    def _own(self, claim: cp.Certificate) -> tuple[Any, Workspace[Any, Any] | None]:
+    def _own(self, claim: cp.Certificate, library: Library) -> tuple[Any, Workspace[Any, Any] | None]:
         """By a reader of this package; raises _NoModel if there is no model in the file."""
-        if not self._known:
+        if not self._known and claim.family != PairSum.family:  # which is a way to read the files of others
             try:
                 self._file.network()
             except (ValueError, OSError, MemoryError) as error:
@@ -204,7 +250,7 @@ class _Subjects:
         if isinstance(network, Decoder) and not self._file.says_how:
             say(f"note: the model's file does not say how it is used; read here as a {about(network)}", to=err)
         try:
-            return network, Workspace(Problem(network, BUILT_IN.task(claim.task)))
+            return network, Workspace(Problem(network, library.task(claim.task)))
         except ValueError:  # of which verification says more
             return network, None
 
@@ -232,10 +278,15 @@ def _outcome(
         return {"outcome": "refused", "reason": reason(error)}
     except (ValueError, OSError, MemoryError) as error:
         return {"outcome": "malformed", "reason": reason(error)}
+    lacking = subjects.lacking(claim) if distribution is None else None
+    if lacking is not None:
+        return {"outcome": "refused", "reason": lacking}
     try:
         allowance, start = Allowance(), time.perf_counter()
         with _watched(allowance, claim.strategy), plugins.blamed(claim.strategy):
-            verdict = home.verify(claim, network, work, allowance=allowance, **limits)
+            verdict = replace(home, library=subjects.library(home)).verify(
+                claim, network, work, allowance=allowance, **limits
+            )
     except cp.MalformedCertificate as error:
         return {"outcome": "malformed", "reason": reason(error)}
     except (ValueError, OSError, MemoryError) as error:

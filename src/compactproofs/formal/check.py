@@ -60,18 +60,24 @@ def check(directory: Path, library: Path = LIBRARY) -> Verdict:
     claims = Claims.of_theorem((directory / "Theorem.v").read_text(encoding="utf-8"))
     build_library(library)
     sha256 = _model_hash(directory, library)
-    seconds = _processor_seconds()
+    seconds = processor_seconds()
     for name in FILES:
         command = ["coqc", "-Q", str(library.resolve()), "CompactProofs", "-Q", ".", "", name]
         done = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
         if done.returncode == 1 and name == FILES[-1]:
-            return Verdict(claims, sha256, False, _last_words(done), _processor_seconds() - seconds)
+            return Verdict(claims, sha256, False, _last_words(done), processor_seconds() - seconds)
         if done.returncode:
             raise ValueError(f"coqc ended with exit code {done.returncode} on {name}: {_last_words(done)}")
     axioms = _assumptions(done.stdout)
     foreign = [axiom for axiom in axioms if not _ALLOWED.fullmatch(axiom)]
     reason = f"it rests on {', '.join(foreign)}" if foreign else ""
-    return Verdict(claims, sha256, not foreign, reason, _processor_seconds() - seconds, axioms)
+    return Verdict(claims, sha256, not foreign, reason, processor_seconds() - seconds, axioms)
+
+
+def processor_seconds() -> float:
+    """What the processes that this one started, and that ended, have used."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _assumptions(said: str) -> tuple[str, ...]:
@@ -90,11 +96,6 @@ def _model_hash(directory: Path, library: Path) -> str:
     if done.returncode:
         raise ValueError(f"{directory / 'Weights.v'} is not as exported: {_last_words(done)}")
     return done.stdout.strip()
-
-
-def _processor_seconds() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def _last_words(done: subprocess.CompletedProcess[str]) -> str:

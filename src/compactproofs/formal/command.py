@@ -9,10 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from compactproofs.formal import extracted
 from compactproofs.formal.check import LIBRARY, Verdict, check, require_coqc
+from compactproofs.formal.dyadic import exact_weights
 from compactproofs.formal.export import FILES, Claims, export
+from compactproofs.formal.hints import find_hints
 from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.runs.inputs import load_certificate, load_model
+from compactproofs.runs.inputs import load_certificate, load_model, open_file
+from compactproofs.search.certificates import MAX_BYTES, Certificate
+from compactproofs.system.files import read_limited
+from compactproofs.system.places import readable
 from compactproofs.tasks.max_of_k import MaxOfK
 
 
@@ -50,6 +56,15 @@ def formal_check(what: str, model: str | None, library: Path | None) -> Verdict:
     with tempfile.TemporaryDirectory() as directory:
         export_to(Path(directory), name, certificate)
         return check(Path(directory), library)
+
+
+def verify(certificate: str, model: str) -> extracted.Answer:
+    """Have the program that Coq extracted check a certificate about a model; ValueError where it cannot."""
+    extracted.program()  # before minutes of search
+    claim = read_limited(Path(readable(certificate)), MAX_BYTES)
+    file = open_file(model)
+    by_cubic = Certificate.from_bytes(claim).strategy == "cubic"
+    return extracted.answer(claim, file.data, find_hints(exact_weights(file.attention_only()), trees=not by_cubic))
 
 
 def in_words(verdict: Verdict) -> Iterator[str]:

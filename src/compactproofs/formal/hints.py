@@ -8,9 +8,11 @@ no input wrongly.
 
 from __future__ import annotations
 
+import decimal
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -24,6 +26,7 @@ Tree: TypeAlias = "tuple[int, int, Tree, Tree] | None"  # position, how many tok
 MOST_POSITIONS = 7
 WEIGHT_BITS = 25
 SMALL = 2**30
+_CLEAR = Decimal("1e-40")  # far beyond what the checker's 200 bits leave open
 
 
 @dataclass
@@ -82,6 +85,27 @@ class _Tables:
         self.written: Integers = (written >> cut).astype(np.int64)
         self.base: Integers = (base >> cut).astype(np.int64)
         self.n, self.v = n, v
+        self._given = weights
+
+    def is_right(self, x: list[int], m: int, outputs: list[int]) -> bool | None:
+        """Whether m beats each of these outputs on the input x, by 80 digits; None if they do not tell."""
+        W, e = self._given.integers, self._given.exponent
+        rows = [W["W_E"][token] + W["W_pos"][p] for p, token in enumerate(x)]
+        query = rows[-1] @ W["W_Q"]
+        with decimal.localcontext() as context:
+            context.prec = 80
+            unit = Decimal(2) ** (-4 * e)
+            scale = unit / Decimal(self._given.d_head).sqrt()
+            weights = [(int(query @ (row @ W["W_K"])) * scale).exp() for row in rows]
+            direct = rows[-1] @ W["W_U"] * 2 ** (2 * e)
+            margins = []
+            for weight, row in zip(weights, rows, strict=True):
+                alone = direct + row @ W["W_V"] @ W["W_O"] @ W["W_U"]
+                margins.append([weight * int(alone[m] - alone[o]) * unit for o in outputs])
+            lead = [sum(parts) / sum(weights) for parts in zip(*margins, strict=True)]
+        if all(margin > _CLEAR for margin in lead):
+            return True
+        return False if any(margin < -_CLEAR for margin in lead) else None
 
     def weights(self, query: int, m: int) -> tuple[Integers, Integers]:
         """Bounds of the exponentials of scores, by position and token up to m."""
@@ -111,7 +135,7 @@ def _of_class(tables: _Tables, hints: Hints, query: int, m: int) -> ClassHint:
         return ClassHint()
     g = base[:, None][..., outputs] + 2 + gaps[None][..., outputs]
     above = np.where(g >= 0, high[..., None], low[..., None]) * g
-    search = _Search(hints, below[..., outputs], above, query)
+    search = _Search(hints, tables, below[..., outputs], above, query, m, outputs.tolist())
     return ClassHint(outputs.tolist(), [search.tree(box) for box in boxes])
 
 
@@ -134,8 +158,11 @@ def _size(box: Box) -> int:
 class _Search:
     """Splits boxes until every part is decided."""
 
-    def __init__(self, hints: Hints, below: Integers, above: Integers, query: int) -> None:
+    def __init__(
+        self, hints: Hints, tables: _Tables, below: Integers, above: Integers, query: int, m: int, outputs: list[int]
+    ) -> None:
         self.hints = hints
+        self.tables, self.subject = tables, (query, m, outputs)
         self.below, self.above = below, above
         self.last_below, self.last_above = below[-1, query], above[-1, query]
 
@@ -156,7 +183,11 @@ class _Search:
             self.hints.wrong += size
             self.hints.leaves += 1
             return None
-        if size == 1:
+        if size == 1:  # which the checker looks at closely
+            query, m, outputs = self.subject
+            right = self.tables.is_right([*(a for a, _ in box), query], m, outputs)
+            self.hints.right += right is True
+            self.hints.wrong += right is False
             self.hints.leaves += 1
             return None
         o = int(total.argmin())

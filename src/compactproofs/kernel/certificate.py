@@ -69,7 +69,8 @@ class Certificate:
     family: str = field(kw_only=True)
 
     def __str__(self) -> str:
-        return f"{self.claim} {self.certified} of {self.total} inputs are answered correctly"
+        weighted = ", by their weights," if "weights" in self.task else ""
+        return f"{self.claim} {self.certified} of {self.total} inputs{weighted} are answered correctly"
 
     @classmethod
     def of_fields(cls, fields: Any) -> Self:
@@ -90,8 +91,8 @@ class Certificate:
         expect(claim in CLAIMS, "claim", f"one of {', '.join(CLAIMS)}", claim)
         expect(isinstance(task, dict) and isinstance(task.get("name"), str), "task", "an object with a name", task)
         for key, value in task.items():
-            fits = type(value) in (str, int) and shown(value) == str(value) and shown(key) == key and len(task) <= 16
-            expect(fits, "task", "up to 16 integers and short printable texts", {key: value})
+            fits = type(value) in (str, int) and shown(value, 1000) == str(value) and shown(key) == key
+            expect(fits and len(task) <= 20, "task", "up to 20 integers and short printable texts", {key: value})
         certified, total = int(fields["certified"]), int(fields["total"])
         if certified > total:
             raise MalformedCertificate(f"certified: {shown(certified)} is more than the total of {shown(total)} inputs")

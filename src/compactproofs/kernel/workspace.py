@@ -25,6 +25,7 @@ class Workspace(Generic[N, T]):
     """A problem whose numbers are enclosures, or another reading of the same programs: what `lift` makes of them."""
 
     def __init__(self, problem: Problem[Any, Any], lift: Callable[[npt.ArrayLike], Array] = Enclosure.exact) -> None:
+        self._problem = problem
         self.network: N = problem.network
         self.task: T = problem.task
         self._lift = lift
@@ -35,8 +36,8 @@ class Workspace(Generic[N, T]):
         return self._lift(values)
 
     def weight(self, name: str) -> Array:
-        """The weight matrix of this name, such as "W_E"."""
-        return self.once(("weight", name), lambda: self.constant(self.network.weight(name)))  # type: ignore[attr-defined]
+        """The weight matrix of this name, such as "W_E", as theorems about the task have it."""
+        return self.once(("weight", name), lambda: self.constant(self._problem.weight(name)))
 
     def once(self, key: Hashable, compute: Callable[[], R]) -> R:
         """The result of `compute`, which runs the first time that this key is asked for."""

@@ -72,6 +72,16 @@ _OF_DECODERS: dict[str, tuple[object, ...]] = {
     "scale_attn_by_inverse_layer_idx": (False,),
     "attention_dir": ("causal", "bidirectional"),
 }
+_OF_PAIR_SUMS: dict[str, tuple[object, ...]] = {
+    **_ANYWHERE,
+    "n_layers": (1,),
+    "attn_only": (False,),
+    "act_fn": ("relu",),
+    "normalization_type": (None,),
+    "gated_mlp": (False,),
+    "num_experts": (None,),
+    "parallel_attn_mlp": (False,),
+}
 _CAPS = ("attn_scores_soft_cap", "output_logits_soft_cap")  # none if not positive
 _SCALE = "attn_scale"
 _SIZES = ("d_vocab", "n_ctx", "d_model", "d_head")
@@ -130,6 +140,15 @@ def unsupported(settings: Mapping[str, Any], sizes: Any) -> str | None:
     if outputs != sizes.d_vocab:
         return _only("d_vocab_out", outputs, f"d_vocab_out = d_vocab = {sizes.d_vocab}")
     return None
+
+
+def no_pair_sum(settings: Mapping[str, Any]) -> str | None:
+    """Why a model with these settings is no pair sum, whatever its attention pays to each position; None if it is."""
+    reason = _not_among(_OF_PAIR_SUMS, settings)
+    cap = settings.get("output_logits_soft_cap")
+    if reason is None and cap is not None and not _number(cap) <= 0:
+        return f"output_logits_soft_cap is {_shown(cap)}; soft caps are not supported (-1.0 is none)"
+    return reason
 
 
 def _not_among(table: Mapping[str, tuple[object, ...]], settings: Mapping[str, Any]) -> str | None:

@@ -17,8 +17,10 @@ from compactproofs.networks.decoder import model as decoder
 from compactproofs.networks.weights import InvalidModel
 from compactproofs.system.displays import Displayed
 from compactproofs.system.files import read_limited, write_atomically
+from compactproofs.tasks.tables import TYPES
 
 MAX_FILE_BYTES = 2**28
+_TYPES = FLOATS | TYPES
 
 
 class Model(Displayed, AttentionOnly):
@@ -87,13 +89,13 @@ class Decoder(Displayed, decoder.Decoder):
 
 
 def write_tensors(arrays: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    """A file of float32 or float64 arrays, by name; equal arrays give equal bytes."""
+    """A file of arrays of floats or integers, by name; equal arrays give equal bytes."""
     header: dict[str, Any] = {}
     body = bytearray()
     for name, array in sorted(arrays.items()):
-        dtype = next(dtype for dtype, known in FLOATS.items() if known == array.dtype.newbyteorder("<"))
+        dtype = next(dtype for dtype, known in _TYPES.items() if known == array.dtype.newbyteorder("<"))
         start = len(body)
-        body += array.astype(FLOATS[dtype]).tobytes()
+        body += array.astype(_TYPES[dtype]).tobytes()
         header[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": [start, len(body)]}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # so that the bytes of the tensors are aligned

@@ -13,10 +13,12 @@ from compactproofs.kernel.strict import shown
 from compactproofs.kernel.tensors import read_tensors
 from compactproofs.networks.decoder import model as decoder
 from compactproofs.networks.decoder.model import Configuration
+from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.networks.weights import InvalidModel
-from compactproofs.opening import configuration
+from compactproofs.opening import configuration, pairs
 from compactproofs.opening.models import Decoder, ManyHeads, Model
-from compactproofs.tasks.sequences import RULES, Sequences
+from compactproofs.tasks.sequences import NAMES, TABLE, Sequences
+from compactproofs.tasks.tables import Table
 
 __all__ = ["SETTINGS", "File", "load_decoder", "load_network", "task_for"]
 
@@ -71,8 +73,28 @@ class File:
             raise InvalidModel(f"{self.path}: {error}") from error
         return network, assumed
 
-    def network(self) -> Model | ManyHeads | Decoder:
-        """What fits a smaller family is of that, and the rest decoders; raises InvalidModel."""
+    def pair_sum(self) -> PairSum:
+        """The network of two arguments in it, a transformer with constant attention; raises InvalidModel."""
+        try:
+            return pairs.network_of(self.data)
+        except ValueError as error:
+            raise InvalidModel(f"{self.path}: {error}") from error
+
+    @property
+    def is_pair_sum(self) -> bool:
+        """Whether it says or shows that it is a network of two arguments."""
+        try:
+            return pairs.is_pair_sum(self.data)
+        except ValueError:
+            return False
+
+    def network(self) -> Model | ManyHeads | Decoder | PairSum:
+        """Pair sums where the file says so; else what fits a smaller family is of that, and the rest decoders.
+
+        Raises InvalidModel.
+        """
+        if self.is_pair_sum:
+            return self.pair_sum()
         try:
             return self.attention_only()
         except InvalidModel as error:
@@ -91,8 +113,15 @@ class File:
             return True
         return all(name.startswith(("blocks.0.attn.", "embed.", "pos_embed.", "unembed.")) for name in names)
 
-    def network_of(self, certificate: Certificate) -> Model | ManyHeads | Decoder:
+    def network_of(self, certificate: Certificate) -> Model | ManyHeads | Decoder | PairSum:
         """The network in it, read as the certificate's family and task say where the file says nothing itself."""
+        if certificate.family == PairSum.family:
+            try:
+                return self.pair_sum()
+            except InvalidModel:
+                return self.network()  # so it is about another model
+        if self.is_pair_sum:
+            return self.pair_sum()
         if certificate.family != Decoder.family:
             network = self.network()
             return self.attention_only() if isinstance(network, Decoder) else network
@@ -108,8 +137,10 @@ class File:
             return self.decoder()[0]
 
 
-def load_network(name_or_path: str | Path) -> Model | ManyHeads | Decoder:
+def load_network(name_or_path: str | Path) -> Model | ManyHeads | Decoder | PairSum:
     """The network in a safetensors file or of the zoo, of the smallest family that has all of it.
+
+    Networks of two arguments only where the file shows that it is one, or says so.
 
     Raises UnknownModel, InvalidModel and OSError.
     """
@@ -127,7 +158,7 @@ def load_decoder(path: str | Path, **settings: Any) -> Decoder:
 
 def task_for(
     network: decoder.Decoder,
-    name: str = "max",
+    name: str = "max",  # "table" where a table is given
     *,
     prefix: Sequence[int] = (),
     suffix: Sequence[int] = (),
@@ -135,14 +166,19 @@ def task_for(
     n: int | None = None,
     v: int | None = None,
     k: int = 0,
+    inputs: str = "all",
+    weights: Sequence[int] = (),
+    table: Table | None = None,
 ) -> Sequences:
     """The task of this name for a decoder, with as many tokens as it takes between the fixed ones.
 
     Tokens are those below the smallest fixed one, unless `v` says how many; negative positions count from the end.
     Raises ValueError if the task does not go with the network.
     """
-    if name not in RULES:
-        raise ValueError(f"unknown task {shown(name)}; known: {', '.join(RULES)}")
+    if table is not None and name == "max":
+        name = TABLE
+    if name not in NAMES:
+        raise ValueError(f"unknown task {shown(name)}; known: {', '.join(NAMES)}")
     fixed = (*prefix, *suffix)
     length = network.n_ctx if n is None else n + len(fixed)
     v = min((network.d_vocab, *fixed)) if v is None else v
@@ -152,7 +188,10 @@ def task_for(
     if v < 1:
         raise ValueError("there is no token below the fixed ones; say how many there are (--tokens, v=)")
     position = read_out + length if read_out < 0 else read_out
-    task = Sequences(name, length - len(fixed), v, network.configuration, tuple(prefix), tuple(suffix), position, k)
+    task = Sequences(
+        *(name, length - len(fixed), v, network.configuration, tuple(prefix), tuple(suffix), position, k),
+        *(inputs, tuple(weights), table),
+    )
     misfit = task.misfit(network)
     if misfit is not None:
         why = "" if fixed or v < network.d_vocab else "; is one of its tokens a fixed one, such as BOS (--prefix)?"

@@ -15,13 +15,10 @@ from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.opening import configuration
 from compactproofs.opening.forward import answers, some_inputs
-from compactproofs.tasks.max_of_k import max_of_k
+from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
 
-__all__ = ["LABEL", "in_full", "in_short"]
+__all__ = ["in_full", "in_short", "label"]
 
-LABEL = "the label is the largest token"
-
-_OWN = "the largest token"
 _ENOUGH = 0.75  # of inputs: a model that answers fewer by the task seems to do something else
 _BETTER = 0.05  # of inputs, by which another task explains the answers better
 _SAMPLE = 2048
@@ -29,20 +26,32 @@ _ENTRIES = 2**22  # of the sample's residual streams and logits, unless that lea
 _FEWEST = 256
 
 
-def in_short(name: str | None, model: AttentionOnly | ManyHeads) -> list[str]:
+def label(task: MaxOfK) -> str:
+    """Which answer is right, in words."""
+    return f"the label is {_own(task)}"
+
+
+def _own(task: MaxOfK) -> str:
+    order = np.arange(task.d_vocab)[task.places].tolist()
+    named = {"the largest token": order == sorted(order), "the smallest token": order[::-1] == sorted(order)}
+    return next((words for words, fits in named.items() if fits), "the token that comes last in the given order")
+
+
+def in_short(name: str | None, model: AttentionOnly | ManyHeads, task: MaxOfK | None = None) -> list[str]:
     """Lines for whoever proves bounds on the model that was loaded by this name; none for a model of the zoo.
 
-    Without a name, of a model that is no file.
+    Without a name, of a model that is no file.  `task`: by default the largest token.
     """
-    if _in_zoo(model):
+    task = max_of_k(model).task if task is None else task
+    if _in_zoo(model) and task == max_of_k(model).task:
         return []
     lines = []
     if name is not None and _open(name):
         lines.append(f"note: {shown(name, 100)} leaves open how its tensors are used; 'compactproofs show' says more")
-    shares, about = _shares(model)
-    if shares[_OWN] < _ENOUGH or _best(shares) != _OWN:
+    shares, about = _shares(model, task)
+    if shares[_own(task)] < _ENOUGH or _best(shares, _own(task)) != _own(task):
         lines.append(
-            f"warning: {LABEL}, but {_named(shares, about)}; was it trained for another task? "
+            f"warning: {label(task)}, but {_named(shares, about, _own(task))}; was it trained for another task? "
             "The bounds hold nevertheless"
         )
     return lines
@@ -50,10 +59,11 @@ def in_short(name: str | None, model: AttentionOnly | ManyHeads) -> list[str]:
 
 def in_full(name: str, model: AttentionOnly | ManyHeads) -> dict[str, str]:
     """What there is to say about the same model, as fields with names."""
+    task = max_of_k(model).task
     if _in_zoo(model):
-        return {"task": LABEL}
+        return {"task": label(task)}
     return {
-        "task": f"{LABEL}; {_named(*_shares(model))}",
+        "task": f"{label(task)}; {_named(*_shares(model, task), _own(task))}",
         "reading": "; ".join(_open(name)) or f"as the settings in its metadata say ({configuration.KEY})",
     }
 
@@ -75,13 +85,15 @@ def _open(name: str) -> list[str]:
     return lines
 
 
-def _shares(model: AttentionOnly | ManyHeads) -> tuple[dict[str, float], str]:
+def _shares(model: AttentionOnly | ManyHeads, task: MaxOfK) -> tuple[dict[str, float], str]:
     """For how many inputs the model's answer is that of each task, as shares, and "about " unless of all inputs."""
     number = min(_SAMPLE, max(_FEWEST, _ENTRIES // (model.n_ctx * model.d_model + model.d_vocab)))
     tokens = some_inputs(model, number, np.random.default_rng(0))
     last = model.n_ctx - 1
+    order = np.arange(model.d_vocab)[task.places]
     labels = {
-        _OWN: tokens.max(axis=1),
+        _own(task): order[np.argsort(order)[tokens].max(axis=1)],
+        "the largest token": tokens.max(axis=1),
         "the smallest token": tokens.min(axis=1),
         "the first token": tokens[:, 0],
         "the last token": tokens[:, -1],
@@ -89,21 +101,21 @@ def _shares(model: AttentionOnly | ManyHeads) -> tuple[dict[str, float], str]:
         "the last position of the largest token": last - tokens[:, ::-1].argmax(axis=1),
     }
     found = answers(model, tokens)
-    shares = {task: float(np.mean(found == label)) for task, label in labels.items()}
+    shares = {what: float(np.mean(found == label)) for what, label in labels.items()}
     return shares, "" if max_of_k(model).task.total <= number else "about "
 
 
-def _best(shares: dict[str, float]) -> str:
+def _best(shares: dict[str, float], own: str) -> str:
     """The task that explains the answers best, which is the model's own unless another one is clearly better."""
     best = max(shares, key=lambda task: shares[task])
-    return best if shares[best] > shares[_OWN] + _BETTER else _OWN
+    return best if shares[best] > shares[own] + _BETTER else own
 
 
-def _named(shares: dict[str, float], about: str) -> str:
+def _named(shares: dict[str, float], about: str, own: str) -> str:
     """What the model answers, in words."""
-    best = _best(shares)
-    other = "" if best == _OWN else f", and {best} for {about}{shares[best]:.1%}"
-    return f"this model names {_OWN} for {about}{shares[_OWN]:.1%} of inputs{other}"
+    best = _best(shares, own)
+    other = "" if best == own else f", and {best} for {about}{shares[best]:.1%}"
+    return f"this model names {own} for {about}{shares[own]:.1%} of inputs{other}"
 
 
 def _in_zoo(model: AttentionOnly | ManyHeads) -> bool:

@@ -40,7 +40,7 @@ def prove_within(prover: Prover, budget: int, done: Callable[[str], None] = lamb
         if proof.cost.flops <= budget and (best is None or proof.rank < best.rank):
             best = proof
 
-    for strategy_id in feasible_strategies(prover.model):
+    for strategy_id in feasible_strategies(prover.model, prover.problem.task):
         strategy = get_strategy(strategy_id)
         if strategy.claim == "at least" and _least_cost(strategy_id, prover.model) <= budget:
             proof = prover.prove(strategy_id)

@@ -10,7 +10,7 @@ which no size tells; they may do what trained models need many times over, and t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from compactproofs.kernel import checker
@@ -27,7 +27,8 @@ from compactproofs.search.families import companion_of
 from compactproofs.search.upgrades import SUCCESSORS, upgraded
 from compactproofs.system.displays import Displayed, in_short
 from compactproofs.system.log import log
-from compactproofs.theorems import BUILT_IN
+from compactproofs.tasks.tables import Table
+from compactproofs.theorems import BUILT_IN, with_tables
 
 #: Bytes that a strategy may declare unless the caller allows more.
 MAX_MEMORY = 2**32
@@ -52,6 +53,7 @@ def verify(
     allowance: Allowance | None = None,
     library: Library | None = None,
     declare: Callable[[Strategy, Problem[Any, Any], Hints], Work] | None = None,
+    tables: Collection[Table] = (),
 ) -> Verdict:
     """Decide whether `certificate` proves its claim about `model`, as `checker.verify` does, with limited work.
 
@@ -61,8 +63,10 @@ def verify(
     be raised is said there.  Certificates of older theorems are checked by today's, with hints that are searched for,
     within `max_ops` too (`search.upgrades`).  `work`: tables that certificates of one task share.  `allowance`: what is
     done is booked on it.  `library` and `declare`: other strategies than those of this package, and
-    what they declare.
+    what they declare.  `tables`: of labels, for tasks that name one.
     """
+    library = BUILT_IN if library is None else library
+    library = with_tables(tables, library) if tables else library
     allowance = Allowance() if allowance is None else allowance
     more = "allow more with --max-ops 2^N (max_ops= in Python)"
 
@@ -89,7 +93,7 @@ def verify(
             if certificate.theorem in SUCCESSORS and isinstance(model, AttentionOnly):
                 allowance.limit = max_ops or MAX_OPS_OF_INPUTS
                 certificate = upgraded(certificate, model)
-            found = checker.verify(certificate, model, BUILT_IN if library is None else library, work, admit)
+            found = checker.verify(certificate, model, library, work, admit)
     except TooMuchWork as error:
         if allowance.limit is None:
             raise

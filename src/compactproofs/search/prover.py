@@ -15,6 +15,7 @@ from compactproofs.kernel.library import Library
 from compactproofs.kernel.problem import Claim, Network, Problem, Strategy, Task
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.decoder.model import Decoder
+from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.opening.models import Model
 from compactproofs.search.certificates import Certificate
 from compactproofs.search.companions import Companion, HintArrays
@@ -26,16 +27,23 @@ from compactproofs.system.displays import Displayed, in_short
 from compactproofs.system.log import log
 from compactproofs.system.processes import another_core, local_processes, submit
 from compactproofs.tasks.max_of_k import max_of_k
+from compactproofs.tasks.pairs import Pairs
 from compactproofs.tasks.sequences import Sequences
-from compactproofs.theorems import BUILT_IN
+from compactproofs.theorems import BUILT_IN, with_tables
 from compactproofs.theorems.enumerate.every_input import ENUMERATE, decide
 from compactproofs.theorems.max_of_k.core.brute_force import BRUTE_FORCE, enumerate_inputs
 from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM
 from compactproofs.theorems.max_of_k.heads.branch_and_bound import HEADS_BRANCH_AND_BOUND, decide_inputs
+from compactproofs.theorems.pair_sum import brute_force as of_pairs
 from compactproofs.version import __version__
 
 #: From so many inputs on, checking takes long, by strategies that may.
 _MANY_INPUTS = 2**28
+#: What decides every input of a family's tasks, and counts those that are right and wrong.
+_DECIDING: dict[str, tuple[Strategy, Callable[[Any], Any]]] = {
+    Decoder.family: (ENUMERATE, decide),
+    PairSum.family: (of_pairs.BRUTE_FORCE, of_pairs.decide),
+}
 #: Of the wrong inputs, a claim by histograms leaves a share of 2^-16 to the check.
 SPARED_BITS = 16
 
@@ -139,10 +147,11 @@ def with_something_to_spare(strategy: Strategy, proved: int, total: int) -> int:
     return max(proved - spared, 0) if strategy.claim == "at least" else min(proved + spared, total)
 
 
-def feasible_strategies(model: Model | ManyHeads | Decoder, task: Sequences | None = None) -> list[str]:
-    """The ids of all strategies that can be checked on a model of this size."""
+def feasible_strategies(model: Model | ManyHeads | Decoder | PairSum, task: Task | None = None) -> list[str]:
+    """The ids of all strategies that are about the task, and can be checked on a model of this size."""
     problem = _problem(model, task)
-    ours = [s for s in BUILT_IN.strategies.values() if s.family == model.family]
+    name = problem.task.record["name"]
+    ours = [s for s in BUILT_IN.strategies.values() if s.family == model.family and name in s.tasks]
     return [strategy.id for strategy in ours if strategy.limit(problem) is None]
 
 
@@ -167,6 +176,9 @@ class Prover:
         self.model: Any = model  # of one of these families
         self.problem = _problem(model, task)
         self.library = BUILT_IN if library is None else library
+        table = task.table if isinstance(task, Sequences) else task.given if isinstance(task, Pairs) else None
+        if table is not None:
+            self.library = with_tables([table], self.library)
         self.companion = companion
         self.values: MeasuredWorkspace[Any, Any] = MeasuredWorkspace(self.problem, "value")
         self._claim: MeasuredWorkspace[Any, Any] = MeasuredWorkspace(self.problem, "claim")
@@ -254,17 +266,19 @@ class Prover:
 
     def exact_correct(self) -> int | None:
         """The number of inputs answered correctly, if brute force is feasible and decides every input."""
-        if self.model.family == Decoder.family:
-            if ENUMERATE.limit(self.problem) is not None:
+        if self.model.family in _DECIDING:
+            strategy, decide_all = _DECIDING[self.model.family]
+            if strategy.limit(self.problem) is not None:
                 return None
-            found = decide(self._check)
+            found = decide_all(self._check)
             return found.right if found.right + found.wrong == self.problem.task.total else None
         if self.model.family == ManyHeads.family:
             if HEADS_BRANCH_AND_BOUND.limit(self.problem) is not None:
                 return None
             boxes = decide_inputs(self._check)
             return self.problem.task.total - boxes.wrong if boxes.undecided == 0 else None
-        if BRUTE_FORCE.limit(self.problem) is not None:
+        name = self.problem.task.record["name"]
+        if name not in BRUTE_FORCE.tasks or BRUTE_FORCE.limit(self.problem) is not None:
             return None
         decided = enumerate_inputs(self._check)
         return decided.certain if decided.undecided == 0 else None

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+
+import numpy as np
 
 from compactproofs.kernel.strict import shown
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.attention_only.model import BIASES, WEIGHTS, AttentionOnly
 from compactproofs.networks.decoder.model import Decoder
-from compactproofs.opening import notes
+from compactproofs.networks.pair_sum.model import PairSum
+from compactproofs.opening import notes, pairs
 from compactproofs.opening.configuration import of_bytes
 from compactproofs.opening.models import Model, write_tensors
 from compactproofs.opening.networks import SETTINGS, File, task_for
 from compactproofs.search import guesses
+from compactproofs.tasks.max_of_k import LargestInOrder, MaxOfK, MinOfK, WeightedLargest
+from compactproofs.tasks.pairs import Pairs
 from compactproofs.tasks.sequences import Sequences
+from compactproofs.tasks.tables import Table
+from compactproofs.theorems.enumerate.every_input import ENUMERATE, ENUMERATE_UPPER
 
-Network: TypeAlias = AttentionOnly | ManyHeads | Decoder
+Network: TypeAlias = AttentionOnly | ManyHeads | Decoder | PairSum
 
 #: How an attention-only model uses its tensors, as a decoder's settings.
 _AS_DECODER = {"normalization_type": None, "attn_only": True, "attention_dir": "causal", "use_attn_scale": True}
@@ -25,7 +32,10 @@ _AS_DECODER = {"normalization_type": None, "attn_only": True, "attention_dir": "
 
 @dataclass(frozen=True)
 class Options:
-    """What is asked, where something is said about it: a task, its fixed tokens, and how tensors are used."""
+    """What is asked, where something is said about it: a task, its fixed tokens, and how tensors are used.
+
+    `family`: "pair-sum", to read a transformer as one with constant attention.
+    """
 
     task: str | None = None
     prefix: tuple[int, ...] = ()
@@ -35,11 +45,22 @@ class Options:
     v: int | None = None
     k: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
+    inputs: str = "all"
+    weights: tuple[int, ...] = ()
+    order: tuple[int, ...] = ()
+    table: Table | None = None
+    family: str | None = None
+
+    @property
+    def largest(self) -> bool:
+        """Whether they ask for the largest of all the tokens that there are, in their own order."""
+        return self == Options(task=self.task) and self.task in (None, "max")
 
     @property
     def plain(self) -> bool:
-        """Whether they ask for the largest of all the tokens that there are."""
-        return self == Options(task=self.task) and self.task in (None, "max")
+        """Whether they ask for the largest of all the tokens that there are, in some order and with weights or none."""
+        others = Options(task=self.task, order=self.order, weights=self.weights)
+        return self == others and self.task in (None, "max", "min")
 
 
 @dataclass(frozen=True)
@@ -47,19 +68,34 @@ class Question:
     """A network and its task, None for the largest of K tokens; in words, and what to say besides."""
 
     network: Any  # of a family of this package, or of a plug-in
-    task: Sequences | None
+    task: Sequences | MaxOfK | Pairs | None
     words: str
     notes: list[str] = field(default_factory=list)
 
 
-def asked(source: File | Network, options: Options, name: str | None = None) -> Question:
-    """What is asked about a network, or the one in a file, which is called by its name; raises ValueError."""
-    if options.plain:
+def asked(
+    source: File | Network, options: Options, name: str | None = None, strategy_ids: Collection[str] = ()
+) -> Question:
+    """What is asked about a network, or the one in a file, which is called by its name; raises ValueError.
+
+    `strategy_ids`: by which strategies, if that is said.
+    """
+    if options.family not in (None, PairSum.family):
+        raise ValueError(f"--family: expected {PairSum.family}, found {shown(options.family)}")
+    of_pairs = source.is_pair_sum if isinstance(source, File) else isinstance(source, PairSum)
+    if of_pairs or options.family == PairSum.family:
+        return _asked_of_pairs(source, options)
+    enumerated = bool(strategy_ids) and {ENUMERATE.id, ENUMERATE_UPPER.id}.issuperset(strategy_ids)
+    if options.plain and not (enumerated and (options.task == "min" or options.weights)):
         network = source.network() if isinstance(source, File) else source
-        if not isinstance(network, Decoder):
+        if isinstance(network, AttentionOnly | ManyHeads) and (isinstance(network, AttentionOnly) or options.largest):
+            order = _in_order(network, options)
             heads = f"{network.n_heads} heads, " if isinstance(network, ManyHeads) else ""
-            size = f"{heads}max of {network.n_ctx}, {network.d_vocab} tokens, {network.d_vocab**network.n_ctx} inputs"
-            return Question(network, None, f"{size}; {notes.LABEL}", notes.in_short(name, network))
+            size = f"{heads}{options.task or 'max'} of {network.n_ctx}, {network.d_vocab} tokens, {_total(order)}"
+            said = notes.in_short(name, network, order)
+            return Question(network, None if type(order) is MaxOfK else order, f"{size}; {notes.label(order)}", said)
+    if options.order:
+        raise ValueError("--order is for models of one layer and one head, and the task max; use --task table:FILE")
     decoder, assumed = _decoder(source, options.settings)
     task = task_for(
         decoder,
@@ -70,14 +106,39 @@ def asked(source: File | Network, options: Options, name: str | None = None) -> 
         n=options.n,
         v=options.v,
         k=options.k or 0,
+        inputs=options.inputs,
+        weights=options.weights,
+        table=options.table,
     )
     warning = guesses.warning(decoder, task)
     said = [*(f"note: {line}" for line in reading(assumed)), *([] if warning is None else [warning])]
-    return Question(decoder, task, f"{about(decoder)}; {_asked(task)}, {task.total} inputs", said)
+    return Question(decoder, task, f"{about(decoder)}; {_asked(task)}, {_total(task)}", said)
 
 
-def about(network: Decoder) -> str:
-    """What a decoder is, in words."""
+def _asked_of_pairs(source: File | Network, options: Options) -> Question:
+    """About a network of two arguments."""
+    if options != Options(task=options.task, family=options.family, table=options.table):
+        raise ValueError("a network of two arguments is asked by --task alone")
+    network = source.pair_sum() if isinstance(source, File) else source
+    if not isinstance(network, PairSum):
+        raise ValueError(f"this network is of the family {network.family}; only a file is read as another one")
+    said = pairs.said(source.data).get("task") if isinstance(source, File) else None
+    name = options.task or said
+    if not isinstance(name, str):
+        raise ValueError(f"nothing says what the network is to do; give --task with {pairs.TASKS}")
+    task = pairs.task_for(network, name, options.table)
+    note = f"note: read with constant attention, since --family {PairSum.family} says so"
+    told = isinstance(source, File) and network.positions and not source.is_pair_sum
+    words = f"{about(network)}; {pairs.in_words(task)}, {task.total} inputs"
+    return Question(network, task, words, [note] if told else [])
+
+
+def about(network: Decoder | PairSum) -> str:
+    """What a network is, in words."""
+    if isinstance(network, PairSum):
+        places = network.positions
+        kind = f"transformer with constant attention, {places} positions" if places else "perceptron"
+        return f"pair sum ({kind}), {network.neurons} neurons, {network.outputs} outputs"
     c = network.configuration
     numbers = ((network.n_layers, "layer"), (network.n_heads, "head"))
     parts = [f"{number} {word}{'' if number == 1 else 's'}" for number, word in numbers]
@@ -111,6 +172,8 @@ def _decoder(source: File | Network, given: Mapping[str, Any]) -> tuple[Decoder,
         raise ValueError("settings are for files and state dicts; this network says itself how its tensors are used")
     if isinstance(source, Decoder):
         return source, {}
+    if isinstance(source, PairSum):
+        raise ValueError("a network of two arguments is no decoder")
     if isinstance(source, ManyHeads):
         tensors = {disk: source.weight(name) for name, (disk, _, _) in WEIGHTS.items()}
     else:
@@ -122,4 +185,32 @@ def _asked(task: Sequences) -> str:
     fixed = (("after", task.prefix), ("before", task.suffix))
     around = "".join(f" {word} {' '.join(map(str, tokens))}" for word, tokens in fixed if tokens)
     number = f" (k = {task.k})" if task.k else ""
-    return f"{task.name}{number} of {task.n} tokens out of {task.v}{around}, read out at position {task.read_out}"
+    which = "" if task.inputs == "all" else f" {task.inputs}"
+    tokens = f"{task.n}{which} tokens out of {task.v}"
+    return f"{task.name}{number} of {tokens}{around}, read out at position {task.read_out}"
+
+
+def _total(task: Sequences | MaxOfK) -> str:
+    """How many inputs there are, or what they count."""
+    weighted = "weights" in task.record
+    return f"inputs that count {task.total} by their weights" if weighted else f"{task.total} inputs"
+
+
+def _in_order(network: AttentionOnly | ManyHeads, options: Options) -> MaxOfK:
+    """The largest token in the order that is asked for, with weights if there are any."""
+    sizes = network.n_ctx, network.d_vocab
+    plain = MinOfK(*sizes) if options.task == "min" else MaxOfK(*sizes)
+    order = options.order or tuple(np.arange(network.d_vocab)[plain.places].tolist())
+    if options.order:
+        if options.task == "min":
+            raise ValueError("--order: the smallest in an order is the largest in the reversed one; use --task max")
+        try:
+            plain = LargestInOrder(*sizes, order)
+        except ValueError as error:
+            raise ValueError(f"--order: {error}") from error
+    if not options.weights:
+        return plain
+    try:
+        return WeightedLargest(*sizes, order, options.weights)
+    except ValueError as error:
+        raise ValueError(f"--weights: {error}") from error

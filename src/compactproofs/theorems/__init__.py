@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from compactproofs.kernel.library import Library
 from compactproofs.kernel.problem import Task
 from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.tasks.max_of_k import MaxOfK
-from compactproofs.tasks.sequences import RULES, Sequences
+from compactproofs.tasks import pairs
+from compactproofs.tasks.max_of_k import WEIGHTED
+from compactproofs.tasks.pairs import Pairs
+from compactproofs.tasks.sequences import NAMES, TABLE, Sequences
+from compactproofs.tasks.tables import Table
 from compactproofs.theorems.enumerate.every_input import ENUMERATE, ENUMERATE_UPPER
 from compactproofs.theorems.max_of_k.branching.branch_and_bound import BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER
 from compactproofs.theorems.max_of_k.core.brute_force import BRUTE_FORCE
@@ -23,21 +27,37 @@ from compactproofs.theorems.max_of_k.heads.branch_and_bound import HEADS_BRANCH_
 from compactproofs.theorems.max_of_k.heads.brute_force import HEADS_BRUTE_FORCE
 from compactproofs.theorems.max_of_k.heads.cubic import HEADS_CUBIC
 from compactproofs.theorems.max_of_k.subcubic.gaps import SUBCUBIC
+from compactproofs.theorems.pair_sum import brute_force as pairs_brute_force
+from compactproofs.theorems.pair_sum import trivial as pairs_trivial
+from compactproofs.theorems.pair_sum.equivariant import EQUIVARIANT
+from compactproofs.theorems.pair_sum.low_rank import LOW_RANK
 
 _CORE = (TRIVIAL, BRUTE_FORCE, CUBIC)
-_FEW_DIMENSIONS = (NUMBER_LINE,)
 _LARGE_K = (BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER, HISTOGRAM, HISTOGRAM_UPPER)
 _HEADS = (HEADS_BRUTE_FORCE, HEADS_CUBIC, HEADS_BRANCH_AND_BOUND, HEADS_BRANCH_AND_BOUND_UPPER)
+_EVERY_PAIR = (pairs_brute_force.BRUTE_FORCE, pairs_brute_force.BRUTE_FORCE_UPPER)
+_PAIRS = (pairs_trivial.TRIVIAL, *_EVERY_PAIR, LOW_RANK, EQUIVARIANT)
 
 _TASKS: dict[str, Callable[[Mapping[str, Any]], Task]] = {
-    MaxOfK.name: MaxOfK.of_record,
-    **dict.fromkeys(RULES, Sequences.of_record),
+    **{name: task.of_record for name, task in WEIGHTED.items()},
+    **dict.fromkeys(NAMES, Sequences.of_record),
+    **dict.fromkeys(pairs.NAMES, Pairs.of_record),
 }
 
 BUILT_IN = Library.of(
-    (*_CORE, *SUBCUBIC, *FAILING_SETS, *_FEW_DIMENSIONS, *_LARGE_K, *_HEADS, ENUMERATE, ENUMERATE_UPPER), _TASKS
+    (*_CORE, *SUBCUBIC, *FAILING_SETS, NUMBER_LINE, *_LARGE_K, *_HEADS, ENUMERATE, ENUMERATE_UPPER, *_PAIRS),
+    _TASKS,
 )
 
 #: Those that are about the largest of K tokens and one head.
 STRATEGIES = MappingProxyType({s.id: s for s in BUILT_IN.strategies.values() if s.family == AttentionOnly.family})
 get_strategy = BUILT_IN.strategy
+
+
+def with_tables(tables: Collection[Table], library: Library = BUILT_IN) -> Library:
+    """The same library, with the tables of labels that tasks name."""
+    own: dict[str, Callable[[Mapping[str, Any]], Task]] = {
+        TABLE: partial(Sequences.of_record, tables=tuple(tables)),
+        pairs.TABLE: partial(Pairs.of_record, tables=tuple(tables)),
+    }
+    return Library.of(library.strategies.values(), {**library.tasks, **own})

@@ -28,7 +28,7 @@ def _branch_and_bound(v: int, n: int) -> int:
 
 
 def _every_output(problem: Problem[Any, Any]) -> int:
-    return int(problem.task.total) * int(problem.task.d_vocab)
+    return int(problem.task.size) * int(problem.task.d_vocab)
 
 
 COMPANIONS = {

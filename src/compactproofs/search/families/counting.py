@@ -7,7 +7,6 @@ recorded are the counts that the bound consists of, and not those that were trie
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -386,13 +385,19 @@ def _operations(v: int, n: int) -> int:
 
 def _of_steps(hints: Hints, v: int, n: int) -> int:
     """What the steps of histograms take: tables and sequences of halves, or cells, some for each token."""
-    steps = hints["steps"]
-    with_halves = steps[:, 5] >= 0
-    labels = [[float(len(np.unique(row))) for row in one[(n - 1) // 2 :]] for one in hints["labels"]]
-    sequences = sum(min(math.prod(numbers), 2.0**23) for numbers in labels)
+    steps, known = hints["steps"], min(len(hints["labels"]), len(hints["edges"]))
+    with_halves = (steps[:, 5] >= 0) & (steps[:, 5] < known)
+    # Clusters at each position: no more than there are labels, unless these join tokens of different sets.
+    number = 1.0 + np.count_nonzero(np.diff(np.sort(hints["labels"], axis=2), axis=2), axis=2)
+    half, last = (n - 1) // 2, max((n - 1) // 2, n - 3)
+    made = number[:, :half].prod(axis=1), number[:, half:last].prod(axis=1), number[:, half:].prod(axis=1)
+    of_table, of_first, looked_up = (np.minimum(one, 2.0**23) for one in made)
+    of_halves = 2.0**25 + 270 * (of_table + of_first) + 30 * looked_up
     cells = np.clip(np.maximum(steps[:, [8, 11]].astype(float) - steps[:, [7, 10]], 0) + 2, 0, 2**19)
     two = np.minimum(cells.prod(axis=1), 2.0**19)[~with_halves].sum()
-    return int(30 * sequences + 2**23 * len(labels) + n * v * two + CALL * len(steps) * (2 * n + 8))
+    halves = of_halves[steps[with_halves, 5]].sum()
+    # Two operations for each group of sets, of which there are four at most, but seldom as many steps as tokens.
+    return int(halves + 4 * n * v * two + CALL * len(steps) * (2 * n + 8))
 
 
 def _work(problem: Problem[Any, Any], hints: Hints) -> Work:

@@ -27,8 +27,8 @@ def _work(problem: Problem[Decoder, Sequences], hints: Hints) -> Work:
     gates = (network.configuration.act_fn != "none") * m + network.n_heads * length
     entries = 60 * d + 40 * inner + 60 * network.n_heads * length + 3 * (TERMS + 20) * gates
     others = network.n_layers * length * entries + 20 * outputs
-    batches = -(-problem.task.total // batch_size(problem))
-    operations = problem.task.total * (products + others) + CALL * batches * (200 * network.n_layers + 60)
+    batches = -(-problem.task.size // batch_size(problem))
+    operations = problem.task.size * (products + others) + CALL * batches * (200 * network.n_layers + 60)
     weights = sum(tensor.size for tensor in network.tensors.values())
     norms = 2 * (SQUARINGS + 2) * (4 * d * min(d, inner) * max(d, inner) + 2 * d * min(d, m) * max(d, m))
     once = 8 * weights + network.n_layers * (norms + CALL * 200)
@@ -39,7 +39,7 @@ COMPANIONS = {
     f"enumerate{side}": Companion(
         _task,
         work=_work,
-        unexplained_dimension=lambda problem: int(problem.task.total * problem.network.d_vocab_out),
+        unexplained_dimension=lambda problem: int(problem.task.size * problem.network.d_vocab_out),
         complexity="O(v^K) forward passes",
         summary=f"a forward pass for every input, of any decoder and task{words}",
         stated_in="compactproofs.theorems.enumerate.every_input",

@@ -25,6 +25,9 @@ Any tree and any choice of positions would do.  Here neighbours in the tree have
 
 The work is limited: boxes left when it is spent, and single inputs beyond 2^14, are undecided.  Sums and sizes are
 64-bit integers: entries are at most 2^52 (`class_margins`), and classes of 2^62 inputs and more are left undecided.
+
+With weights (`tasks.max_of_k`) the size of a node is the weight of its tokens, and that of a box the product of those
+of its nodes, times the query's: what its inputs count together.
 """
 
 from __future__ import annotations
@@ -46,7 +49,7 @@ _MAX_SINGLES = 2**14  # inputs of a class that are decided one by one; more are 
 
 @dataclass(frozen=True)
 class Decided:
-    """How many inputs are certainly wrong, and how many could not be decided; and the boxes that it took."""
+    """What inputs count that are certainly wrong, and those that could not be decided; and the boxes that it took."""
 
     wrong: int
     undecided: int
@@ -55,11 +58,11 @@ class Decided:
 
 def decide(work: Work, margins: ClassMargins, limit: int) -> Decided:
     """Decide the inputs of a class with at most about `limit` boxes."""
-    positions, tokens, _ = margins.low.shape
-    if tokens**positions >= 2**62:
+    positions = len(margins.low)
+    if int(margins.counts.sum()) ** positions >= 2**62:
         return Decided(0, margins.size, 0)
     at_once = max(1, min(_BATCH, _BATCH_ENTRIES // margins.low.shape[2]))
-    tree = _Tree(work, margins.low, margins.high)
+    tree = _Tree(work, margins)
     todo = [tree.boxes_of_class(positions, seen=len(margins.required) == 0)]
     wrong = undecided = boxes = 0
     singles = []
@@ -93,17 +96,20 @@ def decide(work: Work, margins: ClassMargins, limit: int) -> Decided:
             todo.append(halves.reshape(-1, positions))
     # A node that cannot be split is a leaf, and leaves are numbered like the tokens.
     inputs = np.concatenate(singles) if singles else np.zeros((0, positions), np.int64)
-    sums_right, sums_wrong = decided_by_signs(margins.signs, inputs[:_MAX_SINGLES], len(margins.tokens))  # the query
-    return Decided(wrong + sums_wrong, undecided + len(inputs) - sums_right - sums_wrong, boxes)
+    sizes = tree.sizes[inputs].prod(axis=1)
+    tried = inputs[:_MAX_SINGLES], len(margins.tokens)  # the query
+    sums_right, sums_wrong = decided_by_signs(margins.signs, *tried, sizes[:_MAX_SINGLES])
+    undecided += int(sizes.sum()) - sums_right - sums_wrong
+    return Decided(margins.of_query * (wrong + sums_wrong), margins.of_query * undecided, boxes)
 
 
 class _Tree:
     """A binary tree over the tokens: arrays over nodes, children before parents, the tokens' leaves first."""
 
-    def __init__(self, work: Work, low: IntArray, high: IntArray) -> None:
-        tokens = low.shape[1]
+    def __init__(self, work: Work, margins: ClassMargins) -> None:
+        low, high, tokens = margins.low, margins.high, margins.low.shape[1]
         lows, highs = list(np.moveaxis(low, 1, 0)), list(np.moveaxis(high, 1, 0))
-        sizes, children = [1] * tokens, [(-1, -1)] * tokens
+        sizes, children = margins.counts.tolist(), [(-1, -1)] * tokens
 
         def join(a: int, b: int) -> int:
             lows.append(np.minimum(lows[a], lows[b]))

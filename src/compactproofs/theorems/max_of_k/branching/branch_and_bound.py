@@ -17,6 +17,8 @@ which no integers can be found is undecided.  Classes are disjoint, so
 
 where all that counts as wrong has an output with a larger logit than the label's.
 
+With weights (`tasks.max_of_k`) all these numbers are what inputs count instead of how many they are.
+
 Nothing is hinted.  The work is limited by a number of boxes for all classes together, and of single inputs for each, so
 a model on which the method does badly gets a poor bound after some time, not a wait without end.
 
@@ -33,7 +35,7 @@ from typing import Any
 from compactproofs.kernel.problem import Hints, Strategy
 from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.tasks.max_of_k import MaxOfK
+from compactproofs.tasks.max_of_k import WEIGHTED
 from compactproofs.theorems.max_of_k import MaxProblem, Work
 from compactproofs.theorems.max_of_k.branching.boxes import Decided, decide
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins, class_margins
@@ -78,7 +80,7 @@ def limit(problem: MaxProblem) -> str | None:
     task = problem.task
     if task.d_vocab > MAX_VOCABULARY:
         return f"branch and bound takes v^4 operations to begin with; at most v = {MAX_VOCABULARY} is supported"
-    if task.total > MAX_INPUTS:
+    if task.size > MAX_INPUTS:
         return f"branch and bound would not get far with {task.d_vocab}^{task.n_ctx} inputs; at most 2^42 are supported"
     return None
 
@@ -87,7 +89,7 @@ BRANCH_AND_BOUND = Strategy(
     id="branch-and-bound",
     theorem="max-of-k/branch-and-bound@1",
     family=AttentionOnly.family,
-    tasks=(MaxOfK.name,),
+    tasks=tuple(WEIGHTED),
     bound=bound,
     limit=limit,
 )

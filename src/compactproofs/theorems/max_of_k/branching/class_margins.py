@@ -74,11 +74,14 @@ class ClassMargins:
     high_last: IntArray
     required: BoolArray
     terms: Array
+    #: What each of `tokens` counts, and what the query does: an input counts the product.
+    counts: IntArray
+    of_query: int
 
     @property
     def size(self) -> int:
-        """The number of these inputs."""
-        return _number_of_inputs(len(self.low), self.required)
+        """What these inputs count together: without weights, their number."""
+        return self.of_query * _weight_of_sequences(len(self.low), self.required, self.counts)
 
     def decided(self, work: Any, least: IntArray, most: IntArray) -> tuple[BoolArray, BoolArray]:
         """Of boxes with these sums lo and hi, shape (boxes, outputs): which are all wrong, and which all right."""
@@ -104,15 +107,15 @@ class ClassMargins:
             if highest > levels[0]:
                 required = np.concatenate([required, (level == highest)[None, kept]])
             terms = self.terms[:, np.append(kept, len(level))]
-            yield int(highest), _integers(work, terms, self.query, self.tokens[kept], self.outputs, required)
+            weights = self.counts[kept], self.of_query
+            yield int(highest), _integers(work, terms, self.query, self.tokens[kept], self.outputs, required, *weights)
 
 
-def _number_of_inputs(positions: int, required: BoolArray) -> int:
-    """How many sequences of tokens hold one of each set, by inclusion and exclusion over the sets that are missed."""
-    sets, tokens = required.shape
+def _weight_of_sequences(positions: int, required: BoolArray, counts: IntArray) -> int:
+    """What the sequences of tokens count that hold one of each set, by inclusion and exclusion over those missed."""
     size = 0
-    for missed in product((False, True), repeat=sets):
-        left = tokens - int(required[list(missed)].any(axis=0).sum())
+    for missed in product((False, True), repeat=len(required)):
+        left = int(counts[~required[list(missed)].any(axis=0)].sum())
         size += (-1) ** sum(missed) * left**positions
     return size
 
@@ -161,19 +164,27 @@ def class_margins(work: Work) -> Iterator[ClassMargins | int]:
                 required[:, m] = True
                 values = values_of_maximum(work, m, outputs)
                 terms = additive_terms(work, query, m, outputs, values)[:, np.append(tokens, query)]
-                found = _integers(work, terms, query, tokens, outputs, required)
+                weights = work.task.counts[: m + 1], int(work.task.counts[query])
+                found = _integers(work, terms, query, tokens, outputs, required, *weights)
                 if isinstance(found, int) or found.outputs.size:
                     yield found
 
 
 def _integers(
-    work: Work, terms: Array, query: int, tokens: IntArray, outputs: IntArray, required: BoolArray
+    work: Work,
+    terms: Array,
+    query: int,
+    tokens: IntArray,
+    outputs: IntArray,
+    required: BoolArray,
+    counts: IntArray,
+    of_query: int,
 ) -> ClassMargins | int:
     """The inputs of these tokens, with those of the outputs that could win; their number where nothing is known."""
     try:
         low, high = _grid(work, terms)
     except OverflowError:
-        return _number_of_inputs(len(terms) - 1, required)
+        return of_query * _weight_of_sequences(len(terms) - 1, required, counts)
     entries = low[:-1, :-1]
     least = entries.min(axis=1)
     smallest = least.sum(axis=0) + low[-1, -1]
@@ -186,7 +197,7 @@ def _integers(
     low, high = low[..., left], high[..., left]
     return ClassMargins(
         query, tokens, outputs[left], low[:-1, :-1], high[:-1, :-1], low[-1, -1], high[-1, -1], required,
-        terms[..., left],
+        terms[..., left], counts, of_query,
     )  # fmt: skip
 
 

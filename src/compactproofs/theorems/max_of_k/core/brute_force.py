@@ -17,7 +17,7 @@ from __future__ import annotations
 from compactproofs.kernel.problem import Hints, Strategy
 from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.tasks.max_of_k import MaxOfK
+from compactproofs.tasks.max_of_k import ORDERS
 from compactproofs.theorems.max_of_k import MaxProblem, Work
 from compactproofs.theorems.max_of_k.core.additive import additive_terms, other_outputs, values_of_maximum
 from compactproofs.theorems.max_of_k.core.enumeration import Enumerated, count_by_enumeration
@@ -53,7 +53,7 @@ BRUTE_FORCE = Strategy(
     id="brute-force",
     theorem="max-of-k/brute-force@1",
     family=AttentionOnly.family,
-    tasks=(MaxOfK.name,),
+    tasks=tuple(ORDERS),
     bound=bound,
     limit=limit,
 )

@@ -40,6 +40,8 @@ Theorem (c = 0).  Here the attention is known: the input is answered correctly i
 Proof.  The additive margin (`additive`).
 
 Counting.  Classes are disjoint.  With G good tokens a class contributes C(n - 1, c) G^c inputs (c >= 1), or 1 (c = 0).
+With weights of tokens (`tasks.max_of_k`) it contributes C(n - 1, c) w_q w_m^(n-1-c) G^c, where G is the weight of all
+good tokens.
 
 The relaxations are those of the paper (section 4.2 and appendix of arXiv 2406.11779, with attention to the
 non-maximum where its first implementation used attention to the query).  Multiplying by the denominator D costs no
@@ -54,7 +56,7 @@ from compactproofs.kernel.decisions import Array, certainly_positive, max_where
 from compactproofs.kernel.problem import Hints, Strategy
 from compactproofs.networks.attention_only import circuits
 from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.tasks.max_of_k import MaxOfK, sum_of_choices
+from compactproofs.tasks.max_of_k import WEIGHTED, sum_of_choices
 from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.core.additive import position_weights, token_weights
 from compactproofs.theorems.max_of_k.core.rivals import max_of_others
@@ -101,7 +103,8 @@ def _with_other_tokens(work: Work, m: int, f: Array) -> int:
         threshold = np.minimum(*thresholds)
         good = certainly_positive(threshold[:, None] - f[queries, :m])
         work.charge(int_ops=good.size)
-        certified += sum_of_choices(good.sum(axis=1), n - 1, c)
+        counts = work.task.counts
+        certified += sum_of_choices(good @ counts[:m], n - 1, c, counts[queries], counts[m])
     return certified
 
 
@@ -124,13 +127,14 @@ def _only_maxima_and_query(work: Work, m: int) -> int:
     rivals = max_where(sums, np.arange(work.network.d_vocab) != m, axis=1)
     right = certainly_positive(sums[:, m] - rivals)
     work.charge(int_ops=right.size)
-    return int(right.sum())
+    counts = work.task.counts
+    return sum_of_choices(np.zeros(1, np.int64), n - 1, 0, counts[queries][right], counts[m])
 
 
 CUBIC = Strategy(
     id="cubic",
     theorem="max-of-k/cubic@1",
     family=AttentionOnly.family,
-    tasks=(MaxOfK.name,),
+    tasks=tuple(WEIGHTED),
     bound=bound,
 )

@@ -133,16 +133,23 @@ def decided_by_sums(terms: Array, inputs: IntArray, last: int) -> tuple[int, int
 
     `inputs`: shape (N, n - 1); `last`: what all have at position n; both as indices of tokens into `terms`.
     """
-    return decided_by_signs(lambda full: terms[np.arange(len(terms)), full].sum(axis=1), inputs, last)
+    return decided_by_signs(
+        lambda full: terms[np.arange(len(terms)), full].sum(axis=1), inputs, last, np.ones(len(inputs), np.int64)
+    )
 
 
-def decided_by_signs(margins: Callable[[IntArray], Array], inputs: IntArray, last: int) -> tuple[int, int]:
-    """The same for whatever has the signs of the margins of inputs, shape (N, n) to (N, outputs)."""
+def decided_by_signs(
+    margins: Callable[[IntArray], Array], inputs: IntArray, last: int, counts: IntArray
+) -> tuple[int, int]:
+    """The same for whatever has the signs of the margins of inputs, shape (N, n) to (N, outputs).
+
+    `counts`: what each input counts, shape (N,).
+    """
     right = wrong = 0
     for start in range(0, len(inputs), 1024):
-        chunk = inputs[start : start + 1024]
+        chunk, each = inputs[start : start + 1024], counts[start : start + 1024]
         found = margins(np.concatenate([chunk, np.full((len(chunk), 1), last)], axis=1))
         holds = certainly_positive(found).all(axis=1)
-        right += int(holds.sum())
-        wrong += int(certainly_positive(-found[~holds]).any(axis=1).sum())
+        right += int(each[holds].sum())
+        wrong += int(each[~holds][certainly_positive(-found[~holds]).any(axis=1)].sum())
     return right, wrong

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from compactproofs.kernel.problem import Strategy
 from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.tasks.max_of_k import MaxOfK
+from compactproofs.tasks.max_of_k import WEIGHTED
 
 TRIVIAL = Strategy(
     id="trivial",
     theorem="max-of-k/trivial@1",
     family=AttentionOnly.family,
-    tasks=(MaxOfK.name,),
+    tasks=tuple(WEIGHTED),
     bound=lambda work, hints: 0,
 )

@@ -23,7 +23,8 @@ each part, ranks on all axes, groups of sets, and blocks, and some 2 P products.
 of matrices may round by 2u (`kernel.enclosure`), and (1 - 2u)^M >= 1 - 2 M u and (1 + 2u)^M <= 1 / (1 - 2 M u).
 
 Cost: for c clusters, c^(P - h) lookups of 2 floating-point and 6 r integer operations, and 2^sets r R^r for a table of
-R ranks on each axis.
+R ranks on each axis.  All this takes many times longer than arithmetic does, since numbers are mostly moved about; the
+difference is told as well (`kernel.limits`), which nothing that is proved depends on.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from typing import NamedTuple
 import numpy as np
 
 from compactproofs.kernel.decisions import BoolArray, FloatArray, IntArray
+from compactproofs.kernel.limits import spend
 from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.counting.sums import rounded
 
@@ -42,6 +44,9 @@ BINS = 2**16
 _BLOCK = 2**15  # sequences looked up at once
 _BETWEEN = 8  # ranks between two edges
 _MOST = 2**23  # sequences of clusters in a half
+# How long it takes to find the clusters of a position, to make a sequence and to put it into the table, to sum up an
+# entry of the table, and to look one up, in operations.
+_PER_POSITION, _PER_SEQUENCE, _PER_ENTRY, _PER_LOOKUP = 2**15, 2**8, 2**4, 2**4
 
 
 class Sequences(NamedTuple):
@@ -105,17 +110,22 @@ def count_in_halves(
         raise ValueError("at most two sums and two sets of tokens are supported")
     if any(int(start[j]) + int(entries[:, :, j].min(axis=1).sum()) > 0 for j in range(axes)):
         return 0
+    if positions > 64:
+        return tokens**positions if over else 0
+    spend(_PER_POSITION * positions)
     single = clusters(entries, required, labels, over)
     half, last = positions // 2, max(positions // 2, positions - 2)
-    longer = max(prod(len(one.number) for one in part) for part in (single[:half], single[half:]))
-    if positions > 64 or longer > _MOST:
+    parts = single[:half], single[half:last], single[last:]
+    lengths = [prod(len(one.number) for one in part) for part in parts]
+    if max(lengths[0], lengths[1] * lengths[2]) > _MOST:
         return tokens**positions if over else 0
-    w, first, second = (together(part, axes) for part in (single[:half], single[half:last], single[last:]))
+    ranks = _BETWEEN * edges.shape[1] + 1
+    spend(_PER_SEQUENCE * (lengths[0] + lengths[1]) + _PER_ENTRY * 2 ** len(required) * ranks**axes)
+    w, first, second = (together(part, axes) for part in parts)
     first = first._replace(sums=first.sums + start[:, None] - (0 if over else 1))
 
     scales = [Ranks.with_edges(w.sums[j], edges[j]) for j in range(axes)]
     limits = [scale.of_limits(over) for scale in scales]
-    ranks = _BETWEEN * edges.shape[1] + 1
     table = _table(w, 2 ** len(required), scales, ranks)
     work.charge(flops=axes * table.size, int_ops=6 * axes * len(w.number))
     # Some have no w below their limits, whatever follows.
@@ -125,6 +135,7 @@ def count_in_halves(
     total, blocks = 0.0, range(0, len(near), step)
     for at in blocks:
         block = near[at : at + step]
+        spend(_PER_LOOKUP * len(block) * len(second.number))
         cell = (2 ** len(required) - 1) & ~(first.met[block, None] | second.met)
         for j, scale in enumerate(scales):
             bins = (-first.sums[j, block, None] - second.sums[j] - scale.least) >> scale.shift

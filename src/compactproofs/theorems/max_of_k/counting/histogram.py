@@ -42,7 +42,7 @@ import numpy.typing as npt
 from compactproofs.kernel.decisions import IntArray
 from compactproofs.kernel.problem import Hints, HintSpec, Strategy
 from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.tasks.max_of_k import MaxOfK
+from compactproofs.tasks.max_of_k import ORDERS
 from compactproofs.theorems.max_of_k import MaxProblem, Work
 from compactproofs.theorems.max_of_k.branching.class_margins import MAX_POSITIONS, ClassMargins, class_margins
 from compactproofs.theorems.max_of_k.counting.unions import Halves, Step, wrong_inputs
@@ -127,7 +127,7 @@ HISTOGRAM = Strategy(
     id="histogram",
     theorem="max-of-k/histogram@2",
     family=AttentionOnly.family,
-    tasks=(MaxOfK.name,),
+    tasks=tuple(ORDERS),
     bound=bound,
     hints=_hints,
     limit=limit,

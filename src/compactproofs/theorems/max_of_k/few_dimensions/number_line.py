@@ -47,7 +47,8 @@ Theorem.  Let sigma > 0, and for j = 0 ... v - 2
     down_j:  min of -(alpha_j + y gamma_j + z beta_j) over y in [c_0, c_{v-1}], z in [low_j, c_{v-1}]  >  err_j.
 
 If up_j holds for all j >= m, and down_j for all j < m, then every input with maximum m is answered correctly; and there
-are (m + 1)^n - m^n of these.
+are (m + 1)^n - m^n of these; with weights of tokens (`tasks.max_of_k`) they count (w_0 + ... + w_m)^n less
+(w_0 + ... + w_{m-1})^n.
 
 Proof.  Let j >= m.  Then c_q <= c_m <= c_j and X <= c_m <= c_j, and neither is below c_0, so logit j > logit j+1.  Let
 j < m.  Then low_j <= X <= c_{v-1}, so logit j < logit j+1.  So logits rise up to m and fall from there.
@@ -65,7 +66,7 @@ from compactproofs.kernel.decisions import Array, certainly_positive
 from compactproofs.kernel.problem import Hints, HintSpec, Strategy
 from compactproofs.networks.attention_only import circuits
 from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.tasks.max_of_k import MaxOfK
+from compactproofs.tasks.max_of_k import WEIGHTED
 from compactproofs.theorems.max_of_k import MaxProblem, Work
 
 
@@ -94,11 +95,11 @@ def bound(work: Work, hints: Hints) -> int:
     sigma, up, down = (certainly_positive(x) for x in room)
     if not sigma:
         return 0
-    n = work.network.n_ctx
+    n, up_to = work.network.n_ctx, [0, *work.task.counts.cumsum().tolist()]
     falls = np.logical_and.accumulate(np.append(up, True)[::-1])[::-1]
     rises = np.logical_and.accumulate(np.append(True, down))
     work.charge(int_ops=4 * len(c))
-    return sum((m + 1) ** n - m**n for m in np.flatnonzero(falls & rises).tolist())
+    return sum(up_to[m + 1] ** n - up_to[m] ** n for m in np.flatnonzero(falls & rises).tolist())
 
 
 def room_on_line(work: Work, line: Line) -> Room:
@@ -161,7 +162,7 @@ NUMBER_LINE = Strategy(
     id="number-line",
     theorem="max-of-k/number-line@1",
     family=AttentionOnly.family,
-    tasks=(MaxOfK.name,),
+    tasks=tuple(WEIGHTED),
     bound=bound,
     hints=_hints,
 )

@@ -44,6 +44,7 @@ class _OfHead(Workspace[Any, MaxOfK]):
 
     def __init__(self, work: HeadsWork, number: int) -> None:
         self.network, self.task = work.network.heads[number], work.task
+        self._problem = Problem(self.network, self.task)
         self._work, self._number = work, number
 
     def constant(self, values: npt.ArrayLike) -> Array:

@@ -271,6 +271,8 @@ def _margins(work: HeadsWork, query: int, m: int, outputs: IntArray, rough: Floa
         outputs=outputs,
         direct=direct,
         thresholds=s,
+        counts=work.task.counts[: m + 1],
+        of_query=int(work.task.counts[query]),
         weights=u[:, and_query],
         terms=(u * f)[:, and_query],
     )

@@ -66,7 +66,7 @@ from compactproofs.kernel.problem import Hints, HintSpec, Strategy
 from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only import circuits
 from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.tasks.max_of_k import MaxOfK, sum_of_choices
+from compactproofs.tasks.max_of_k import WEIGHTED, MaxOfK, sum_of_choices
 from compactproofs.theorems.max_of_k import MaxProblem, Work
 from compactproofs.theorems.max_of_k.core.additive import position_weights
 from compactproofs.theorems.max_of_k.core.rivals import max_of_others
@@ -140,15 +140,19 @@ def _bound(work: Work, choice: Choice, hints: Hints) -> int:
     classes = Classes(work, choice, hints)
     q, m = pairs(task.d_vocab)
     alone = classes.without_others() & ((q == m) | (task.n_ctx > 1))
-    certified = int(alone.sum())
+    counts = task.counts
+    certified = sum_of_choices(np.zeros(1, np.int64), task.n_ctx - 1, 0, counts[q[alone]], counts[m[alone]])
     work.charge(int_ops=alone.size)
     if task.n_ctx > 1:
         allowed, gap = possible_gaps(task, hints["gap"])
         good = allowed & classes.with_others(gap)
         work.charge(int_ops=3 * good.size)
         tokens = m[:, None] - gap + 1
+        of_first = np.append(0, counts.cumsum())
         for c in range(1, task.n_ctx):
-            certified += sum_of_choices(tokens[good[:, c - 1], c - 1], task.n_ctx - 1, c)
+            here = good[:, c - 1]
+            others = of_first[tokens[here, c - 1]]
+            certified += sum_of_choices(others, task.n_ctx - 1, c, counts[q[here]], counts[m[here]])
     return certified
 
 
@@ -208,7 +212,7 @@ def _strategy(choice: Choice) -> Strategy:
         id=choice.id,
         theorem="max-of-k/sub-cubic@1",
         family=AttentionOnly.family,
-        tasks=(MaxOfK.name,),
+        tasks=tuple(WEIGHTED),
         bound=lambda work, hints: _bound(work, choice, hints),
         hints=partial(_hints, choice),
     )

@@ -1,0 +1,114 @@
+"""Low rank: a few directions of the hidden layer decide, and what the others can add is bounded by norms.
+
+Scales.  For s_i > 0, ReLU(left_i + right_i) out_i is ReLU(s_i left_i + s_i right_i) out_i / s_i, so the network with
+left_i, right_i, out_i replaced by s_i left_i, s_i right_i, out_i / s_i has the same logits.  Below it is meant, and h
+are its ReLUs, out_z is column z of its table.
+
+Theorem.  Let C (m, s) and B (s, k) be any matrices, R = out - C B, R_z its columns, and c any vector of length m.  An
+input with label z is answered correctly if for every output o /= z, with d the direct part of its logits,
+
+    d_z - d_o + (h C) (B_z - B_o) + c (R_z - R_o) - |h - c| |R_z - R_o|  >  0.
+
+Proof.  The lead of z over o is d_z - d_o + h (out_z - out_o), and h (out_z - out_o) is the sum of h C (B_z - B_o),
+c (R_z - R_o) and (h - c) (R_z - R_o), which by Cauchy and Schwarz is at least -|h - c| |R_z - R_o|.
+
+For c floats near the mean of h over a group of inputs are taken, and for s, C and B what hints say; whatever these are,
+it holds.  A column of C that is zero in some rows is multiplied without these.
+
+Cost with m neurons, n values of an argument and k outputs: 2 n^2 m s (less where C is sparse) + 2 n^2 s k + 6 n^2 m +
+5 m k^2 + 6 n^2 k, where brute force has 2 n^2 m k: the number m of neurons becomes the rank s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from compactproofs.kernel.decisions import Array, FloatArray, midpoint
+from compactproofs.kernel.problem import Hints, HintSpec, Strategy
+from compactproofs.networks.pair_sum.circuits import Tables, tables
+from compactproofs.networks.pair_sum.model import PairSum
+from compactproofs.tasks.pairs import NAMES
+from compactproofs.theorems.pair_sum import PairProblem, Work
+from compactproofs.theorems.pair_sum.by_label import direct, groups, hidden, number_right
+
+
+def bound(work: Work, hints: Hints) -> int:
+    """The number of inputs that the theorem shows to be right."""
+    network = rescaled(work, tables(work), hints["scales"])
+    return count(work, network, hints["factors"])
+
+
+def rescaled(work: Work, network: Tables, scales: FloatArray) -> Tables:
+    """The same network with neurons of other sizes; a scale that is no positive number is 1."""
+    size = work.constant(positive(scales))
+    return network._replace(left=network.left * size, right=network.right * size, out=network.out / size[:, None])
+
+
+def count(work: Work, network: Tables, factors: FloatArray) -> int:
+    """The number of inputs that the theorem shows to be right; `factors`: a column of C and a row of B in each row."""
+    m, k = network.out.shape
+    C, B = finite(factors[:, :m].T), finite(factors[:, m:])
+    if len(factors) == 0:
+        C, B = np.zeros((m, 1)), np.zeros((1, k))
+    times_C, order = sparse_product(work, C)
+    rows = work.constant(B[order])
+    rest = network.out - work.constant(C) @ work.constant(B)
+    right = 0
+    for group in groups(work.task.table, max(m, k)):
+        h = hidden(network, group)
+        centre = work.constant(finite(midpoint(h.mean(axis=0))))
+        off = h - centre
+        distance = np.sqrt((off * off).sum(axis=1))
+        apart = rest[:, group.label, None] - rest
+        slack = distance[:, None] * np.sqrt((apart * apart).sum(axis=0))
+        logits = times_C(h) @ rows + direct(network, group, centre @ rest)
+        right += number_right(logits[:, group.label, None] - logits - slack, group.label)
+    return right
+
+
+def sparse_product(work: Work, C: FloatArray) -> tuple[Callable[[Array], Array], Any]:
+    """A function that multiplies by C (m, s) with its columns in another order, and that order.
+
+    Columns that are zero in the same rows are multiplied together, without these rows.
+    """
+    supports, which = np.unique(C != 0.0, axis=1, return_inverse=True)
+    which = which.ravel()
+    parts = []
+    for i, support in enumerate(supports.T):
+        rows = np.flatnonzero(support) if support.any() else np.array([0])
+        parts.append((rows, work.constant(C[rows][:, which == i])))
+
+    def times(h: Array) -> Array:
+        found: Array = np.concatenate([h[:, rows] @ part for rows, part in parts], axis=1)
+        return found
+
+    return times, np.argsort(which, kind="stable")
+
+
+def positive(numbers: FloatArray) -> FloatArray:
+    """The numbers, with ones for those that are none or not positive."""
+    return np.where(np.isfinite(numbers) & (numbers > 0.0), numbers, 1.0)
+
+
+def finite(numbers: FloatArray) -> FloatArray:
+    """The numbers, with zeros for those that are none."""
+    return np.where(np.isfinite(numbers), numbers, 0.0)
+
+
+def hints(problem: PairProblem) -> dict[str, HintSpec]:
+    """Directions, each a column of C and a row of B; and the sizes of neurons."""
+    m, k = problem.network.neurons, problem.network.outputs
+    return {"factors": HintSpec(np.float64, (None, m + k)), "scales": HintSpec(np.float64, (m,))}
+
+
+LOW_RANK = Strategy(
+    id="pair-sum/low-rank",
+    theorem="pair-sum/low-rank@1",
+    family=PairSum.family,
+    tasks=NAMES,
+    bound=bound,
+    hints=hints,
+)

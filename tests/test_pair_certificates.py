@@ -1,0 +1,186 @@
+"""Certificates about networks of two arguments: both checkers, the command line, and files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from flint import ctx
+from safetensors.numpy import save
+
+import compactproofs as cp
+import pair_sums
+from compactproofs import Certificate
+from compactproofs.kernel.problem import Problem
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.networks.pair_sum.model import PairSum
+from compactproofs.opening.configuration import KEY, as_text
+from compactproofs.opening.pairs import network_of as network_of_file
+from compactproofs.opening.tables import LabelTable
+from compactproofs.search.prover import Prover
+from compactproofs.tasks.pairs import Pairs, add_mod, group_products, pair_table
+from compactproofs.tasks.tables import Table
+from compactproofs.testing import KINDS, hostile_hints
+from compactproofs.theorems import BUILT_IN
+from exactcheck import checking, reading
+from exactcheck import pair_sums as second
+from exactcheck.balls import Decisions
+from limited import Limited, limited
+from test_pair_sum import CYCLIC, PLANNED, STRATEGIES, TABLES, drawn, network_of, table_of
+
+
+@pytest.fixture(scope="module")
+def command() -> Iterator[Limited]:
+    """The command line under limits."""
+    with limited(forks=False) as process:
+        yield process
+
+
+@pytest.mark.parametrize("kind", ["mlp", "two", "three", "aligned", "opposite"])
+def test_second_checker(tmp_path: Path, kind: str) -> None:
+    """It accepts what is proved, rejects what is not, and finds no less than the package for any hints."""
+    rng = np.random.default_rng(1)
+    weights = drawn(rng, kind, 0.1)
+    table, network = table_of(weights, kind), network_of(weights)
+    data, task = save(dict(network.tensors)), pair_table(table)
+    truth, prover = pair_sums.exact_correct(network, table), Prover(network, task)
+    for strategy in STRATEGIES:
+        certificate, upper = prover.prove(strategy.id).certificate, strategy.claim == "at most"
+        for claimed in range(task.total + 1):
+            replace(certificate, certified=claimed).save(tmp_path / "c")
+            read = reading.read_certificate((tmp_path / "c").read_bytes())
+            accepted, _ = second.verdict(read, data, table.ravel().tolist(), Table(table).sha256)
+            if accepted:
+                assert claimed >= truth if upper else claimed <= truth
+            else:
+                assert claimed < certificate.certified if upper else claimed > certificate.certified
+    strategy = BUILT_IN.strategy("pair-sum/low-rank")
+    work: Workspace[PairSum, Pairs] = Workspace(Problem(network, task))
+    forward = second.Forward(second.read_network(data))
+    for hint_kind in KINDS[2:]:
+        hints = hostile_hints(strategy, Problem(network, task), hint_kind, rng)
+        given = {
+            name: reading.Hint("float64", hint.shape, tuple(hint.ravel().tolist())) for name, hint in hints.items()
+        }
+        found = second.low_rank(forward, table.tolist(), given, Decisions())
+        assert strategy.bound(work, hints) <= found <= truth
+
+
+@pytest.fixture(autouse=True)
+def precise() -> Iterator[None]:
+    """Balls as the second checker uses them."""
+    with ctx.workprec(second.PRECISIONS[1]):
+        yield
+
+
+@pytest.mark.parametrize("kind", CYCLIC)
+def test_second_checker_of_ideal_networks(tmp_path: Path, kind: str) -> None:
+    """It agrees about which networks are ideal, and finds no less than the package."""
+    rng, strategy, proved = np.random.default_rng(3), BUILT_IN.strategy("pair-sum/equivariant-distance"), 0
+    for _ in range(4):
+        network = network_of(drawn(rng, kind))
+        task, forward = add_mod(network.n), second.Forward(second.read_network(save(dict(network.tensors))))
+        problem = Problem(network, task)
+        for hints in (PLANNED[kind], *(hostile_hints(strategy, problem, way, rng) for way in KINDS[2:])):
+            given = {
+                k: reading.Hint(hint.dtype.name, hint.shape, tuple(hint.ravel().tolist())) for k, hint in hints.items()
+            }
+            work: Workspace[PairSum, Pairs] = Workspace(problem)
+            ours = strategy.bound(work, hints)
+            if second.is_ideal(task.table.tolist(), second.read_network(save(dict(network.tensors))), given):
+                found = second.equivariant(forward, task.table.tolist(), given, Decisions())
+                assert ours <= found <= pair_sums.exact_correct(network, task.table)
+                proved += ours
+            else:
+                assert ours == 0
+    assert kind == "sparse" or (proved > 0) == (kind in ("cyclic", "uneven"))
+    certificate = Prover(network, task).prove(strategy.id).certificate
+    certificate.save(tmp_path / "c")
+    read = reading.read_certificate((tmp_path / "c").read_bytes())
+    assert second.verdict(read, save(dict(network.tensors)), [], "")[0]
+
+
+def test_groups() -> None:
+    """Both have the same tables of groups."""
+    for name in ("S4", "A4", "D5", "F5"):
+        task = group_products(name)
+        assert second.table_of(task.record, [], "") == task.table.tolist()
+
+
+def test_a_table(command: Limited, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A transformer and a table in a file: prove, verify, show, the second checker, and what is not given."""
+    table = TABLES[5]
+    file, other, model = (tmp_path / f"{name}.safetensors" for name in ("table", "other", "model"))
+    LabelTable(table).save(file)
+    LabelTable(table.T).save(other)
+    unused = {"blocks.0.attn.W_Q": np.ones((2, 9, 3)), "blocks.0.attn.W_K": np.ones((2, 9, 3))}
+    model.write_bytes(save({**pair_sums.transformer(np.random.default_rng(0), table, 0.01), **unused}))
+    options = ("--family", "pair-sum", "--task", f"table:{file}")
+    outcome = command.run("prove", model, *options, "--all", "--out", tmp_path / "out")
+    assert outcome.code == 0
+    assert "a table of 3 rows" in outcome.out
+    assert "read with constant attention, since --family pair-sum says so" in outcome.err
+    assert command.run("verify", tmp_path / "out", model, "--table", other, "--table", file).code == 0
+    proved = tmp_path / "out" / "pair-sum--low-rank.cert.json"
+    for given in ((), ("--table", other)):
+        outcome = command.run("verify", proved, model, *given)
+        assert (outcome.code, outcome.out.count("give its file by --table FILE")) == (2, 1)
+    assert "pair-table, n 3, table" in command.run("show", proved).out
+    assert checking.main([str(proved), str(model), str(file)]) == 0
+    assert checking.main([str(proved), str(model), str(other)]) == 2
+    assert checking.main([str(proved), str(model)]) == 2
+    capsys.readouterr()
+
+
+def test_a_group(command: Limited, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A perceptron whose file says what it is, and questions that do not go with it."""
+    model, proved, file = tmp_path / "m.safetensors", tmp_path / "s3.json", tmp_path / "t.safetensors"
+    weights = pair_sums.mlp(np.random.default_rng(0), group_products("S3").table, 0.01)
+    about = '{"family": "pair-sum", "task": "S3", "loss": 0.5}'
+    model.write_bytes(save(weights, metadata={"compactproofs.training": about}))
+    outcome = command.run("prove", model, "--strategy", "pair-sum/low-rank", "--out", proved)
+    assert (outcome.code, outcome.out.count("products in the group S3, 6 elements, 36 inputs")) == (0, 1)
+    assert Certificate.load(proved).certified == 36
+    assert command.run("verify", proved, model).code == 0
+    assert "its file says S3" in command.run("show", model).out
+    assert checking.main([str(proved), str(model)]) == 0
+    capsys.readouterr()
+    LabelTable(TABLES[5]).save(file)
+    for options, message in (
+        (("--task", "S4"), "its arguments are 0 to 23, the model's 0 to 5"),
+        (("--task", "max"), "unknown task max for a network of two arguments"),
+        (("--task", f"table:{file}"), "its arguments are 0 to 2"),
+        (("--prefix", "3"), "by --task alone"),
+        (("--family", "decoder"), "--family: expected pair-sum"),
+        (("--strategy", "enumerate"), "use pair-sum/trivial, pair-sum/brute-force"),
+    ):
+        outcome = command.run("prove", model, *options, "--strategy", "pair-sum/low-rank")
+        assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+        assert message in outcome.err
+
+
+@pytest.mark.parametrize(("name", "right"), [("add_23", 521), ("s4", 576)])
+def test_trained(tmp_path: Path, name: str, right: int) -> None:
+    """Two trained networks, of which low rank proves all that is right; both checkers agree."""
+    path = Path(__file__).parent / "cases" / f"{name}.safetensors"
+    found = cp.certify(path)
+    assert (found.exact, found.certificate.certified) == (True, right)
+    for strategy in ("pair-sum/low-rank", "pair-sum/equivariant-distance"):
+        proof = Prover(found.network, BUILT_IN.task(found.certificate.task)).prove(strategy)
+        assert proof.certificate.certified == right or strategy.endswith("distance")
+        proof.certificate.save(tmp_path / "c")
+        read = reading.read_certificate((tmp_path / "c").read_bytes())
+        assert second.verdict(read, path.read_bytes(), [], "")[0]
+
+
+def test_settings() -> None:
+    """A file whose configuration is that of another network is refused, and one that says it is right is not."""
+    weights = pair_sums.transformer(np.random.default_rng(0), TABLES[1], 0.01)
+    fits = {"n_layers": 1, "act_fn": "relu", "normalization_type": None, "attn_only": False}
+    network_of_file(save(weights, metadata={KEY: as_text(fits)}))
+    for other in ({"act_fn": "gelu"}, {"normalization_type": "LNPre"}, {"output_logits_soft_cap": 3.0}):
+        with pytest.raises(ValueError, match=next(iter(other))):
+            network_of_file(save(weights, metadata={KEY: as_text({**fits, **other})}))

@@ -1,0 +1,230 @@
+"""Weights of tokens for theorems about the largest one: what inputs count, against plain Python, and errors show."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import replace
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from compactproofs import STRATEGIES, Certificate, MalformedCertificate, Model, __main__, feasible_strategies
+from compactproofs.kernel.problem import Problem, Strategy
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.search.effort import verify
+from compactproofs.search.prover import Infeasible, Prover
+from compactproofs.tasks.max_of_k import WEIGHTED, MaxOfK, WeightedLargest, sum_of_choices
+from compactproofs.testing.hints import hostile_hints
+from compactproofs.testing.planting import Planted
+from exactcheck import checking
+from soundness.models import all_cases, cases
+from soundness.truth import exact_correct_set
+
+CASE = Path(__file__).parent / "cases" / "min3_v10.safetensors"
+COUNTING = {s.id: s for s in STRATEGIES.values() if WeightedLargest.name in s.tasks}
+SUBCUBIC = "sub-cubic/max_diff_exact/mean_query+diff/exact_EQKE+max_diff_exact"
+
+
+def some_task(rng: np.random.Generator, model: Model) -> WeightedLargest:
+    """An order of the model's tokens, or none, with weights, some of which are 0 or large."""
+    v = model.d_vocab
+    order = rng.permutation(v) if rng.random() < 0.3 else np.arange(v)
+    weights = rng.choice([0, 1, 1, 2, 3, 17], v)
+    weights[rng.integers(v)] = rng.integers(1, 6)
+    return WeightedLargest(model.n_ctx, v, tuple(order.tolist()), tuple(weights.tolist()))
+
+
+def truth(model: Model, task: WeightedLargest) -> int:
+    """What the inputs count that are answered correctly, from the definition of the network."""
+    right = exact_correct_set(model, lambda x: max(x, key=task.order.index))
+    every = itertools.product(range(task.d_vocab), repeat=task.n_ctx)
+    return sum(prod(task.weights[t] for t in x) for x, correct in zip(every, right, strict=True) if correct)
+
+
+def few(limit: int = 130) -> list[Model]:
+    """Small models of all families."""
+    return [case.model for case in all_cases() if case.model.d_vocab**case.model.n_ctx <= limit]
+
+
+@pytest.mark.parametrize("strategy", COUNTING.values(), ids=COUNTING)
+def test_bounds_hold(strategy: Strategy) -> None:
+    """Whatever the hints, no bound exceeds the truth, or falls short of it where it is one from above."""
+    rng = np.random.default_rng(list(COUNTING).index(strategy.id))
+    models = few()
+    for i in rng.permutation(len(models))[: 40 if "/" not in strategy.id else 4]:
+        task = some_task(rng, models[i])
+        problem: Any = Problem(models[i], task)
+        hints = hostile_hints(strategy, problem, "plausible", rng, dict, task.d_vocab)
+        found, right = strategy.bound(Workspace(problem), hints), truth(models[i], task)
+        assert found <= right if strategy.claim == "at least" else right <= found <= task.total
+
+
+def test_exact_strategies_find_the_truth() -> None:
+    """Where nothing is near a tie."""
+    rng = np.random.default_rng(1)
+    for case in (*cases("working")[::3], *cases("folded")[::5], *cases("contrary")[::3]):
+        if case.model.d_vocab**case.model.n_ctx <= 300:
+            task = some_task(rng, case.model)
+            for name in ("branch-and-bound", "branch-and-bound-upper"):
+                bound = STRATEGIES[name].bound(Workspace(Problem(case.model, task)), {})
+                assert bound == truth(case.model, task), case.name
+
+
+def test_weights_of_one_change_nothing() -> None:
+    """All strategies that count find what they find without weights; and copies of tokens are weights."""
+    rng = np.random.default_rng(2)
+    for case in cases("working")[::4]:
+        n, v = case.model.n_ctx, case.model.d_vocab
+        ones: Any = Problem(case.model, WeightedLargest(n, v, tuple(range(v)), (1,) * v))
+        twos: Any = Problem(case.model, WeightedLargest(n, v, tuple(range(v)), (2,) * v))
+        plain: Any = Problem(case.model, MaxOfK(n, v))
+        for name in (*(name for name in COUNTING if "/" not in name), SUBCUBIC):
+            hints = hostile_hints(COUNTING[name], plain, "plausible", rng, dict, v)
+            found = COUNTING[name].bound(Workspace(plain), hints)
+            assert COUNTING[name].bound(Workspace(ones), hints) == found
+            assert COUNTING[name].bound(Workspace(twos), hints) == 2**n * found
+
+
+TASK, _CORE = "tasks.max_of_k", "theorems.max_of_k.core"
+CUBIC = f"{_CORE}.cubic"
+BOXES, CLASSES = (f"theorems.max_of_k.branching.{name}" for name in ("boxes", "class_margins"))
+GAPS = "theorems.max_of_k.subcubic.gaps"
+
+#: A strategy that shows it, the module, what stands there, and what is put there instead.
+ERRORS = {
+    "number of good tokens": ("cubic", CUBIC, "good @ counts[:m]", "good.sum(axis=1)"),
+    "weights of others": ("cubic", CUBIC, "good @ counts[:m]", "good @ counts[1 : m + 1]"),
+    "another query": ("cubic", CUBIC, "counts[queries], counts[m])", "counts.max(), counts[m])"),
+    "another maximum": ("cubic", CUBIC, "counts[queries][right], counts[m])", "counts[queries][right], counts.max())"),
+    "powers": ("cubic", TASK, "maximum ** (positions - others)", "maximum ** (positions + 1 - others)"),
+    "one token more": (SUBCUBIC, GAPS, "np.append(0, counts.cumsum())", "np.append(counts.cumsum(), 0)"),
+    "maximum for query": (SUBCUBIC, GAPS, "counts[q[alone]], counts[m[alone]]", "counts[m[alone]], counts[m[alone]]"),
+    "number of tokens": ("branch-and-bound", BOXES, "margins.counts.tolist()", "[1] * tokens"),
+    "no query": ("branch-and-bound", BOXES, "Decided(margins.of_query * (wrong", "Decided(1 * (wrong"),
+    "undecided": ("branch-and-bound", CLASSES, "return of_query * _weight_of", "return 0 * _weight_of"),
+    "order of weights": ("branch-and-bound", TASK, "np.array(self.weights)[self.places]", "np.array(self.weights)"),
+    "total": ("branch-and-bound", TASK, "[sum(self.weights)] *", "[sum(self.weights) + 1] *"),
+}
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_planted_errors(name: str) -> None:
+    """Each makes the strategy claim more than the truth on some model."""
+    strategy_id, module, old, new = ERRORS[name]
+    names = ("theorems", "kernel.workspace", "kernel.problem", "tasks.max_of_k")
+    planted = Planted("compactproofs", [(module, old, new)], names)
+    strategy = planted.module("theorems").STRATEGIES[strategy_id]
+    tasks, problems = planted.module("tasks.max_of_k"), planted.module("kernel.problem")
+    rng = np.random.default_rng(5)
+    for model in few(260) * 3:
+        task = some_task(rng, model)
+        copy = tasks.WeightedLargest(task.n_ctx, task.d_vocab, task.order, task.weights)
+        problem = problems.Problem(model, copy)
+        hints = hostile_hints(strategy, problem, "plausible", rng, dict, task.d_vocab)
+        if "gap" in hints:
+            hints["gap"] = np.ones_like(hints["gap"])
+        if strategy.bound(planted.module("kernel.workspace").Workspace(problem), hints) > truth(model, task):
+            return
+    raise AssertionError("no model shows it")
+
+
+def test_both_checkers(tmp_path: Path, capsys: Any) -> None:
+    """What is proved with searched hints is accepted by both, and more is not."""
+    proof, path = tmp_path / "p.cert.json", tmp_path / "m.safetensors"
+    rng = np.random.default_rng(4)
+    for case in [case for case in (*cases("working"), *cases("contrary")) if case.model.n_ctx in (2, 3)][::6]:
+        task = some_task(rng, case.model)
+        case.model.save(path)
+        prover = Prover(case.model, task)
+        for name in ("trivial", "cubic", "branch-and-bound", "branch-and-bound-upper", SUBCUBIC):
+            certificate = Certificate.from_bytes(prover.prove(name).certificate.to_bytes())
+            assert WeightedLargest.of_record(certificate.task) == task
+            assert "by their weights" in str(certificate)
+            more = 1 if certificate.claim == "at least" else -1
+            for certified, code in ((certificate.certified, 0), (certificate.certified + more, 1)):
+                if 0 <= certified <= task.total:
+                    claim = replace(certificate, certified=certified)
+                    claim.save(proof)
+                    assert verify(claim, case.model).accepted == (code == 0), name
+                    assert checking.main([str(proof), str(path)]) == code, (name, capsys.readouterr())
+        for name in ("brute-force", "failing-sets", "histogram"):
+            with pytest.raises(Infeasible, match=f"{name} is about"):
+                prover.prove(name)
+            other = replace(certificate, strategy=name, theorem=STRATEGIES[name].theorem, claim="at least", hints={})
+            other.save(proof)
+            assert not verify(other, case.model).accepted
+            assert checking.main([str(proof), str(path)]) in (1, 2)
+        assert set(feasible_strategies(case.model, task)) <= COUNTING.keys()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"weights": text} for text in ("1 2 3", "1 2 3 4 5", "1 2 3 -4", "01 2 3 4", "1  2 3 4", "", 7)),
+        *({"weights": text} for text in ("0 0 0 0", "a b c d")),
+        *({"weights": f"{2**61} {2**61} 0 0"}, {"weights": "9" * 20 + " 1 1 1"}, {"order": "0 1 2 2"}, {"more": 1}),
+        *({"name": name} for name in WEIGHTED if name != WeightedLargest.name),
+    ],
+    ids=str,
+)
+def test_records_that_are_none(change: dict[str, Any], tmp_path: Path) -> None:
+    """Are malformed to both checkers."""
+    model = next(case.model for case in cases("random") if case.model.d_vocab == 4)
+    task = WeightedLargest(model.n_ctx, 4, (0, 1, 2, 3), (1, 2, 3, 4))
+    certificate = Prover(model, task).prove("trivial").certificate
+    assert verify(certificate, model).accepted
+    fields = json.loads(certificate.to_bytes())
+    fields["task"] |= change
+    with pytest.raises(MalformedCertificate, match=r"^task: "):
+        verify(Certificate.of_fields(fields), model)
+    (tmp_path / "p").write_text(json.dumps(fields))
+    model.save(tmp_path / "m")
+    assert checking.main([str(tmp_path / "p"), str(tmp_path / "m")]) == 2
+
+
+def test_sums_of_choices() -> None:
+    """As the definition has them, with large numbers."""
+    rng = np.random.default_rng(6)
+    for _ in range(30):
+        classes = rng.integers(0, rng.choice([3, 2**61]), (3, int(rng.integers(0, 6))))
+        positions = int(rng.integers(0, 5))
+        for others in range(positions + 1):
+            choose = len(list(itertools.combinations(range(positions), others)))
+            expected = sum(choose * q * m ** (positions - others) * c**others for c, q, m in classes.T.tolist())
+            assert sum_of_choices(classes[0], positions, others, classes[1], classes[2]) == expected
+
+
+def test_large_weights() -> None:
+    """What does not fit 64 bits is undecided by boxes, and exact elsewhere."""
+    case = next(case for case in cases("working") if case.model.n_ctx == 3)
+    v = case.model.d_vocab
+    task = WeightedLargest(3, v, tuple(range(v)), (2**40,) * v)
+    ones = WeightedLargest(3, v, tuple(range(v)), (1,) * v)
+    works: list[Any] = [Workspace(Problem(case.model, each)) for each in (task, ones)]
+    large, small = (STRATEGIES["cubic"].bound(work, {}) for work in works)
+    assert large == 2**120 * small
+    for name in ("branch-and-bound", "branch-and-bound-upper"):
+        bound = STRATEGIES[name].bound(works[0], {})
+        right = truth(case.model, task)
+        assert bound <= right if name == "branch-and-bound" else bound >= right
+
+
+def test_on_the_command_line(tmp_path: Path, capsys: Any) -> None:
+    """Proved, verified by both, and refused where nobody counts weights."""
+    proof = tmp_path / "p.cert.json"
+    asked = ("--task", "min", "--weights", "5 1 1 1 1 1 1 1 1 3")
+    assert __main__.run(["prove", str(CASE), *asked, "--strategy", "cubic", "--out", str(proof)]) == 0
+    out, _ = capsys.readouterr()
+    assert "inputs that count 4096 by their weights; the label is the smallest token" in out
+    assert "normalised: ?, since brute force does not count weights" in out
+    assert __main__.run(["verify", str(proof), str(CASE)]) == 0
+    assert "of 4096 inputs, by their weights, are answered correctly" in capsys.readouterr().out
+    assert checking.main([str(proof), str(CASE)]) == 0
+    assert __main__.run(["prove", str(CASE), *asked, "--budget", "2^20"]) == 0
+    for wrong in (("--weights", "1 2"), ("--weights", "0 0 0 0 0 0 0 0 0 0"), (*asked, "--strategy", "failing-sets")):
+        assert __main__.run(["prove", str(CASE), "--strategy", "cubic", *wrong]) == 2
+        assert capsys.readouterr().err.count("error: ") == 1
