@@ -10,7 +10,7 @@ from compactproofs.kernel.problem import Problem, Strategy
 from compactproofs.networks.attention_only import circuits
 from compactproofs.search.allowance import CALL
 from compactproofs.search.companions import Companion, HintArrays, Work
-from compactproofs.search.families.attention_only import PLACE, task
+from compactproofs.search.families.attention_only import PLACE, ROOM, task
 from compactproofs.search.workspaces import MaxWorkspace, plain
 
 
@@ -31,7 +31,7 @@ def _work(problem: Problem[Any, Any], hints: Any) -> Work:
     """Entries of the weights a few times, and some calls."""
     v, n, (d, h) = problem.network.d_vocab, problem.network.n_ctx, problem.network.weight("W_V").shape
     entries = (v + n) * d + 4 * d * h + d * v
-    return Work(40 * entries + CALL * 1000, 8 * 40 * entries)
+    return Work(40 * entries + CALL * 1000, 8 * 40 * entries + ROOM)
 
 
 COMPANIONS = {
