@@ -20,6 +20,7 @@ from compactproofs.theorems import BUILT_IN  # noqa: E402
 from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES, Classes, pairs, possible_gaps  # noqa: E402
 from compactproofs.training.conditions import conditions, known_hints  # noqa: E402
 from compactproofs.training.gradients import DifferentiableWorkspace  # noqa: E402
+from compactproofs.training.parameters import OnLine, network_of, on_a_line  # noqa: E402
 from compactproofs.training.tightened import tighten_models  # noqa: E402
 
 STRATEGIES = [*sorted(CHOICES)[::7], training.CHEAPEST]
@@ -112,6 +113,26 @@ def test_training_raises_the_bound_and_the_certificates_are_accepted(tmp_path: P
     written = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.safetensors")}
     assert tighten_models([str(model)], tmp_path / "out", how, also=["failing-sets"]) == [result]
     assert written == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.safetensors")}
+
+
+def test_training_toward_number_line(tmp_path: Path) -> None:
+    """A network is rewritten as one on a line, of which everything is proved, before training and after it."""
+    model = cp.load_model("max-of-4/123")
+    first = on_a_line(model)
+    assert cp.Prover(first).prove("number-line").bound == 1
+    with torch.enable_grad():
+        line = OnLine(model)
+        weights = line.weights()
+        leads, _ = line.conditions(weights, 0)
+        leads.sum().backward()
+    assert (leads < 0).all()
+    assert all(torch.isfinite(part.grad).all() for part in line.tensors() if part.grad is not None)
+    assert cp.Prover(network_of(weights)).prove("number-line").bound == 1
+    how = training.Tightening(strategy="number-line", steps=8, learning_rate=1e-5)
+    (result,) = tighten_models(["max-of-4/123"], tmp_path, how, also=[], control=False)
+    assert (result["changes"][0]["before"], result["changes"][0]["after"]) == (0.0, 1.0)
+    assert result["distance"] > 1.0
+    assert cp.load_model(tmp_path / "models/max-of-4/123.safetensors").sha256 == result["sha256_after"]
 
 
 def test_what_cannot_be_trained_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from .models import Case, weights_of
 
 __all__ = ["Change", "NotPlanted", "Planted", "full_name", "showing"]
 
-_TIERS = ("core", "branching", "subcubic", "failing_sets", "counting", "heads")
+_TIERS = ("core", "branching", "subcubic", "failing_sets", "few_dimensions", "counting", "heads")
 _ALWAYS = (
     *("theorems", "kernel.workspace", "tasks.max_of_k", "networks.attention_only.model"),
     *("search.workspaces", "search.hints"),

@@ -9,7 +9,17 @@ from typing import NamedTuple
 
 from flint import ctx
 
-from exactcheck import brute_force, cubic, decoders, failing_sets, heads, pair_sums, subcubic, whole_classes
+from exactcheck import (
+    brute_force,
+    cubic,
+    decoders,
+    failing_sets,
+    heads,
+    number_line,
+    pair_sums,
+    subcubic,
+    whole_classes,
+)
 from exactcheck.balls import Decisions
 from exactcheck.reading import (
     CERTIFICATE_BYTES,
@@ -34,6 +44,7 @@ THEOREMS = {
     "cubic": "max-of-k/cubic@1",
     "sub-cubic": "max-of-k/sub-cubic@1",
     "failing-sets": "max-of-k/failing-sets@1",
+    "number-line": "max-of-k/number-line@1",
     "branch-and-bound": "max-of-k/branch-and-bound@1",
     "branch-and-bound-upper": "max-of-k/branch-and-bound@1",
     "histogram": "max-of-k/histogram@2",
@@ -41,7 +52,13 @@ THEOREMS = {
 }
 WITHOUT_HINTS = {"max-of-k/histogram@2": "max-of-k/histogram@1"}  # the same statement, when nothing was hinted
 COUNTED = {key for key in THEOREMS if key.startswith(("branch-and-bound", "histogram"))}  # by means of our own
-COUNTED_BY_WEIGHTS = {"trivial", "cubic", "branch-and-bound", "branch-and-bound-upper"}  # and the sub-cubic ones
+COUNTED_BY_WEIGHTS = {
+    "trivial",
+    "cubic",
+    "number-line",
+    "branch-and-bound",
+    "branch-and-bound-upper",
+}  # and the sub-cubic ones
 FEW_INPUTS = 2**12
 ACCEPTED, REJECTED, UNDECIDED = "accepted", "REJECTED", "UNDECIDED"
 EXIT_CODES = {ACCEPTED: 0, REJECTED: 1, UNDECIDED: 3}
@@ -84,6 +101,8 @@ def hint_forms(strategy: str, weights: Weights) -> dict[str, tuple[str, tuple[in
             "labels": ("uint8", (None, n - 1, v)),
             "edges": ("uint16", (None, 2, 64)),
         }
+    if strategy == "number-line":
+        return number_line.hint_forms(weights)
     return failing_sets.hint_forms(strategy, weights) if strategy in failing_sets.MORE_HINTS else {}
 
 
@@ -132,6 +151,8 @@ def _certified(strategy: str, weights: Weights, hints: dict[str, Hint], decide: 
         return cubic.certified(weights, hints, decide)
     if strategy == "brute-force":
         return brute_force.certified(weights, hints, decide)
+    if strategy == "number-line":
+        return number_line.certified(weights, hints, decide)
     return failing_sets.certified(weights, hints, decide)
 
 

@@ -18,7 +18,7 @@ from compactproofs.training.gradients import Differentiable, DifferentiableWorks
 #: Gaps between the maximum and other tokens at which a class is to be certified: all its inputs, and all but few.
 GAPS = (1, 2)
 
-__all__ = ["GAPS", "conditions", "known_hints"]
+__all__ = ["GAPS", "as_tensor", "conditions", "known_hints"]
 
 
 def conditions(strategy: str, work: DifferentiableWorkspace, hints: Hints) -> tuple[torch.Tensor, torch.Tensor]:
@@ -32,7 +32,7 @@ def conditions(strategy: str, work: DifferentiableWorkspace, hints: Hints) -> tu
     classes = Classes(work, CHOICES[strategy], hints)
     least, _ = worst_positions(work)
     last = np.where((q == m)[:, None], position_weights(work)[:, -1][q][:, None], 0.0)
-    scale = _tensor(least[q] + last)  # (pairs, c)
+    scale = as_tensor(least[q] + last)  # (pairs, c)
     leads, shares = [], []
 
     def note(tested: list[torch.Tensor], counted: FloatArray, of: torch.Tensor) -> None:
@@ -56,6 +56,7 @@ def conditions(strategy: str, work: DifferentiableWorkspace, hints: Hints) -> tu
     return torch.cat(leads), torch.cat(shares) / float(task.total)
 
 
-def _tensor(x: object) -> torch.Tensor:
+def as_tensor(x: object) -> torch.Tensor:
+    """The tensor of an array of the differentiable reading."""
     assert isinstance(x, Differentiable)
     return x.tensor

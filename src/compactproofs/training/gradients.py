@@ -178,7 +178,11 @@ class DifferentiableWorkspace(Workspace[Any, Any]):
 
     def weight(self, name: str) -> Array:
         """The weight matrix of this name."""
-        return Differentiable(self._weights[name], self._compared)
+        return self.lifted(self._weights[name])
+
+    def lifted(self, tensor: torch.Tensor) -> Array:
+        """A tensor as an array of this reading, such as a hint that is trained."""
+        return Differentiable(tensor, self._compared)
 
     def charge(self, flops: int = 0, int_ops: int = 0) -> None:
         """Nothing is counted."""

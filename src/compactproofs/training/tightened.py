@@ -165,7 +165,7 @@ def _file(before: AttentionOnly, after: AttentionOnly, how: Tightening) -> bytes
     }
     tensors = {}
     for name, (disk, _, has_head) in WEIGHTS.items():
-        array = getattr(after, name).astype("float32")
+        array = getattr(after, name).astype("float32", order="C")  # safetensors writes memory as it lies
         tensors[disk] = array[None] if has_head else array
     return safetensors.numpy.save(tensors, metadata={METADATA_KEY: json.dumps(about)})
 

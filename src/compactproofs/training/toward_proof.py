@@ -19,17 +19,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
 from compactproofs.kernel.errors import CompactProofsError
 from compactproofs.networks.attention_only.model import WEIGHTS, AttentionOnly
-from compactproofs.search.workspaces import workspace
-from compactproofs.tasks.max_of_k import max_of_k
-from compactproofs.theorems import BUILT_IN
+from compactproofs.theorems.max_of_k.few_dimensions.number_line import NUMBER_LINE
 from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES
-from compactproofs.training.conditions import conditions, known_hints
-from compactproofs.training.gradients import DifferentiableWorkspace
+from compactproofs.training.parameters import Free, Tensors, network_of, parameters_for
 from compactproofs.training.recipe import cross_entropy, forward, one_thread
 
 #: The paper's cheapest strategy: no table of queries and keys, and none of queries and outputs, is multiplied out.
@@ -37,7 +33,6 @@ CHEAPEST = "sub-cubic/mean_query+max_diff/mean_query+diff/mean_recursive+max_dif
 
 _BETAS = (0.9, 0.99)
 _WARM_UP = 50  # steps
-_NEW_DIRECTIONS = 10  # steps
 
 
 class NotTrainable(CompactProofsError, ValueError):
@@ -63,10 +58,11 @@ class Tightening:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.strategy not in CHOICES:
+        if self.strategy not in (*CHOICES, NUMBER_LINE.id):
             raise NotTrainable(
-                f"{self.strategy!r} has no condition to train toward; choose one of the {len(CHOICES)} sub-cubic "
-                f"strategies, such as {CHEAPEST} (others often gain too: prove them afterwards)"
+                f"{self.strategy!r} has no condition to train toward; choose {NUMBER_LINE.id} or one of the "
+                f"{len(CHOICES)} sub-cubic strategies, such as {CHEAPEST} (others often gain too: prove them "
+                "afterwards)"
             )
         for name, least in (("steps", 1), ("batch_size", 1), ("seed", 0)):
             if getattr(self, name) < least:
@@ -90,35 +86,33 @@ def tighten(
     if model.biases:
         raise NotTrainable(f"networks with biases ({', '.join(model.biases)}) cannot be trained toward a proof yet")
     first = {name: torch.tensor(getattr(model, name), dtype=torch.float32) for name in WEIGHTS}
-    weights = {name: torch.nn.Parameter(value.clone()) for name, value in first.items()}
+    parameters = parameters_for(model, how.strategy) if how.penalty else Free(model, how.strategy)
     size = sum(float((value**2).sum()) for value in first.values())
-    strategy = BUILT_IN.strategy(how.strategy)
     generator = torch.Generator().manual_seed(how.seed)
-    optimiser = torch.optim.AdamW(weights.values(), lr=how.learning_rate, betas=_BETAS, weight_decay=0.0, foreach=True)
-    hints = {}
+    optimiser = torch.optim.AdamW(
+        parameters.tensors(), lr=how.learning_rate, betas=_BETAS, weight_decay=0.0, foreach=True
+    )
     with one_thread(), torch.enable_grad():
         for step in range(how.steps):
             for group in optimiser.param_groups:
                 cosine = 0.5 * (1.0 + math.cos(math.pi * step / how.steps))
                 group["lr"] = how.learning_rate * min(1.0, (step + 1) / _WARM_UP) * cosine
             tokens = torch.randint(0, model.d_vocab, (how.batch_size, model.n_ctx), generator=generator)
+            weights = parameters.weights()
             loss = cross_entropy(forward(_on_disk(weights), tokens), tokens.amax(dim=1))
             if how.penalty:
-                if step % _NEW_DIRECTIONS == 0:
-                    hints = known_hints(strategy, workspace(_network(weights), "value"))
-                work = DifferentiableWorkspace(max_of_k(model), weights)
-                leads, shares = conditions(how.strategy, work, hints)
+                leads, shares = parameters.conditions(weights, step)
                 even = shares + 0.3 / len(shares)
                 loss = loss + how.penalty * (even * torch.log1p((leads + how.room).clamp(min=0) / how.room)).sum()
             if how.distance_penalty:
-                moved = sum(((weights[name] - first[name]) ** 2).sum() for name in first)
-                loss = loss + how.distance_penalty * moved / size
+                changed = sum(((weights[name] - first[name]) ** 2).sum() for name in first)
+                loss = loss + how.distance_penalty * changed / size
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             if progress is not None:
                 progress(step + 1)
-    return _network(weights)
+    return network_of(parameters.weights())
 
 
 def distance(one: AttentionOnly, other: AttentionOnly) -> float:
@@ -127,10 +121,6 @@ def distance(one: AttentionOnly, other: AttentionOnly) -> float:
     return math.sqrt(moved / sum(float((getattr(one, name) ** 2).sum()) for name in WEIGHTS))
 
 
-def _network(weights: dict[str, torch.nn.Parameter]) -> AttentionOnly:
-    return AttentionOnly(**{name: value.detach().numpy().astype(np.float64) for name, value in weights.items()})
-
-
-def _on_disk(weights: dict[str, torch.nn.Parameter]) -> dict[str, torch.Tensor]:
+def _on_disk(weights: Tensors) -> Tensors:
     """The names and axes that `forward` reads."""
     return {disk: weights[name][None] if has_head else weights[name] for name, (disk, _, has_head) in WEIGHTS.items()}

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from compactproofs.kernel.problem import Strategy
 from compactproofs.search.companions import Companion
-from compactproofs.search.families import core, counting, decoders, failing_sets, heads, pair_sum, subcubic
+from compactproofs.search.families import (
+    core,
+    counting,
+    decoders,
+    failing_sets,
+    few_dimensions,
+    heads,
+    pair_sum,
+    subcubic,
+)
 from compactproofs.search.families.attention_only import Beyond, task
 
 _COMPANIONS = {
     strategy_id: companion
-    for family in (core, subcubic, failing_sets, counting, heads, decoders, pair_sum)
+    for family in (core, subcubic, failing_sets, few_dimensions, counting, heads, decoders, pair_sum)
     for strategy_id, companion in family.COMPANIONS.items()
 }
 

@@ -1,0 +1,160 @@
+"""What training toward a proof moves, and what the proof asks of it.
+
+For the sub-cubic strategies these are the weights themselves.  For `number-line` they are a line, the places of tokens
+on it, and the weights but for W_E, which is that line, and W_pos, of which all rows are one: so what comes out is a
+network that was made for the proof, and as another function than before it is to be looked at anew.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from compactproofs.kernel.problem import Hints
+from compactproofs.networks.attention_only.model import WEIGHTS, AttentionOnly
+from compactproofs.search.workspaces import workspace
+from compactproofs.tasks.max_of_k import max_of_k
+from compactproofs.theorems import BUILT_IN
+from compactproofs.theorems.max_of_k.few_dimensions.number_line import NUMBER_LINE, Line, room_on_line
+from compactproofs.training.conditions import as_tensor, conditions, known_hints
+from compactproofs.training.gradients import DifferentiableWorkspace
+
+_NEW_DIRECTIONS = 10  # steps
+# Of the first network on a line: scores rise by so much from a token to the next, neighbours' outputs cross at this
+# part of the way from one to the other, and differ there by at least so much.
+_RISE, _CROSSING, _LEAD = 3.5, 0.45, 0.05
+# Neighbours on a line of 64 tokens differ by far less than a logit, so a tenth of the usual room is asked for.
+_PART_OF_ROOM = 0.1
+
+Tensors = dict[str, torch.Tensor]
+
+
+class Parameters(Protocol):
+    """What is trained."""
+
+    def tensors(self) -> list[torch.nn.Parameter]:
+        """What the optimiser moves."""
+
+    def weights(self) -> Tensors:
+        """The network's weights, by the names that strategies know."""
+
+    def conditions(self, weights: Tensors, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """By how much each condition of the proof fails, negative where it holds; and what each counts."""
+
+
+class Free:
+    """The weights themselves, toward a sub-cubic strategy."""
+
+    def __init__(self, model: AttentionOnly, strategy: str) -> None:
+        self._model, self._strategy = model, strategy
+        self._weights = {name: _parameter(getattr(model, name)) for name in WEIGHTS}
+        self._hints: Hints = {}
+
+    def tensors(self) -> list[torch.nn.Parameter]:
+        """All weights."""
+        return list(self._weights.values())
+
+    def weights(self) -> Tensors:
+        """The same."""
+        return dict(self._weights)
+
+    def conditions(self, weights: Tensors, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Those of each class of inputs; directions are found anew now and then."""
+        if step % _NEW_DIRECTIONS == 0:
+            found = workspace(network_of(weights), "value")
+            self._hints = known_hints(BUILT_IN.strategy(self._strategy), found)
+        return conditions(self._strategy, DifferentiableWorkspace(max_of_k(self._model), weights), self._hints)
+
+
+class OnLine:
+    """A network whose tokens are on a line and whose positions are alike, toward `number-line`."""
+
+    def __init__(self, model: AttentionOnly) -> None:
+        self._model = model
+        first = on_a_line(model)
+        places = _places(model.d_vocab)
+        self._parts = {name: _parameter(getattr(first, name)) for name in WEIGHTS if name not in ("W_E", "W_pos")}
+        b = (first.W_E[-1] - first.W_E[0]) / (places[-1] - places[0])
+        self._parts |= {"e0": _parameter(first.W_E[0] - places[0] * b), "b": _parameter(b)}
+        self._parts |= {"position": _parameter(first.W_pos[0]), "gaps": _parameter(np.log(np.diff(places)))}
+
+    def tensors(self) -> list[torch.nn.Parameter]:
+        """The line, the logarithms of gaps between places, the one position, and the other weights."""
+        return list(self._parts.values())
+
+    def weights(self) -> Tensors:
+        """W_E is the line, and W_pos has equal rows."""
+        e0, b, c = self._line()
+        weights = {
+            "W_E": e0 + c[:, None] * b,
+            "W_pos": self._parts["position"].expand(self._model.n_ctx, -1),
+        }
+        return {name: weights[name] if name in weights else self._parts[name] for name in WEIGHTS}
+
+    def conditions(self, weights: Tensors, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Those of `number-line`, in tenths of a logit, which all count alike."""
+        work = DifferentiableWorkspace(max_of_k(self._model), weights)
+        room = room_on_line(work, Line(*map(work.lifted, self._line())))
+        leads = -torch.cat([as_tensor(x).reshape(-1) for x in room]) / _PART_OF_ROOM
+        return leads, torch.full_like(leads, 1.0 / len(leads))
+
+    def _line(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        gaps = self._parts["gaps"].exp()
+        return self._parts["e0"], self._parts["b"], torch.cat([gaps.new_zeros(1), gaps.cumsum(0)]) - 1.0
+
+
+def on_a_line(model: AttentionOnly) -> AttentionOnly:
+    """A network near this one that `number-line` certifies, where attention grows along its embedding's best line.
+
+    Tokens move to that line, in equal steps, and positions to their mean; scores are scaled up until they rise by
+    `_RISE` a step; and W_U is changed as little as possible so that the outputs of neighbours cross between their
+    places, and the query's own output does not matter.
+    """
+    v, h = model.d_vocab, model.d_head
+    c = _places(v)
+    centred = c - c.mean()
+    b = centred @ model.W_E / (centred @ centred)
+    e0, position = model.W_E.mean(axis=0) - c.mean() * b, model.W_pos.mean(axis=0)
+    query = e0 + position
+    rise = float(((query + c[:, None] * b) @ model.W_Q @ (b @ model.W_K)).min()) / math.sqrt(h) * (c[1] - c[0])
+    scale = math.sqrt(max(1.0, _RISE / rise)) if rise > 0 else 1.0
+    written = np.stack([query, b]) @ model.W_V @ model.W_O
+    seen = np.stack([query + written[0], b, written[1]])
+    outputs = seen @ model.W_U
+    step = c[1] - c[0]
+    slope = max(float(centred @ outputs[2] / (centred @ centred)), _LEAD / _CROSSING / step**2)
+    falls = np.full(v - 1, -slope * step)  # differences of neighbours along the line
+    constant = np.append(0.0, -np.cumsum(-falls * (c[:-1] + _CROSSING * step)))
+    wanted = np.stack([constant - constant.mean(), np.zeros(v), slope * centred])
+    wanted = wanted + outputs.mean(axis=1, keepdims=True)
+    return AttentionOnly(
+        W_E=e0 + c[:, None] * b,
+        W_pos=np.repeat(position[None], model.n_ctx, axis=0),
+        W_Q=scale * model.W_Q,
+        W_K=scale * model.W_K,
+        W_V=model.W_V,
+        W_O=model.W_O,
+        W_U=model.W_U + np.linalg.pinv(seen) @ (wanted - outputs),
+    )
+
+
+def network_of(weights: Tensors) -> AttentionOnly:
+    """The network with these weights."""
+    return AttentionOnly(**{name: value.detach().numpy().astype(np.float64) for name, value in weights.items()})
+
+
+def parameters_for(model: AttentionOnly, strategy: str) -> Parameters:
+    """What is trained toward this strategy."""
+    return OnLine(model) if strategy == NUMBER_LINE.id else Free(model, strategy)
+
+
+def _places(v: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    """Equal steps from -1 to less than 1."""
+    return np.arange(v) * 2.0 / v - 1.0
+
+
+def _parameter(values: object) -> torch.nn.Parameter:
+    return torch.nn.Parameter(torch.tensor(np.asarray(values), dtype=torch.float32))
