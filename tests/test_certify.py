@@ -4,6 +4,7 @@ import _thread
 import html
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -131,6 +132,15 @@ def test_time_is_up(model: cp.Model, slow: threading.Event) -> None:
         cp.certify(ARGMAX, "argmax", seconds=0.2)
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Ctrl-C is not ignored, as it is in what a shell started in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 def test_interrupted(model: cp.Model, slow: threading.Event, capsys: pytest.CaptureFixture[str]) -> None:
     """Ctrl-C leaves what was found; on the command line it is written, and the exit code is that of Ctrl-C."""
 

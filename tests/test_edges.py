@@ -41,6 +41,7 @@ WORDS: dict[str, list[str]] = {
     "prove": [LADDER, "--strategy", "cubic", "--strategy", "histogram-upper"],
     "verify": [GOOD, LADDER],
     "show": [GOOD],
+    "sample": [LADDER, "--out", "claim.txt"],
     "train": ["--out", "models"],
     "train-pairs": ["S3", "--out", "models"],
     "tighten": [LADDER, "--steps", "0", "--out", "models"],
