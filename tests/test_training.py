@@ -52,14 +52,19 @@ def files_in(directory: Path) -> dict[str, str]:
 def test_public_names() -> None:
     """The public names are these and no others."""
     assert training.__all__ == [
+        "CHEAPEST",
         "RECIPE",
+        "NotTrainable",
+        "Tightening",
         "TrainedModel",
         "TrainingConfig",
         "TrainingReport",
         "derive_seeds",
+        "tighten",
         "train",
         "train_one",
     ]
+    assert all(getattr(training, name).__module__.startswith("compactproofs.training") for name in training.__all__[2:])
 
 
 def test_without_torch_the_message_says_what_to_install() -> None:
