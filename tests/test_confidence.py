@@ -559,7 +559,7 @@ def test_error_bits() -> None:
     for text, bits in (("1e-6", 20), ("2^-20", 20), ("0.5", 1), ("0.25", 2), ("0.2499", 3)):
         assert command.error_bits("--error", text) == bits
     for text in ("0", "1", "-1", "x", "2^-999", "1e-999999999", "nan", "1/0", ""):
-        with pytest.raises(ValueError, match="--error"):
+        with pytest.raises(ValueError, match=r"--error: expected a probability from 2\^-255 to 1/2"):
             command.error_bits("--error", text)
 
 

@@ -218,7 +218,10 @@ def error_bits(option: str, text: str) -> int:
     except ValueError:
         error = Fraction(0)
     if not Fraction(1, 2 ** (MAX_ERROR_BITS - 1)) <= error <= Fraction(1, 2):
-        raise ValueError(f"{option}: expected a probability of at most 1/2 such as 1e-6 or 2^-20, found {text!r}")
+        raise ValueError(
+            f"{option}: expected a probability from 2^-{MAX_ERROR_BITS - 1} to 1/2 such as 1e-6 or 2^-20, "
+            f"found {text!r}"
+        )
     return next(bits for bits in range(1, MAX_ERROR_BITS) if Fraction(1, 2**bits) <= error)
 
 
