@@ -99,6 +99,10 @@ def test_tasks(model: cp.Model) -> None:
         cp.certify(model, "min", eps=1.0)
     with pytest.raises(ValueError, match="NAME=VALUE"):
         cp.certify(ARGMAX, "argmax", colour="red")
+    with pytest.raises(ValueError, match=r"weights: expected integers, found .*1\.5"):
+        cp.certify(model, weights=[1.5] * model.d_vocab)  # type: ignore[list-item]
+    with pytest.raises(ValueError, match=r"unknown task S5; known: max, .*, sum-mod, table:FILE"):
+        cp.certify(model, "S5")
     assert cp.certify(ARGMAX, "argmin").notes[-1].startswith("warning: this model does not seem to do this task")
     with pytest.raises(cp.Infeasible, match="inputs"):
         cp.certify("max-of-4/123", "argmax")
@@ -363,6 +367,7 @@ def test_completion(
         ("compactproofs verify x mi", "mine.safetensors"),
         ("compactproofs prove x --strategy cub", "cubic"),
         ("compactproofs prove x --task arg", "argmax"),
+        ("compactproofs prove x --task ta", "table:"),
     ):
         assert any(offered in line for line in completed(words, shell, capsys, monkeypatch)), words
     monkeypatch.setenv("_COMPACTPROOFS_COMPLETE", "source_tcsh")
