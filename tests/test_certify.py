@@ -81,6 +81,8 @@ def test_every_kind_of_model(model: cp.Model, certified: cp.Certified, tmp_path:
         cp.certify("max-of-4/124")
     with pytest.raises(ValueError, match="seconds: expected a positive number"):
         cp.certify(model, seconds=0)
+    with pytest.raises(cp.InvalidModel, match=r"expected a network, such as load_model .* found str"):
+        cp.prove("max-of-4/123", "cubic")  # type: ignore[arg-type]
 
 
 def test_tasks(model: cp.Model) -> None:
