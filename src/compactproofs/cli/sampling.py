@@ -119,7 +119,9 @@ def sample(
     say(f"{in_words(drawn, 'at least')}, {drawn.wrong} certainly wrong, from {of}")
     say(f"{power(operations)} operations, {seconds:.1f} s")
     if out_name is not None:
-        say(f"claim written to {out_name}: {claim}; test it with: compactproofs verify {out_name} {model} --confidence")
+        more = f" --error 2^-{bits}" if bits < error_bits("--error", ERROR) else ""  # which verify refuses unasked
+        how = f"compactproofs verify {out_name} {model} --confidence{more}"
+        say(f"claim written to {out_name}: {claim}; test it with: {how}")
 
 
 def worth_testing(work: Work, method: Method, urn: int, drawn: Drawn, bits: int) -> ClaimWithConfidence:
