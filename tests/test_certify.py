@@ -81,6 +81,8 @@ def test_every_kind_of_model(model: cp.Model, certified: cp.Certified, tmp_path:
         cp.certify("max-of-4/124")
     with pytest.raises(ValueError, match="seconds: expected a positive number"):
         cp.certify(model, seconds=0)
+    with pytest.raises(cp.InvalidModel, match=r"expected a network, such as load_model .* found str"):
+        cp.prove("max-of-4/123", "cubic")  # type: ignore[arg-type]
 
 
 def test_tasks(model: cp.Model) -> None:
@@ -99,6 +101,10 @@ def test_tasks(model: cp.Model) -> None:
         cp.certify(model, "min", eps=1.0)
     with pytest.raises(ValueError, match="NAME=VALUE"):
         cp.certify(ARGMAX, "argmax", colour="red")
+    with pytest.raises(ValueError, match=r"weights: expected integers, found .*1\.5"):
+        cp.certify(model, weights=[1.5] * model.d_vocab)  # type: ignore[list-item]
+    with pytest.raises(ValueError, match=r"unknown task S5; known: max, .*, sum-mod, table:FILE"):
+        cp.certify(model, "S5")
     assert cp.certify(ARGMAX, "argmin").notes[-1].startswith("warning: this model does not seem to do this task")
     with pytest.raises(cp.Infeasible, match="inputs"):
         cp.certify("max-of-4/123", "argmax")
@@ -363,8 +369,9 @@ def test_completion(
         ("compactproofs verify x mi", "mine.safetensors"),
         ("compactproofs prove x --strategy cub", "cubic"),
         ("compactproofs prove x --task arg", "argmax"),
+        ("compactproofs prove x --task ta", "table:"),
     ):
-        assert any(offered in line for line in completed(words, shell, capsys, monkeypatch)), words
+        assert any(offered in line.replace("\\", "") for line in completed(words, shell, capsys, monkeypatch)), words
     monkeypatch.setenv("_COMPACTPROOFS_COMPLETE", "source_tcsh")
     assert entry.run([]) == 2
 

@@ -554,12 +554,21 @@ def test_errors_of_commands(run: Callable[..., tuple[int, str, str]]) -> None:
     assert run(*verify, "--confidence", "--error", "0.01")[0] == 0
 
 
+def test_the_command_that_tests_a_claim(run: Callable[..., tuple[int, str, str]], same_bytes: None) -> None:
+    """It is printed as it can be run: with the error, where that is more than is accepted unasked."""
+    for error, more in (("2^-10", " --error 2^-10"), ("2^-20", ""), ("2^-30", "")):
+        _, out, _ = run(*SAMPLE, "--error", error, "--out", "c.confidence.json")
+        words = out.splitlines()[-1].partition("test it with: compactproofs ")[2]
+        assert words == f"verify c.confidence.json mine.safetensors --confidence{more}"
+        assert run(*words.split())[0] == 0
+
+
 def test_error_bits() -> None:
     """The error is never larger than asked for."""
     for text, bits in (("1e-6", 20), ("2^-20", 20), ("0.5", 1), ("0.25", 2), ("0.2499", 3)):
         assert command.error_bits("--error", text) == bits
     for text in ("0", "1", "-1", "x", "2^-999", "1e-999999999", "nan", "1/0", ""):
-        with pytest.raises(ValueError, match="--error"):
+        with pytest.raises(ValueError, match=r"--error: expected a probability from 2\^-255 to 1/2"):
             command.error_bits("--error", text)
 
 

@@ -12,6 +12,7 @@ from safetensors.numpy import save, save_file
 from compactproofs import InvalidModel, Model, __main__, load_model
 from compactproofs.opening import notes
 from compactproofs.opening.configuration import KEY, as_text, from_text, of_file, unknown, unsaid, unsupported
+from compactproofs.tasks.max_of_k import MinOfK
 
 V, N, D, H = 5, 3, 8, 4
 PLAIN: dict[str, Any] = {
@@ -249,6 +250,8 @@ def test_the_zoo_needs_no_notes(tmp_path: Path) -> None:
     trained.save(tmp_path / "m.safetensors")
     for name in ("max-of-4/123", str(tmp_path / "m.safetensors")):
         assert notes.in_short(name, trained) == []
+        (warning,) = notes.in_short(name, trained, MinOfK(trained.n_ctx, trained.d_vocab))
+        assert warning.startswith("warning: the label is the smallest token")
         assert notes.in_full(name, trained) == {"task": "the label is the largest token"}
 
 

@@ -18,6 +18,7 @@ from compactproofs.search.workspaces import workspace  # noqa: E402
 from compactproofs.tasks.max_of_k import max_of_k  # noqa: E402
 from compactproofs.theorems import BUILT_IN  # noqa: E402
 from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES, Classes, pairs, possible_gaps  # noqa: E402
+from compactproofs.training import tightened  # noqa: E402
 from compactproofs.training.conditions import conditions, known_hints  # noqa: E402
 from compactproofs.training.gradients import DifferentiableWorkspace  # noqa: E402
 from compactproofs.training.parameters import OnLine, network_of, on_a_line  # noqa: E402
@@ -113,6 +114,17 @@ def test_training_raises_the_bound_and_the_certificates_are_accepted(tmp_path: P
     written = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.safetensors")}
     assert tighten_models([str(model)], tmp_path / "out", how, also=["failing-sets"]) == [result]
     assert written == {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.safetensors")}
+
+
+def test_long_inputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is proved besides is left out where inputs are too many for it."""
+    monkeypatch.setattr(tightened, "_exactly", lambda prover: None)  # branch and bound is slow on such a model
+    small_model(1, n=12).save(tmp_path / "long.safetensors")
+    (result,) = tighten_models(
+        [str(tmp_path / "long.safetensors")], tmp_path / "out", training.Tightening(steps=2), control=False
+    )
+    proved = [change["strategy"] for change in result["changes"]]
+    assert proved == [training.CHEAPEST, "sub-cubic/max_diff_exact/mean_query+diff/svd"]
 
 
 def test_training_toward_number_line(tmp_path: Path) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from operator import index
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from compactproofs.kernel.strict import shown
 from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening.models import write_tensors
 from compactproofs.opening.networks import File
@@ -55,14 +57,23 @@ def certify(
     if not seconds > 0:
         raise ValueError(f"seconds: expected a positive number, found {seconds!r}")
     name, source = _source(model)
-    which = inputs, tuple(weights), tuple(order), table
-    options = Options(task, tuple(prefix), tuple(suffix), read_out, n, v, k, settings, *which, family)
+    before, behind = _integers("prefix", prefix), _integers("suffix", suffix)
+    which = inputs, _integers("weights", weights), _integers("order", order), table
+    options = Options(task, before, behind, read_out, n, v, k, settings, *which, family)
     question = asked(source, options, name if isinstance(source, File) else None)
     for note in question.notes:
         log.warning("%s", note)
     with trying() as at:
         found = certify_within(Prover(question.network, question.task), seconds, at)
     return replace(found, name=name, notes=tuple(question.notes))
+
+
+def _integers(name: str, values: Sequence[int]) -> tuple[int, ...]:
+    """Python's integers, also of NumPy's: these would overflow."""
+    try:
+        return tuple(map(index, values))
+    except TypeError:
+        raise ValueError(f"{name}: expected integers, found {shown(repr(values))}") from None
 
 
 def _source(model: Any) -> tuple[str, File | Network]:

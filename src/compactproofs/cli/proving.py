@@ -33,7 +33,7 @@ from compactproofs.search.prover import Bound
 from compactproofs.search.questions import Options, Question, asked
 from compactproofs.system.places import STANDARD, check_directory, check_file
 from compactproofs.system.terminal import err, say, say_json, say_table, trying
-from compactproofs.tasks.sequences import INPUTS, NAMES, RULES, TABLE
+from compactproofs.tasks.sequences import INPUTS, RULES, TABLE
 from compactproofs.theorems import BUILT_IN, get_strategy
 from compactproofs.theorems.enumerate.every_input import ENUMERATE
 from compactproofs.theorems.pair_sum.brute_force import BRUTE_FORCE
@@ -74,7 +74,7 @@ def prove(
         typer.Option(
             help=f"What the right answer is: max (default), {', '.join(list(RULES)[1:])}, table:FILE; of two arguments "
             f"{TASKS}.",
-            autocompletion=lambda incomplete: [name for name in NAMES if name.startswith(incomplete)],
+            autocompletion=lambda incomplete: [name for name in (*RULES, f"{TABLE}:") if name.startswith(incomplete)],
         ),
     ] = None,
     prefix: Annotated[str, typer.Option(metavar="TOKENS", help="Fixed tokens in front, such as a BOS token.")] = "",
@@ -204,7 +204,7 @@ _EXACT = {
 def _task_of(text: str | None) -> tuple[str | None, LabelTable | None]:
     """The name of a task as it is typed, and its table."""
     name, colon, file = (text or "").partition(":")
-    if (name == TABLE) != bool(colon):
+    if not (name == TABLE) == bool(colon) == bool(file):
         raise ValueError(f"--task: expected a name, or {TABLE}:FILE, found {shown(text)}")
     return (name, LabelTable.load(file)) if colon else (text, None)
 

@@ -119,7 +119,9 @@ def sample(
     say(f"{in_words(drawn, 'at least')}, {drawn.wrong} certainly wrong, from {of}")
     say(f"{power(operations)} operations, {seconds:.1f} s")
     if out_name is not None:
-        say(f"claim written to {out_name}: {claim}; test it with: compactproofs verify {out_name} {model} --confidence")
+        more = f" --error 2^-{bits}" if bits < error_bits("--error", ERROR) else ""  # which verify refuses unasked
+        how = f"compactproofs verify {out_name} {model} --confidence{more}"
+        say(f"claim written to {out_name}: {claim}; test it with: {how}")
 
 
 def worth_testing(work: Work, method: Method, urn: int, drawn: Drawn, bits: int) -> ClaimWithConfidence:
@@ -218,7 +220,10 @@ def error_bits(option: str, text: str) -> int:
     except ValueError:
         error = Fraction(0)
     if not Fraction(1, 2 ** (MAX_ERROR_BITS - 1)) <= error <= Fraction(1, 2):
-        raise ValueError(f"{option}: expected a probability of at most 1/2 such as 1e-6 or 2^-20, found {text!r}")
+        raise ValueError(
+            f"{option}: expected a probability from 2^-{MAX_ERROR_BITS - 1} to 1/2 such as 1e-6 or 2^-20, "
+            f"found {text!r}"
+        )
     return next(bits for bits in range(1, MAX_ERROR_BITS) if Fraction(1, 2**bits) <= error)
 
 

@@ -17,7 +17,7 @@ from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening import configuration, pairs
 from compactproofs.opening.models import Decoder, ManyHeads, Model
-from compactproofs.tasks.sequences import NAMES, TABLE, Sequences
+from compactproofs.tasks.sequences import NAMES, RULES, TABLE, Sequences
 from compactproofs.tasks.tables import Table
 
 __all__ = ["SETTINGS", "File", "load_decoder", "load_network", "task_for"]
@@ -178,7 +178,7 @@ def task_for(
     if table is not None and name == "max":
         name = TABLE
     if name not in NAMES:
-        raise ValueError(f"unknown task {shown(name)}; known: {', '.join(NAMES)}")
+        raise ValueError(f"unknown task {shown(name)}; known: {', '.join(RULES)}, {TABLE}:FILE")
     fixed = (*prefix, *suffix)
     length = network.n_ctx if n is None else n + len(fixed)
     v = min((network.d_vocab, *fixed)) if v is None else v

@@ -38,7 +38,7 @@ def _own(task: MaxOfK) -> str:
 
 
 def in_short(name: str | None, model: AttentionOnly | ManyHeads, task: MaxOfK | None = None) -> list[str]:
-    """Lines for whoever proves bounds on the model that was loaded by this name; none for a model of the zoo.
+    """Lines for whoever proves bounds on the model that was loaded by this name; none for the zoo's own task.
 
     Without a name, of a model that is no file.  `task`: by default the largest token.
     """
@@ -46,7 +46,7 @@ def in_short(name: str | None, model: AttentionOnly | ManyHeads, task: MaxOfK | 
     if _in_zoo(model) and task == max_of_k(model).task:
         return []
     lines = []
-    if name is not None and _open(name):
+    if name is not None and not _in_zoo(model) and _open(name):
         lines.append(f"note: {shown(name, 100)} leaves open how its tensors are used; 'compactproofs show' says more")
     shares, about = _shares(model, task)
     if shares[_own(task)] < _ENOUGH or _best(shares, _own(task)) != _own(task):

@@ -152,7 +152,7 @@ def certify_within(
             found = replace(found, interrupted=True)
             missing.append("interrupted")
         else:
-            missing.append(f"no time was left for {trying_now}")
+            missing.append(f"no time was left for {trying_now or 'any strategy'}")
     why = "; ".join(missing)
     if not found.proofs:
         raise Infeasible(f"nothing was proved in {seconds:g} seconds: {why}; give more (--seconds, seconds=)")

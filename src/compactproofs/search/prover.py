@@ -16,6 +16,7 @@ from compactproofs.kernel.problem import Claim, Network, Problem, Strategy, Task
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.networks.pair_sum.model import PairSum
+from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening.models import Model
 from compactproofs.search.certificates import Certificate
 from compactproofs.search.companions import Companion, HintArrays
@@ -156,6 +157,10 @@ def feasible_strategies(model: Model | ManyHeads | Decoder | PairSum, task: Task
 
 
 def _problem(model: Any, task: Task | None) -> Problem[Any, Any]:
+    if not hasattr(model, "family"):
+        raise InvalidModel(
+            f"expected a network, such as load_model and load_network return, found {type(model).__name__}"
+        )
     return max_of_k(model) if task is None else Problem(model, task)
 
 

@@ -24,7 +24,7 @@ from compactproofs.networks.attention_only.model import WEIGHTS, AttentionOnly
 from compactproofs.runs.runner import run
 from compactproofs.runs.store import Job, Results
 from compactproofs.search.certificates import certificate_name
-from compactproofs.search.prover import Prover
+from compactproofs.search.prover import Prover, feasible_strategies
 from compactproofs.system.files import write_atomically
 from compactproofs.theorems.max_of_k.branching.branch_and_bound import BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER
 from compactproofs.training.files import METADATA_KEY
@@ -114,7 +114,8 @@ def tighten_one(model: str, name: str, settings: Sequence[tuple[str, Any]], also
         networks["control"] = tighten(before, dataclasses.replace(how, penalty=0.0, distance_penalty=0.0))
     provers = {which: Prover(network) for which, network in networks.items()}
     changes, files = [], {f"models/{name}.safetensors": _file(before, after, how)}
-    for strategy in dict.fromkeys((how.strategy, *also)):
+    feasible = set(feasible_strategies(before))  # of some of `also` long inputs are too many
+    for strategy in dict.fromkeys((how.strategy, *filter(feasible.__contains__, also))):
         proofs = {which: prover.prove(strategy) for which, prover in provers.items()}
         bounds = {which: float(proof.bound) for which, proof in proofs.items()}
         for which in ("before", "after"):
