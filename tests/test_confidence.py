@@ -527,6 +527,22 @@ def test_a_claim_too_high(run: Callable[..., tuple[int, str, str]], same_bytes: 
     assert "by chance" in out
 
 
+def test_show(run: Callable[..., tuple[int, str, str]]) -> None:
+    """A claim is shown as one, and never as a certificate; what is none is said with its file's name."""
+    run("sample", "max-of-4/123", "--samples", 100, "--out", "x.confidence.json")
+    code, out, err = run("show", "x.confidence.json")
+    assert (code, err) == (0, "")
+    assert "says (untested) that at least" in out
+    assert "2^-20" in out
+    code, out, _ = run("show", "x.confidence.json", "--json")
+    assert (code, json.loads(out)["kind"]) == (0, "claim with confidence")
+    Path("y.confidence.json").write_text("{")
+    code, _, err = run("show", "y.confidence.json")
+    assert code == 2
+    assert err.startswith("error: y.confidence.json: not valid JSON: ")
+    assert err.count("\n") == 1
+
+
 def test_errors_of_commands(run: Callable[..., tuple[int, str, str]]) -> None:
     """Exit code 2, and one line that says what to do."""
     claim = claim_of(imperfect(), "plain", "at least", 0, 10, 10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,8 @@ import typer
 import compactproofs as cp
 from compactproofs import plugins, zoo
 from compactproofs.cli.common import JsonOption, in_words
+from compactproofs.cli.sampling import SUFFIX
+from compactproofs.confidence.claim import MAX_BYTES, ClaimWithConfidence
 from compactproofs.kernel.strict import shown
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.attention_only.model import WEIGHTS
@@ -19,6 +22,7 @@ from compactproofs.opening import notes, pairs
 from compactproofs.opening.networks import File
 from compactproofs.runs.inputs import load_certificate, open_file
 from compactproofs.search.questions import about, reading
+from compactproofs.system.files import read_limited
 from compactproofs.system.places import STANDARD
 from compactproofs.system.terminal import say, say_json
 from compactproofs.tasks.max_of_k import max_of_k
@@ -33,7 +37,12 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Say what a model or certificate contains, without checking any claim."""
-    if path == STANDARD or _is_like_certificate(Path(path)):
+    if path.endswith(SUFFIX) and Path(path).is_file():
+        try:
+            fields, facts = _about_claim(ClaimWithConfidence.from_bytes(read_limited(Path(path), MAX_BYTES)))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+    elif path == STANDARD or _is_like_certificate(Path(path)):
         fields, facts = _about_certificate(load_certificate(path))
     else:
         file = open_file(path)
@@ -60,6 +69,20 @@ def _is_like_certificate(file: Path) -> bool:
 
 
 Described = tuple[dict[str, str], dict[str, Any]]  # in words, and for JSON
+
+
+def _about_claim(claim: ClaimWithConfidence) -> Described:
+    said = {
+        "claim with confidence": f"says (untested) that {claim}; no certificate",
+        "task": in_words(claim.task),
+        "family": claim.family,
+        "model": claim.model_sha256,
+        "tested by": f"{claim.samples} draws from an urn of {claim.urn}, {claim.theorem}",
+        "error": f"a false one passes with a probability of at most 2^-{claim.error_bits}; see verify --confidence",
+        "written by": claim.tool,
+    }
+    numbers = {key: str(getattr(claim, key)) for key in ("claimed", "total", "urn")}
+    return said, {"kind": "claim with confidence", **dataclasses.asdict(claim), "task": dict(claim.task), **numbers}
 
 
 def _about_certificate(certificate: cp.Certificate) -> Described:
