@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from compactproofs import STRATEGIES, Certificate, MalformedCertificate, Model, __main__, feasible_strategies
+from compactproofs import STRATEGIES, Certificate, Model, __main__, feasible_strategies
 from compactproofs.kernel.problem import Problem, Strategy
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.search.effort import verify
@@ -21,6 +20,7 @@ from compactproofs.tasks.max_of_k import WEIGHTED, MaxOfK, WeightedLargest, sum_
 from compactproofs.testing.hints import hostile_hints
 from compactproofs.testing.planting import Planted
 from exactcheck import checking
+from records import refused_by_both
 from soundness.models import all_cases, cases
 from soundness.truth import exact_correct_set
 
@@ -175,15 +175,7 @@ def test_records_that_are_none(change: dict[str, Any], tmp_path: Path) -> None:
     """Are malformed to both checkers."""
     model = next(case.model for case in cases("random") if case.model.d_vocab == 4)
     task = WeightedLargest(model.n_ctx, 4, (0, 1, 2, 3), (1, 2, 3, 4))
-    certificate = Prover(model, task).prove("trivial").certificate
-    assert verify(certificate, model).accepted
-    fields = json.loads(certificate.to_bytes())
-    fields["task"] |= change
-    with pytest.raises(MalformedCertificate, match=r"^task: "):
-        verify(Certificate.of_fields(fields), model)
-    (tmp_path / "p").write_text(json.dumps(fields))
-    model.save(tmp_path / "m")
-    assert checking.main([str(tmp_path / "p"), str(tmp_path / "m")]) == 2
+    refused_by_both(model, task, change, tmp_path)
 
 
 def test_sums_of_choices() -> None:

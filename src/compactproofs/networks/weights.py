@@ -10,10 +10,21 @@ import numpy.typing as npt
 
 from compactproofs.kernel.errors import CompactProofsError
 from compactproofs.kernel.machine import require_ieee_arithmetic
+from compactproofs.kernel.strict import shown
+from compactproofs.kernel.tensors import FLOATS, Tensor
 
 
 class InvalidModel(CompactProofsError, ValueError):
     """The file or arrays are not a model that this package supports; the message says what was found."""
+
+
+def float_arrays(tensors: Mapping[str, Tensor]) -> dict[str, npt.NDArray[Any]]:
+    """The entries of these tensors of a file; InvalidModel unless all are float32 or float64."""
+    for name, tensor in tensors.items():
+        if tensor.dtype not in FLOATS:
+            found = f"{shown(name)} has type {tensor.dtype}"
+            raise InvalidModel(f"{found}; weights must be F32 or F64 (convert and save them)")
+    return {name: tensor.array() for name, tensor in tensors.items()}
 
 
 def exact_weights(

@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from compactproofs.kernel.strict import shown
-from compactproofs.kernel.tensors import FLOATS, read_tensors
+from compactproofs.kernel.tensors import read_tensors
 from compactproofs.networks.attention_only.model import AXES, BIASES, BUFFERS, WEIGHTS, AttentionOnly
-from compactproofs.networks.weights import InvalidModel, exact_weights
+from compactproofs.networks.weights import InvalidModel, exact_weights, float_arrays
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -122,8 +122,7 @@ class ManyHeads:
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """The network in a safetensors file of these bytes; raises ValueError with the reason."""
-        tensors = {name: tensor for name, tensor in read_tensors(data)[0].items() if name not in BUFFERS}
-        for name, tensor in tensors.items():
-            if tensor.dtype not in FLOATS:
-                raise InvalidModel(f"{shown(name)} has type {tensor.dtype}; weights must be F32 or F64")
-        return cls.from_state_dict({name: tensor.array() for name, tensor in tensors.items()})
+        tensors, _ = read_tensors(data)
+        return cls.from_state_dict(
+            float_arrays({name: tensor for name, tensor in tensors.items() if name not in BUFFERS})
+        )

@@ -34,8 +34,8 @@ import numpy as np
 import numpy.typing as npt
 
 from compactproofs.kernel.strict import MAX_DIGITS, shown
-from compactproofs.kernel.tensors import FLOATS, read_tensors
-from compactproofs.networks.weights import InvalidModel, exact_weights
+from compactproofs.kernel.tensors import read_tensors
+from compactproofs.networks.weights import InvalidModel, exact_weights, float_arrays
 
 FloatArray = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 FloatVector = np.ndarray[tuple[int], np.dtype[np.float64]]
@@ -174,12 +174,7 @@ class AttentionOnly:
         tensors, _ = read_tensors(data)
         _check_names(tensors)
         kept = {name: tensor for name, tensor in tensors.items() if name not in BUFFERS}
-        for name, tensor in kept.items():
-            if tensor.dtype not in FLOATS:
-                raise InvalidModel(
-                    f"{name} has type {tensor.dtype}; weights must be F32 or F64 (convert and save them)"
-                )
-        return cls.from_state_dict({name: tensor.array() for name, tensor in kept.items()})
+        return cls.from_state_dict(float_arrays(kept))
 
 
 def _check_names(names: Collection[str]) -> None:

@@ -35,9 +35,9 @@ import numpy as np
 import numpy.typing as npt
 
 from compactproofs.kernel.strict import shown
-from compactproofs.kernel.tensors import FLOATS, Tensor, read_tensors
+from compactproofs.kernel.tensors import Tensor, read_tensors
 from compactproofs.networks.decoder.functions import GATES
-from compactproofs.networks.weights import InvalidModel, exact_weights
+from compactproofs.networks.weights import InvalidModel, exact_weights, float_arrays
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -193,12 +193,7 @@ class Decoder:
         tensors = {name: tensor for name, tensor in read_tensors(data)[0].items() if not is_buffer(name)}
         n_layers = count_layers(tensors)
         _check_names(tensors, dict(tensors_of(configuration, n_layers)), configuration)
-        for name, tensor in tensors.items():
-            if tensor.dtype not in FLOATS:
-                raise InvalidModel(
-                    f"{name} has type {tensor.dtype}; weights must be F32 or F64 (convert and save them first)"
-                )
-        return cls(configuration, n_layers, {name: tensor.array() for name, tensor in tensors.items()})
+        return cls(configuration, n_layers, float_arrays(tensors))
 
 
 def count_layers(tensors: Mapping[str, Tensor | FloatArray]) -> int:

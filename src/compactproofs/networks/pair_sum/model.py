@@ -28,8 +28,8 @@ import numpy as np
 import numpy.typing as npt
 
 from compactproofs.kernel.strict import shown
-from compactproofs.kernel.tensors import FLOATS, read_tensors
-from compactproofs.networks.weights import InvalidModel, exact_weights
+from compactproofs.kernel.tensors import read_tensors
+from compactproofs.networks.weights import InvalidModel, exact_weights, float_arrays
 
 _ATTENTION, _MLP = "blocks.0.attn.", "blocks.0.mlp."
 #: The tensors of each architecture, and a letter for each axis.
@@ -135,12 +135,7 @@ class PairSum:
         tensors, _ = read_tensors(data)
         _check_names(tensors)
         kept = {name: tensor for name, tensor in tensors.items() if name not in _NO_PATTERN}
-        for name, tensor in kept.items():
-            if tensor.dtype not in FLOATS:
-                raise InvalidModel(
-                    f"{name} has type {tensor.dtype}; weights must be F32 or F64 (convert and save them first)"
-                )
-        return cls({name: tensor.array() for name, tensor in kept.items()})
+        return cls(float_arrays(kept))
 
 
 def _check_names(names: Mapping[str, Any]) -> None:
