@@ -67,15 +67,14 @@ def test_public_names() -> None:
     assert all(getattr(training, name).__module__.startswith("compactproofs.training") for name in training.__all__[2:])
 
 
-def test_without_torch_the_message_says_what_to_install() -> None:
-    """Without PyTorch the import fails with the install line."""
-    code = "import sys; sys.modules['torch'] = None; import compactproofs.training"
+@pytest.mark.parametrize("missing", ["torch", "safetensors"])
+def test_without_torch_the_message_says_what_to_install(missing: str) -> None:
+    """Without PyTorch, or what writes its files, the import fails with the install line."""
+    code = f"import sys; sys.modules['{missing}'] = None; import compactproofs.training"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
     assert result.returncode == 1
-    assert 'ImportError: training needs PyTorch, which is not installed: pip install "compactproofs[train]"' in (
-        result.stderr
-    )
+    assert 'ImportError: training needs PyTorch and safetensors: pip install "compactproofs[train]"' in result.stderr
 
 
 # --- seeds and draws ---

@@ -17,16 +17,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import safetensors.numpy
 
 try:
+    import safetensors.numpy
     import torch
     from transformer_lens import HookedTransformer, HookedTransformerConfig
 except ModuleNotFoundError as error:
-    if error.name not in ("torch", "transformer_lens"):
+    if error.name not in ("safetensors", "torch", "transformer_lens"):
         raise
     raise ImportError(
-        'models of TransformerLens need transformer-lens, which is not installed: pip install "compactproofs[lens]"'
+        'live models need transformer-lens, PyTorch and safetensors: pip install "compactproofs[lens]"'
     ) from error
 
 from compactproofs.kernel.decisions import FloatArray, IntArray

@@ -8,11 +8,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 try:
+    import safetensors as _safetensors  # noqa: F401
     import torch as _torch  # noqa: F401
 except ModuleNotFoundError as error:
-    if error.name != "torch":
+    if error.name not in ("safetensors", "torch"):
         raise
-    raise ImportError('training needs PyTorch, which is not installed: pip install "compactproofs[train]"') from error
+    raise ImportError('training needs PyTorch and safetensors: pip install "compactproofs[train]"') from error
 
 if TYPE_CHECKING:
     from compactproofs.training.recipe import RECIPE, TrainedModel, TrainingConfig, derive_seeds, train_one
