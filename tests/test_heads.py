@@ -267,6 +267,27 @@ def test_the_second_checker_agrees(tmp_path: Path) -> None:
                     assert code == (0 if claim is certificate else 1), f"{strategy.id}: {claim}"
 
 
+@pytest.mark.parametrize(
+    "task",
+    [
+        {"name": "min-of-k"},
+        {"name": "largest-in-order", "order": "3 2 1 0"},
+        {"name": "weighted-largest-in-order", "order": "0 1 2 3", "weights": "4 0 0 0"},
+    ],
+    ids=lambda task: str(task["name"]),
+)
+@pytest.mark.parametrize("strategy", HEADS, ids=lambda strategy: strategy.id)
+def test_another_task(task: dict[str, str], strategy: Strategy, tmp_path: Path) -> None:
+    """Both checkers reject what is proved of the largest token as a claim about another one with as many inputs."""
+    network = small()
+    proved = cp.Prover(network).prove(strategy.id).certificate
+    claim = replace(proved, task={**proved.task, **task})
+    (tmp_path / "heads.safetensors").write_bytes(write_tensors(tensors(network)))
+    claim.save(tmp_path / "claim.cert.json")
+    assert "task: " in cp.verify(claim, network).reason
+    assert checking.main([str(tmp_path / "claim.cert.json"), str(tmp_path / "heads.safetensors")]) == 1
+
+
 def test_one_head_is_another_family(tmp_path: Path) -> None:
     """Both checkers reject a certificate about several heads whose hash is that of a file with one."""
     model = cases("working")[0].model

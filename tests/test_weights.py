@@ -38,6 +38,13 @@ def some_task(rng: np.random.Generator, model: Model) -> WeightedLargest:
     return WeightedLargest(model.n_ctx, v, tuple(order.tolist()), tuple(weights.tolist()))
 
 
+def near_the_limit(rng: np.random.Generator, v: int, n: int) -> tuple[int, ...]:
+    """Weights whose sum is the largest there is, or about the largest with which boxes are counted, in any shares."""
+    total = 2**62 - 1 if rng.random() < 0.4 else 2 ** (62 // max(n - 1, 1)) - int(rng.integers(2))
+    cuts = [0, *sorted(rng.integers(0, min(total, 2**62 - 1), v - 1).tolist()), min(total, 2**62 - 1)]
+    return tuple(b - a for a, b in itertools.pairwise(cuts))
+
+
 def truth(model: Model, task: WeightedLargest) -> int:
     """What the inputs count that are answered correctly, from the definition of the network."""
     right = exact_correct_set(model, lambda x: max(x, key=task.order.index))
@@ -106,6 +113,7 @@ ERRORS = {
     "number of tokens": ("branch-and-bound", BOXES, "margins.counts.tolist()", "[1] * tokens"),
     "no query": ("branch-and-bound", BOXES, "Decided(margins.of_query * (wrong", "Decided(1 * (wrong"),
     "undecided": ("branch-and-bound", CLASSES, "return of_query * _weight_of", "return 0 * _weight_of"),
+    "sizes of any length": ("branch-and-bound", BOXES, "** positions >= 2**62", "** positions < 0"),
     "order of weights": ("branch-and-bound", TASK, "np.array(self.weights)[self.places]", "np.array(self.weights)"),
     "total": ("branch-and-bound", TASK, "[sum(self.weights)] *", "[sum(self.weights) + 1] *"),
 }
@@ -122,6 +130,8 @@ def test_planted_errors(name: str) -> None:
     rng = np.random.default_rng(5)
     for model in few(260) * 3:
         task = some_task(rng, model)
+        if name == "sizes of any length":
+            task = replace(task, weights=near_the_limit(rng, task.d_vocab, task.n_ctx))
         copy = tasks.WeightedLargest(task.n_ctx, task.d_vocab, task.order, task.weights)
         problem = problems.Problem(model, copy)
         hints = hostile_hints(strategy, problem, "plausible", rng, dict, task.d_vocab)
@@ -203,6 +213,36 @@ def test_large_weights() -> None:
         bound = STRATEGIES[name].bound(works[0], {})
         right = truth(case.model, task)
         assert bound <= right if name == "branch-and-bound" else bound >= right
+
+
+@pytest.mark.parametrize("name", [*(name for name in COUNTING if "/" not in name), SUBCUBIC])
+def test_weights_near_the_limit(name: str) -> None:
+    """Where the sums and products of 64 bits are as large as they get, no bound is false."""
+    rng, strategy = np.random.default_rng(8), COUNTING[name]
+    models = [model for model in few() if model.n_ctx <= 4]
+    for i in rng.permutation(len(models))[:25]:
+        n, v = models[i].n_ctx, models[i].d_vocab
+        task = WeightedLargest(n, v, tuple(range(v)), near_the_limit(rng, v, n))
+        problem: Any = Problem(models[i], task)
+        hints = hostile_hints(strategy, problem, "plausible", rng, dict, v)
+        found, right = strategy.bound(Workspace(problem), hints), truth(models[i], task)
+        assert found <= right if strategy.claim == "at least" else right <= found <= task.total
+
+
+def test_totals_of_too_many_digits(tmp_path: Path) -> None:
+    """Are rejected by both checkers, with a reason, and refused where something is to be proved."""
+    rng, n = np.random.default_rng(0), 300
+    shapes = {"W_E": (2, 1), "W_pos": (n, 1), "W_Q": (1, 1), "W_K": (1, 1), "W_V": (1, 1), "W_O": (1, 1), "W_U": (1, 2)}
+    model = Model(**{name: rng.normal(size=shape) for name, shape in shapes.items()})
+    task = WeightedLargest(n, 2, (0, 1), (2**61, 1))
+    proved = Prover(model).prove("trivial").certificate
+    claim = replace(proved, task=task.record)
+    assert "by their weights" in verify(claim, model).reason
+    claim.save(tmp_path / "p")
+    model.save(tmp_path / "m")
+    assert checking.main([str(tmp_path / "p"), str(tmp_path / "m")]) == 1
+    with pytest.raises(Infeasible, match="by their weights"):
+        Prover(model, task).prove("trivial")
 
 
 def test_on_the_command_line(tmp_path: Path, capsys: Any) -> None:

@@ -23,6 +23,7 @@ from exactcheck import (
 from exactcheck.balls import Decisions
 from exactcheck.reading import (
     CERTIFICATE_BYTES,
+    DIGITS,
     FAMILY,
     MODEL_BYTES,
     TASK_OF_DECODERS,
@@ -179,6 +180,8 @@ def verdict(certificate: Certificate, weights: Weights) -> tuple[str, str]:
         theorem = certificate.theorem
     of_tokens = [int(text) for text in certificate.task.get("weights", "").split()]
     total = (sum(of_tokens) if of_tokens else weights.v) ** weights.n
+    if total >= 10**DIGITS:
+        return REJECTED, f"task: a total of 10^{DIGITS} and more"
     for name, claimed, actual in (
         ("model_sha256", certificate.model_sha256, weights.sha256),
         ("family", certificate.family, FAMILY),

@@ -78,7 +78,7 @@ def verdict(certificate: Certificate, data: bytes) -> tuple[bool | None, str]:
             return False, f"family: the certificate says {certificate.family!a}, expected {family!a}"
     theorem, claim = STRATEGIES[certificate.strategy]
     for name, claimed, actual in (
-        ("task", (certificate.n_ctx, certificate.d_vocab), (n, v)),
+        ("task", (certificate.task["name"], certificate.n_ctx, certificate.d_vocab), ("max-of-k", n, v)),
         ("total", certificate.total, v**n),
         ("theorem", certificate.theorem, theorem),
         ("claim", certificate.claim, claim),

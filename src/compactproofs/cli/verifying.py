@@ -267,7 +267,7 @@ class _Subjects:
             except (ValueError, OSError, MemoryError) as error:
                 raise _NoModel(error) from error
         network = self._file.network_of(claim)
-        if isinstance(network, Decoder) and not self._file.says_how:
+        if isinstance(network, Decoder | PairSum) and not self._file.says_how(network):
             say(f"note: the model's file does not say how it is used; read here as a {about(network)}", to=err)
         try:
             return network, Workspace(Problem(network, library.task(claim.task)))

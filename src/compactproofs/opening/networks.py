@@ -37,10 +37,11 @@ class File:
         """`data`: the bytes of a file that is nowhere."""
         self.path, self.data = zoo.read(name_or_path) if data is None else (Path(name_or_path), data)
 
-    @property
-    def says_how(self) -> bool:
-        """Whether the file carries settings."""
-        return configuration.of_bytes(self.data) is not None
+    def says_how(self, network: object) -> bool:
+        """Whether the file itself says, or shows, that this is how its tensors are used."""
+        if isinstance(network, PairSum):
+            return self.is_pair_sum
+        return not isinstance(network, decoder.Decoder) or configuration.of_bytes(self.data) is not None
 
     def attention_only(self) -> Model:
         """The one-layer attention-only model in it; raises InvalidModel."""

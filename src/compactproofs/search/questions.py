@@ -128,7 +128,7 @@ def _asked_of_pairs(source: File | Network, options: Options) -> Question:
         raise ValueError(f"nothing says what the network is to do; give --task with {pairs.TASKS}")
     task = pairs.task_for(network, name, options.table)
     note = f"note: read with constant attention, since --family {PairSum.family} says so"
-    told = isinstance(source, File) and network.positions and not source.is_pair_sum
+    told = isinstance(source, File) and not source.says_how(network)
     words = f"{about(network)}; {pairs.in_words(task)}, {task.total} inputs"
     return Question(network, task, words, [note] if told else [])
 

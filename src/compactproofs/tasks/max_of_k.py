@@ -38,6 +38,7 @@ import numpy.typing as npt
 
 from compactproofs.kernel.decisions import FloatArray, IntArray
 from compactproofs.kernel.problem import Problem
+from compactproofs.kernel.strict import MAX_DIGITS
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.attention_only.model import AttentionOnly
 
@@ -171,6 +172,13 @@ class WeightedLargest(LargestInOrder):
     def counts(self) -> IntArray:
         """The weight of the token at each place, shape (v,)."""
         return np.array(self.weights)[self.places]
+
+    def misfit(self, network: AttentionOnly | ManyHeads) -> str | None:
+        """The same, and certificates hold no larger total."""
+        found = super().misfit(network)
+        if found is None and self.total >= 10**MAX_DIGITS:
+            return f"by their weights its inputs count 10^{MAX_DIGITS} and more together; less is supported"
+        return found
 
     @property
     def record(self) -> dict[str, str | int]:
