@@ -12,7 +12,7 @@ from safetensors.numpy import save, save_file
 from compactproofs import InvalidModel, Model, __main__, load_model
 from compactproofs.opening import notes
 from compactproofs.opening.configuration import KEY, as_text, from_text, of_file, unknown, unsaid, unsupported
-from compactproofs.tasks.max_of_k import MinOfK
+from compactproofs.tasks.orders import MinOfK
 
 V, N, D, H = 5, 3, 8, 4
 PLAIN: dict[str, Any] = {

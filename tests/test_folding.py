@@ -21,19 +21,19 @@ from test_planted_errors import Error, broken_on
 
 FOLDED = cases("folded")
 EXACT = ("brute-force", "branch-and-bound", "branch-and-bound-upper")
-MODEL = "networks.attention_only.model"
+BIASED = "networks.attention_only.biases"
 CIRCUITS = "networks.attention_only.circuits"
 
 ERRORS = (
-    Error("no b_Q", ((MODEL, "[[self.W_Q], [self.b_Q]]", "[[self.W_Q], [0.0 * self.b_Q]]"),)),
-    Error("b_Q for keys", ((MODEL, "[[self.W_Q], [self.b_Q]]", "[[self.W_Q], [self.b_K]]"),)),
-    Error("no b_V", ((MODEL, "[self.b_V, 1.0]", "[0.0 * self.b_V, 1.0]"),)),
-    Error("b_V for each position", ((MODEL, "[self.b_V, 1.0]", "[self.n_ctx * self.b_V, 1.0]"),)),
-    Error("no b_O", ((MODEL, "[self.b_V, 1.0]", "[self.b_V, 0.0]"),)),
-    Error("b_O for each position", ((MODEL, "[self.b_V, 1.0]", "[self.b_V, 1.0 * self.n_ctx]"),)),
-    Error("the head writes the ones again", ((MODEL, "[self.b_O, 0.0]", "[self.b_O, 1.0]"),)),
-    Error("no b_U", ((MODEL, "[[self.W_U], [self.b_U]]", "[[self.W_U], [0.0 * self.b_U]]"),)),
-    Error("positions bring a second one", ((MODEL, "np.zeros((self.n_ctx, 1))", "np.ones((self.n_ctx, 1))"),)),
+    Error("no b_Q", ((BIASED, "[[W_Q], [b_Q]]", "[[W_Q], [0.0 * b_Q]]"),)),
+    Error("b_Q for keys", ((BIASED, "[[W_Q], [b_Q]]", "[[W_Q], [b_K]]"),)),
+    Error("no b_V", ((BIASED, "[b_V, 1.0]", "[0.0 * b_V, 1.0]"),)),
+    Error("b_V for each position", ((BIASED, "[b_V, 1.0]", "[len(W_E) * b_V, 1.0]"),)),
+    Error("no b_O", ((BIASED, "[b_V, 1.0]", "[b_V, 0.0]"),)),
+    Error("b_O for each position", ((BIASED, "[b_V, 1.0]", "[b_V, 1.0 * len(W_E)]"),)),
+    Error("the head writes the ones again", ((BIASED, "[b_O, 0.0]", "[b_O, 1.0]"),)),
+    Error("no b_U", ((BIASED, "[[W_U], [b_U]]", "[[W_U], [0.0 * b_U]]"),)),
+    Error("positions bring a second one", ((BIASED, "np.zeros((len(W_pos), 1))", "np.ones((len(W_pos), 1))"),)),
     Error("the root of the wider head", ((CIRCUITS, "work.network.d_head", "work.network.weight('W_V').shape[1]"),)),
 )
 

@@ -21,8 +21,9 @@ from compactproofs.kernel.workspace import Workspace
 from compactproofs.search.effort import verify
 from compactproofs.search.prover import Prover
 from compactproofs.search.workspaces import MeasuredWorkspace
-from compactproofs.tasks import max_of_k as module
-from compactproofs.tasks.max_of_k import LargestInOrder, MaxOfK, MinOfK
+from compactproofs.tasks import orders as module
+from compactproofs.tasks.max_of_k import MaxOfK
+from compactproofs.tasks.orders import LargestInOrder, MinOfK, order_of
 from compactproofs.testing.hints import hostile_hints
 from exactcheck import checking
 from records import refused_by_both
@@ -30,13 +31,14 @@ from soundness.models import Case, all_cases, cases, weights_of
 from soundness.truth import exact_correct
 
 CASE = Path(__file__).parent / "cases" / "min3_v10.safetensors"
+BY_NAME = {task.name: task for task in module.TASKS}
 EXACT = ("brute-force", "branch-and-bound", "branch-and-bound-upper")
 
 
 def moved(case: Case, task: MaxOfK) -> Model:
     """The model that does of the order what the case does of the tokens as they are."""
     weights = weights_of(case.model)
-    order = np.arange(task.d_vocab)[task.places]
+    order = order_of(task)
     back = np.argsort(order)
     changed = {"W_E": weights["W_E"][back], "W_U": weights["W_U"][:, back]}
     if "b_U" in weights:
@@ -102,7 +104,7 @@ def test_bounds_hold() -> None:
             assert STRATEGIES[name].bound(Workspace(Problem(model, task)), {}) == truth
 
 
-#: What stands in `tasks.max_of_k`, and what is put there instead.
+#: What stands in `tasks.orders`, and what is put there instead.
 ERRORS = {
     "rows as they are": ('weight[self.places] if name == "W_E" else', ""),
     "columns as they are": ('weight[:, self.places] if name == "W_U" else', ""),
@@ -138,7 +140,7 @@ def test_planted_errors(name: str) -> None:
 
 def some_like(task: Any) -> MaxOfK:
     """The real task with the record of a planted one."""
-    return module.ORDERS[task.name].of_record(task.record)
+    return BY_NAME[task.name].of_record(task.record)
 
 
 def test_weights_are_read_in_one_place() -> None:
@@ -166,7 +168,7 @@ def test_both_checkers(tmp_path: Path, capsys: Any) -> None:
             prover = Prover(model, task)
             for name in (*EXACT, "cubic", "failing-sets", "failing-sets/strict-QK+EU", "histogram", subcubic):
                 certificate = Certificate.from_bytes(prover.prove(name).certificate.to_bytes())
-                assert module.ORDERS[task.name].of_record(certificate.task) == task
+                assert BY_NAME[task.name].of_record(certificate.task) == task
                 more = 1 if certificate.claim == "at least" else -1
                 for certified, code in ((certificate.certified, 0), (certificate.certified + more, 1)):
                     if 0 <= certified <= task.total:

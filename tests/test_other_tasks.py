@@ -13,7 +13,8 @@ import compactproofs as cp
 import decoders
 from compactproofs import __main__ as entry
 from compactproofs.search.prover import Prover
-from compactproofs.tasks.max_of_k import LargestInOrder, MaxOfK, MinOfK, WeightedLargest
+from compactproofs.tasks.max_of_k import MaxOfK
+from compactproofs.tasks.orders import LargestInOrder, MinOfK, WeightedLargest
 from compactproofs.tasks.pairs import add_mod, group_products
 from compactproofs.theorems import BUILT_IN
 from exactcheck import checking

@@ -25,8 +25,9 @@ from compactproofs.search.prover import Prover
 from compactproofs.search.workspaces import MeasuredWorkspace, plain, run
 from compactproofs.tasks.pairs import Pairs, add_mod, elements, group_products, pair_table
 from compactproofs.tasks.tables import Table
+from compactproofs.tasks.with_tables import with_tables
 from compactproofs.testing import Planted, Weights, hostile_hints
-from compactproofs.theorems import BUILT_IN, with_tables
+from compactproofs.theorems import BUILT_IN
 from compactproofs.theorems.pair_sum.by_label import groups
 
 FAMILY = [s for s in BUILT_IN.strategies.values() if s.family == PairSum.family]
@@ -215,10 +216,10 @@ def test_records() -> None:
                     Pairs.of_record({**task.record, key: "2"}, [Table(table)])
         with pytest.raises(ValueError, match="expected exactly"):
             Pairs.of_record({**task.record, "more": 1}, [Table(table)])
-    for library in (BUILT_IN, with_tables([Table(table + 1)])):
+    for library in (BUILT_IN, with_tables([Table(table + 1)], BUILT_IN)):
         with pytest.raises(UnknownTask, match="none like it is given"):
             library.task(tasks[-1].record)
-    assert with_tables([Table(table)]).task(tasks[-1].record) == tasks[-1]
+    assert with_tables([Table(table)], BUILT_IN).task(tasks[-1].record) == tasks[-1]
     for name in ("S7", "S1", "A2", "D2", "D513", "F4", "F37", "C0", "Q8", "S05"):
         with pytest.raises(ValueError, match="unknown group"):
             group_products(name)

@@ -16,7 +16,8 @@ from compactproofs.kernel.problem import Problem, Strategy
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.search.effort import verify
 from compactproofs.search.prover import Infeasible, Prover
-from compactproofs.tasks.max_of_k import WEIGHTED, MaxOfK, WeightedLargest, sum_of_choices
+from compactproofs.tasks.max_of_k import WEIGHTED, MaxOfK, sum_of_choices
+from compactproofs.tasks.orders import WeightedLargest
 from compactproofs.testing.hints import hostile_hints
 from compactproofs.testing.planting import Planted
 from exactcheck import checking
@@ -96,7 +97,7 @@ def test_weights_of_one_change_nothing() -> None:
             assert COUNTING[name].bound(Workspace(twos), hints) == 2**n * found
 
 
-TASK, _CORE = "tasks.max_of_k", "theorems.max_of_k.core"
+TASK, ORDERS, _CORE = "tasks.max_of_k", "tasks.orders", "theorems.max_of_k.core"
 CUBIC = f"{_CORE}.cubic"
 BOXES, CLASSES = (f"theorems.max_of_k.branching.{name}" for name in ("boxes", "class_margins"))
 GAPS = "theorems.max_of_k.subcubic.gaps"
@@ -114,8 +115,8 @@ ERRORS = {
     "no query": ("branch-and-bound", BOXES, "Decided(margins.of_query * (wrong", "Decided(1 * (wrong"),
     "undecided": ("branch-and-bound", CLASSES, "return of_query * _weight_of", "return 0 * _weight_of"),
     "sizes of any length": ("branch-and-bound", BOXES, "** positions >= 2**62", "** positions < 0"),
-    "order of weights": ("branch-and-bound", TASK, "np.array(self.weights)[self.places]", "np.array(self.weights)"),
-    "total": ("branch-and-bound", TASK, "[sum(self.weights)] *", "[sum(self.weights) + 1] *"),
+    "order of weights": ("branch-and-bound", ORDERS, "np.array(self.weights)[self.places]", "np.array(self.weights)"),
+    "total": ("branch-and-bound", ORDERS, "[sum(self.weights)] *", "[sum(self.weights) + 1] *"),
 }
 
 
@@ -123,10 +124,10 @@ ERRORS = {
 def test_planted_errors(name: str) -> None:
     """Each makes the strategy claim more than the truth on some model."""
     strategy_id, module, old, new = ERRORS[name]
-    names = ("theorems", "kernel.workspace", "kernel.problem", "tasks.max_of_k")
+    names = ("theorems", "kernel.workspace", "kernel.problem", "tasks.max_of_k", ORDERS)
     planted = Planted("compactproofs", [(module, old, new)], names)
     strategy = planted.module("theorems").STRATEGIES[strategy_id]
-    tasks, problems = planted.module("tasks.max_of_k"), planted.module("kernel.problem")
+    tasks, problems = planted.module(ORDERS), planted.module("kernel.problem")
     rng = np.random.default_rng(5)
     for model in few(260) * 3:
         task = some_task(rng, model)

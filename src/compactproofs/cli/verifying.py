@@ -35,7 +35,7 @@ from compactproofs.system.messages import escaped, reason
 from compactproofs.system.places import STANDARD
 from compactproofs.system.terminal import err, say, say_json
 from compactproofs.tasks.sequences import TABLE
-from compactproofs.theorems import with_tables
+from compactproofs.tasks.with_tables import with_tables
 
 
 def verify(

@@ -16,6 +16,7 @@ from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.opening import configuration
 from compactproofs.opening.forward import answers, some_inputs
 from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
+from compactproofs.tasks.orders import order_of
 
 __all__ = ["in_full", "in_short", "label"]
 
@@ -32,7 +33,7 @@ def label(task: MaxOfK) -> str:
 
 
 def _own(task: MaxOfK) -> str:
-    order = np.arange(task.d_vocab)[task.places].tolist()
+    order = order_of(task).tolist()
     named = {"the largest token": order == sorted(order), "the smallest token": order[::-1] == sorted(order)}
     return next((words for words, fits in named.items() if fits), "the token that comes last in the given order")
 
@@ -90,7 +91,7 @@ def _shares(model: AttentionOnly | ManyHeads, task: MaxOfK) -> tuple[dict[str, f
     number = min(_SAMPLE, max(_FEWEST, _ENTRIES // (model.n_ctx * model.d_model + model.d_vocab)))
     tokens = some_inputs(model, number, np.random.default_rng(0))
     last = model.n_ctx - 1
-    order = np.arange(model.d_vocab)[task.places]
+    order = order_of(task)
     labels = {
         _own(task): order[np.argsort(order)[tokens].max(axis=1)],
         "the largest token": tokens.max(axis=1),

@@ -28,7 +28,8 @@ from compactproofs.search.upgrades import SUCCESSORS, upgraded
 from compactproofs.system.displays import Displayed, in_short
 from compactproofs.system.log import log
 from compactproofs.tasks.tables import Table
-from compactproofs.theorems import BUILT_IN, with_tables
+from compactproofs.tasks.with_tables import with_tables
+from compactproofs.theorems import BUILT_IN
 
 #: Bytes that a strategy may declare unless the caller allows more.
 MAX_MEMORY = 2**32

@@ -30,7 +30,8 @@ from compactproofs.system.processes import another_core, local_processes, submit
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.tasks.pairs import Pairs
 from compactproofs.tasks.sequences import Sequences
-from compactproofs.theorems import BUILT_IN, with_tables
+from compactproofs.tasks.with_tables import with_tables
+from compactproofs.theorems import BUILT_IN
 from compactproofs.theorems.enumerate.every_input import ENUMERATE, decide
 from compactproofs.theorems.max_of_k.core.brute_force import BRUTE_FORCE, enumerate_inputs
 from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM

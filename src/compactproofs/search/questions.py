@@ -6,8 +6,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-import numpy as np
-
 from compactproofs.kernel.strict import shown
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.attention_only.model import BIASES, WEIGHTS, AttentionOnly
@@ -18,7 +16,8 @@ from compactproofs.opening.configuration import of_bytes
 from compactproofs.opening.models import Model, write_tensors
 from compactproofs.opening.networks import SETTINGS, File, task_for
 from compactproofs.search import guesses
-from compactproofs.tasks.max_of_k import LargestInOrder, MaxOfK, MinOfK, WeightedLargest
+from compactproofs.tasks.max_of_k import MaxOfK
+from compactproofs.tasks.orders import LargestInOrder, MinOfK, WeightedLargest, order_of
 from compactproofs.tasks.pairs import Pairs
 from compactproofs.tasks.sequences import Sequences
 from compactproofs.tasks.tables import Table
@@ -200,7 +199,7 @@ def _in_order(network: AttentionOnly | ManyHeads, options: Options) -> MaxOfK:
     """The largest token in the order that is asked for, with weights if there are any."""
     sizes = network.n_ctx, network.d_vocab
     plain = MinOfK(*sizes) if options.task == "min" else MaxOfK(*sizes)
-    order = options.order or tuple(np.arange(network.d_vocab)[plain.places].tolist())
+    order = options.order or tuple(order_of(plain).tolist())
     if options.order:
         if options.task == "min":
             raise ValueError("--order: the smallest in an order is the largest in the reversed one; use --task max")

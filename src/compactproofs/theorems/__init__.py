@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
-from functools import partial
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
 from compactproofs.kernel.library import Library
 from compactproofs.kernel.problem import Task
 from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.tasks import pairs
-from compactproofs.tasks.max_of_k import WEIGHTED
+from compactproofs.tasks import orders, pairs
+from compactproofs.tasks.max_of_k import MaxOfK
 from compactproofs.tasks.pairs import Pairs
-from compactproofs.tasks.sequences import NAMES, TABLE, Sequences
-from compactproofs.tasks.tables import Table
+from compactproofs.tasks.sequences import NAMES, Sequences
 from compactproofs.theorems.enumerate.every_input import ENUMERATE, ENUMERATE_UPPER
 from compactproofs.theorems.max_of_k.branching.branch_and_bound import BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER
 from compactproofs.theorems.max_of_k.core.brute_force import BRUTE_FORCE
@@ -39,7 +37,8 @@ _EVERY_PAIR = (pairs_brute_force.BRUTE_FORCE, pairs_brute_force.BRUTE_FORCE_UPPE
 _PAIRS = (pairs_trivial.TRIVIAL, *_EVERY_PAIR, LOW_RANK, EQUIVARIANT)
 
 _TASKS: dict[str, Callable[[Mapping[str, Any]], Task]] = {
-    **{name: task.of_record for name, task in WEIGHTED.items()},
+    MaxOfK.name: MaxOfK.of_record,
+    **{task.name: task.of_record for task in orders.TASKS},
     **dict.fromkeys(NAMES, Sequences.of_record),
     **dict.fromkeys(pairs.NAMES, Pairs.of_record),
 }
@@ -52,12 +51,3 @@ BUILT_IN = Library.of(
 #: Those that are about the largest of K tokens and one head.
 STRATEGIES = MappingProxyType({s.id: s for s in BUILT_IN.strategies.values() if s.family == AttentionOnly.family})
 get_strategy = BUILT_IN.strategy
-
-
-def with_tables(tables: Collection[Table], library: Library = BUILT_IN) -> Library:
-    """The same library, with the tables of labels that tasks name."""
-    own: dict[str, Callable[[Mapping[str, Any]], Task]] = {
-        TABLE: partial(Sequences.of_record, tables=tuple(tables)),
-        pairs.TABLE: partial(Pairs.of_record, tables=tuple(tables)),
-    }
-    return Library.of(library.strategies.values(), {**library.tasks, **own})

@@ -5,21 +5,9 @@ With v = d_vocab, n = n_ctx, d = d_model, h = d_head and the query q = x_n at th
     logits(x) = (r_n + sum_p a_p (r_p W_V + b_V) W_O + b_O) W_U + b_U      with r_p = W_E[x_p] + W_pos[p]
     a         = softmax_p( (r_n W_Q + b_Q) (r_p W_K + b_K)^T / sqrt(h) )
 
-Weights are float32 or float64 numbers taken as exact reals.  Names and axes on disk are TransformerLens's.
-
-Theorems are about networks without biases, and W_V and W_O may be of any width; only the root is of h.  If some bias is
-not zero, they are about the matrices that `weight` gives, in which biases are rows, and a column of ones adds them:
-
-    W_E'   = [W_E   1]    W_Q' = [W_Q]    W_K' = [W_K]    W_V' = [W_V 0]    W_O' = [W_O 0]    W_U' = [W_U]
-    W_pos' = [W_pos 0]           [b_Q]           [b_K]           [b_V 1]           [b_O 0]           [b_U]
-
-Lemma.  The network of these matrices without biases, with the same h under the root, has the same logits.
-
-Proof.  r'_p = (r_p, 1), so r'_p W_Q' = r_p W_Q + b_Q, and likewise for K: scores and attentions a are the same.
-r'_p W_V' W_O' = (r_p W_V + b_V, 1) W_O' = ((r_p W_V + b_V) W_O + b_O, 0), and since the a_p add up to 1, the residual
-stream ends as (r_n + sum_p a_p (r_p W_V + b_V) W_O + b_O, 1); times W_U' these are the logits.
-
-The matrices hold weights, zeros and ones, so nothing is rounded.
+Weights are float32 or float64 numbers taken as exact reals.  Names and axes on disk are TransformerLens's.  Theorems
+are about networks without biases, whose W_V and W_O may be of any width, with the root of h: if some bias is not zero,
+they are about the matrices of `biases`.
 """
 
 from __future__ import annotations
@@ -35,6 +23,7 @@ import numpy.typing as npt
 
 from compactproofs.kernel.strict import MAX_DIGITS, shown
 from compactproofs.kernel.tensors import read_tensors
+from compactproofs.networks.attention_only.biases import folded
 from compactproofs.networks.weights import InvalidModel, exact_weights, float_arrays
 
 FloatArray = np.ndarray[tuple[int, int], np.dtype[np.float64]]
@@ -111,21 +100,8 @@ class AttentionOnly:
         return tuple(name for name in BIASES if getattr(self, name).any())
 
     @cached_property
-    def _folded(self) -> dict[str, FloatArray]:
-        """The matrices of the lemma."""
-        blocks: dict[str, list[list[Any]]] = {
-            "W_E": [[self.W_E, np.ones((self.d_vocab, 1))]],
-            "W_pos": [[self.W_pos, np.zeros((self.n_ctx, 1))]],
-            "W_Q": [[self.W_Q], [self.b_Q]],
-            "W_K": [[self.W_K], [self.b_K]],
-            "W_V": [[self.W_V, np.zeros((self.d_model, 1))], [self.b_V, 1.0]],
-            "W_O": [[self.W_O, np.zeros((self.d_head, 1))], [self.b_O, 0.0]],
-            "W_U": [[self.W_U], [self.b_U]],
-        }
-        matrices = {name: np.block(parts) for name, parts in blocks.items()}
-        for matrix in matrices.values():
-            matrix.flags.writeable = False
-        return matrices
+    def _folded(self) -> dict[str, npt.NDArray[np.float64]]:
+        return folded(**{name: getattr(self, name) for name in (*WEIGHTS, *BIASES)})
 
     d_vocab = property(lambda self: int(self.W_E.shape[0]), doc="The number of tokens, v.")
     n_ctx = property(lambda self: int(self.W_pos.shape[0]), doc="The length of an input, n = K.")

@@ -53,7 +53,7 @@ BRUTE_FORCE = Strategy(
     id="brute-force",
     theorem="max-of-k/brute-force@1",
     family=AttentionOnly.family,
-    tasks=tuple(ORDERS),
+    tasks=ORDERS,
     bound=bound,
     limit=limit,
 )

@@ -13,6 +13,6 @@ TRIVIAL = Strategy(
     id="trivial",
     theorem="max-of-k/trivial@1",
     family=AttentionOnly.family,
-    tasks=tuple(WEIGHTED),
+    tasks=WEIGHTED,
     bound=lambda work, hints: 0,
 )

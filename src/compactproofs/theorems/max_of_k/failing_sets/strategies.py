@@ -193,7 +193,7 @@ class Kind(NamedTuple):
             id=self.id,
             theorem="max-of-k/failing-sets@1",
             family=AttentionOnly.family,
-            tasks=tuple(ORDERS),
+            tasks=ORDERS,
             bound=partial(_bound, tables_of=self.tables_of),
             hints=partial(_hints, names=self.more_hints),
             limit=_limit,

@@ -162,7 +162,7 @@ NUMBER_LINE = Strategy(
     id="number-line",
     theorem="max-of-k/number-line@1",
     family=AttentionOnly.family,
-    tasks=tuple(WEIGHTED),
+    tasks=WEIGHTED,
     bound=bound,
     hints=_hints,
 )

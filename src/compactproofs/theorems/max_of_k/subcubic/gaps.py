@@ -212,7 +212,7 @@ def _strategy(choice: Choice) -> Strategy:
         id=choice.id,
         theorem="max-of-k/sub-cubic@1",
         family=AttentionOnly.family,
-        tasks=tuple(WEIGHTED),
+        tasks=WEIGHTED,
         bound=lambda work, hints: _bound(work, choice, hints),
         hints=partial(_hints, choice),
     )
