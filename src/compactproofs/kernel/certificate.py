@@ -1,22 +1,8 @@
 """Certificates: what is claimed about which network, and the hints that checking needs.
 
-A certificate is written as one JSON object with exactly these keys:
-
-    format          "compactproofs certificate"
-    version         2
-    family          the family of networks, such as "attention-only-1l1h"
-    task            the task's record: its name and what else defines it, {"name": "max-of-k", "n_ctx": K, ...}
-    model_sha256    the hash of the network as its family defines it, 64 lower-case hexadecimal digits
-    strategy        the id of the strategy
-    theorem         the theorem that the claim rests on, with its version: "max-of-k/cubic@1"
-    claim           "at least" or "at most": so many of its `total` inputs, `certified`, the model answers correctly
-    certified       N, a decimal integer in a string
-    total           the number of the task's inputs, a decimal integer in a string
-    hints           arrays by their names, as `search.certificates` writes and reads them: nothing is proved by what
-                    they say, so it does not matter what is made of them there
-    tool            the program and version that wrote it; for information
-
-Nothing in it is trusted: `compactproofs.kernel.checker` recomputes N from the weights and the hints.
+A certificate is written as one JSON object; `docs/certificate-format.md` says what each key holds.  Nothing in it is
+trusted: `compactproofs.kernel.checker` recomputes N from the weights and the hints.  Hints are arrays by their names,
+about which nothing is assumed: it does not matter what `search.certificates` makes of those in a file.
 """
 
 from __future__ import annotations
@@ -43,10 +29,7 @@ _PATTERNS = {
     "certified": _NATURAL,
     "total": _NATURAL,
 }
-_KEYS = (
-    *("format", "version", "family", "task", "model_sha256", "strategy", "theorem", "claim", "certified", "total"),
-    *("hints", "tool"),
-)
+_KEYS = ("format", "version", *_TEXTS, *_PATTERNS, "task", "claim", "hints")
 
 
 class MalformedCertificate(CompactProofsError, ValueError):
@@ -96,9 +79,8 @@ class Certificate:
         certified, total = int(fields["certified"]), int(fields["total"])
         if certified > total:
             raise MalformedCertificate(f"certified: {shown(certified)} is more than the total of {shown(total)} inputs")
-        return cls(
-            **texts, task=task, model_sha256=fields["model_sha256"], certified=certified, total=total, claim=claim
-        )
+        sha256 = fields["model_sha256"]
+        return cls(**texts, task=task, model_sha256=sha256, certified=certified, total=total, claim=claim)
 
 
 def expect(fits: Any, where: str, expected: str, found: Any) -> None:

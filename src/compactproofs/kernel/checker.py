@@ -32,10 +32,8 @@ def verify(
     work: Workspace[Any, Any] | None = None,
     admit: Callable[[Strategy, Problem[Any, Any]], None] = lambda strategy, problem: None,
 ) -> Verdict:
-    """Decide whether `certificate` proves its claim about `network`.
+    """Decide whether `certificate` proves its claim about `network`: whether N is at least (or at most) what it claims.
 
-    Recomputes N from the weights and the certificate's hints and accepts if it is at least the claimed number (for
-    claims "at most": at most).
     Raises MalformedCertificate if the strategy or the task is unknown or the hints are not of the declared types and
     shapes, UnsuitableArithmetic if this process does not compute as the proofs assume, and ValueError or MemoryError if
     the network is so large that a sum is too long for the error bounds, or that tables do not fit into memory.
@@ -52,31 +50,28 @@ def verify(
         raise MalformedCertificate(f"{what}: {error}") from error
     if certificate.model_sha256 != network.sha256:
         said, found = certificate.model_sha256[:12], network.sha256[:12]
-        return Verdict(
-            False, f"model_sha256: the certificate is about another model ({said}..., this one is {found}...)"
-        )
+        return _rejected(f"model_sha256: the certificate is about another model ({said}..., this one is {found}...)")
     for subject in (network, strategy):
         if certificate.family != subject.family:
-            said = shown(certificate.family)
-            return Verdict(False, f"family: the certificate says {said}, but it is {subject.family}")
+            return _rejected(f"family: the certificate says {shown(certificate.family)}, but it is {subject.family}")
     if certificate.task["name"] not in strategy.tasks:
-        return Verdict(False, f"task: {strategy.id} is not about {certificate.task['name']}")
+        return _rejected(f"task: {strategy.id} is not about {certificate.task['name']}")
     misfit = task.misfit(network)  # of the family that the strategy's tasks are about
     if misfit is not None:
-        return Verdict(False, f"task: {misfit}")
+        return _rejected(f"task: {misfit}")
     if certificate.total != task.total:
         said, found = shown(certificate.total), shown(task.total)
-        return Verdict(False, f"total: the certificate says {said}, there are {found} inputs")
+        return _rejected(f"total: the certificate says {said}, there are {found} inputs")
     if certificate.theorem != strategy.theorem:
         said = shown(certificate.theorem)
-        return Verdict(False, f"theorem: {strategy.id} rests on {strategy.theorem}, not on {said!r}")
+        return _rejected(f"theorem: {strategy.id} rests on {strategy.theorem}, not on {said!r}")
     if certificate.claim != strategy.claim:
-        return Verdict(False, f"claim: {strategy.id} proves {strategy.claim!r}, not {certificate.claim!r}")
+        return _rejected(f"claim: {strategy.id} proves {strategy.claim!r}, not {certificate.claim!r}")
     problem = Problem(network, task)
     check_hints(strategy, problem, certificate.hints)
     reason = strategy.limit(problem)
     if reason is not None:
-        return Verdict(False, f"strategy: cannot be checked, since {reason}")
+        return _rejected(f"strategy: cannot be checked, since {reason}")
     if work is None:
         work = Workspace(problem)
     elif work.network is not network or work.task != task:
@@ -88,7 +83,11 @@ def verify(
     if certified >= certificate.certified if at_least else certified <= certificate.certified:
         return Verdict(True, str(certificate), certified)
     claimed = f"the certificate claims {certificate.claim} {certificate.certified} inputs"
-    return Verdict(False, f"certified: {claimed}, the check proves {strategy.claim} {certified}", certified)
+    return _rejected(f"certified: {claimed}, the check proves {strategy.claim} {certified}", certified)
+
+
+def _rejected(reason: str, certified: int | None = None) -> Verdict:
+    return Verdict(False, reason, certified)
 
 
 def check_hints(strategy: Strategy, problem: Problem[Any, Any], hints: Mapping[str, npt.NDArray[Any]]) -> None:

@@ -141,7 +141,7 @@ class Enclosure(np.lib.mixins.NDArrayOperatorsMixin):
 
     def min(self, axis: int | None = None, *, keepdims: bool = False) -> Self:
         """Minimum over one axis or all."""
-        return _negated(_negated(self).max(axis, keepdims=keepdims))
+        return type(self)(*_negative(Enclosure(*_negative(self)).max(axis, keepdims=keepdims)))
 
     def mean(self, axis: int, *, keepdims: bool = False) -> Self:
         """Mean over one axis."""
@@ -252,10 +252,6 @@ def _negative(a: Enclosure) -> Pair:
     return -a.mid, a.rad
 
 
-def _negated(a: E) -> E:
-    return type(a)(-a.mid, a.rad)
-
-
 def _absolute(a: Enclosure) -> Pair:
     return np.abs(a.mid), a.rad
 
@@ -284,7 +280,7 @@ def _maximum(a: Enclosure, b: Enclosure) -> Pair:
 
 
 def _minimum(a: Enclosure, b: Enclosure) -> Pair:
-    top, rad = _maximum(_negated(a), _negated(b))
+    top, rad = _maximum(Enclosure(*_negative(a)), Enclosure(*_negative(b)))
     return -top, rad
 
 

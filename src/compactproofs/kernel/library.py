@@ -6,11 +6,14 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 from compactproofs.kernel.errors import CompactProofsError
 from compactproofs.kernel.problem import Strategy, Task
 from compactproofs.kernel.strict import shown
+
+#: What makes a task of its record, or raises ValueError.
+ReadTask: TypeAlias = Callable[[Mapping[str, Any]], Task]
 
 
 class UnknownStrategy(CompactProofsError, ValueError):
@@ -26,10 +29,10 @@ class Library:
     """Strategies by their ids, and what makes tasks of their records, by the tasks' names."""
 
     strategies: Mapping[str, Strategy]
-    tasks: Mapping[str, Callable[[Mapping[str, str | int]], Task]]
+    tasks: Mapping[str, ReadTask]
 
     @classmethod
-    def of(cls, strategies: Iterable[Strategy], tasks: Mapping[str, Callable[[Mapping[str, Any]], Task]]) -> Library:
+    def of(cls, strategies: Iterable[Strategy], tasks: Mapping[str, ReadTask]) -> Library:
         """A library of these; ValueError if two strategies have one id."""
         by_id: dict[str, Strategy] = {}
         for strategy in strategies:
@@ -37,9 +40,7 @@ class Library:
                 raise ValueError(f"two strategies have the id {strategy.id}")
         return cls(MappingProxyType(by_id), MappingProxyType(dict(tasks)))
 
-    def extended(
-        self, strategies: Iterable[Strategy], tasks: Mapping[str, Callable[[Mapping[str, Any]], Task]]
-    ) -> Library:
+    def extended(self, strategies: Iterable[Strategy], tasks: Mapping[str, ReadTask]) -> Library:
         """A new library with these besides; ValueError if one has the name of a strategy, theorem or task of this."""
         more = tuple(strategies)
         taken = {*self.tasks, *self.strategies, *(strategy.theorem for strategy in self.strategies.values())}
@@ -52,12 +53,9 @@ class Library:
         """The strategy with this id; raises UnknownStrategy, which names the known ones or those that are close."""
         if strategy_id in self.strategies:
             return self.strategies[strategy_id]
-        short = [known for known in self.strategies if "/" not in known]
         close = difflib.get_close_matches(strategy_id, self.strategies, n=3, cutoff=0.8)
-        meant = f"did you mean {' or '.join(close)}" if close else f"known: {', '.join(short)} and those of families"
-        raise UnknownStrategy(
-            f"unknown strategy {strategy_id[:200]!a}; {meant}; all are listed by 'compactproofs strategies'"
-        )
+        meant = f"did you mean {' or '.join(close)}; " if close else ""
+        raise UnknownStrategy(f"unknown strategy {strategy_id[:200]!a}; {meant}'compactproofs strategies' lists all")
 
     def task(self, record: Mapping[str, str | int]) -> Task:
         """The task that a certificate names; raises UnknownTask."""

@@ -17,8 +17,7 @@ from compactproofs.kernel.errors import CompactProofsError
 _LEAST = 2.0**-1074  # the smallest positive number
 _ROOT = 2.0**-537  # its square is that number
 _HALF = 2.0**-53  # half of the distance from 1 to the next number
-# Numbers for which NumPy has loops of their own.
-_LENGTHS = (1, 3, 64)
+_LENGTHS = (1, 3, 64)  # for which NumPy has loops of their own
 
 
 class UnsuitableArithmetic(CompactProofsError, RuntimeError):
@@ -43,8 +42,7 @@ def require_ieee_arithmetic() -> None:
         )
 
 
-_FLUSHED = "subnormal numbers become zero"
-_ROUNDED = "results are not rounded to nearest"
+_FLUSHED, _ROUNDED = "subnormal numbers become zero", "results are not rounded to nearest"
 _OPERATIONS = (
     (_FLUSHED, np.add, _LEAST, _LEAST, 2 * _LEAST),
     (_FLUSHED, np.subtract, 2.0**-1021, 1.5 * 2.0**-1022, 2.0**-1023),

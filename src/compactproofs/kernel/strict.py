@@ -25,13 +25,8 @@ def strict_json(data: bytes) -> Any:
     if data.count(b"[") + data.count(b"{") > MAX_NESTED:
         raise ValueError(f"more than {MAX_NESTED} opening brackets, the most that are read as JSON")
     try:
-        return json.loads(
-            data.decode("utf-8"),
-            object_pairs_hook=_unique,
-            parse_constant=_refuse,
-            parse_float=_refuse,
-            parse_int=_integer,
-        )
+        text, hook = data.decode("utf-8"), _unique
+        return json.loads(text, object_pairs_hook=hook, parse_constant=_refuse, parse_float=_refuse, parse_int=_integer)
     except UnicodeDecodeError as error:
         raise ValueError(f"not UTF-8 text (byte {error.start})") from error
     except json.JSONDecodeError as error:
@@ -54,9 +49,7 @@ def _integer(literal: str) -> int:
         raise ValueError("the number -0 has a sign; write 0")
     digits = len(literal.removeprefix("-"))
     if digits > MAX_DIGITS:
-        raise ValueError(
-            f"the number {shown(literal, 40)} has {digits} digits, more than the {MAX_DIGITS} that are read"
-        )
+        raise ValueError(f"the number {shown(literal, 40)} has {digits} digits, and at most {MAX_DIGITS} are read")
     return int(literal)
 
 

@@ -61,6 +61,4 @@ def shared(step: Callable[Concatenate[W, P], R]) -> Callable[Concatenate[W, P], 
         key = (step.__module__, step.__qualname__, args, tuple(sorted(kwargs.items())))
         return work.once(key, lambda: step(work, *args, **kwargs))
 
-    update_wrapper(once, step)
-
-    return once
+    return update_wrapper(once, step)

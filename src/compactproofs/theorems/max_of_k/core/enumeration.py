@@ -121,11 +121,10 @@ def _blocks(
 
 def _tokens(box: Box, number: IntArray) -> IntArray:
     """The inputs with these numbers in the order of `_blocks`, shape (len(number), n - 1)."""
-    columns: list[IntArray] = []
-    for choices in reversed(box):
-        number, digit = np.divmod(number, len(choices))
-        columns.insert(0, digit + choices.start)
-    return np.stack(columns, axis=1) if columns else np.zeros((len(number), 0), np.int64)
+    digits = np.unravel_index(number, [1, *map(len, box)])  # the first of one choice, since a box may have no position
+    return np.stack([digit + start for digit, start in zip(digits, [0, *(r.start for r in box)], strict=True)], 1)[
+        :, 1:
+    ]
 
 
 def decided_by_sums(terms: Array, inputs: IntArray, last: int) -> tuple[int, int]:
