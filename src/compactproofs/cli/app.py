@@ -19,6 +19,7 @@ from typer.completion import shell_complete
 import compactproofs as cp
 from compactproofs import plugins, zoo
 from compactproofs.cli.common import COLOURS, JsonOption, ModelArgument, whose
+from compactproofs.cli.doctor import doctor
 from compactproofs.cli.proving import prove
 from compactproofs.cli.sampling import sample
 from compactproofs.cli.showing import show
@@ -138,7 +139,7 @@ def show_zoo(as_json: JsonOption = False) -> None:
     say_table(("name", "pairs", "epochs", "right on pairs not trained on"), held_out, numbers=(1, 2, 3))
 
 
-for command in (prove, verify, show, sample):
+for command in (prove, verify, show, sample, doctor):
     app.command()(command)
 
 
