@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt
 
-.PHONY: demo test lint types formal formal-checker check-train check-lens clean
+.PHONY: demo test lint types formal formal-checker figures check-train check-lens clean
 
 demo: $(VENV)/.core
 	$(BIN)/compactproofs prove max-of-4/123 --all --out $(VENV)/certificates
@@ -33,6 +33,14 @@ formal:
 # The same, extracted to a program; it needs OCaml besides.
 formal-checker: formal
 	$(MAKE) -C formal/checker
+
+# The tables and figures of the documentation, from the results that are stored in docs and formal.
+figures: $(VENV)/.dev
+	$(BIN)/python tools/draw_docs.py
+	$(BIN)/python tools/draw_tightening.py
+	$(BIN)/python benchmarks/two_arguments.py draw docs/strategies/pair-sum.csv --out docs/figures/pair-sum
+	$(BIN)/python tools/count_trusted.py
+	$(BIN)/python tools/pages.py
 
 # The tests that need PyTorch; `make test` skips them where it is not installed.
 check-train: $(VENV)/.train

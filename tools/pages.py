@@ -1,0 +1,206 @@
+"""Write the tables of the documentation that come from stored results, and say where these come from.
+
+    python tools/pages.py            # writes the tables, and docs/stored.csv
+    python tools/pages.py --check    # exit code 1 where a page or docs/stored.csv is not what the results say
+
+In a page a table stands between `<!-- stored: NAME -->` and `<!-- end -->`.  `docs/stored.csv` has for each file of
+results the command that made it, the commit that stored it, and its SHA-256.
+"""
+
+import csv
+import hashlib
+import io
+import math
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+
+from compactproofs.paper.frontier import as_markdown
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+STORED = DOCS / "stored.csv"
+
+#: Files of results, and the commands that wrote them.
+RESULTS = {
+    "docs/frontier.csv": "compactproofs frontier --out runs/frontier",
+    "docs/strategies/pair-sum.csv": "python benchmarks/two_arguments.py measure MODELS --out FILE",
+    "docs/tighten/results.csv": "compactproofs tighten --seeds all --jobs 16 --out runs/tightened",
+    "docs/tighten/distance-8.csv": "compactproofs tighten --seeds 15 --distance-penalty 8 --out runs/tightened",
+    "docs/tighten/distance-15.csv": "compactproofs tighten --seeds 30 --distance-penalty 15 --out runs/tightened",
+    "docs/tighten/exact.csv": "compactproofs prove max-of-4-tightened/SEED, for all failing sets",
+    "formal/measured.csv": "python formal/measure.py --family max-of-4; --cubic",
+    "formal/program.csv": "python formal/measure.py --program --family max-of-4; --cubic",
+}
+
+Rows = list[list[str]]
+
+
+def table(headers: list[str], rows: Rows) -> str:
+    """A table in Markdown."""
+    lines = [headers, ["---"] * len(headers), *rows]
+    return "\n".join(("| " + " | ".join(cells) + " |").replace("|  |", "| |") for cells in lines)
+
+
+def read(name: str) -> pl.DataFrame:
+    """A file of results."""
+    return pl.read_csv(ROOT / name, infer_schema_length=None)
+
+
+def down(share: float, digits: int) -> str:
+    """A share, rounded down: what is proved is never rounded up."""
+    return f"{math.floor(share * 10**digits + 1e-9 * 10**digits) / 10**digits:.{digits}f}"
+
+
+def frontier() -> str:
+    """Our strategies, means over the models."""
+    points = read("docs/frontier.csv")
+    ours = tuple(name for name in points["strategy"] if name.startswith("failing-sets"))
+    return as_markdown(points, ours).strip()
+
+
+def tighten() -> str:
+    """What is proved before and after, by each strategy, means and least."""
+    results = read("docs/tighten/results.csv")
+    trained = results["trained_for"][0]
+
+    def cells(frame: pl.DataFrame, columns: list[str]) -> list[str]:
+        found = []
+        for column in columns:
+            digits = 7 if "after" in column else 6
+            found += [down(float(value), digits) for value in (frame[column].mean(), frame[column].min())]  # type: ignore[arg-type]
+        return found
+
+    rows = []
+    for strategy in results["proved_by"].unique(maintain_order=True):
+        part = results.filter(pl.col("proved_by") == strategy)
+        words = "the one trained for" if strategy == trained else f"`{strategy}`"
+        flops = f"{part['flops'].mean():,.0f}"
+        rows.append([words, *cells(part, ["before", "control", "after"]), flops])
+    each = results.unique("model", maintain_order=True)
+    right = each.select(
+        before=pl.col("correct_before") / pl.col("total"),
+        control=pl.col("correct_control") / pl.col("total"),
+        after=pl.col("correct_after") / pl.col("total"),
+    )
+    rows.append(["*right, exactly*", *cells(right, ["before", "control", "after"]), ""])
+    return table(["strategy", "before", "least", "control", "least", "after", "least", "operations"], rows)
+
+
+def pair_sums() -> str:
+    """Networks of two arguments: medians of operations, and how many are exact."""
+    results = read("docs/strategies/pair-sum.csv").with_columns(share=pl.col("certified") / pl.col("right"))
+
+    def power(value: object) -> str:
+        return f"2^{math.log2(float(value)):.2f}"  # type: ignore[arg-type]
+
+    rows = []
+    for task in results["task"].unique(maintain_order=True):
+        part = results.filter(pl.col("task") == task)
+        by = {name[0].removeprefix("pair-sum/"): frame for name, frame in part.group_by("strategy")}  # type: ignore[attr-defined]
+        low, near = by["low-rank"], by["equivariant-distance"]
+        median, least = low["flops"].median(), low["flops"].min()
+        mean = near["share"].mean()
+        rows.append(
+            [
+                str(task),
+                power(by["brute-force"]["flops"].median()),
+                f"{(low['share'] == 1.0).sum()} of {len(low)}",
+                power(median) + (f" (least {power(least)})" if median > 1.5 * least else ""),  # type: ignore[operator]
+                f"{mean:.3f}" if mean else "0",
+                str((near["share"] >= 0.95).sum()),
+                str((near["share"] == 1.0).sum()),
+                power(near["flops"].median()),
+            ]
+        )
+    headers = ["task", "brute force", "low rank: exact for", "operations", "equivariant distance: mean"]
+    return table([*headers, "≥ 0.95", "exact for", "operations"], rows)
+
+
+def formal() -> str:
+    """Every theorem that coqc accepted: the number, by both arguments, with seconds and axioms."""
+    results = read("formal/measured.csv").filter(pl.col("accepted").cast(pl.String).str.to_lowercase() == "true")
+    rows = []
+    boxes = {row["model"]: row for row in results.filter(pl.col("argument") == "boxes").to_dicts()}
+    cubic = {row["model"]: row for row in results.filter(pl.col("argument") == "cubic").to_dicts()}
+    for model, row in boxes.items():
+        number = f"{row['at_least']:,}"
+        if row["at_most"] != row["at_least"]:
+            number += f" to {row['at_most']:,}"
+        other = cubic.get(model)
+        also = [f"{other['at_least']:,}", f"{other['coqc_seconds']:.1f}"] if other else ["", ""]
+        rows.append(
+            [f"`{model}`", number, f"{row['total']:,}", f"{row['coqc_seconds']:.1f}", str(row["axioms"]), *also]
+        )
+    headers = ["model", "right answers", "inputs", "coqc, s", "axioms", "at least, by `cubic`", "coqc, s"]
+    return table(headers, rows)
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    "frontier": frontier,
+    "tighten": tighten,
+    "pair-sum": pair_sums,
+    "formal": formal,
+}
+_BLOCK = re.compile(r"(?s)(<!-- stored: ([\w-]+) -->\n)(.*?)(\n<!-- end -->)")
+
+
+def written(page: str) -> str:
+    """The page with today's tables."""
+    return _BLOCK.sub(lambda found: found[1] + TABLES[found[2]]() + found[4], page)
+
+
+def pages() -> list[Path]:
+    """Those with a table from stored results."""
+    return [page for page in sorted(DOCS.rglob("*.md")) if _BLOCK.search(page.read_text(encoding="utf-8"))]
+
+
+def stored(known: dict[str, dict[str, str]]) -> str:
+    """The list of results, with the commits that are known for files that did not change since."""
+    out = io.StringIO()
+    lines = csv.writer(out, lineterminator="\n")
+    lines.writerow(("file", "sha256", "commit", "command"))
+    for name, command in RESULTS.items():
+        sha256 = hashlib.sha256((ROOT / name).read_bytes()).hexdigest()
+        row = known.get(name, {})
+        lines.writerow((name, sha256, row["commit"] if row.get("sha256") == sha256 else _commit(name), command))
+    return out.getvalue()
+
+
+def _commit(name: str) -> str:
+    """The commit that stored the file as it is."""
+    command = ["git", "log", "-1", "--format=%h", "--", name]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def outdated() -> list[Path]:
+    """Pages that do not say what is stored, and the list of results where it is not true."""
+    old = [page for page in pages() if page.read_text(encoding="utf-8") != written(page.read_text(encoding="utf-8"))]
+    with STORED.open(encoding="utf-8") as stream:
+        known = {row["file"]: row for row in csv.DictReader(stream)}
+    return [*old, *([STORED] if stored(known) != STORED.read_text(encoding="utf-8") else [])]
+
+
+def main() -> int:
+    """Write, or check."""
+    if "--check" in sys.argv[1:]:
+        old = outdated()
+        for page in old:
+            print(f"{page.relative_to(ROOT)} is not what the stored results say; run tools/pages.py")
+        return 1 if old else 0
+    for page in pages():
+        page.write_text(written(page.read_text(encoding="utf-8")), encoding="utf-8")
+    known = {}
+    if STORED.exists():
+        with STORED.open(encoding="utf-8") as stream:
+            known = {row["file"]: row for row in csv.DictReader(stream)}
+    STORED.write_text(stored(known), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
