@@ -72,7 +72,7 @@ def tighten() -> str:
         found = []
         for column in columns:
             digits = 7 if "after" in column else 6
-            found += [down(float(value), digits) for value in (frame[column].mean(), frame[column].min())]  # type: ignore[arg-type]
+            found += [down(float(value), digits) for value in (frame[column].mean(), frame[column].min())]
         return found
 
     rows = []
@@ -96,12 +96,12 @@ def pair_sums() -> str:
     results = read("docs/strategies/pair-sum.csv").with_columns(share=pl.col("certified") / pl.col("right"))
 
     def power(value: object) -> str:
-        return f"2^{math.log2(float(value)):.2f}"  # type: ignore[arg-type]
+        return f"2^{math.log2(float(value)):.2f}"
 
     rows = []
     for task in results["task"].unique(maintain_order=True):
         part = results.filter(pl.col("task") == task)
-        by = {name[0].removeprefix("pair-sum/"): frame for name, frame in part.group_by("strategy")}  # type: ignore[attr-defined]
+        by = {name[0].removeprefix("pair-sum/"): frame for name, frame in part.group_by("strategy")}
         low, near = by["low-rank"], by["equivariant-distance"]
         median, least = low["flops"].median(), low["flops"].min()
         mean = near["share"].mean()
@@ -110,7 +110,7 @@ def pair_sums() -> str:
                 str(task),
                 power(by["brute-force"]["flops"].median()),
                 f"{(low['share'] == 1.0).sum()} of {len(low)}",
-                power(median) + (f" (least {power(least)})" if median > 1.5 * least else ""),  # type: ignore[operator]
+                power(median) + (f" (least {power(least)})" if median > 1.5 * least else ""),
                 f"{mean:.3f}" if mean else "0",
                 str((near["share"] >= 0.95).sum()),
                 str((near["share"] == 1.0).sum()),
