@@ -95,7 +95,7 @@ def pair_sums() -> str:
     """Networks of two arguments: medians of operations, and how many are exact."""
     results = read("docs/strategies/pair-sum.csv").with_columns(share=pl.col("certified") / pl.col("right"))
 
-    def power(value: object) -> str:
+    def power(value: float) -> str:
         return f"2^{math.log2(float(value)):.2f}"
 
     rows = []
