@@ -51,11 +51,6 @@ class Options:
     family: str | None = None
 
     @property
-    def largest(self) -> bool:
-        """Whether they ask for the largest of all the tokens that there are, in their own order."""
-        return self == Options(task=self.task) and self.task in (None, "max")
-
-    @property
     def plain(self) -> bool:
         """Whether they ask for the largest of all the tokens that there are, in some order and with weights or none."""
         others = Options(task=self.task, order=self.order, weights=self.weights)
@@ -87,14 +82,14 @@ def asked(
     enumerated = bool(strategy_ids) and {ENUMERATE.id, ENUMERATE_UPPER.id}.issuperset(strategy_ids)
     if options.plain and not (enumerated and (options.task == "min" or options.weights)):
         network = source.network() if isinstance(source, File) else source
-        if isinstance(network, AttentionOnly | ManyHeads) and (isinstance(network, AttentionOnly) or options.largest):
+        if isinstance(network, AttentionOnly | ManyHeads):
             order = _in_order(network, options)
             heads = f"{network.n_heads} heads, " if isinstance(network, ManyHeads) else ""
             size = f"{heads}{options.task or 'max'} of {network.n_ctx}, {network.d_vocab} tokens, {_total(order)}"
             said = notes.in_short(name, network, order)
             return Question(network, None if type(order) is MaxOfK else order, f"{size}; {notes.label(order)}", said)
     if options.order:
-        raise ValueError("--order is for models of one layer and one head, and the task max; use --task table:FILE")
+        raise ValueError("--order is for attention-only models of one layer, and the task max; use --task table:FILE")
     decoder, assumed = _decoder(source, options.settings)
     task = task_for(
         decoder,
