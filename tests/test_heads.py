@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
@@ -20,6 +21,7 @@ from compactproofs.opening import forward
 from compactproofs.opening.models import write_tensors
 from compactproofs.search import effort
 from compactproofs.search.allowance import Allowance, allowing
+from compactproofs.search.choice import in_patience
 from compactproofs.search.prover import Infeasible
 from compactproofs.search.workspaces import MeasuredWorkspace
 from compactproofs.tasks.max_of_k import LargestInOrder, MaxOfK, MinOfK, WeightedLargest, max_of_k
@@ -392,6 +394,18 @@ def test_one_head_is_another_family(tmp_path: Path) -> None:
     claim.save(tmp_path / "claim.cert.json")
     assert "family" in str(cp.verify(claim, model))
     assert checking.main([str(tmp_path / "claim.cert.json"), str(tmp_path / "one.safetensors")]) == 1
+
+
+def test_what_takes_long_is_left_out_of_all() -> None:
+    """And it is said what it takes, and how to ask for it; where everything takes long nothing is left out."""
+    large = cp.Prover(small(v=64, n=4))
+    kept, said = in_patience(large, [strategy.id for strategy in HEADS])
+    assert kept == [strategy.id for strategy in HEADS if strategy.id != "heads/brute-force"]
+    assert re.fullmatch(
+        "heads/brute-force may take 1[0-9]{2} s and was left out; ask for it by --strategy heads/brute-force", said[0]
+    )
+    assert in_patience(large, ["heads/brute-force"]) == (["heads/brute-force"], [])
+    assert in_patience(cp.Prover(small()), kept) == (kept, [])
 
 
 CUBIC, BRUTE, MARGINS = "heads.cubic", "heads.brute_force", "heads.class_margins"

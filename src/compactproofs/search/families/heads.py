@@ -66,6 +66,7 @@ COMPANIONS = {
         stated_in=f"{_PLACE}.brute_force",
         lemmas=_LEMMAS,
         by_input=True,
+        speed=2.0**30,
     ),
     "heads/cubic": Companion(
         _task,
