@@ -36,6 +36,7 @@ from compactproofs.system.terminal import err, say, say_json, say_table, trying
 from compactproofs.tasks.sequences import INPUTS, RULES, TABLE
 from compactproofs.theorems import BUILT_IN, get_strategy
 from compactproofs.theorems.enumerate.every_input import ENUMERATE
+from compactproofs.theorems.max_of_k.by_comparison.branch_and_bound import BY_COMPARISON
 from compactproofs.theorems.pair_sum.brute_force import BRUTE_FORCE
 
 
@@ -204,7 +205,7 @@ def prove(
 #: Strategies that tell the exact accuracy if they decide every input.
 _EXACT = {
     *("brute-force", "heads/brute-force", "heads/branch-and-bound", "heads/branch-and-bound-upper"),
-    *(f"{name}{side}" for name in (ENUMERATE.id, BRUTE_FORCE.id) for side in ("", "-upper")),
+    *(f"{name}{side}" for name in (ENUMERATE.id, BRUTE_FORCE.id, BY_COMPARISON.id) for side in ("", "-upper")),
 }
 
 
@@ -337,6 +338,8 @@ def _why_not_normalised(problem: Problem[Any, Any], exact: int | None, ids: list
             return "brute force was not asked for"
         return "the exact accuracy is not known (inputs were left undecided)"
     one = "heads/branch-and-bound" if problem.network.family == ManyHeads.family else "brute-force"
+    if problem.task.record["name"] in BY_COMPARISON.tasks:
+        one = BY_COMPARISON.id
     if problem.task.record["name"] not in get_strategy(one).tasks:
         return "brute force does not count weights"
     limit = get_strategy(one).limit(problem)
