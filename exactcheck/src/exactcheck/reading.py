@@ -223,13 +223,10 @@ def read_certificate(data: bytes) -> Certificate:
         expect(fields["version"] == 2 and {"name", "n"} <= set(task) <= {"name", "n", "group", "table"}, "task")
         expect(all(type(task[name]) is str for name in set(task) - {"n"}), "task")
     elif fields["family"] != "decoder" or "n_ctx" in task:
-        orders, numbers = (
-            {"largest-in-order": {"order"}, WEIGHTED: {"order", "weights"}},
-            {POSITION: {"k"}, RANK: {"k"}},
-        )
-        more = (orders | numbers).get(str(task.get("name")), set())
+        besides = {"largest-in-order": {"order"}, WEIGHTED: {"order", "weights"}, POSITION: {"k"}, RANK: {"k"}}
+        more = besides.get(str(task.get("name")), set())
         expect(set(task) == {"name", "n_ctx", "d_vocab"} | more, "task")
-        names = ("max",) if fields["version"] == 1 else ("max-of-k", "min-of-k", *orders, *numbers)
+        names = ("max",) if fields["version"] == 1 else ("max-of-k", "min-of-k", *besides)
         expect(task["name"] in names, "task.name")
         for name in ("n_ctx", "d_vocab"):
             expect(type(task[name]) is int and 1 <= task[name] < 2**31, f"task.{name}")
