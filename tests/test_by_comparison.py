@@ -20,7 +20,8 @@ from compactproofs.search.allowance import Allowance, allowing
 from compactproofs.search.prover import Prover
 from compactproofs.search.workspaces import MeasuredWorkspace
 from compactproofs.tasks.by_comparison import NAMES, POSITION, RANK, ByComparison
-from compactproofs.tasks.max_of_k import MaxOfK, MinOfK
+from compactproofs.tasks.max_of_k import MaxOfK
+from compactproofs.tasks.orders import MinOfK
 from compactproofs.testing.planting import Planted
 from compactproofs.theorems import BUILT_IN
 from compactproofs.theorems.max_of_k.branching import branch_and_bound

@@ -24,7 +24,8 @@ from compactproofs.search.allowance import Allowance, allowing
 from compactproofs.search.choice import in_patience
 from compactproofs.search.prover import Infeasible
 from compactproofs.search.workspaces import MeasuredWorkspace
-from compactproofs.tasks.max_of_k import LargestInOrder, MaxOfK, MinOfK, WeightedLargest, max_of_k
+from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
+from compactproofs.tasks.orders import LargestInOrder, MinOfK, WeightedLargest, order_of
 from compactproofs.theorems import BUILT_IN, get_strategy
 from compactproofs.theorems.max_of_k.branching.branch_and_bound import decide_inputs as decide_one_head
 from compactproofs.theorems.max_of_k.heads.branch_and_bound import decide_inputs
@@ -275,13 +276,13 @@ def some_task(rng: np.random.Generator, network: ManyHeads) -> MaxOfK:
     n, v = network.n_ctx, network.d_vocab
     order = tuple(rng.permutation(v).tolist())
     weights = tuple((rng.choice([0, 1, 1, 2, 3, 17], v) + (order[0] == np.arange(v))).tolist())
-    tasks = (MinOfK(n, v), LargestInOrder(n, v, order), WeightedLargest(n, v, order, weights))
-    return tasks[rng.integers(len(tasks))]
+    tasks: list[MaxOfK] = [MinOfK(n, v), LargestInOrder(n, v, order), WeightedLargest(n, v, order, weights)]
+    return tasks[int(rng.integers(len(tasks)))]
 
 
 def moved(network: ManyHeads, task: MaxOfK) -> ManyHeads:
     """The network that does of the order what this one does of the tokens as they are."""
-    back = np.argsort(np.arange(task.d_vocab)[task.places])
+    back = np.argsort(order_of(task))
     weights = {name: network.weight(name) for name in NAMES}
     return ManyHeads(**weights | {"W_E": network.W_E[back], "W_U": network.W_U[:, back]})
 
@@ -374,12 +375,12 @@ def test_planted_error_about_tasks(error: str) -> None:
     """Each makes the strategy claim more than the truth on some network."""
     strategy_id, change = OF_TASKS[error]
     planted = Planted(change)
-    strategy = planted.module("theorems").BUILT_IN.strategies[strategy_id]
-    tasks, rng = planted.module("tasks.max_of_k"), np.random.default_rng(3)
+    library, rng = planted.module("theorems").BUILT_IN, np.random.default_rng(3)
+    strategy = library.strategies[strategy_id]
     for case in (*random_networks(40), HeadsCase("small", small()), *heads_cases(every=4)):
         task = some_task(rng, case.model)
         if task.name in strategy.tasks:
-            network, copy = moved(case.model, task), tasks.WEIGHTED[task.name].of_record(task.record)
+            network, copy = moved(case.model, task), library.task(task.record)
             work: Any = planted.module("kernel.workspace").Workspace(Problem(network, copy))
             if strategy.bound(work, {}) > right_and_ties(network, task)[0]:
                 return

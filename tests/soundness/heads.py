@@ -14,7 +14,8 @@ from flint import arb, ctx
 
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.opening.models import Model
-from compactproofs.tasks.max_of_k import LargestInOrder, MaxOfK, MinOfK, WeightedLargest
+from compactproofs.tasks.max_of_k import MaxOfK
+from compactproofs.tasks.orders import LargestInOrder, MinOfK, WeightedLargest
 from compactproofs.testing.truth import PRECISIONS, Input, _Tables
 
 from .models import FAMILIES, NAMES, Case, cases

@@ -10,7 +10,6 @@ from compactproofs.kernel.library import Library
 from compactproofs.kernel.problem import Task
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.tasks import by_comparison, orders, pairs
-from compactproofs.tasks.by_comparison import ByComparison
 from compactproofs.tasks.max_of_k import MaxOfK
 from compactproofs.tasks.pairs import Pairs
 from compactproofs.tasks.sequences import NAMES, Sequences
@@ -43,7 +42,7 @@ _PAIRS = (pairs_trivial.TRIVIAL, *_EVERY_PAIR, LOW_RANK, EQUIVARIANT)
 _TASKS: dict[str, Callable[[Mapping[str, Any]], Task]] = {
     MaxOfK.name: MaxOfK.of_record,
     **{task.name: task.of_record for task in orders.TASKS},
-    **dict.fromkeys(by_comparison.NAMES, ByComparison.of_record),
+    **dict.fromkeys(by_comparison.NAMES, by_comparison.ByComparison.of_record),
     **dict.fromkeys(NAMES, Sequences.of_record),
     **dict.fromkeys(pairs.NAMES, Pairs.of_record),
 }
