@@ -9,13 +9,16 @@ import pytest
 from compactproofs import Certificate, MalformedCertificate, Model
 from compactproofs.search.effort import verify
 from compactproofs.search.prover import Prover
+from compactproofs.tasks.by_comparison import ByComparison
 from compactproofs.tasks.max_of_k import MaxOfK
 from exactcheck import checking
 
 
-def refused_by_both(model: Model, task: MaxOfK, change: dict[str, Any], directory: Path) -> None:
+def refused_by_both(
+    model: Model, task: MaxOfK | ByComparison, change: dict[str, Any], directory: Path, strategy_id: str = "trivial"
+) -> None:
     """A certificate is accepted as it is, and malformed to both checkers with this change of its task."""
-    certificate = Prover(model, task).prove("trivial").certificate
+    certificate = Prover(model, task).prove(strategy_id).certificate
     assert verify(certificate, model).accepted
     fields = json.loads(certificate.to_bytes())
     fields["task"] |= change

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 import compactproofs as cp
-from compactproofs.kernel.problem import Strategy
+from compactproofs.kernel.problem import Problem, Strategy
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.weights import InvalidModel
@@ -20,8 +21,11 @@ from compactproofs.opening import forward
 from compactproofs.opening.models import write_tensors
 from compactproofs.search import effort
 from compactproofs.search.allowance import Allowance, allowing
+from compactproofs.search.choice import in_patience
+from compactproofs.search.prover import Infeasible
 from compactproofs.search.workspaces import MeasuredWorkspace
-from compactproofs.tasks.max_of_k import max_of_k
+from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
+from compactproofs.tasks.orders import LargestInOrder, MinOfK, WeightedLargest, order_of
 from compactproofs.theorems import BUILT_IN, get_strategy
 from compactproofs.theorems.max_of_k.branching.branch_and_bound import decide_inputs as decide_one_head
 from compactproofs.theorems.max_of_k.heads.branch_and_bound import decide_inputs
@@ -267,25 +271,120 @@ def test_the_second_checker_agrees(tmp_path: Path) -> None:
                     assert code == (0 if claim is certificate else 1), f"{strategy.id}: {claim}"
 
 
-@pytest.mark.parametrize(
-    "task",
-    [
-        {"name": "min-of-k"},
-        {"name": "largest-in-order", "order": "3 2 1 0"},
-        {"name": "weighted-largest-in-order", "order": "0 1 2 3", "weights": "4 0 0 0"},
-    ],
-    ids=lambda task: str(task["name"]),
-)
+def some_task(rng: np.random.Generator, network: ManyHeads) -> MaxOfK:
+    """The smallest token, or the largest in an order, with weights or without."""
+    n, v = network.n_ctx, network.d_vocab
+    order = tuple(rng.permutation(v).tolist())
+    weights = tuple((rng.choice([0, 1, 1, 2, 3, 17], v) + (order[0] == np.arange(v))).tolist())
+    tasks: list[MaxOfK] = [MinOfK(n, v), LargestInOrder(n, v, order), WeightedLargest(n, v, order, weights)]
+    return tasks[int(rng.integers(len(tasks)))]
+
+
+def moved(network: ManyHeads, task: MaxOfK) -> ManyHeads:
+    """The network that does of the order what this one does of the tokens as they are."""
+    back = np.argsort(order_of(task))
+    weights = {name: network.weight(name) for name in NAMES}
+    return ManyHeads(**weights | {"W_E": network.W_E[back], "W_U": network.W_U[:, back]})
+
+
 @pytest.mark.parametrize("strategy", HEADS, ids=lambda strategy: strategy.id)
-def test_another_task(task: dict[str, str], strategy: Strategy, tmp_path: Path) -> None:
-    """Both checkers reject what is proved of the largest token as a claim about another one with as many inputs."""
+def test_other_orders_and_weights(strategy: Strategy) -> None:
+    """No bound exceeds what is true from the definition of the network, and exact strategies find it."""
+    rng = np.random.default_rng(HEADS.index(strategy))
+    moderate = list(random_networks(12))
+    for case in (*moderate, *heads_cases(every=4)[HEADS.index(strategy) :: 9]):
+        task = some_task(rng, case.model)
+        if task.name not in strategy.tasks:
+            continue
+        network = moved(case.model, task) if rng.random() < 0.7 else case.model
+        (right, ties), where = right_and_ties(network, task), f"{strategy.id}, {task.name}, {case.name}"
+        checked, claimed = (
+            strategy.bound(MeasuredWorkspace(Problem(network, task), reading), {}) for reading in ("check", "claim")
+        )
+        if strategy.claim == "at least":
+            assert 0 <= claimed <= checked <= right, where
+        else:
+            assert right <= checked <= claimed <= task.total, where
+        if case in moderate and strategy.id in EXACT and not ties:
+            assert checked == right, where
+
+
+def test_both_checkers_about_other_tasks(tmp_path: Path) -> None:
+    """What is proved of an order, with weights or without, is accepted by both; one more, and other tasks, are not."""
+    path, file = tmp_path / "heads.safetensors", tmp_path / "claim.cert.json"
+    rng = np.random.default_rng(1)
+    for case in (HeadsCase("small", small()), *random_networks(5)):
+        if case.model.n_heads < 2:
+            continue
+        task = some_task(rng, case.model)
+        network = moved(case.model, task)
+        path.write_bytes(write_tensors(tensors(network)))
+        prover = cp.Prover(network, task)
+        for strategy in HEADS:
+            if task.name not in strategy.tasks:
+                with pytest.raises(Infeasible, match="is about"):
+                    prover.prove(strategy.id)
+                continue
+            certificate = prover.prove(strategy.id).certificate
+            more = certificate.certified + (1 if strategy.claim == "at least" else -1)
+            for claim in (certificate, replace(certificate, certified=more)):
+                if 0 <= claim.certified <= claim.total:
+                    claim.save(file)
+                    accepted = cp.verify(cp.Certificate.load(file), network).accepted
+                    assert accepted == (claim is certificate)
+                    assert checking.main([str(file), str(path)]) == (not accepted), f"{strategy.id}: {claim}"
+
+
+def test_another_task(tmp_path: Path) -> None:
+    """What is proved of the largest token, as a claim about the smallest, is false to both checkers."""
     network = small()
-    proved = cp.Prover(network).prove(strategy.id).certificate
-    claim = replace(proved, task={**proved.task, **task})
-    (tmp_path / "heads.safetensors").write_bytes(write_tensors(tensors(network)))
-    claim.save(tmp_path / "claim.cert.json")
-    assert "task: " in cp.verify(claim, network).reason
-    assert checking.main([str(tmp_path / "claim.cert.json"), str(tmp_path / "heads.safetensors")]) == 1
+    path, file = tmp_path / "heads.safetensors", tmp_path / "claim.cert.json"
+    path.write_bytes(write_tensors(tensors(network)))
+    for strategy in LOWER:
+        proved = cp.Prover(network).prove(strategy.id).certificate
+        claim = replace(proved, task={**proved.task, "name": "min-of-k"})
+        claim.save(file)
+        assert "certified: " in cp.verify(claim, network).reason
+        assert checking.main([str(file), str(path)]) == 1
+
+
+#: A strategy that shows it, the module, what stands there, and what is put there instead.
+OF_TASKS: dict[str, tuple[str, Change]] = {
+    "tokens as they are": (
+        "heads/brute-force",
+        ("heads.averages", "Problem(self.network, self.task)", "Problem(self.network, None)"),
+    ),
+    "the number of good tokens": (
+        "heads/cubic",
+        ("heads.cubic", "counts[order].cumsum(axis=1)", "counts[order].clip(1).cumsum(axis=1)"),
+    ),
+    "weights of others": ("heads/cubic", ("heads.cubic", "counts[order].cumsum", "counts[order + 1].cumsum")),
+    "the query's weight": (
+        "heads/cubic",
+        ("heads.cubic", "- 1, c, counts[queries], counts[m])", "- 1, c, counts.max(), counts[m])"),
+    ),
+    "the weight of the only maximum": (
+        "heads/cubic",
+        ("heads.cubic", "counts[queries][right], counts[m])", "counts[queries][right], counts.max())"),
+    ),
+}
+
+
+@pytest.mark.parametrize("error", OF_TASKS)
+def test_planted_error_about_tasks(error: str) -> None:
+    """Each makes the strategy claim more than the truth on some network."""
+    strategy_id, change = OF_TASKS[error]
+    planted = Planted(change)
+    library, rng = planted.module("theorems").BUILT_IN, np.random.default_rng(3)
+    strategy = library.strategies[strategy_id]
+    for case in (*random_networks(40), HeadsCase("small", small()), *heads_cases(every=4)):
+        task = some_task(rng, case.model)
+        if task.name in strategy.tasks:
+            network, copy = moved(case.model, task), library.task(task.record)
+            work: Any = planted.module("kernel.workspace").Workspace(Problem(network, copy))
+            if strategy.bound(work, {}) > right_and_ties(network, task)[0]:
+                return
+    raise AssertionError("no network shows it")
 
 
 def test_one_head_is_another_family(tmp_path: Path) -> None:
@@ -296,6 +395,18 @@ def test_one_head_is_another_family(tmp_path: Path) -> None:
     claim.save(tmp_path / "claim.cert.json")
     assert "family" in str(cp.verify(claim, model))
     assert checking.main([str(tmp_path / "claim.cert.json"), str(tmp_path / "one.safetensors")]) == 1
+
+
+def test_what_takes_long_is_left_out_of_all() -> None:
+    """And it is said what it takes, and how to ask for it; where everything takes long nothing is left out."""
+    large = cp.Prover(small(v=64, n=4))
+    kept, said = in_patience(large, [strategy.id for strategy in HEADS])
+    assert kept == [strategy.id for strategy in HEADS if strategy.id != "heads/brute-force"]
+    assert re.fullmatch(
+        "heads/brute-force may take 1[0-9]{2} s and was left out; ask for it by --strategy heads/brute-force", said[0]
+    )
+    assert in_patience(large, ["heads/brute-force"]) == (["heads/brute-force"], [])
+    assert in_patience(cp.Prover(small()), kept) == (kept, [])
 
 
 CUBIC, BRUTE, MARGINS = "heads.cubic", "heads.brute_force", "heads.class_margins"
@@ -326,7 +437,7 @@ ERRORS: dict[str, tuple[str, *tuple[Change, ...]]] = {
     ),
     "one token too many": (
         "heads/cubic",
-        (CUBIC, "sizes = np.arange(1, worst[0].shape[1] + 1)", "sizes = np.arange(2, worst[0].shape[1] + 2)"),
+        (CUBIC, "(allowed * work.task.counts", "(allowed * (1 + work.task.counts)"),
     ),
     "the least of a set instead of the largest": (
         "heads/cubic",

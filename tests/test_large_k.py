@@ -497,7 +497,7 @@ STRATEGY_ERRORS: dict[str, tuple[str, tuple[Change, ...]]] = {
     ),
     "boxes may have no maximum": (
         "branching.branch_and_bound",
-        (("branching.boxes", "self.smaller, self.maximum, self.root)", "self.smaller, self.root, self.root)"),),
+        (("branching.class_margins", "(smaller,), (maximum,), either]", "(smaller,), either, either]"),),
     ),
     "a box is right if one output is": (
         "branching.branch_and_bound",

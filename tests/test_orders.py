@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -27,6 +26,7 @@ from compactproofs.tasks.orders import LargestInOrder, MinOfK, order_of
 from compactproofs.testing.hints import hostile_hints
 from exactcheck import checking
 from records import refused_by_both
+from soundness.heads import label_of
 from soundness.models import Case, all_cases, cases, weights_of
 from soundness.truth import exact_correct
 
@@ -44,13 +44,6 @@ def moved(case: Case, task: MaxOfK) -> Model:
     if "b_U" in weights:
         changed["b_U"] = weights["b_U"][back]
     return Model(**(weights | changed))
-
-
-def label_of(task: MaxOfK) -> Callable[[tuple[int, ...]], int]:
-    """Which answer is right, in plain Python."""
-    if isinstance(task, LargestInOrder):
-        return lambda x: max(x, key=task.order.index)
-    return min if isinstance(task, MinOfK) else max
 
 
 def some_order(rng: np.random.Generator, model: Model, space: Any = module) -> Any:

@@ -13,6 +13,7 @@ import compactproofs as cp
 import decoders
 from compactproofs import __main__ as entry
 from compactproofs.search.prover import Prover
+from compactproofs.tasks.by_comparison import POSITION, RANK, ByComparison
 from compactproofs.tasks.max_of_k import MaxOfK
 from compactproofs.tasks.orders import LargestInOrder, MinOfK, WeightedLargest
 from compactproofs.tasks.pairs import add_mod, group_products
@@ -27,6 +28,14 @@ def of_one_head(folder: Path) -> tuple[Path, bytes]:
     """The model's file, and a certificate."""
     path = CORPUS / "models/ladder.safetensors"
     return path, cp.Certificate.load(CORPUS / "accept/ladder--cubic--proved.cert.json").to_bytes()
+
+
+def of_a_position(folder: Path) -> tuple[Path, bytes]:
+    """The same for a network that is asked for its first token."""
+    path = CORPUS / "models/ladder.safetensors"
+    network = cp.load_model(path)
+    task = ByComparison(POSITION, network.n_ctx, network.d_vocab, 0)
+    return path, Prover(network, task).prove("by-comparison/branch-and-bound").certificate.to_bytes()
 
 
 def of_two_heads(folder: Path) -> tuple[Path, bytes]:
@@ -60,13 +69,19 @@ def others(own: dict[str, Any]) -> list[dict[str, Any]]:
     n, v = own.get("n_ctx", own.get("n", 2)), own.get("d_vocab", own.get("v", 3))
     order, weights = tuple(range(v))[::-1], (v, *[0] * (v - 1))
     whole: list[Any] = [MaxOfK(n, v), MinOfK(n, v), LargestInOrder(n, v, order), WeightedLargest(n, v, order, weights)]
+    whole += [ByComparison(name, n, v, k) for name in (POSITION, RANK) for k in range(n)]
     whole += [add_mod(max(v, 2)), group_products("S4"), group_products("A4")]
-    more = [{"order": " ".join(map(str, order))}, {"weights": " ".join(map(str, weights))}, {"inputs": "distinct"}]
+    more: list[dict[str, Any]] = [
+        {"order": " ".join(map(str, order))},
+        {"weights": " ".join(map(str, weights))},
+        {"inputs": "distinct"},
+        {"k": 0},
+    ]
     changed = [own | {"name": name} for name in BUILT_IN.tasks] + [own | each for each in (*more, {"group": "D12"})]
     return [record for record in (*changed, *(task.record for task in whole)) if record != own]
 
 
-@pytest.mark.parametrize("make", [of_one_head, of_two_heads, of_a_decoder, of_pairs])
+@pytest.mark.parametrize("make", [of_one_head, of_a_position, of_two_heads, of_a_decoder, of_pairs])
 def test_another_task(make: Callable[[Path], tuple[Path, bytes]], tmp_path: Path) -> None:
     """Neither accepts it, but where both do, since the claim is true of that task too.
 

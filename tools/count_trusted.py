@@ -28,6 +28,7 @@ TIERS = {
         f"`{tier}`": (f"{_MAX_OF_K}/{tier}/*.py",)
         for tier in ("branching", "subcubic", "failing_sets", "few_dimensions", "counting")
     },
+    "positions and ranks": ("tasks/by_comparison.py", f"{_MAX_OF_K}/by_comparison/*.py"),
     "several heads": (f"{_MAX_OF_K}/heads/*.py", "networks/attention_only/heads.py"),
     "pair sums": (
         "networks/pair_sum/*.py",

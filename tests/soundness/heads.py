@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from flint import arb, ctx
 
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.opening.models import Model
+from compactproofs.tasks.max_of_k import MaxOfK
+from compactproofs.tasks.orders import LargestInOrder, MinOfK, WeightedLargest
 from compactproofs.testing.truth import PRECISIONS, Input, _Tables
 
 from .models import FAMILIES, NAMES, Case, cases
@@ -82,9 +85,9 @@ def heads_cases(seed: int = 0, every: int = 1) -> tuple[HeadsCase, ...]:
     return tuple(found)
 
 
-def right_and_ties(network: ManyHeads) -> tuple[int, int]:
-    """On how many inputs the label's logit is strictly the largest, and on how many that stays open."""
-    return _right_and_ties(_Same(network))
+def right_and_ties(network: ManyHeads, task: MaxOfK | None = None) -> tuple[int, int]:
+    """What the inputs count on which the label's logit is strictly the largest, and those on which that stays open."""
+    return _right_and_ties(_Same(network), task)
 
 
 class _Same:
@@ -99,8 +102,9 @@ class _Same:
 
 
 @lru_cache(maxsize=4096)
-def _right_and_ties(key: _Same) -> tuple[int, int]:
-    network = key.network
+def _right_and_ties(key: _Same, task: MaxOfK | None) -> tuple[int, int]:
+    network, label = key.network, label_of(task)
+    weights = task.weights if isinstance(task, WeightedLargest) else (1,) * network.d_vocab
     undecided = list(product(range(network.d_vocab), repeat=network.n_ctx))
     right = 0
     for precision in PRECISIONS:
@@ -108,15 +112,23 @@ def _right_and_ties(key: _Same) -> tuple[int, int]:
             break
         with ctx.workprec(precision):
             tables = [_Tables(head) for head in network.heads]
-            verdicts = [_verdict(tables, tokens) for tokens in undecided]
-        right += verdicts.count(True)
+            verdicts = [_verdict(tables, tokens, label(tokens)) for tokens in undecided]
+        decided = zip(undecided, verdicts, strict=True)
+        right += sum(prod(weights[t] for t in x) for x, verdict in decided if verdict)
         undecided = [x for x, verdict in zip(undecided, verdicts, strict=True) if verdict is None]
-    return right, len(undecided)
+    return right, sum(prod(weights[t] for t in x) for x in undecided)
 
 
-def _verdict(tables: list[_Tables], tokens: Input) -> bool | None:
+def label_of(task: MaxOfK | None) -> Callable[[Input], int]:
+    """Which answer is right, in plain Python."""
+    if isinstance(task, LargestInOrder):
+        return lambda x: max(x, key=task.order.index)
+    return min if isinstance(task, MinOfK) else max
+
+
+def _verdict(tables: list[_Tables], tokens: Input, label: int) -> bool | None:
     """Whether the label wins: yes, no, or unknown at this precision."""
-    n, v, query, label = len(tokens), tables[0].v, tokens[-1], max(tokens)
+    n, v, query = len(tokens), tables[0].v, tokens[-1]
     rows = [t * n + p for p, t in enumerate(tokens)]
     logits = list(tables[0].direct[query])
     for table in tables:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 
 from flint import arb
 
@@ -18,7 +19,7 @@ def certified(weights: Weights, hints: dict[str, Hint], decide: Decisions) -> in
     return right
 
 
-def right_inputs(*heads: Weights) -> tuple[int, int]:
+def right_inputs(*heads: Weights, label: Callable[[tuple[int, ...]], int] = max) -> tuple[int, int]:
     """What the inputs count that are certainly right, and those that may be; from the model's definition alone.
 
     `heads`: a one-head network, or several that share embeddings, of which each adds what its head writes.
@@ -27,7 +28,7 @@ def right_inputs(*heads: Weights) -> tuple[int, int]:
     tables = [_Tables(weights) for weights in heads]
     right = possible = 0
     for x in itertools.product(range(v), repeat=n):
-        m, logits = max(x), list(tables[0].direct[x[-1]])
+        m, logits = label(x), list(tables[0].direct[x[-1]])
         for table in tables:
             logits = [logit + written for logit, written in zip(logits, table.written(x), strict=True)]
         leads = [logits[m] - logits[o] for o in range(v) if o != m]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flint import ctx
 
@@ -26,6 +26,7 @@ from exactcheck.reading import (
     DIGITS,
     FAMILY,
     MODEL_BYTES,
+    POSITION,
     TASK_OF_DECODERS,
     Certificate,
     Hint,
@@ -50,9 +51,12 @@ THEOREMS = {
     "branch-and-bound-upper": "max-of-k/branch-and-bound@1",
     "histogram": "max-of-k/histogram@2",
     "histogram-upper": "max-of-k/histogram@2",
+    "by-comparison/branch-and-bound": "by-comparison/branch-and-bound@1",
+    "by-comparison/branch-and-bound-upper": "by-comparison/branch-and-bound@1",
 }
 WITHOUT_HINTS = {"max-of-k/histogram@2": "max-of-k/histogram@1"}  # the same statement, when nothing was hinted
-COUNTED = {key for key in THEOREMS if key.startswith(("branch-and-bound", "histogram"))}  # by means of our own
+BY_COMPARISON = {key for key in THEOREMS if key.startswith("by-comparison")}
+COUNTED = {key for key in THEOREMS if key.startswith(("branch-and-bound", "histogram"))} | BY_COMPARISON  # our own way
 COUNTED_BY_WEIGHTS = {
     "trivial",
     "cubic",
@@ -119,8 +123,8 @@ def check_hints(strategy: str, weights: Weights, hints: dict[str, Hint]) -> None
         expect(fits and given.dtype == dtype, f"hints.{name}: expected {dtype} of shape {shape}")
 
 
-def derive(strategy: str, weights: Weights, hints: dict[str, Hint]) -> Result:
-    """N from the weights and hints of a known strategy."""
+def derive(strategy: str, weights: Weights, hints: dict[str, Hint], task: dict[str, Any] | None = None) -> Result:
+    """N from the weights and hints of a known strategy; `task`: its record, unless it is the largest token."""
     if strategy == "trivial":
         return Result(0, 0, 0)
     before = ctx.prec
@@ -131,8 +135,7 @@ def derive(strategy: str, weights: Weights, hints: dict[str, Hint]) -> Result:
             ctx.prec = bits
             decide = Decisions()
             if strategy in COUNTED:
-                count = whole_classes.right_inputs if many_inputs else brute_force.right_inputs
-                right, possible = count(weights)
+                right, possible = _right_inputs(weights, task or {}, many_inputs)
                 result = Result(right if claim_of(strategy) == "at least" else possible, possible - right, bits)
                 if many_inputs:
                     break  # what limits that count is not the precision
@@ -143,6 +146,16 @@ def derive(strategy: str, weights: Weights, hints: dict[str, Hint]) -> Result:
     finally:
         ctx.prec = before
     return result
+
+
+def _right_inputs(weights: Weights, task: dict[str, Any], many: bool) -> tuple[int, int]:
+    """At least and at most how many inputs are answered correctly."""
+    if "k" not in task:
+        return whole_classes.right_inputs(weights) if many else brute_force.right_inputs(weights)
+    if many:
+        return whole_classes.right_inputs_by_comparison(weights, task)
+    k = task["k"]
+    return brute_force.right_inputs(weights, label=lambda x: (x if task["name"] == POSITION else sorted(x)[::-1])[k])
 
 
 def _certified(strategy: str, weights: Weights, hints: dict[str, Hint], decide: Decisions) -> int:
@@ -166,6 +179,8 @@ def limit(strategy: str, weights: Weights) -> str | None:
         return "failing-sets needs n_ctx >= 2, d_vocab <= 2^12 and d_vocab^(n_ctx - 1) <= 2^24"
     if strategy.startswith("branch-and-bound") and (v > 2**9 or v**n > 2**42):
         return "branch-and-bound needs d_vocab <= 2^9 and at most 2^42 inputs"
+    if strategy in BY_COMPARISON and (v > 2**9 or n > 12 or v**n > 2**42):
+        return "by-comparison/branch-and-bound needs d_vocab <= 2^9, n_ctx <= 12 and at most 2^42 inputs"
     if strategy.startswith("histogram") and (v > 2**9 or n > 2**10 or v**n > 2**900):
         return "histogram needs d_vocab <= 2^9, n_ctx <= 2^10 and at most 2^900 inputs"
     return None
@@ -175,7 +190,7 @@ def verdict(certificate: Certificate, weights: Weights) -> tuple[str, str]:
     """Whether the certificate is accepted, and why; raises Malformed."""
     strategy = certificate.strategy
     expect(is_known(strategy), f"strategy: {strategy!a} is not one that this checker knows")
-    theorem = THEOREMS[strategy.partition("/")[0]]
+    theorem = THEOREMS.get(strategy) or THEOREMS[strategy.partition("/")[0]]
     if certificate.theorem == WITHOUT_HINTS.get(theorem):
         theorem = certificate.theorem
     of_tokens = [int(text) for text in certificate.task.get("weights", "").split()]
@@ -196,13 +211,16 @@ def verdict(certificate: Certificate, weights: Weights) -> tuple[str, str]:
         expect(not certificate.hints, f"hints: {theorem} has none")
     else:
         check_hints(strategy, weights, certificate.hints)
+    if ("k" in certificate.task) != (strategy in BY_COMPARISON):
+        return REJECTED, f"task: {strategy} is not about {certificate.task['name']}"
     weights = weights.in_order_of(certificate.task)
     if weights.counts and strategy not in COUNTED_BY_WEIGHTS and not subcubic.is_known(strategy):
         return REJECTED, f"task: {strategy} is not about {certificate.task['name']}"
     reason = limit(strategy, weights)
     if reason is not None:
         return REJECTED, reason
-    claimed, (found, undecided, bits) = certificate.certified, derive(strategy, weights, certificate.hints)
+    claimed = certificate.certified
+    found, undecided, bits = derive(strategy, weights, certificate.hints, certificate.task)
     kind = "inputs" if strategy in COUNTED else "comparisons"
     text = f"claimed {claimed}, found {found} of {certificate.total}, {undecided} {kind} undecided at {bits} bits"
     lacking = claimed - found if certificate.claim == "at least" else found - claimed

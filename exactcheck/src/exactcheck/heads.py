@@ -16,7 +16,18 @@ from flint import arb, ctx
 from exactcheck import brute_force
 from exactcheck.balls import Decisions, in_order, largest, total
 from exactcheck.paths import Paths
-from exactcheck.reading import BIASES, IGNORED, WEIGHTS, Certificate, Weights, entries, expect, read_weights, tensors_of
+from exactcheck.reading import (
+    BIASES,
+    DIGITS,
+    IGNORED,
+    WEIGHTS,
+    Certificate,
+    Weights,
+    entries,
+    expect,
+    read_weights,
+    tensors_of,
+)
 from exactcheck.reading import FAMILY as OF_ONE_HEAD
 
 FAMILY = "attention-only-1l"
@@ -77,15 +88,21 @@ def verdict(certificate: Certificate, data: bytes) -> tuple[bool | None, str]:
         if certificate.family != family:
             return False, f"family: the certificate says {certificate.family!a}, expected {family!a}"
     theorem, claim = STRATEGIES[certificate.strategy]
+    of_tokens = [int(text) for text in certificate.task.get("weights", "").split()]
+    every = (sum(of_tokens) if of_tokens else v) ** n
+    by_weights = of_tokens and certificate.strategy == "heads/brute-force"
+    if every >= 10**DIGITS or by_weights or "k" in certificate.task:
+        return False, f"task: {certificate.strategy} is not about this one"
     for name, claimed, actual in (
-        ("task", (certificate.task["name"], certificate.n_ctx, certificate.d_vocab), ("max-of-k", n, v)),
-        ("total", certificate.total, v**n),
+        ("task", (certificate.n_ctx, certificate.d_vocab), (n, v)),
+        ("total", certificate.total, every),
         ("theorem", certificate.theorem, theorem),
         ("claim", certificate.claim, claim),
     ):
         if claimed != actual:
             return False, f"{name}: the certificate says {claimed!a}, expected {actual!a}"
     expect(not certificate.hints, f"hints: {certificate.strategy} has none")
+    heads = [weights.in_order_of(certificate.task) for weights in heads]
     if certificate.strategy == "heads/brute-force" and v**n > 2**26:
         return False, "more than 2^26 inputs"
     if certificate.strategy != "heads/cubic" and v**n > FEW_INPUTS:
@@ -120,6 +137,7 @@ def cubic(heads: list[Weights], decide: Decisions) -> int:
     """N, as `docs/certificate-format.md` defines it for heads/cubic."""
     paths = [Paths(weights) for weights in heads]
     v, n, EU = paths[0].v, paths[0].n, paths[0].EU
+    of_tokens = [heads[0].count([t]) for t in range(v)]
     w = []
     for path in paths:  # a factor that depends on q alone cancels; this one keeps numbers moderate
         top = [largest(row).mid() for row in path.EQKE]
@@ -137,11 +155,12 @@ def cubic(heads: list[Weights], decide: Decisions) -> int:
         ]
         for q in range(m + 1):
             if q == m or n > 1:
-                count += _alone(paths, w, q, m, others, decide)
+                count += of_tokens[q] * of_tokens[m] ** (n - 1) * _alone(paths, w, q, m, others, decide)
             B = largest(EU[q][o] - EU[q][m] + of_m[o] for o in others)
             for c in range(1, n if q == m else n - 1):
                 r = [_worst(p, u[q], a, q, m, c) for p, u, a in zip(paths, w, A, strict=True)]
-                count += comb(n - 1, c) * _allowed(B, r, decide) ** c
+                chosen = comb(n - 1, c) * _allowed(B, r, of_tokens, decide) ** c
+                count += of_tokens[q] * of_tokens[m] ** (n - 1 - c) * chosen
     return count
 
 
@@ -161,8 +180,8 @@ def _worst(path: Paths, w: list[arb], A: list[arb], q: int, m: int, c: int) -> l
     return found
 
 
-def _allowed(B: arb, r: list[list[arb]], decide: Decisions) -> int:
-    """The size of G: the most first tokens, in one of the orders, that the theorem allows."""
+def _allowed(B: arb, r: list[list[arb]], of_tokens: list[int], decide: Decisions) -> int:
+    """What the tokens of G count: of the most first ones, in one of the orders, that the theorem allows."""
     tokens = range(len(r[0]))
     keys = [[float(sum(row[k].mid() for row in r)) for k in tokens]]
     if len(r) > 1:
@@ -171,11 +190,13 @@ def _allowed(B: arb, r: list[list[arb]], decide: Decisions) -> int:
     for key in keys:
         order = sorted(tokens, key=lambda k: key[k])
         worst = [arb("-inf")] * len(r)
-        for size, k in enumerate(order, 1):
-            worst = [row[k] if size == 1 else x.max(row[k]) for x, row in zip(worst, r, strict=True)]
+        found = 0
+        for place, k in enumerate(order):
+            worst = [row[k] if place == 0 else x.max(row[k]) for x, row in zip(worst, r, strict=True)]
             if not decide.negative(B + total(worst)):
                 break
-            best = max(best, size)
+            found += of_tokens[k]
+        best = max(best, found)
     return best
 
 

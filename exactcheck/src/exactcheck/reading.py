@@ -22,6 +22,7 @@ KEYS = {
 }  # fmt: skip
 FAMILY = "attention-only-1l1h"
 WEIGHTED = "weighted-largest-in-order"
+POSITION, RANK = "token-at-position", "kth-largest-token"
 THEOREMS_OF_VERSION_1 = {
     "compactproofs.strategies.trivial": "max-of-k/trivial@1",
     "compactproofs.strategies.brute_force": "max-of-k/brute-force@1",
@@ -222,13 +223,16 @@ def read_certificate(data: bytes) -> Certificate:
         expect(fields["version"] == 2 and {"name", "n"} <= set(task) <= {"name", "n", "group", "table"}, "task")
         expect(all(type(task[name]) is str for name in set(task) - {"n"}), "task")
     elif fields["family"] != "decoder" or "n_ctx" in task:
-        in_order = {"largest-in-order": {"order"}, WEIGHTED: {"order", "weights"}}.get(str(task.get("name")), set())
-        expect(set(task) == {"name", "n_ctx", "d_vocab"} | in_order, "task")
-        names = ("max",) if fields["version"] == 1 else ("max-of-k", "min-of-k", "largest-in-order", WEIGHTED)
+        besides = {"largest-in-order": {"order"}, WEIGHTED: {"order", "weights"}, POSITION: {"k"}, RANK: {"k"}}
+        more = besides.get(str(task.get("name")), set())
+        expect(set(task) == {"name", "n_ctx", "d_vocab"} | more, "task")
+        names = ("max",) if fields["version"] == 1 else ("max-of-k", "min-of-k", *besides)
         expect(task["name"] in names, "task.name")
         for name in ("n_ctx", "d_vocab"):
             expect(type(task[name]) is int and 1 <= task[name] < 2**31, f"task.{name}")
-        for order in [task["order"]] if in_order else []:
+        if "k" in task:
+            expect(type(task["k"]) is int and 0 <= task["k"] < task["n_ctx"], "task.k")
+        for order in [task["order"]] if "order" in task else []:
             expect(
                 isinstance(order, str) and re.fullmatch("(?a:\\d{1,10}( \\d{1,10})*)", order) is not None, "task.order"
             )

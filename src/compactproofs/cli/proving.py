@@ -26,7 +26,7 @@ from compactproofs.opening.tables import LabelTable
 from compactproofs.runs.inputs import load_certificate, open_file
 from compactproofs.search.budget import prove_within
 from compactproofs.search.certificates import certificate_name
-from compactproofs.search.choice import Certified, certify_within
+from compactproofs.search.choice import PATIENCE, Certified, certify_within, in_patience
 from compactproofs.search.cost import power
 from compactproofs.search.effort import to_allow
 from compactproofs.search.prover import Bound
@@ -36,6 +36,7 @@ from compactproofs.system.terminal import err, say, say_json, say_table, trying
 from compactproofs.tasks.sequences import INPUTS, RULES, TABLE
 from compactproofs.theorems import BUILT_IN, get_strategy
 from compactproofs.theorems.enumerate.every_input import ENUMERATE
+from compactproofs.theorems.max_of_k.by_comparison.branch_and_bound import BY_COMPARISON
 from compactproofs.theorems.pair_sum.brute_force import BRUTE_FORCE
 
 
@@ -49,7 +50,12 @@ def prove(
         ),
     ] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="Use every strategy that is feasible for this model; the best comes first.")
+        bool,
+        typer.Option(
+            "--all",
+            help="Use every strategy that is feasible for this model, without those that may take longer than "
+            f"{PATIENCE:.0f} s; the best comes first.",
+        ),
     ] = False,
     out_name: Annotated[
         str | None,
@@ -134,6 +140,7 @@ def prove(
     question = asked(open_file(model), options, model, ids) if own else _asked_of_plugins(model, ids, options)
     loaded = question.network
     provers = plugins.Provers(loaded, question.task)
+    left_out: list[str] = []
     if best or operations is not None:
         if operations is not None and isinstance(loaded, Decoder | PairSum):
             raise ValueError("--budget is for attention-only models")
@@ -141,7 +148,8 @@ def prove(
         if out_name is not None and Path(out_name).is_dir():
             raise ValueError(f"--out: {out_name} is a directory; name a file for the best certificate")
     else:
-        ids = cp.feasible_strategies(loaded, question.task) if every else ids
+        if every:
+            ids, left_out = in_patience(provers.of("trivial"), cp.feasible_strategies(loaded, question.task))
         for strategy_id in ids:
             prover = provers.of(strategy_id)
             with plugins.blamed(strategy_id):
@@ -161,7 +169,7 @@ def prove(
         exact = found.certificate.certified if found.exact else exact
     if exact is None and not _EXACT.isdisjoint(ids):
         exact = provers.of(ids[0]).exact_correct()
-    for line in question.notes:
+    for line in (*question.notes, *(f"note: {line}" for line in left_out)):
         say(line, to=err)
     for proof in proofs:
         prover, home = provers.of(proof.certificate.strategy), plugins.collection(proof.certificate.strategy)
@@ -197,7 +205,7 @@ def prove(
 #: Strategies that tell the exact accuracy if they decide every input.
 _EXACT = {
     *("brute-force", "heads/brute-force", "heads/branch-and-bound", "heads/branch-and-bound-upper"),
-    *(f"{name}{side}" for name in (ENUMERATE.id, BRUTE_FORCE.id) for side in ("", "-upper")),
+    *(f"{name}{side}" for name in (ENUMERATE.id, BRUTE_FORCE.id, BY_COMPARISON.id) for side in ("", "-upper")),
 }
 
 
@@ -330,6 +338,8 @@ def _why_not_normalised(problem: Problem[Any, Any], exact: int | None, ids: list
             return "brute force was not asked for"
         return "the exact accuracy is not known (inputs were left undecided)"
     one = "heads/branch-and-bound" if problem.network.family == ManyHeads.family else "brute-force"
+    if problem.task.record["name"] in BY_COMPARISON.tasks:
+        one = BY_COMPARISON.id
     if problem.task.record["name"] not in get_strategy(one).tasks:
         return "brute force does not count weights"
     limit = get_strategy(one).limit(problem)

@@ -10,11 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from compactproofs import zoo
+from compactproofs.kernel.decisions import IntArray
 from compactproofs.kernel.strict import shown
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.opening import configuration
 from compactproofs.opening.forward import answers, some_inputs
+from compactproofs.tasks.by_comparison import RANK, ByComparison
 from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
 from compactproofs.tasks.orders import order_of
 
@@ -27,18 +29,25 @@ _ENTRIES = 2**22  # of the sample's residual streams and logits, unless that lea
 _FEWEST = 256
 
 
-def label(task: MaxOfK) -> str:
+def label(task: MaxOfK | ByComparison) -> str:
     """Which answer is right, in words."""
     return f"the label is {_own(task)}"
 
 
-def _own(task: MaxOfK) -> str:
+def _own(task: MaxOfK | ByComparison) -> str:
+    if isinstance(task, ByComparison):
+        ends = {0: ("first", "largest"), task.n_ctx - 1: ("last", "smallest")}
+        if task.k in ends:
+            return f"the {ends[task.k][task.name == RANK]} token"
+        return f"the token at position {task.k}{' in descending order' if task.name == RANK else ''}, counted from 0"
     order = order_of(task).tolist()
     named = {"the largest token": order == sorted(order), "the smallest token": order[::-1] == sorted(order)}
     return next((words for words, fits in named.items() if fits), "the token that comes last in the given order")
 
 
-def in_short(name: str | None, model: AttentionOnly | ManyHeads, task: MaxOfK | None = None) -> list[str]:
+def in_short(
+    name: str | None, model: AttentionOnly | ManyHeads, task: MaxOfK | ByComparison | None = None
+) -> list[str]:
     """Lines for whoever proves bounds on the model that was loaded by this name; none for the zoo's own task.
 
     Without a name, of a model that is no file.  `task`: by default the largest token.
@@ -86,14 +95,13 @@ def _open(name: str) -> list[str]:
     return lines
 
 
-def _shares(model: AttentionOnly | ManyHeads, task: MaxOfK) -> tuple[dict[str, float], str]:
+def _shares(model: AttentionOnly | ManyHeads, task: MaxOfK | ByComparison) -> tuple[dict[str, float], str]:
     """For how many inputs the model's answer is that of each task, as shares, and "about " unless of all inputs."""
     number = min(_SAMPLE, max(_FEWEST, _ENTRIES // (model.n_ctx * model.d_model + model.d_vocab)))
     tokens = some_inputs(model, number, np.random.default_rng(0))
     last = model.n_ctx - 1
-    order = order_of(task)
     labels = {
-        _own(task): order[np.argsort(order)[tokens].max(axis=1)],
+        _own(task): _labels(task, tokens),
         "the largest token": tokens.max(axis=1),
         "the smallest token": tokens.min(axis=1),
         "the first token": tokens[:, 0],
@@ -104,6 +112,15 @@ def _shares(model: AttentionOnly | ManyHeads, task: MaxOfK) -> tuple[dict[str, f
     found = answers(model, tokens)
     shares = {what: float(np.mean(found == label)) for what, label in labels.items()}
     return shares, "" if max_of_k(model).task.total <= number else "about "
+
+
+def _labels(task: MaxOfK | ByComparison, tokens: IntArray) -> IntArray:
+    """The right answers."""
+    if isinstance(task, ByComparison):
+        return task.label(tokens)
+    order = order_of(task)
+    last: IntArray = order[np.argsort(order)[tokens].max(axis=1)]
+    return last
 
 
 def _best(shares: dict[str, float], own: str) -> str:

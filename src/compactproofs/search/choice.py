@@ -7,7 +7,7 @@ take fewer operations, are left to `search.budget`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -23,8 +23,8 @@ from compactproofs.system.displays import Displayed
 from compactproofs.system.log import log
 from compactproofs.system.processes import interrupted_after
 
-#: Operations in a second, of those that companions declare, which are more than are done.
-SPEED = 2**32
+#: Seconds that a strategy may take where all are asked for.
+PATIENCE = 60.0
 #: Strategies are tried that may take so many times as long as there is left, since they may do much less.
 _TOO_MUCH = 4.0
 
@@ -91,7 +91,26 @@ class Certified(Displayed):
 def seconds_for(strategy: Strategy, problem: Problem[Any, Any], companion: Companion) -> float:
     """How long it may take to prove by this strategy, about: a claim, a check, and a search that takes like both."""
     checks = 2 if companion.search is no_search else 4
-    return checks * float(companion.work(problem, no_hints(strategy, problem)).operations / SPEED)
+    return checks * float(companion.work(problem, no_hints(strategy, problem)).operations / companion.speed)
+
+
+def in_patience(prover: Prover, strategy_ids: Collection[str]) -> tuple[list[str], list[str]]:
+    """Those of the strategies that may take a minute at most, each, and what is to be said of the others.
+
+    Where there would be none, they are all of them.
+    """
+    needed = {}
+    for strategy_id in strategy_ids:
+        strategy = prover.library.strategy(strategy_id)
+        needed[strategy_id] = seconds_for(strategy, prover.problem, prover.companion(strategy))
+    quick = [strategy_id for strategy_id in strategy_ids if needed[strategy_id] <= PATIENCE]
+    if not quick:
+        return list(strategy_ids), []
+    return quick, [
+        f"{strategy_id} may take {seconds:.0f} s and was left out; ask for it by --strategy {strategy_id}"
+        for strategy_id, seconds in needed.items()
+        if seconds > PATIENCE
+    ]
 
 
 def certify_within(

@@ -58,3 +58,5 @@ class Companion:
     surpassed: bool = False
     #: Whether checking may take long where there are many inputs.
     long: bool = False
+    #: How many of the declared operations a second sees, most of which are usually not done.
+    speed: float = 2.0**32

@@ -33,6 +33,8 @@ from compactproofs.tasks.sequences import Sequences
 from compactproofs.tasks.with_tables import with_tables
 from compactproofs.theorems import BUILT_IN
 from compactproofs.theorems.enumerate.every_input import ENUMERATE, decide
+from compactproofs.theorems.max_of_k.by_comparison import branch_and_bound as by_comparison
+from compactproofs.theorems.max_of_k.by_comparison.branch_and_bound import BY_COMPARISON
 from compactproofs.theorems.max_of_k.core.brute_force import BRUTE_FORCE, enumerate_inputs
 from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM
 from compactproofs.theorems.max_of_k.heads.branch_and_bound import HEADS_BRANCH_AND_BOUND, decide_inputs
@@ -284,6 +286,9 @@ class Prover:
             boxes = decide_inputs(self._check)
             return self.problem.task.total - boxes.wrong if boxes.undecided == 0 else None
         name = self.problem.task.record["name"]
+        if name in BY_COMPARISON.tasks and BY_COMPARISON.limit(self.problem) is None:
+            boxes = by_comparison.decide_inputs(self._check)
+            return self.problem.task.total - boxes.wrong if boxes.undecided == 0 else None
         if name not in BRUTE_FORCE.tasks or BRUTE_FORCE.limit(self.problem) is not None:
             return None
         decided = enumerate_inputs(self._check)

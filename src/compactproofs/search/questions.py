@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -16,6 +16,7 @@ from compactproofs.opening.configuration import of_bytes
 from compactproofs.opening.models import Model, write_tensors
 from compactproofs.opening.networks import SETTINGS, File, task_for
 from compactproofs.search import guesses
+from compactproofs.tasks.by_comparison import POSITION, RANK, ByComparison
 from compactproofs.tasks.max_of_k import MaxOfK
 from compactproofs.tasks.orders import LargestInOrder, MinOfK, WeightedLargest, order_of
 from compactproofs.tasks.pairs import Pairs
@@ -27,6 +28,15 @@ Network: TypeAlias = AttentionOnly | ManyHeads | Decoder | PairSum
 
 #: How an attention-only model uses its tensors, as a decoder's settings.
 _AS_DECODER = {"normalization_type": None, "attn_only": True, "attention_dir": "causal", "use_attn_scale": True}
+
+
+#: Names of tasks that comparisons tell: those of theorems, and the number k, of k and the last position.
+_BY_COMPARISON: dict[str, tuple[str, Callable[[int, int], int]]] = {
+    "first": (POSITION, lambda k, last: k and -1),
+    "last": (POSITION, lambda k, last: -1 if k else last),
+    "kth-largest": (RANK, lambda k, last: k),
+    "sorted": (RANK, lambda k, last: last - k),
+}
 
 
 @dataclass(frozen=True)
@@ -51,15 +61,15 @@ class Options:
     family: str | None = None
 
     @property
-    def largest(self) -> bool:
-        """Whether they ask for the largest of all the tokens that there are, in their own order."""
-        return self == Options(task=self.task) and self.task in (None, "max")
-
-    @property
     def plain(self) -> bool:
         """Whether they ask for the largest of all the tokens that there are, in some order and with weights or none."""
         others = Options(task=self.task, order=self.order, weights=self.weights)
         return self == others and self.task in (None, "max", "min")
+
+    @property
+    def compared(self) -> bool:
+        """Whether they ask for one of all the tokens that there are, by its position or its rank."""
+        return self == Options(task=self.task, k=self.k) and self.task in _BY_COMPARISON
 
 
 @dataclass(frozen=True)
@@ -67,7 +77,7 @@ class Question:
     """A network and its task, None for the largest of K tokens; in words, and what to say besides."""
 
     network: Any  # of a family of this package, or of a plug-in
-    task: Sequences | MaxOfK | Pairs | None
+    task: Sequences | MaxOfK | ByComparison | Pairs | None
     words: str
     notes: list[str] = field(default_factory=list)
 
@@ -85,18 +95,24 @@ def asked(
     if of_pairs or options.family == PairSum.family:
         return _asked_of_pairs(source, options)
     enumerated = bool(strategy_ids) and {ENUMERATE.id, ENUMERATE_UPPER.id}.issuperset(strategy_ids)
+    if options.compared and not enumerated:
+        network = source.network() if isinstance(source, File) else source
+        if isinstance(network, AttentionOnly):
+            task = _by_comparison(network, options)
+            words = f"{task.n_ctx} tokens out of {task.d_vocab}, {_total(task)}; {notes.label(task)}"
+            return Question(network, task, words, notes.in_short(name, network, task))
     if options.plain and not (enumerated and (options.task == "min" or options.weights)):
         network = source.network() if isinstance(source, File) else source
-        if isinstance(network, AttentionOnly | ManyHeads) and (isinstance(network, AttentionOnly) or options.largest):
+        if isinstance(network, AttentionOnly | ManyHeads):
             order = _in_order(network, options)
             heads = f"{network.n_heads} heads, " if isinstance(network, ManyHeads) else ""
             size = f"{heads}{options.task or 'max'} of {network.n_ctx}, {network.d_vocab} tokens, {_total(order)}"
             said = notes.in_short(name, network, order)
             return Question(network, None if type(order) is MaxOfK else order, f"{size}; {notes.label(order)}", said)
     if options.order:
-        raise ValueError("--order is for models of one layer and one head, and the task max; use --task table:FILE")
+        raise ValueError("--order is for attention-only models of one layer, and the task max; use --task table:FILE")
     decoder, assumed = _decoder(source, options.settings)
-    task = task_for(
+    sequences = task_for(
         decoder,
         options.task or "max",
         prefix=options.prefix,
@@ -109,9 +125,9 @@ def asked(
         weights=options.weights,
         table=options.table,
     )
-    warning = guesses.warning(decoder, task)
+    warning = guesses.warning(decoder, sequences)
     said = [*(f"note: {line}" for line in reading(assumed)), *([] if warning is None else [warning])]
-    return Question(decoder, task, f"{about(decoder)}; {_asked(task)}, {_total(task)}", said)
+    return Question(decoder, sequences, f"{about(decoder)}; {_asked(sequences)}, {_total(sequences)}", said)
 
 
 def _asked_of_pairs(source: File | Network, options: Options) -> Question:
@@ -189,10 +205,20 @@ def _asked(task: Sequences) -> str:
     return f"{task.name}{number} of {tokens}{around}, read out at position {task.read_out}"
 
 
-def _total(task: Sequences | MaxOfK) -> str:
+def _total(task: Sequences | MaxOfK | ByComparison) -> str:
     """How many inputs there are, or what they count."""
     weighted = "weights" in task.record
     return f"inputs that count {task.total} by their weights" if weighted else f"{task.total} inputs"
+
+
+def _by_comparison(network: AttentionOnly, options: Options) -> ByComparison:
+    """The token that is asked for by its position or its rank."""
+    name, number = _BY_COMPARISON[str(options.task)]
+    try:
+        return ByComparison(name, network.n_ctx, network.d_vocab, number(options.k or 0, network.n_ctx - 1))
+    except ValueError:
+        expected = f"a position from 0 to {network.n_ctx - 1}" if name == RANK else "none, since this task has none"
+        raise ValueError(f"-k: expected {expected}, found {options.k}") from None
 
 
 def _in_order(network: AttentionOnly | ManyHeads, options: Options) -> MaxOfK:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from compactproofs.kernel.problem import Strategy
 from compactproofs.search.companions import Companion
 from compactproofs.search.families import (
+    by_comparison,
     core,
     counting,
     decoders,
@@ -18,7 +19,7 @@ from compactproofs.search.families.attention_only import Beyond, task
 
 _COMPANIONS = {
     strategy_id: companion
-    for family in (core, subcubic, failing_sets, few_dimensions, counting, heads, decoders, pair_sum)
+    for family in (core, subcubic, failing_sets, few_dimensions, counting, by_comparison, heads, decoders, pair_sum)
     for strategy_id, companion in family.COMPANIONS.items()
 }
 

@@ -43,12 +43,12 @@ def _cubic(problem: Problem[ManyHeads, MaxOfK], hints: Hints) -> Work:
 
 def _branch_and_bound(problem: Problem[ManyHeads, MaxOfK], hints: Hints) -> Work:
     v, n, heads = problem.network.d_vocab, problem.network.n_ctx, problem.network.n_heads
-    beyond = heads * (30 * v**4 + 2**6 * CALL * v**2) + min(2**34, 2**12 * problem.task.total)
+    beyond = heads * (30 * v**4 + 2**6 * CALL * v**2) + min(2**34, 2**12 * problem.task.size)
     return _with_circuits(problem.network, beyond, 100 * heads * n * v * v)
 
 
 def _every_output(problem: Problem[Any, Any]) -> int:
-    return int(problem.task.total) * int(problem.task.d_vocab)
+    return int(problem.task.size) * int(problem.task.d_vocab)
 
 
 def _tables(problem: Problem[ManyHeads, MaxOfK]) -> int:
@@ -66,6 +66,7 @@ COMPANIONS = {
         stated_in=f"{_PLACE}.brute_force",
         lemmas=_LEMMAS,
         by_input=True,
+        speed=2.0**30,
     ),
     "heads/cubic": Companion(
         _task,

@@ -17,9 +17,8 @@ the same inputs.  A box of single tokens cannot be split: the integers are too c
 enclosures of the S_o themselves, as right if all are certainly positive, as wrong if one is certainly negative, or not
 at all: never if the least S_o is 0, a tie.
 
-Start.  If the maximum is to be met among the P positions, the class is the disjoint union of the boxes whose first
-maximum is at position p = 1 ... P: smaller tokens before, any after.  So the tree has a node "smaller than m", a leaf
-m, and a root above both.
+Start.  A class says which disjoint boxes it is made of: at each position any token of one or more disjoint parts of the
+tokens.  So there is a node for each part, and one above those that stand together.
 
 Any tree and any choice of positions would do.  Here neighbours in the tree have similar sums of L over all positions.
 
@@ -33,13 +32,13 @@ of its nodes, times the query's: what its inputs count together.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from compactproofs.kernel.decisions import IntArray
-from compactproofs.tasks.max_of_k import boxes_of_class
 from compactproofs.theorems.max_of_k import Work
-from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
+from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins, Parts
 from compactproofs.theorems.max_of_k.core.enumeration import decided_by_signs
 
 _BATCH = 2**14  # boxes handled at once
@@ -63,7 +62,7 @@ def decide(work: Work, margins: ClassMargins, limit: int) -> Decided:
         return Decided(0, margins.size, 0)
     at_once = max(1, min(_BATCH, _BATCH_ENTRIES // margins.low.shape[2]))
     tree = _Tree(work, margins)
-    todo = [tree.boxes_of_class(positions, seen=len(margins.required) == 0)]
+    todo = [tree.start]
     wrong = undecided = boxes = 0
     singles = []
     while todo:
@@ -104,7 +103,10 @@ def decide(work: Work, margins: ClassMargins, limit: int) -> Decided:
 
 
 class _Tree:
-    """A binary tree over the tokens: arrays over nodes, children before parents, the tokens' leaves first."""
+    """Binary trees over tokens: arrays over nodes, children before parents, the tokens' leaves first.
+
+    `start`: the boxes of the class, shape (boxes, positions).
+    """
 
     def __init__(self, work: Work, margins: ClassMargins) -> None:
         low, high, tokens = margins.low, margins.high, margins.low.shape[1]
@@ -124,21 +126,20 @@ class _Tree:
             cut = int(np.diff(line[ordered]).argmax()) + 1
             return join(build(ordered[:cut]), build(ordered[cut:]))
 
+        @lru_cache(None)
+        def node(parts: Parts) -> int:
+            part = np.arange(parts[-1].start, parts[-1].stop)
+            last = build(part[np.argsort(line[part], kind="stable")])
+            return last if len(parts) == 1 else join(node(parts[:-1]), last)
+
         line = np.abs(low.sum(axis=0)).max(axis=1)
-        self.maximum = tokens - 1
-        self.smaller = build(np.argsort(line[:-1], kind="stable")) if tokens > 1 else -1
-        self.root = join(self.smaller, self.maximum) if tokens > 1 else self.maximum
+        boxes = [[node(parts) for parts in box] for box in margins.boxes()]
+        self.start: IntArray = np.array(boxes, np.int64).reshape(len(boxes), len(low))
         self.children: IntArray = np.array(children, np.int64)
         self.sizes: IntArray = np.array(sizes, np.int64)
         self._lows, self._highs = np.stack(lows, axis=1), np.stack(highs, axis=1)
         self.spread: IntArray = (self._highs - self._lows).max(axis=2)
         work.charge(flops=6 * len(sizes) * low[:, 0].size)
-
-    def boxes_of_class(self, positions: int, seen: bool) -> IntArray:
-        """The boxes to start with, shape (boxes, positions): the maximum is in each, or `seen` already."""
-        boxes = boxes_of_class(positions, seen, self.smaller, self.maximum, self.root)
-        left = boxes if self.smaller >= 0 else boxes[:1]
-        return np.array(left, np.int64).reshape(len(left), positions)
 
     def ends(self, boxes: IntArray, margins: ClassMargins) -> tuple[IntArray, IntArray]:
         """lo and hi of boxes, shape (boxes, outputs)."""

@@ -36,12 +36,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from compactproofs.kernel.decisions import Array, BoolArray, IntArray, certainly_positive, midpoint, to_grid
 from compactproofs.networks.attention_only import circuits
+from compactproofs.tasks.max_of_k import boxes_of_class
 from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.core.additive import (
     additive_terms,
@@ -53,6 +54,8 @@ from compactproofs.theorems.max_of_k.core.additive import (
 MAX_POSITIONS = 2**10
 _CHUNK = 2**15  # entries held at once: queries x tokens x outputs
 _UNIT_BITS = 36
+
+Parts: TypeAlias = tuple[range, ...]  # disjoint, of indices of tokens
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,14 @@ class ClassMargins:
     def size(self) -> int:
         """What these inputs count together: without weights, their number."""
         return self.of_query * _weight_of_sequences(len(self.low), self.required, self.counts)
+
+    def boxes(self) -> list[list[Parts]]:
+        """The same inputs as disjoint boxes: at each position some parts of the tokens, none of them empty."""
+        smaller, maximum = range(len(self.tokens) - 1), range(len(self.tokens) - 1, len(self.tokens))
+        either: Parts = (smaller, maximum) if smaller else (maximum,)
+        parts: list[Parts] = [(smaller,), (maximum,), either]
+        boxes = boxes_of_class(len(self.low), len(self.required) == 0, *parts)
+        return boxes if smaller else boxes[:1]
 
     def decided(self, work: Any, least: IntArray, most: IntArray) -> tuple[BoolArray, BoolArray]:
         """Of boxes with these sums lo and hi, shape (boxes, outputs): which are all wrong, and which all right."""
@@ -182,7 +193,7 @@ def _integers(
 ) -> ClassMargins | int:
     """The inputs of these tokens, with those of the outputs that could win; their number where nothing is known."""
     try:
-        low, high = _grid(work, terms)
+        low, high = grid(work, terms, len(tokens) - 1)
     except OverflowError:
         return of_query * _weight_of_sequences(len(terms) - 1, required, counts)
     entries = low[:-1, :-1]
@@ -201,17 +212,17 @@ def _integers(
     )  # fmt: skip
 
 
-def _grid(work: Work, terms: Array) -> tuple[IntArray, IntArray]:
-    """L and H of tokens, the maximum, and the query; OverflowError where a term is not known well enough.
+def grid(work: Any, terms: Array, label: int) -> tuple[IntArray, IntArray]:
+    """L and H of tokens, and the query; OverflowError where a term is not known well enough.
 
-    Terms are scaled so that the maximum's are 2^36, which makes outputs comparable, or less where that would take
+    Terms are scaled so that the label's are 2^36, which makes outputs comparable, or less where that would take
     others beyond 2^49.
     """
     middle = midpoint(terms)
     with np.errstate(all="ignore"):
-        at_maximum = 1.0 / middle[:, -2].mean(axis=0)
+        at_label = 1.0 / middle[:, label].mean(axis=0)
         at_most = 2.0 ** (49 - _UNIT_BITS) / np.abs(middle).max(axis=(0, 1))
-        scale = np.where(at_maximum > 0.0, np.minimum(at_maximum, at_most), at_most)
+        scale = np.where(at_label > 0.0, np.minimum(at_label, at_most), at_most)
     work.charge(flops=2 * terms.size)
     scaled = terms * work.constant(np.where(np.isfinite(scale) & (scale > 0.0), scale, 1.0))
     return to_grid(scaled, 2.0**_UNIT_BITS)

@@ -40,7 +40,8 @@ taken.  The orders are by sum_h r^h, and by each r^h, computed roughly: any orde
 Theorem (c = 0).  Here the attentions are known: the input is answered correctly if EU_D[q] + sum_h R^h_o > 0 for every
 o != m.  Proof.  The lemma on averages.
 
-Counting.  Classes are disjoint.  With G of g tokens a class contributes C(n - 1, c) g^c inputs (c >= 1), or 1 (c = 0).
+Counting.  Classes are disjoint.  With G of g tokens a class contributes C(n - 1, c) g^c inputs (c >= 1), or 1 (c = 0);
+with weights (`tasks.max_of_k`) g is what the tokens of G count, and the query and each m count what they do.
 Cost O(H v^3 n), and H + 1 sorts of v^2 n rows.
 """
 
@@ -54,7 +55,7 @@ from compactproofs.kernel.decisions import Array, IntArray, certainly_positive, 
 from compactproofs.kernel.problem import Hints, Strategy
 from compactproofs.networks.attention_only import circuits
 from compactproofs.networks.attention_only.heads import ManyHeads
-from compactproofs.tasks.max_of_k import MaxOfK, sum_of_choices
+from compactproofs.tasks.max_of_k import WEIGHTED, sum_of_choices
 from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.core.additive import position_weights, token_weights
 from compactproofs.theorems.max_of_k.heads.averages import HeadsWork, direct_path, heads
@@ -62,7 +63,7 @@ from compactproofs.theorems.max_of_k.heads.averages import HeadsWork, direct_pat
 
 def bound(work: HeadsWork, hints: Hints) -> int:
     """Certified inputs, summed over the maximum m."""
-    n, v = work.network.n_ctx, work.network.d_vocab
+    n, v, counts = work.network.n_ctx, work.network.d_vocab, work.task.counts
     certified = 0
     for m in range(v):
         certified += _only_maxima_and_query(work, m)
@@ -72,7 +73,8 @@ def bound(work: HeadsWork, hints: Hints) -> int:
             for c in range(1, n):
                 queries = np.arange(m + 1) if c <= n - 2 else np.array([m])
                 worst = [_worst(head, m, c, queries, A) for head, A in zip(heads(work), leads, strict=True)]
-                certified += sum_of_choices(_allowed(work, lead[queries], worst), n - 1, c)
+                allowed = _allowed(work, lead[queries], worst)
+                certified += sum_of_choices(allowed, n - 1, c, counts[queries], counts[m])
     return certified
 
 
@@ -114,8 +116,7 @@ def _worst(work: Work, m: int, c: int, queries: IntArray, lead: Array) -> Array:
 
 
 def _allowed(work: HeadsWork, lead: Array, worst: list[Array]) -> IntArray:
-    """The number of tokens in G for each query, shape (queries,).  `worst`: for each head, shape (queries, m)."""
-    sizes = np.arange(1, worst[0].shape[1] + 1)
+    """What the tokens in G count for each query, shape (queries,).  `worst`: for each head, shape (queries, m)."""
     rough = [midpoint(r) for r in worst]
     with np.errstate(all="ignore"):
         keys = [np.sum(rough, axis=0), *rough] if len(worst) > 1 else rough
@@ -127,7 +128,7 @@ def _allowed(work: HeadsWork, lead: Array, worst: list[Array]) -> IntArray:
             total = total + np.maximum.accumulate(np.take_along_axis(r, order, axis=1), axis=1)
         allowed = certainly_positive(-total)
         work.charge(int_ops=2 * allowed.size)
-        best = np.maximum(best, (allowed * sizes).max(axis=1))
+        best = np.maximum(best, (allowed * work.task.counts[order].cumsum(axis=1)).max(axis=1))
     return best
 
 
@@ -150,13 +151,14 @@ def _only_maxima_and_query(work: HeadsWork, m: int) -> int:
     rivals = max_where(logits, np.arange(work.network.d_vocab) != m, axis=1)
     right = certainly_positive(logits[:, m] - rivals)
     work.charge(int_ops=right.size)
-    return int(right.sum())
+    counts = work.task.counts
+    return sum_of_choices(np.zeros(1, np.int64), n - 1, 0, counts[queries][right], counts[m])
 
 
 HEADS_CUBIC = Strategy(
     id="heads/cubic",
     theorem="max-of-k/heads-cubic@1",
     family=ManyHeads.family,
-    tasks=(MaxOfK.name,),
+    tasks=tuple(WEIGHTED),
     bound=bound,
 )
