@@ -23,6 +23,7 @@ from compactproofs.runs import store
 from compactproofs.runs.runner import WorkersLost, run
 from compactproofs.runs.store import Job, Results, is_of
 from compactproofs.system.files import seal
+from compactproofs.version import __version__
 from test_processes import is_dead
 
 
@@ -310,14 +311,23 @@ class Cluster:
     def submit(self, function: Any, *arguments: Any) -> "Future[Any]":
         """It takes all jobs."""
         future: Future[Any] = Future()
-        future.set_exception(CancelledError() if "lost" in self.address else KilledWorker("prove_model", None, [], 3))
+        lost = {"lost": CancelledError(), "strange": ModuleNotFoundError("No module named 'compactproofs'")}
+        future.set_exception(lost.get(self.address) or KilledWorker("prove_model", None, [], 3))
         return future
+
+    def nthreads(self) -> dict[str, int]:
+        """A worker with two threads."""
+        return {"worker": 2}
 
     def close(self, timeout: float) -> None:
         """Nothing to close."""
 
 
 class KilledWorker(Exception):
+    """As Dask calls it."""
+
+
+class CommClosedError(OSError):
     """As Dask calls it."""
 
 
@@ -328,6 +338,7 @@ class KilledWorker(Exception):
         ("empty", "the Dask scheduler at empty has no workers; start some"),
         ("lost", "the Dask scheduler at lost went away; start it anew"),
         ("killed", "workers of the cluster were killed, perhaps for want of memory"),
+        ("strange", f"the workers of the cluster need compactproofs {__version__}: No module named 'compactproofs'"),
     ],
 )
 def test_a_cluster_that_does_not_work(
@@ -336,6 +347,7 @@ def test_a_cluster_that_does_not_work(
     """One line that says what is done and what to do."""
     pytest.importorskip("polars", reason="needs the extra report")
     monkeypatch.setitem(sys.modules, "distributed", types.SimpleNamespace(Client=Cluster))
+    monkeypatch.setitem(sys.modules, "distributed.comm", types.SimpleNamespace(CommClosedError=CommClosedError))
     monkeypatch.setitem(sys.modules, "distributed.scheduler", types.SimpleNamespace(KilledWorker=KilledWorker))
     code = entry.run(["table1", "--out", str(tmp_path), "--seeds", "2", "--scheduler", address])
     out, err = capsys.readouterr()
