@@ -1,6 +1,5 @@
 """Jobs and their results: what is kept and taken for finished, what is computed, and what ends a run."""
 
-import importlib.util
 import json
 import math
 import operator
@@ -263,29 +262,6 @@ def test_cluster_without_dask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(ImportError, match=r'pip install "compactproofs\[cluster\]"'):
         list(run(jobs_of(3), results(tmp_path), scheduler="tcp://127.0.0.1:1"))
-
-
-CLUSTER = """
-import math
-from pathlib import Path
-from distributed import LocalCluster
-from compactproofs.runs.runner import run
-from compactproofs.runs.store import Job, Results
-with LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as local:
-    jobs = [Job(str(n), math.factorial, (n,)) for n in range(8)]
-    found = dict(run(jobs, Results(Path("out"), int), scheduler=local.scheduler_address))
-    print([found[job] for job in jobs])
-"""
-
-
-@pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="needs the extra cluster")
-def test_cluster(tmp_path: Path) -> None:
-    """A cluster of two threads gives the same results; in a process of its own, since its threads outlive it."""
-    result = subprocess.run(
-        [sys.executable, "-c", CLUSTER], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=True
-    )
-    assert result.stdout == f"{[math.factorial(n) for n in range(8)]}\n"
-    assert len(list((tmp_path / "out").iterdir())) == 8
 
 
 # What may happen to a cluster, with what stands for Dask's client

@@ -11,7 +11,6 @@ import typer
 
 from compactproofs.cli.common import DaskOption, JobsOption, extra, models_or_families, strategies
 from compactproofs.kernel.errors import CompactProofsError
-from compactproofs.kernel.strict import shown
 from compactproofs.runs.inputs import model_names, strategy_ids
 from compactproofs.runs.sweep import Proofs, Result, collected, plan, prove_missing
 from compactproofs.system.places import check_directory
@@ -79,9 +78,9 @@ def sweep(
 
 def _part(text: str | None) -> tuple[int, int]:
     """Which part of how many."""
-    found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text or "1/1", re.ASCII)
+    found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", "1/1" if text is None else text)
     if not found or not 1 <= int(found[1]) <= int(found[2]):
-        raise ValueError(f"--shard: expected I/N with I from 1 to N, such as 1/8, found {shown(text)}")
+        raise ValueError(f"--shard: expected I/N with I from 1 to N, such as 1/8, found {text!r}")
     return int(found[1]), int(found[2])
 
 

@@ -29,6 +29,7 @@ from compactproofs.search.prover import DECIDING, Bound, Prover, feasible_strate
 from compactproofs.search.questions import Options, Question, asked
 from compactproofs.system.files import write_atomically
 from compactproofs.system.messages import reason
+from compactproofs.system.places import readable
 from compactproofs.theorems import BUILT_IN
 from compactproofs.version import __version__
 
@@ -246,7 +247,7 @@ def prove_model(name: str, strategies: Sequence[str], certificates: bool, data: 
 def _read(name: str) -> bytes | Exception:
     """The bytes of a model's file, or why there are none, which can go to another process."""
     try:
-        return zoo.read(name)[1]
+        return zoo.read(readable(name))[1]
     except ValueError as error:
         return ValueError(reason(error))
     except OSError as error:
