@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -48,9 +49,9 @@ class Swept:
 
     def table(self) -> Any:
         """The table as it was written, and that each model and strategy is in it once."""
-        table = pl.read_parquet(self.directory / "results.parquet")
+        table = pl.read_parquet(self.directory / "sweep.parquet")
         assert table.select("model", "strategy").is_unique().all()
-        assert pl.read_csv(self.directory / "results.csv").height == table.height
+        assert pl.read_csv(self.directory / "sweep.csv").height == table.height
         return table
 
 
@@ -138,10 +139,10 @@ def test_results(sweep: Swept, few: Path, monkeypatch: pytest.MonkeyPatch) -> No
     why = dict(table.filter(pl.col("outcome") == "refused").select("model", "reason").rows())
     assert "not a safetensors file" in why[str(few / "more" / "none.safetensors")]
     assert " is about attention-only-1l1h " in why[str(CASES / "add_23.safetensors")]
-    before = (sweep.directory / "results.parquet").read_bytes()
+    before = (sweep.directory / "sweep.parquet").read_bytes()
     monkeypatch.setattr(sweeps, "prove_model", None)
     assert sweep(*words) == said
-    assert (sweep.directory / "results.parquet").read_bytes() == before
+    assert (sweep.directory / "sweep.parquet").read_bytes() == before
     assert not (sweep.directory / "certificates").exists()
 
 
@@ -232,11 +233,11 @@ def test_shards(sweep: Swept, few: Path) -> None:
     words = (few, *LINES, *TWO_SIDES)
     said = sweep(*words, "--shard", "3/3")
     assert " of 20 results are missing in " in said
-    assert not (sweep.directory / "results.parquet").exists()
+    assert not (sweep.directory / "sweep.parquet").exists()
     sweep(*words, "--collect")
     counts = [sweep.table().height]
     for shard in ("1/3", "2/3"):
-        (sweep.directory / "results.parquet").unlink()
+        (sweep.directory / "sweep.parquet").unlink()
         sweep(*words, "--shard", shard)
         sweep(*words, "--collect")
         counts.append(sweep.table().height)
@@ -300,7 +301,7 @@ def test_interrupted(sweep: Swept, few: Path, monkeypatch: pytest.MonkeyPatch) -
         said = sweep(few, *LINES, code=130)
     again = f"interrupted: 2 of 5 models are finished in {sweep.directory}; run the same command again to do the rest\n"
     assert said == again
-    assert not (sweep.directory / "results.parquet").exists()
+    assert not (sweep.directory / "sweep.parquet").exists()
     sweep(few, *LINES, "--collect")
     assert sweep.table().height == 4
     sweep(few, *LINES)
@@ -405,3 +406,109 @@ def test_a_cluster_that_breaks(sweep: Swept, dask: Callable[..., "subprocess.Pop
     assert (table.height, set(table["outcome"])) == (total, {"proved"})
     kept = [json.loads(path.read_bytes())["results"] for path in (sweep.directory / "results").iterdir()]
     assert sum(map(len, kept)) == total
+
+
+# Files for other machines
+
+CLUSTERS = ROOT / "examples" / "clusters"
+MANIFESTS = sorted(CLUSTERS.glob("*.yaml"))
+
+
+@pytest.fixture
+def ran(tmp_path: Path) -> Callable[..., list[list[str]]]:
+    """Runs a program, and gives the words after `compactproofs` with which that was called; all of them are right."""
+    log = tmp_path / "words"
+    for place in ("bin/compactproofs", "venv/bin/activate"):
+        (tmp_path / place).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / place).write_text('#!/bin/sh\n[ "$#" = 0 ] || printf "%s\\n" "$@" END >> "$LOG"\n')
+        (tmp_path / place).chmod(0o755)
+
+    def run(*program: str, **environment: str) -> list[list[str]]:
+        log.write_text("")
+        place = {"PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "LOG": str(log), "HOME": str(tmp_path)}
+        subprocess.run(program, check=True, env=place | environment)
+        calls = [call.splitlines() for call in log.read_text().split("END\n")[:-1]]
+        for words in calls:
+            assert_right(words)
+        return calls
+
+    return run
+
+
+def assert_right(words: list[str]) -> None:
+    """These are words that the program understands, about models and strategies that there are."""
+    from compactproofs.cli.app import program
+
+    given = program().commands[words[0]].make_context(words[0], words[1:]).params
+    assert model_names(name for name in given["model"] if not name.endswith(("/", ".safetensors")))
+    assert bool(strategy_ids(given["strategy"] or ())) != given["every"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell")
+def test_slurm(ran: Callable[..., list[list[str]]]) -> None:
+    """Each job of the array does its part, also if it is one of few that are submitted again."""
+    script = CLUSTERS / "slurm.sh"
+    directives = [line.split()[1] for line in script.read_text().splitlines() if line.startswith("#SBATCH")]
+    assert "--array=1-64" in directives
+    (words,) = ran("bash", str(script), SLURM_ARRAY_TASK_ID="7", SLURM_ARRAY_TASK_COUNT="2", SLURM_CPUS_PER_TASK="4")
+    assert words[words.index("--shard") + 1] == "7/64"
+    assert words[words.index("--jobs") + 1] == "4"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a shell")
+@pytest.mark.parametrize("manifest", MANIFESTS, ids=lambda path: path.stem)
+def test_kubernetes(manifest: Path, ran: Callable[..., list[list[str]]]) -> None:
+    """The manifests are YAML, what they name is there, and the commands in them are right."""
+    yaml = pytest.importorskip("yaml")
+    objects = list(yaml.safe_load_all(manifest.read_text()))
+    by_kind = {(each["kind"], each["metadata"]["name"]): each["spec"] for each in objects}
+    assert len(by_kind) == len(objects)
+    (built,) = [line for line in (CLUSTERS / "Dockerfile").read_text().splitlines() if "docker build" in line]
+    image = built.split()[-2]
+    labels, ports = [], []
+    for (kind, _), spec in by_kind.items():
+        if kind not in ("Job", "Deployment"):
+            continue
+        pod = spec["template"]["spec"]
+        labels.append(spec["template"].get("metadata", {}).get("labels"))
+        assert spec.get("selector", {}).get("matchLabels") == labels[-1]
+        volumes = {volume["name"]: volume["persistentVolumeClaim"]["claimName"] for volume in pod.get("volumes", ())}
+        assert all(("PersistentVolumeClaim", claim) in by_kind for claim in volumes.values())
+        for container in pod["containers"]:
+            assert container["image"] == image
+            assert [mount["name"] for mount in container.get("volumeMounts", ())] == list(volumes)
+            words = container["command"]
+            assert all(isinstance(word, str) for word in words)
+            if words[0] == "dask":
+                assert_dask_understands(words[1:])
+                ports += [int(word) for word in words if word.isdecimal() and int(word) > 1000]
+                continue
+            (given,) = ran(*words, JOB_COMPLETION_INDEX="2")
+            assert given[given.index("--out") + 1] == container["volumeMounts"][0]["mountPath"]
+            if spec.get("completionMode") == "Indexed":
+                assert given[given.index("--shard") + 1] == f"3/{spec['completions']}"
+            else:
+                _, name, port = given[given.index("--dask") + 1].replace("//", "").split(":")
+                assert by_kind["Service", name]["ports"] == [{"port": int(port)}]
+    for (kind, _), spec in by_kind.items():
+        if kind == "Service":
+            assert spec["selector"] in labels
+            assert [port["port"] for port in spec["ports"]] == ports
+
+
+def assert_dask_understands(words: list[str]) -> None:
+    """What starts a scheduler or a worker."""
+    if importlib.util.find_spec("distributed") is not None:
+        module = importlib.import_module(f"distributed.cli.dask_{words[0]}")
+        assert module.main.make_context("dask", words[1:]).params
+
+
+def test_the_guide() -> None:
+    """Its commands are right, and the files that it names are there."""
+    text = (ROOT / "docs" / "many-machines.md").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line.startswith("compactproofs ")]
+    assert len(lines) >= 5
+    for line in lines:
+        assert_right(shlex.split(line, comments=True)[1:])
+    for path in CLUSTERS.iterdir():
+        assert f"](../examples/clusters/{path.name})" in text

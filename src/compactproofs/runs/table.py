@@ -38,7 +38,7 @@ def write(results: Sequence[Result], directory: Path) -> list[Path]:
     """Write the table as Parquet and as CSV, each as a whole."""
     table, stream = frame(results), io.BytesIO()
     table.write_parquet(stream)
-    files = {"results.parquet": stream.getvalue(), "results.csv": table.write_csv().encode()}
+    files = {"sweep.parquet": stream.getvalue(), "sweep.csv": table.write_csv().encode()}
     for name, data in files.items():
         write_atomically(directory / name, data)
     return [directory / name for name in files]
