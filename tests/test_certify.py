@@ -368,6 +368,9 @@ def test_completion(
         ("compactproofs prove max-of-4/12", "max-of-4/123"),
         ("compactproofs verify x mi", "mine.safetensors"),
         ("compactproofs prove x --strategy cub", "cubic"),
+        ("compactproofs sweep max-of-4/50 max-of-1", "max-of-10-v128"),
+        ("compactproofs sweep max-of-4/12", "max-of-4/123"),
+        ("compactproofs sweep x --strategy enumerate-", "enumerate-upper"),
         ("compactproofs prove x --task arg", "argmax"),
         ("compactproofs prove x --task ta", "table:"),
     ):

@@ -116,7 +116,7 @@ def one_error_line(result: Result, *fragments: str) -> None:
 
 # Help
 
-COMMANDS = ("strategies", "zoo", "prove", "verify", "show", "sample", "train", "table1")
+COMMANDS = ("strategies", "zoo", "prove", "sweep", "verify", "show", "sample", "train", "table1")
 
 
 def test_help(run: Run) -> None:
@@ -147,6 +147,8 @@ def test_version(run: Run) -> None:
         (["bogus"], "No such command 'bogus'"),
         (["prove"], "Missing argument 'MODEL'"),
         (["verify", "x"], "Missing argument 'MODEL'"),
+        (["sweep"], "Missing argument 'MODEL...'"),
+        (["sweep", "x"], "Missing option '--out'"),
         (["zoo", "--bogus"], "No such option"),
         (["train"], "Missing option '--out'"),
         (["train", "--out", "x", "--seed", "abc"], "Invalid value for '--seed'"),

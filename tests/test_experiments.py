@@ -3,6 +3,7 @@
 import csv
 import functools
 import itertools
+import json
 import os
 import random
 import re
@@ -25,7 +26,7 @@ from compactproofs import __main__ as entry
 from compactproofs import zoo
 from compactproofs.paper.rows import ROWS, TABLE_STRATEGIES, Published, published
 from compactproofs.runs import sweep as sweeps
-from compactproofs.runs.sweep import Proofs, prove_model, sweep
+from compactproofs.runs.sweep import Made, NotProved, Proofs, plan, prove_model, sweep
 from compactproofs.search.certificates import certificate_name
 from compactproofs.search.families import companion_of
 from compactproofs.search.prover import Bound
@@ -63,9 +64,9 @@ def proved(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
     noted: list[tuple[str, ...]] = []
 
     @functools.wraps(prove_model)
-    def note(name: str, strategies: Any) -> Any:
+    def note(name: str, strategies: Any, *others: Any) -> Made:
         noted.append((name, *strategies))
-        return prove_model(name, strategies)
+        return prove_model(name, strategies, *others)
 
     monkeypatch.setattr(sweeps, "prove_model", note)
     return noted
@@ -75,17 +76,27 @@ def interrupted_at(monkeypatch: pytest.MonkeyPatch, model: str) -> None:
     """Ctrl-C arrives when this model is being proved."""
 
     @functools.wraps(prove_model)
-    def interrupt(name: str, strategies: Any) -> Any:
+    def interrupt(name: str, *others: Any) -> Made:
         if name == model:
             raise KeyboardInterrupt
-        return prove_model(name, strategies)
+        return prove_model(name, *others)
 
     monkeypatch.setattr(sweeps, "prove_model", interrupt)
 
 
 def finished(directory: Path) -> list[str]:
     """The models that have results by the few strategies."""
-    return [m for m in MODELS if Proofs(directory).get(sweeps.job(m, STRATEGIES)) is not None]
+    proofs = Proofs(directory, certificates=True)
+    wanted = plan(MODELS, STRATEGIES)
+    return [model[0] for model, ids in wanted.items() if None not in [proofs.result(model, i) for i in ids]]
+
+
+def lose(directory: Path, model: str) -> None:
+    """The results of a model, which may be in files with those of others."""
+    for path in (directory / "results").iterdir():
+        batch = json.loads(path.read_bytes())
+        batch["results"] = [result for result in batch["results"] if result["model"] != model]
+        path.write_text(json.dumps(batch))
 
 
 def without_times(rows: Any) -> list[dict[str, Any]]:
@@ -109,7 +120,7 @@ def directories(directory: Path) -> set[str]:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Swept:
     """A sweep that ran to its end."""
     directory = tmp_path_factory.mktemp("undisturbed") / "run"
-    return Swept(directory, sweep(MODELS, [STRATEGIES], directory))
+    return Swept(directory, sweep(MODELS, STRATEGIES, directory))
 
 
 @pytest.fixture
@@ -276,8 +287,10 @@ def test_normalised_where_the_zoo_does_not_know(tmp_path: Path) -> None:
     assert cp.prove(model, "brute-force").certificate.certified > 0
     model.save(tmp_path / "mine.safetensors")
     name = str(tmp_path / "mine.safetensors")
-    assert [bound["normalised"] for bound, _ in prove_model(name, ["cubic"])] == [None]
-    assert [bound["normalised"] for bound, _ in prove_model(name, ["brute-force", "trivial"])] == [1.0, 0.0]
+    assert [bound["normalised"] for bound in sweep([name], ["cubic"], tmp_path / "one")] == [None]
+    assert [bound["normalised"] for bound in sweep([name], ["trivial", "brute-force"], tmp_path / "two")] == [0.0, 1.0]
+    sides = ["trivial", "branch-and-bound", "branch-and-bound-upper"]
+    assert [bound["normalised"] for bound in sweep([name], sides, tmp_path / "three")] == [0.0, 1.0, 1.0]
 
 
 def test_a_finished_model_is_not_computed_again(
@@ -285,19 +298,19 @@ def test_a_finished_model_is_not_computed_again(
 ) -> None:
     """Nothing is proved, and nothing changes."""
     before = tree(copied)
-    assert sweep(MODELS, [STRATEGIES], copied) == undisturbed.bounds
+    assert sweep(MODELS, STRATEGIES, copied) == undisturbed.bounds
     assert proved == []
     assert tree(copied) == before
 
 
 def test_an_unfinished_model_is_computed_again(copied: Path, undisturbed: Swept, proved: list[tuple[str, ...]]) -> None:
     """What has no results is computed, whatever is there of its certificates, and nothing else."""
-    Proofs(copied).path(sweeps.job(MODELS[0], STRATEGIES)).unlink()
+    lose(copied, MODELS[0])
     folder = copied / "certificates" / MODELS[0].replace("/", "-")
     (folder / certificate_name("cubic")).write_text("half a cert")
     assert finished(copied) == [MODELS[1]]
-    found = sweep(MODELS, [STRATEGIES], copied)
-    assert proved == [(MODELS[0], *STRATEGIES)]
+    found = sweep(MODELS, STRATEGIES, copied)
+    assert proved == [(MODELS[0], STRATEGIES[0]), (MODELS[0], *STRATEGIES[1:])]
     assert without_times(found) == without_times(undisturbed.bounds)
     assert found[len(STRATEGIES) :] == undisturbed.bounds[len(STRATEGIES) :]
     assert tree(copied / "certificates") == tree(undisturbed.directory / "certificates")
@@ -305,25 +318,27 @@ def test_an_unfinished_model_is_computed_again(copied: Path, undisturbed: Swept,
 
 def test_another_group_or_model_is_added(copied: Path, proved: list[tuple[str, ...]]) -> None:
     """More models and more groups of strategies are computed beside those that are there."""
-    more = sweep((*MODELS, "max-of-4/123"), [STRATEGIES, ("trivial",)], copied)
-    assert proved == [(m, "trivial") for m in MODELS] + [("max-of-4/123", *STRATEGIES), ("max-of-4/123", "trivial")]
+    more = sweep((*MODELS, "max-of-4/123"), (*STRATEGIES, "trivial"), copied)
+    parts = STRATEGIES[:1], STRATEGIES[1:], ("trivial",)
+    assert proved == [(m, "trivial") for m in MODELS] + [("max-of-4/123", *part) for part in parts]
     assert [bound["strategy"] for bound in more] == [*STRATEGIES, "trivial"] * 3
 
 
-def test_certificates_appear_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Until the last proof is made there is none of them, and none after a failure."""
+def test_what_cannot_be_proved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no table without it; all else is kept, and the next sweep tries again."""
     original = cp.Prover.prove
 
     def prove(prover: cp.Prover, strategy: str) -> cp.Proof:
-        assert not (tmp_path / "certificates").exists()
-        if strategy == "magic":
+        if strategy == "cubic":
             raise MemoryError
         return original(prover, strategy)
 
-    monkeypatch.setattr(cp.Prover, "prove", prove)
-    with pytest.raises(MemoryError):
-        sweep(MODELS[:1], [("trivial", "cubic", "magic")], tmp_path)
-    assert set(tree(tmp_path)) == set()
+    with monkeypatch.context() as patch:
+        patch.setattr(cp.Prover, "prove", prove)
+        with pytest.raises(NotProved, match="max-of-4/50: cubic: MemoryError: not enough memory"):
+            sweep(MODELS[:1], ["trivial", "cubic"], tmp_path)
+    assert directories(tmp_path / "certificates" / "max-of-4-50") == {"trivial.cert.json"}
+    assert len(sweep(MODELS[:1], ["trivial", "cubic"], tmp_path)) == 2
 
 
 def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
@@ -334,7 +349,7 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
         folder.mkdir(parents=True)
         for name in (left_behind, ".mine.tmp"):
             (folder / name).write_text("half a cert")
-    sweep(MODELS[:1], [("trivial",)], tmp_path)
+    sweep(MODELS[:1], ["trivial"], tmp_path)
     assert directories(final) == {"trivial.cert.json", ".mine.tmp"}
     assert left_behind not in directories(tmp_path / "results")
 
@@ -342,7 +357,7 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
 def test_results_of_an_earlier_version(copied: Path, undisturbed: Swept) -> None:
     """They had a database, which is left alone."""
     (copied / "results.sqlite").write_bytes(b"SQLite format 3\x00")
-    assert sweep(MODELS, [STRATEGIES], copied) == undisturbed.bounds
+    assert sweep(MODELS, STRATEGIES, copied) == undisturbed.bounds
     assert (copied / "results.sqlite").read_bytes() == b"SQLite format 3\x00"
 
 
@@ -382,7 +397,7 @@ def test_command(run: Run, proved: list[tuple[str, ...]], tmp_path: Path, undist
     code, out, err = run("--out", tmp_path / "run", "--seeds", 2)
     assert code == 0
     assert "error" not in err
-    assert len(proved) == 2
+    assert len(proved) == 4
     assert directories(tmp_path / "run") == FILES | FIGURES
     assert out.lstrip().startswith("2 models, 4 strategies\n")
     assert out.endswith(f"results, certificates, table and figures are in {tmp_path / 'run'}\n")
@@ -399,7 +414,7 @@ def test_command(run: Run, proved: list[tuple[str, ...]], tmp_path: Path, undist
 
     texts = {name: (tmp_path / "run" / name).read_bytes() for name in FILES if "." in name}
     assert run("--out", tmp_path / "run", "--seeds", 2)[:2] == (0, out)
-    assert len(proved) == 2
+    assert len(proved) == 4
     assert {name: (tmp_path / "run" / name).read_bytes() for name in texts} == texts
 
 
@@ -455,7 +470,7 @@ def test_command_without_the_extra(run: Run, tmp_path: Path, without: Callable[[
 
 def test_local_processes(tmp_path: Path, undisturbed: Swept) -> None:
     """In other processes the results are the same."""
-    found = sweep(MODELS, [STRATEGIES], tmp_path, workers=2)
+    found = sweep(MODELS, STRATEGIES, tmp_path, workers=2)
     assert without_times(found) == without_times(undisturbed.bounds)
     assert tree(tmp_path / "certificates") == tree(undisturbed.directory / "certificates")
 
@@ -509,7 +524,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[Path], "subprocess.Popen[str]"]]
 def assert_same_as_undisturbed(directory: Path, undisturbed: Swept) -> None:
     """All results, certificates and files, and nothing else."""
     assert finished(directory) == list(MODELS)
-    assert without_times(sweep(MODELS, [STRATEGIES], directory)) == without_times(undisturbed.bounds)
+    assert without_times(sweep(MODELS, STRATEGIES, directory)) == without_times(undisturbed.bounds)
     assert tree(directory / "certificates") == tree(undisturbed.directory / "certificates")
     assert directories(directory / "certificates") == directories(undisturbed.directory / "certificates")
     assert directories(directory) == FILES | FIGURES
@@ -577,7 +592,7 @@ def test_all_strategies_killed_outright(tmp_path: Path) -> None:
         process.kill()
         process.wait()
     subprocess.run([*program, tmp_path / "killed"], check=True, capture_output=True)
-    whole, killed = (sweep(MODELS, [TABLE_STRATEGIES], tmp_path / name) for name in ("whole", "killed"))
+    whole, killed = (sweep(MODELS, TABLE_STRATEGIES, tmp_path / name) for name in ("whole", "killed"))
     assert len(whole) == 204
     assert without_times(killed) == without_times(whole)
     assert tree(tmp_path / "killed" / "certificates") == tree(tmp_path / "whole" / "certificates")

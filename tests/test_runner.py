@@ -1,6 +1,5 @@
 """Jobs and their results: what is kept and taken for finished, what is computed, and what ends a run."""
 
-import importlib.util
 import json
 import math
 import operator
@@ -23,6 +22,7 @@ from compactproofs.runs import store
 from compactproofs.runs.runner import WorkersLost, run
 from compactproofs.runs.store import Job, Results, is_of
 from compactproofs.system.files import seal
+from compactproofs.version import __version__
 from test_processes import is_dead
 
 
@@ -264,29 +264,6 @@ def test_cluster_without_dask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         list(run(jobs_of(3), results(tmp_path), scheduler="tcp://127.0.0.1:1"))
 
 
-CLUSTER = """
-import math
-from pathlib import Path
-from distributed import LocalCluster
-from compactproofs.runs.runner import run
-from compactproofs.runs.store import Job, Results
-with LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as local:
-    jobs = [Job(str(n), math.factorial, (n,)) for n in range(8)]
-    found = dict(run(jobs, Results(Path("out"), int), scheduler=local.scheduler_address))
-    print([found[job] for job in jobs])
-"""
-
-
-@pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="needs the extra cluster")
-def test_cluster(tmp_path: Path) -> None:
-    """A cluster of two threads gives the same results; in a process of its own, since its threads outlive it."""
-    result = subprocess.run(
-        [sys.executable, "-c", CLUSTER], cwd=tmp_path, capture_output=True, text=True, timeout=100, check=True
-    )
-    assert result.stdout == f"{[math.factorial(n) for n in range(8)]}\n"
-    assert len(list((tmp_path / "out").iterdir())) == 8
-
-
 # What may happen to a cluster, with what stands for Dask's client
 
 
@@ -310,14 +287,23 @@ class Cluster:
     def submit(self, function: Any, *arguments: Any) -> "Future[Any]":
         """It takes all jobs."""
         future: Future[Any] = Future()
-        future.set_exception(CancelledError() if "lost" in self.address else KilledWorker("prove_model", None, [], 3))
+        lost = {"lost": CancelledError(), "strange": ModuleNotFoundError("No module named 'compactproofs'")}
+        future.set_exception(lost.get(self.address) or KilledWorker("prove_model", None, [], 3))
         return future
+
+    def nthreads(self) -> dict[str, int]:
+        """A worker with two threads."""
+        return {"worker": 2}
 
     def close(self, timeout: float) -> None:
         """Nothing to close."""
 
 
 class KilledWorker(Exception):
+    """As Dask calls it."""
+
+
+class CommClosedError(OSError):
     """As Dask calls it."""
 
 
@@ -328,6 +314,7 @@ class KilledWorker(Exception):
         ("empty", "the Dask scheduler at empty has no workers; start some"),
         ("lost", "the Dask scheduler at lost went away; start it anew"),
         ("killed", "workers of the cluster were killed, perhaps for want of memory"),
+        ("strange", f"the workers of the cluster need compactproofs {__version__}: No module named 'compactproofs'"),
     ],
 )
 def test_a_cluster_that_does_not_work(
@@ -336,6 +323,7 @@ def test_a_cluster_that_does_not_work(
     """One line that says what is done and what to do."""
     pytest.importorskip("polars", reason="needs the extra report")
     monkeypatch.setitem(sys.modules, "distributed", types.SimpleNamespace(Client=Cluster))
+    monkeypatch.setitem(sys.modules, "distributed.comm", types.SimpleNamespace(CommClosedError=CommClosedError))
     monkeypatch.setitem(sys.modules, "distributed.scheduler", types.SimpleNamespace(KilledWorker=KilledWorker))
     code = entry.run(["table1", "--out", str(tmp_path), "--seeds", "2", "--scheduler", address])
     out, err = capsys.readouterr()

@@ -10,7 +10,6 @@ import functools
 import importlib
 import os
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -18,11 +17,12 @@ from typer.completion import shell_complete
 
 import compactproofs as cp
 from compactproofs import plugins, zoo
-from compactproofs.cli.common import COLOURS, JsonOption, ModelArgument, whose
+from compactproofs.cli.common import COLOURS, DaskOption, JobsOption, JsonOption, ModelArgument, extra, whose
 from compactproofs.cli.doctor import doctor
 from compactproofs.cli.proving import prove
 from compactproofs.cli.sampling import sample
 from compactproofs.cli.showing import show
+from compactproofs.cli.sweeping import sweep
 from compactproofs.cli.verifying import verify
 from compactproofs.system.places import check_directory
 from compactproofs.system.terminal import err, say, say_json, say_table
@@ -139,7 +139,7 @@ def show_zoo(as_json: JsonOption = False) -> None:
     say_table(("name", "pairs", "epochs", "right on pairs not trained on"), held_out, numbers=(1, 2, 3))
 
 
-for command in (prove, verify, show, sample, doctor):
+for command in (prove, sweep, verify, show, sample, doctor):
     app.command()(command)
 
 
@@ -223,24 +223,18 @@ def train_pairs(
 
 OutOption = Annotated[Path, typer.Option("--out", help="The directory for results, certificates and figures.")]
 SeedsOption = Annotated[int | None, typer.Option(help="Use only the first N models; default: all 151.")]
-JobsOption = Annotated[int, typer.Option(min=1, help="Processes.")]
-SchedulerOption = Annotated[str | None, typer.Option(help="Address of a Dask scheduler, instead of processes.")]
 
 
 @app.command()
-def table1(
-    out_dir: OutOption, seeds: SeedsOption = None, jobs: JobsOption = 2, scheduler: SchedulerOption = None
-) -> None:
+def table1(out_dir: OutOption, seeds: SeedsOption = None, jobs: JobsOption = 2, scheduler: DaskOption = None) -> None:
     """Reproduce the paper's Table 1: all its strategies on its models; an interrupted run resumes."""
-    _extra("paper.command").run_table1(out_dir, seeds, jobs, scheduler)
+    extra("paper.command").run_table1(out_dir, seeds, jobs, scheduler)
 
 
 @app.command()
-def frontier(
-    out_dir: OutOption, seeds: SeedsOption = None, jobs: JobsOption = 2, scheduler: SchedulerOption = None
-) -> None:
+def frontier(out_dir: OutOption, seeds: SeedsOption = None, jobs: JobsOption = 2, scheduler: DaskOption = None) -> None:
     """Draw bounds against operations, the paper's strategies and ours; takes up the results of table1 in --out."""
-    _extra("paper.command").run_frontier(out_dir, seeds, jobs, scheduler)
+    extra("paper.command").run_frontier(out_dir, seeds, jobs, scheduler)
 
 
 @app.command()
@@ -255,12 +249,12 @@ def explain(
         Path | None, typer.Option("--out", help="The page, such as report.html; its figures go beside it.")
     ] = None,
     jobs: JobsOption = 2,
-    scheduler: SchedulerOption = None,
+    scheduler: DaskOption = None,
 ) -> None:
     """Show the mechanism: an HTML report about a model, or over many; with --seeds an interrupted run resumes."""
     if (model is None) == (seeds is None):
         raise ValueError("choose one: a MODEL, or --seeds all")
-    command = _extra("report.command")
+    command = extra("report.command")
     if model is not None:
         command.explain_model(model, target)
     else:
@@ -310,10 +304,3 @@ def formal_check(
         for line in more:
             say(line)
     return 0 if verdict.accepted else 1
-
-
-def _extra(module: str) -> ModuleType:
-    try:
-        return importlib.import_module(f"compactproofs.{module}")
-    except ImportError as error:
-        raise ImportError('this command needs more packages: pip install "compactproofs[report]"') from error

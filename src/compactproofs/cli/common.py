@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -13,12 +15,13 @@ import typer
 from compactproofs import plugins, zoo
 from compactproofs.kernel.problem import Strategy
 from compactproofs.system.log import show
+from compactproofs.theorems import BUILT_IN
 
 #: Of outcomes.
 COLOURS = {"accepted": "green", "rejected": "red", "conditional": "yellow", "refused": "yellow", "malformed": "yellow"}
 
 
-def _models(incomplete: str) -> list[str]:
+def models(incomplete: str) -> list[str]:
     """Names of the zoo and files that begin so, for shells."""
     folder, _, start = incomplete.rpartition("/")
     try:
@@ -29,12 +32,23 @@ def _models(incomplete: str) -> list[str]:
     return sorted({name for name in [*zoo.names(), *files] if name.startswith(incomplete)})
 
 
+def strategies(incomplete: str) -> list[str]:
+    """Strategies of this package that begin so, for shells."""
+    return [name for name in BUILT_IN.strategies if name.startswith(incomplete)]
+
+
+def models_or_families(incomplete: str) -> list[str]:
+    """Names and families of the zoo and files that begin so, for shells."""
+    families = {name.rpartition("/")[0] for name in zoo.names()}
+    return sorted({*models(incomplete), *(name for name in families if name.startswith(incomplete))})
+
+
 ModelArgument = Annotated[
     str,
     typer.Argument(
         metavar="MODEL",
         help="A zoo name such as max-of-4/123, or a path to a .safetensors file.",
-        autocompletion=_models,
+        autocompletion=models,
     ),
 ]
 
@@ -50,6 +64,11 @@ VerboseOption = Annotated[
     typer.Option(
         "--verbose", "-v", count=True, metavar="", callback=_verbose, help="Say on stderr what is done; -vv says more."
     ),
+]
+JobsOption = Annotated[int, typer.Option(min=1, help="Processes.")]
+DaskOption = Annotated[
+    str | None,
+    typer.Option("--dask", "--scheduler", metavar="ADDRESS", help="A Dask scheduler, instead of processes."),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -89,3 +108,11 @@ def whose(collection: plugins.Collection, strategy: Strategy) -> dict[str, str]:
         "version": source.version,
         "source_sha256": source.sha256,
     }
+
+
+def extra(module: str) -> ModuleType:
+    """A module of this package that needs more packages than others; raises ImportError, which says how to get them."""
+    try:
+        return importlib.import_module(f"compactproofs.{module}")
+    except ImportError as error:
+        raise ImportError('this command needs more packages: pip install "compactproofs[report]"') from error

@@ -13,7 +13,15 @@ from rich.progress import Progress, track
 
 import compactproofs as cp
 from compactproofs import plugins, zoo
-from compactproofs.cli.common import JsonOption, ModelArgument, VerboseOption, if_trusted, in_words, operations_of
+from compactproofs.cli.common import (
+    JsonOption,
+    ModelArgument,
+    VerboseOption,
+    if_trusted,
+    in_words,
+    operations_of,
+    strategies,
+)
 from compactproofs.cli.questions import settings_of, tokens_of
 from compactproofs.kernel.certificate import CLAIMS
 from compactproofs.kernel.problem import Problem
@@ -29,15 +37,13 @@ from compactproofs.search.certificates import certificate_name
 from compactproofs.search.choice import PATIENCE, Certified, certify_within, in_patience
 from compactproofs.search.cost import power
 from compactproofs.search.effort import to_allow
-from compactproofs.search.prover import Bound
+from compactproofs.search.prover import DECIDING, Bound
 from compactproofs.search.questions import Options, Question, asked
 from compactproofs.system.places import STANDARD, check_directory, check_file
 from compactproofs.system.terminal import err, say, say_json, say_table, trying
 from compactproofs.tasks.sequences import INPUTS, RULES, TABLE
-from compactproofs.theorems import BUILT_IN, get_strategy
-from compactproofs.theorems.enumerate.every_input import ENUMERATE
+from compactproofs.theorems import get_strategy
 from compactproofs.theorems.max_of_k.by_comparison.branch_and_bound import BY_COMPARISON
-from compactproofs.theorems.pair_sum.brute_force import BRUTE_FORCE
 
 
 def prove(
@@ -46,7 +52,7 @@ def prove(
         list[str] | None,
         typer.Option(
             help="A strategy id; may be given several times.",
-            autocompletion=lambda incomplete: [i for i in BUILT_IN.strategies if i.startswith(incomplete)],
+            autocompletion=strategies,
         ),
     ] = None,
     every: Annotated[
@@ -167,7 +173,7 @@ def prove(
     if found is not None:
         proofs = [proof for proof in (found.lower, found.upper) if proof is not None]
         exact = found.certificate.certified if found.exact else exact
-    if exact is None and not _EXACT.isdisjoint(ids):
+    if exact is None and not DECIDING.isdisjoint(ids):
         exact = provers.of(ids[0]).exact_correct()
     for line in (*question.notes, *(f"note: {line}" for line in left_out)):
         say(line, to=err)
@@ -200,13 +206,6 @@ def prove(
         say(f"{len(targets)} certificate{'s' if len(targets) > 1 else ''} written to {place}")
     if found is not None and found.interrupted:
         raise KeyboardInterrupt
-
-
-#: Strategies that tell the exact accuracy if they decide every input.
-_EXACT = {
-    *("brute-force", "heads/brute-force", "heads/branch-and-bound", "heads/branch-and-bound-upper"),
-    *(f"{name}{side}" for name in (ENUMERATE.id, BRUTE_FORCE.id, BY_COMPARISON.id) for side in ("", "-upper")),
-}
 
 
 def _task_of(text: str | None) -> tuple[str | None, LabelTable | None]:
@@ -334,7 +333,7 @@ def _why_not_normalised(problem: Problem[Any, Any], exact: int | None, ids: list
     if exact == 0:
         return "no input is answered correctly"
     if problem.network.family in (Decoder.family, PairSum.family):
-        if _EXACT.isdisjoint(ids):
+        if DECIDING.isdisjoint(ids):
             return "brute force was not asked for"
         return "the exact accuracy is not known (inputs were left undecided)"
     one = "heads/branch-and-bound" if problem.network.family == ManyHeads.family else "brute-force"
@@ -344,5 +343,5 @@ def _why_not_normalised(problem: Problem[Any, Any], exact: int | None, ids: list
         return "brute force does not count weights"
     limit = get_strategy(one).limit(problem)
     if limit is None:
-        limit = f"{one} was not asked for" if _EXACT.isdisjoint(ids) else f"{one} left inputs undecided"
+        limit = f"{one} was not asked for" if DECIDING.isdisjoint(ids) else f"{one} left inputs undecided"
     return f"the exact accuracy is not known ({limit})"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 
 import compactproofs as cp
@@ -12,7 +10,7 @@ from compactproofs.paper import frontier, table1
 from compactproofs.paper.frontier import draw_bound_against_flops, draw_unexplained_against_flops
 from compactproofs.paper.rows import TABLE_STRATEGIES
 from compactproofs.runs.sweep import sweep
-from compactproofs.search.prover import Bound
+from compactproofs.runs.table import bounds_as_csv
 from compactproofs.system.files import write_atomically
 from compactproofs.system.places import check_directory
 from compactproofs.system.terminal import say, say_table
@@ -22,10 +20,10 @@ def run_table1(directory: Path, seeds: int | None, workers: int, scheduler: str 
     """Prove everything that is missing, then write and print the table."""
     models = models_of_seeds(seeds)
     check_directory(directory)
-    results = sweep([row.name for row in models], [TABLE_STRATEGIES], directory, workers, scheduler)
+    results = sweep([row.name for row in models], TABLE_STRATEGIES, directory, workers, scheduler)
     rows = table1.summarise(results)
     for name, text in (
-        ("results.csv", _csv(results)),
+        ("results.csv", bounds_as_csv(results)),
         ("table1.md", table1.as_markdown(rows)),
         ("table1.tex", table1.as_latex(rows)),
     ):
@@ -44,11 +42,11 @@ def run_frontier(directory: Path, seeds: int | None, workers: int, scheduler: st
     )
     models = models_of_seeds(seeds)
     check_directory(directory)
-    results = sweep([row.name for row in models], [TABLE_STRATEGIES, ours], directory, workers, scheduler)
+    results = sweep([row.name for row in models], [*TABLE_STRATEGIES, *ours], directory, workers, scheduler)
     points = frontier.points(results)
     write_atomically(directory / "frontier.csv", points.write_csv().encode())
     write_atomically(directory / "frontier.md", frontier.as_markdown(points, ours).encode())
-    write_atomically(directory / "results.csv", _csv(results).encode())
+    write_atomically(directory / "results.csv", bounds_as_csv(results).encode())
     frontier.draw(results, directory / "frontier")
     say(f"{len(models)} models")
     say_table(frontier.HEADERS, frontier.rows(points, ours), numbers=range(1, len(frontier.HEADERS)))
@@ -61,13 +59,3 @@ def models_of_seeds(seeds: int | None) -> list[zoo.ZooRow]:
     if seeds is not None and not 1 <= seeds <= len(models):
         raise ValueError(f"--seeds: expected 1 to {len(models)}, found {seeds}")
     return models[:seeds]
-
-
-def _csv(results: list[Bound]) -> str:
-    """All but what is claimed, which is always "at least"."""
-    stream = io.StringIO()
-    columns = [name for name in Bound.__annotations__ if name != "claim"]
-    writer = csv.DictWriter(stream, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(results)
-    return stream.getvalue()

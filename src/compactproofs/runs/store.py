@@ -6,8 +6,8 @@ import hashlib
 import json
 import types
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar, Union, get_args, get_origin, get_type_hints, is_typeddict
 
@@ -23,13 +23,19 @@ class Job:
     """A call of a function of some module, which other processes can make.
 
     `name`: what messages call it; several jobs about one thing may share it.  `model_sha256`: of the weights that the
-    function looks up by a name.
+    function looks up by a name, or that are in `data`.  `data`: one more argument, read when the call is made.
     """
 
     name: str
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
     model_sha256: str | None = None
+    data: Callable[[], Any] | None = field(default=None, compare=False)
+
+    @property
+    def call(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """The function, and all its arguments."""
+        return self.function, self.arguments if self.data is None else (*self.arguments, self.data())
 
 
 @dataclass(frozen=True)
@@ -40,11 +46,7 @@ class Store(ABC, Generic[R]):
 
     def open(self) -> None:
         """Make the directory, and remove what processes that were killed have left there; raises ValueError."""
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ValueError(f"--out: cannot make the directory {self.directory}: {error.strerror}") from error
-        remove_left_behind(self.directory)
+        make_directory(self.directory)
 
     @property
     def place(self) -> Path:
@@ -58,6 +60,19 @@ class Store(ABC, Generic[R]):
     @abstractmethod
     def put(self, job: Job, made: Any) -> R:
         """Keep what the job's function returned; what `get` would give."""
+
+    def put_all(self, made: Sequence[tuple[Job, Any]]) -> list[R]:
+        """Keep what these jobs' functions returned, one after the other."""
+        return [self.put(job, each) for job, each in made]
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory, or remove what processes that were killed have left there; raises ValueError."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"--out: cannot make the directory {path}: {error.strerror}") from error
+    remove_left_behind(path)
 
 
 @dataclass(frozen=True)

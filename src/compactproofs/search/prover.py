@@ -48,6 +48,11 @@ _DECIDING: dict[str, tuple[Strategy, Callable[[Any], Any]]] = {
     Decoder.family: (ENUMERATE, decide),
     PairSum.family: (of_pairs.BRUTE_FORCE, of_pairs.decide),
 }
+#: Strategies that tell the exact accuracy if they decide every input.
+DECIDING = {
+    *(BRUTE_FORCE.id, "heads/brute-force", "heads/branch-and-bound", "heads/branch-and-bound-upper"),
+    *(f"{name}{side}" for name in (ENUMERATE.id, of_pairs.BRUTE_FORCE.id, BY_COMPARISON.id) for side in ("", "-upper")),
+}
 #: Of the wrong inputs, a claim by histograms leaves a share of 2^-16 to the check.
 SPARED_BITS = 16
 
