@@ -71,7 +71,7 @@ def others(own: dict[str, Any]) -> list[dict[str, Any]]:
     whole: list[Any] = [MaxOfK(n, v), MinOfK(n, v), LargestInOrder(n, v, order), WeightedLargest(n, v, order, weights)]
     whole += [ByComparison(name, n, v, k) for name in (POSITION, RANK) for k in range(n)]
     whole += [add_mod(max(v, 2)), group_products("S4"), group_products("A4")]
-    more = [
+    more: list[dict[str, Any]] = [
         {"order": " ".join(map(str, order))},
         {"weights": " ".join(map(str, weights))},
         {"inputs": "distinct"},
