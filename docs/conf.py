@@ -28,6 +28,10 @@ root_doc = "index"
 # Pages are read on a git forge too, so they are plain Markdown; headings can be linked to, as there.
 myst_heading_anchors = 4
 
+# Text means what it says: no quotes, primes or hyphens are changed, and what has no language is not coloured.
+smartquotes = False
+highlight_language = "none"
+
 # What is imported for its docstrings only, and needs packages that a site does not need.
 autodoc_mock_imports = ["safetensors", "torch", "transformer_lens"]
 autodoc_member_order = "bysource"

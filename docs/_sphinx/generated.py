@@ -33,16 +33,18 @@ def _module(name: str) -> str:
     )
 
 
+_ABOUT_MODULES = """\
+# Theorems and what they rest on
+
+Every page shows the docstrings of a module in the order of its code: statement, proof, then the functions that compute
+what the proof speaks of, with *[source]* beside each. Formulas are shown as they are written. Lemmas come before what
+rests on them. [What one must believe](/trust.md) says which of these a strategy needs.
+"""
+
+
 def _modules() -> str:
     """The list of all of them."""
-    lines = [
-        "# Theorems and what they rest on",
-        "",
-        "Every page shows the docstrings of a module in the order of its code: statement, proof, then the functions",
-        "that compute what the proof speaks of, with *[source]* beside each. Formulas are shown as they are written.",
-        "Lemmas come before what rests on them. [What one must believe](/trust.md) says which of these a strategy needs.",
-        "",
-    ]
+    lines = [_ABOUT_MODULES]
     for part, names in by_part().items():
         lines += [f"## {part}", "", "```{toctree}", ":hidden:", ""]
         lines += [f"modules/{name}" for name in names]
