@@ -9,9 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
+from docutils.core import publish_doctree
+from sphinx.util.logging import getLogger
+
 from modules import PAGES
+
+logger = getLogger(__name__)
 
 _ITEM = re.compile(r"(?:[*-]|\d+\.) +")
 _HEAD = re.compile(r"(?:Theorem|Lemma|Corollary|Proof|Invariant|Definition)s?(?: \d+)?(?: \([^)]*\))?[.:]")
@@ -33,7 +39,8 @@ def _blocks(lines: list[str]) -> Iterator[list[str]]:
     """Groups of lines between empty ones; those that are indented, with what is empty between them, are one."""
     block: list[str] = []
     for line in [*lines, "", "."]:
-        if block and (not block[-1].strip()) and line.strip() and not (_indented(block) and line.startswith(" ")):
+        ends = block and not block[-1].strip() and line.strip() and not (_indented(block) and line.startswith(" "))
+        if ends or (block and line.startswith("Proof.")):
             while not block[-1].strip():
                 block.pop()
             yield block
@@ -46,24 +53,27 @@ def _indented(block: list[str]) -> bool:
     return all(line.startswith(" ") for line in block if line.strip())
 
 
+def _is_list(block: list[str]) -> bool:
+    return bool(_ITEM.match(block[0])) and all(line.startswith(" ") or _ITEM.match(line) for line in block)
+
+
 def _rendered(block: list[str], find: Find) -> list[str]:
     if block[0].startswith(">>>"):
         return block
-    if not any(line.startswith(" ") for line in block) and not block[0].startswith("|"):
+    if not any(line.startswith(" ") for line in block) and not block[0].startswith("|") and not _is_list(block):
         return [_paragraph(block, find)]
-    if all(line.startswith(" ") or _ITEM.match(line) for line in block) and not _indented(block):
-        return list(_items(block, find))
+    if _is_list(block):
+        return [f"{marker} {_paragraph(text, find)}" for marker, text in _items(block)]
     return ["::", "", *(f"    {line}" for line in block)]
 
 
-def _items(block: list[str], find: Find) -> Iterator[str]:
-    """A list: an item begins where a line is not indented."""
+def _items(block: list[str]) -> Iterator[tuple[str, list[str]]]:
+    """The markers and lines of a list: an item begins where a line is not indented."""
     starts = [i for i, line in enumerate(block) if not line.startswith(" ")]
-    for start, end in zip(starts, [*starts[1:], len(block)], strict=True):
-        found = _ITEM.match(block[start])
-        assert found
-        text = [block[start][found.end() :], *(line.strip() for line in block[start + 1 : end])]
-        yield f"{found[0].strip()} {_paragraph(text, find)}"
+    for start, end in pairwise([*starts, len(block)]):
+        marker = _ITEM.match(block[start])
+        assert marker
+        yield marker[0].strip(), [block[start][marker.end() :], *block[start + 1 : end]]
 
 
 def _paragraph(lines: list[str], find: Find) -> str:
@@ -92,7 +102,21 @@ def _module(name: str, here: str) -> str | None:
     return next(iter(beside or fit), None) if len(beside or fit) == 1 else None
 
 
+def is_kept(lines: list[str]) -> bool:
+    """Whether a reader sees every character of a docstring, but for spaces, backticks and markers of lists."""
+    seen = publish_doctree("\n".join(as_rst(lines)), settings_overrides={"report_level": 5}).astext()
+    written = "".join(
+        line
+        for block in _blocks(lines)
+        for line in (["".join(text) for _, text in _items(block)] if _is_list(block) else block)
+    )
+    return re.sub(r"[\s`]", "", seen) == re.sub(r"[\s`]", "", written)
+
+
 def _process(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    ours = what == "module" or (getattr(thing, "__module__", None) or "").startswith("compactproofs")
+    if ours and not is_kept(list(lines)):
+        logger.warning("the docstring of %s would not be shown as it is written", name)
     lines[:] = as_rst(list(lines), lambda word: _module(word, name) if what == "module" else None)
 
 
