@@ -20,7 +20,7 @@ extensions = [
     "links",
     "generated",
     "pictures",
-    "offline",
+    "finished",
 ]
 exclude_patterns = ["_sphinx", "constraints.txt"]
 root_doc = "index"
