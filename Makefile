@@ -26,8 +26,10 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 
-# The documentation as a site, build/docs/index.html, in an environment of its own; a warning is an error.
+# The documentation as a site, build/docs/index.html, in an environment of its own; a warning is an error.  It is built
+# from nothing: what is there from another build may link to what is gone.
 docs: $(VENV)-docs/.installed
+	rm -rf build/docs build/doctrees
 	$(VENV)-docs/bin/python -m sphinx -q --fail-on-warning --keep-going -d build/doctrees docs build/docs
 
 # The library for theorems in Coq; `docs/formal.md` says what to install for it.

@@ -63,7 +63,7 @@ def blocks(page: Path) -> list[Block]:
 
 def simplified(printed: str) -> str:
     """What does not differ from run to run."""
-    printed = re.sub(r"\d+\.\d+ s\b", "# s", printed)
+    printed = re.sub(r"\d+\.\d+ (s\b|processor seconds)", r"# \1", printed)
     return re.sub(r"─+…?", "─", re.sub(r"[^\S\n]+", " ", printed)).strip()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,9 @@ GENERATED = DOCS / "generated"
 
 
 def _write(page: str, text: str) -> None:
-    """Only what changed, so that the next build is short."""
     path = DOCS / page
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists() or path.read_text(encoding="utf-8") != text:
-        path.write_text(text, encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
 
 
 def _module(name: str) -> str:
@@ -129,11 +128,9 @@ def _make(app: Any) -> None:
             wanted[page] = _notebook(path, page)
         else:
             wanted[page] = relinked(path.read_text(encoding="utf-8"), path, page)
+    shutil.rmtree(GENERATED, ignore_errors=True)
     for page, text in wanted.items():
         _write(page, text)
-    for path in GENERATED.rglob("*"):
-        if path.is_file() and path.relative_to(DOCS).as_posix() not in wanted:
-            path.unlink()
 
 
 def setup(app: Any) -> dict[str, bool]:

@@ -16,6 +16,7 @@ DOCS = ROOT / "docs"
 MADE = {
     ROOT / "README.md": "generated/readme.md",
     ROOT / "CONTRIBUTING.md": "generated/contributing.md",
+    ROOT / "SECURITY.md": "generated/security.md",
     ROOT / "CHANGELOG.md": "generated/changelog.md",
     ROOT / "exactcheck" / "README.md": "generated/exactcheck.md",
     ROOT / "zoo-pairs" / "README.md": "generated/zoo-pairs.md",

@@ -127,8 +127,8 @@ def _vega(app: Any) -> None:
 
         target = Path(app.outdir) / "_static" / "vega.js"
         target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.exists():  # its names are its own: the theme has some that are the same
-            target.write_text("(() => {\n" + vl_convert.javascript_bundle() + "\n})();\n", encoding="utf-8")
+        # Its names are its own: the theme has some that are the same.
+        target.write_text("(() => {\n" + vl_convert.javascript_bundle() + "\n})();\n", encoding="utf-8")
 
 
 def _scripts(app: Any, pagename: str, templatename: str, context: Any, doctree: Any) -> None:
