@@ -164,7 +164,9 @@ def test_what_is_compared() -> None:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:HookedTransformer is deprecated")
-@pytest.mark.parametrize("page", [page for page in PAGES if any(block.is_slow for block in blocks(page))], ids=str)
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if any(block.is_slow for block in blocks(page))], ids=lambda page: page.stem
+)
 def test_page_at_length(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of it."""
     play(page, tmp_path, monkeypatch, at_length=True)
