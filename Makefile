@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints.txt
 
-.PHONY: demo test lint types formal formal-checker figures check-train check-lens clean
+.PHONY: demo test lint types docs formal formal-checker figures check-train check-lens clean
 
 demo: $(VENV)/.core
 	$(BIN)/compactproofs prove max-of-4/123 --all --out $(VENV)/certificates
@@ -25,6 +25,12 @@ lint: $(VENV)/.dev
 
 types: $(VENV)/.dev
 	$(BIN)/mypy
+
+# The documentation as a site, build/docs/index.html, in an environment of its own; a warning is an error.  It is built
+# from nothing: what is there from another build may link to what is gone.
+docs: $(VENV)-docs/.installed
+	rm -rf build/docs build/doctrees
+	$(VENV)-docs/bin/python -m sphinx -q --fail-on-warning --keep-going -d build/doctrees docs build/docs
 
 # The library for theorems in Coq; `docs/formal.md` says what to install for it.
 formal:
@@ -66,5 +72,10 @@ $(VENV)/.train: $(VENV)/.dev
 	$(INSTALL) -e ".[train]"
 	touch $@
 
+$(VENV)-docs/.installed: pyproject.toml .ci/constraints-docs.txt
+	$(PYTHON) -m venv $(VENV)-docs
+	$(VENV)-docs/bin/python -m pip install --quiet --disable-pip-version-check -c .ci/constraints-docs.txt -e ".[docs]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(VENV)-lens .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-docs build docs/generated $(VENV)-lens .mypy_cache .pytest_cache .ruff_cache
