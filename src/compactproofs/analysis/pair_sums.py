@@ -85,7 +85,7 @@ def neurons(work: Values) -> Neurons:
     scale = np.sqrt(written / np.maximum(read, _TINY))
     scale[~((read > 0) & (written > 0))] = 1.0
     values = np.linalg.svd(out * spreads(found, work.task.table)[:, None], compute_uv=False)
-    return Neurons(left * scale, right * scale, out / scale[:, None], values)
+    return Neurons(left * scale, right * scale, out / scale[:, None], np.asarray(values, np.float64))
 
 
 def parts(found: Neurons, known: list[Irrep]) -> tuple[list[Part], FloatArray]:
