@@ -18,12 +18,15 @@ from typer.completion import shell_complete
 
 import compactproofs as cp
 from compactproofs import plugins, zoo
-from compactproofs.cli.common import COLOURS, JsonOption, ModelArgument, whose
+from compactproofs.cli.common import COLOURS, FamilyOption, JsonOption, ModelArgument, whose
 from compactproofs.cli.doctor import doctor
 from compactproofs.cli.proving import prove
+from compactproofs.cli.questions import task_of
 from compactproofs.cli.sampling import sample
 from compactproofs.cli.showing import show
 from compactproofs.cli.verifying import verify
+from compactproofs.opening.pairs import TASKS
+from compactproofs.search.questions import Options
 from compactproofs.system.places import check_directory
 from compactproofs.system.terminal import err, say, say_json, say_table
 
@@ -254,6 +257,10 @@ def explain(
     target: Annotated[
         Path | None, typer.Option("--out", help="The page, such as report.html; its figures go beside it.")
     ] = None,
+    task: Annotated[
+        str | None, typer.Option(help=f"Of two arguments, where the file does not say it: {TASKS}.")
+    ] = None,
+    family: FamilyOption = None,
     jobs: JobsOption = 2,
     scheduler: SchedulerOption = None,
 ) -> None:
@@ -262,7 +269,10 @@ def explain(
         raise ValueError("choose one: a MODEL, or --seeds all")
     command = _extra("report.command")
     if model is not None:
-        command.explain_model(model, target)
+        name, table = task_of(task)
+        command.explain_model(model, target, Options(task=name, table=table, family=family))
+    elif (task, family) != (None, None):
+        raise ValueError("--task and --family are for one MODEL of two arguments")
     else:
         command.explain_models(seeds, target, jobs, scheduler)
 

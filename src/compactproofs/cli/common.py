@@ -51,6 +51,10 @@ VerboseOption = Annotated[
         "--verbose", "-v", count=True, metavar="", callback=_verbose, help="Say on stderr what is done; -vv says more."
     ),
 ]
+FamilyOption = Annotated[
+    str | None,
+    typer.Option(help="pair-sum: read a transformer of one layer as one with constant attention and two arguments."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

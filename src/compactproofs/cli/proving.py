@@ -13,16 +13,22 @@ from rich.progress import Progress, track
 
 import compactproofs as cp
 from compactproofs import plugins, zoo
-from compactproofs.cli.common import JsonOption, ModelArgument, VerboseOption, if_trusted, in_words, operations_of
-from compactproofs.cli.questions import settings_of, tokens_of
+from compactproofs.cli.common import (
+    FamilyOption,
+    JsonOption,
+    ModelArgument,
+    VerboseOption,
+    if_trusted,
+    in_words,
+    operations_of,
+)
+from compactproofs.cli.questions import settings_of, task_of, tokens_of
 from compactproofs.kernel.certificate import CLAIMS
 from compactproofs.kernel.problem import Problem
-from compactproofs.kernel.strict import shown
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.opening.pairs import TASKS
-from compactproofs.opening.tables import LabelTable
 from compactproofs.runs.inputs import load_certificate, open_file
 from compactproofs.search.budget import prove_within
 from compactproofs.search.certificates import certificate_name
@@ -100,12 +106,7 @@ def prove(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="A TransformerLens setting of which the file says nothing."),
     ] = None,
-    family: Annotated[
-        str | None,
-        typer.Option(
-            help="pair-sum: read a transformer of one layer as one with constant attention and two arguments."
-        ),
-    ] = None,
+    family: FamilyOption = None,
     verbose: VerboseOption = 0,
 ) -> None:
     """Prove bounds on a model's accuracy, check them, and write certificates.
@@ -119,7 +120,7 @@ def prove(
     if as_json and out_name == STANDARD:
         raise ValueError("--out -: standard output cannot hold a certificate and --json; name a file, or choose one")
     operations = None if budget is None else operations_of("--budget", budget)
-    task, table = _task_of(task)
+    task, table = task_of(task)
     fixed = tokens_of("--prefix", prefix), tokens_of("--suffix", suffix)
     options = Options(
         *(task, *fixed, read_out, length, tokens, k, settings_of(setting or ())),
@@ -199,14 +200,6 @@ _EXACT = {
     *("brute-force", "heads/brute-force", "heads/branch-and-bound", "heads/branch-and-bound-upper"),
     *(f"{name}{side}" for name in (ENUMERATE.id, BRUTE_FORCE.id) for side in ("", "-upper")),
 }
-
-
-def _task_of(text: str | None) -> tuple[str | None, LabelTable | None]:
-    """The name of a task as it is typed, and its table."""
-    name, colon, file = (text or "").partition(":")
-    if not (name == TABLE) == bool(colon) == bool(file):
-        raise ValueError(f"--task: expected a name, or {TABLE}:FILE, found {shown(text)}")
-    return (name, LabelTable.load(file)) if colon else (text, None)
 
 
 def _asked_of_plugins(name: str, strategy_ids: Sequence[str], options: Options) -> Question:

@@ -64,7 +64,7 @@ def plane(points: Mapping[str, FloatArray], axes_labels: tuple[str, str]) -> Dra
         axes.axvline(0, color=MUTED, lw=0.6)
         for (label, each), (_, colour), marker in zip(points.items(), SIDES, "ox", strict=False):
             size = 13 if marker == "o" else 16
-            axes.scatter(*each, s=size, marker=marker, lw=0.9, color=colour, alpha=0.75, label=label)
+            axes.scatter(each[0], each[1], s=size, marker=marker, lw=0.9, color=colour, alpha=0.75, label=label)
         axes.set_xlim(-1.12 * largest, 1.12 * largest)
         axes.set_ylim(-1.12 * largest, 1.12 * largest)
         axes.set_aspect("equal")

@@ -20,16 +20,14 @@ from compactproofs.report.subjects import PairSubject
 from compactproofs.tasks.pairs import Pairs
 
 
-def pair_page(
-    name: str, network: PairSum, task: Pairs, words: str, done: Callable[[int, int], None] = lambda i, of: None
-) -> Page:
+def pair_page(name: str, network: PairSum, task: Pairs, done: Callable[[int, int], None] = lambda i, of: None) -> Page:
     """The page about a network and its task.
 
-    `name`: how the page calls it; `words`: what it is.  `done` is called with the number of finished sections and of
+    `name`: how the page calls it.  `done` is called with the number of finished sections and of
     all.
     """
     with np.errstate(all="ignore"):
-        subject = PairSubject(name, network, task, words)
+        subject = PairSubject(name, network, task)
         finds = [pair_spectra.of_pairs]
         finds += [pair_neurons.of_pairs] if subject.parts else []
         finds += [pair_quadrature.of_pairs] if subject.adds and subject.parts else []

@@ -72,12 +72,11 @@ class Subject:
 
 @dataclass
 class PairSubject:
-    """One network of two arguments and its task; `words` say what it is."""
+    """One network of two arguments and its task."""
 
     name: str
     network: PairSum
     task: Pairs
-    words: str
 
     def __post_init__(self) -> None:
         self.prover = cp.Prover(self.network, self.task)

@@ -12,7 +12,7 @@ from compactproofs.theorems import get_strategy
 
 _LOW_RANK = "pair-sum/low-rank"
 #: Shares of the directions of the proof by low rank, with which it is tried as well.
-_FEWER = (0.25, 0.5, 0.75)
+_FEWER = (0.5, 0.75, 0.9)
 
 
 def of_pairs(subject: PairSubject) -> Found:

@@ -29,8 +29,9 @@ def of_pairs(subject: PairSubject) -> Found:
         figures[name] = picture(f"pair-plane-{part.number}", pair_charts.plane(sides, labels), (4.0, 4.1))
         if waves:
             phases = [_turns(side) for side in (*sides.values(), plane(subject.neurons.out[neurons].T, part))]
-            read[name], written[name] = (phases[0] + phases[1]) % 1.0, phases[2]
-            spread[name] = float(np.median(np.abs((written[name] - read[name] + 0.5) % 1.0 - 0.5)))
+            read[name] = (phases[0] + phases[1]) % 1.0
+            off = (phases[2] - read[name] + 0.5) % 1.0 - 0.5
+            written[name], spread[name] = read[name] + off, float(np.median(np.abs(off)))
     if waves:
         figures["phases"] = picture("pair-phases", pair_charts.phases(read, written), (4.0, 4.1))
     return {"drawn": drawn, "waves": waves, "spread": spread, "figures": figures}

@@ -38,7 +38,7 @@ def of_pairs(subject: PairSubject) -> Found:
     }
 
 
-def _characters(subject: PairSubject) -> tuple[dict[str, str], list[tuple[str | float, ...]], int]:
+def _characters(subject: PairSubject) -> tuple[dict[str, str], list[tuple[str, ...]], int]:
     """Headers by class, a row for each character that was learned, and how many classes are left out."""
     table = subject.task.table
     found = classes(table)
@@ -49,7 +49,7 @@ def _characters(subject: PairSubject) -> tuple[dict[str, str], list[tuple[str | 
             power, order = int(table[power, z]), order + 1
         headers.append(f"{size} of order {order} (no. {z})")
     rows = [(subject.called(p.number), *(_number(value) for value in p.irrep.character[:_MOST])) for p in subject.parts]
-    return dict.fromkeys(["", *headers], ""), rows, max(len(found.size) - _MOST, 0)
+    return dict.fromkeys(["character", *headers], ""), rows, max(len(found.size) - _MOST, 0)
 
 
 def _number(value: complex) -> str:
