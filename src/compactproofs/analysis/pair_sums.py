@@ -89,16 +89,21 @@ def neurons(work: Values) -> Neurons:
 
 
 def parts(found: Neurons, known: list[Irrep]) -> tuple[list[Part], FloatArray]:
-    """The irreps that were learned, the largest first; and the shares of left, right and out of each, (irreps, 3)."""
+    """The irreps that were learned, the largest first; and the shares of left, right and out of each, (irreps, 3).
+
+    Outputs that are no element of the group have no part in this.
+    """
+    written = found.out[:, : len(found.left)]
     squares = [
         np.stack([((one.projection @ part) ** 2).sum(axis=0) for one in known])
-        for part in (found.left, found.right, found.out.T)
+        for part in (found.left, found.right, written.T)
     ]
-    squares[0][0] = squares[1][0] = 0.0  # constants: what all arguments have in common
+    for each in squares:
+        each[0] = 0.0  # constants: what all arguments have in common
     shares = np.stack([each.sum(axis=1) / max(float(each.sum()), _TINY) for each in squares], axis=1)
     best = sum(each / np.maximum(each.sum(axis=0), _TINY) for each in squares)
     of = np.asarray(best).argmax(axis=0)
-    of[~(np.linalg.norm(found.out, axis=1) > 0)] = -1
+    of[~(np.linalg.norm(written, axis=1) > 0)] = -1
     order = np.argsort(-shares.mean(axis=1), kind="stable")
     learned = [i for i in order.tolist() if shares[i].mean() > _FOUND]
     return [Part(i, known[i], np.flatnonzero(of == i), *shares[i].tolist()) for i in learned], shares
@@ -168,7 +173,8 @@ def equivariant_steps(work: Values, hints: Hints) -> list[Step]:
         "distance of hidden layers bounded by a norm",
     )
     if compared is None:
-        return _steps(work, tables(work), names, lambda group, h: [np.full((len(h), 1), -1.0)] * 3)
+        none = np.full((1, work.network.outputs), -1.0)
+        return _steps(work, tables(work), names, lambda group, h: [none] * len(names))
     network, ideal = compared
     left, right, out = map(plain, ideal)
     rest = plain(network.out) - out

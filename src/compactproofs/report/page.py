@@ -106,7 +106,9 @@ def environment() -> Environment:
     made.filters.update(FILTERS)
     made.globals.update(cell=cell, anchor=lambda strategy: _anchor(companion_of(get_strategy(strategy)).stated_in))
     parts = made.get_template("parts.html.j2").module
-    made.globals.update({name: getattr(parts, name) for name in ("figure", "table", "theorem", "inputs_of")})
+    made.globals.update(
+        {name: getattr(parts, name) for name in ("figure", "table", "theorem", "inputs_of", "operations")}
+    )
     return made
 
 

@@ -103,7 +103,7 @@ class PairSubject:
     def called(self, number: int) -> str:
         """What the irrep of this number is called."""
         one = self.irreps[number]
-        return f"χ{number}" if one.frequency is None else f"k = {one.frequency}"
+        return f"χ{number}" if one.frequency is None else f"k\u00a0=\u00a0{one.frequency}"
 
 
 class Models:

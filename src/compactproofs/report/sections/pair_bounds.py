@@ -18,7 +18,7 @@ _FEWER = (0.5, 0.75, 0.9)
 def of_pairs(subject: PairSubject) -> Found:
     """A point for each strategy, and those of low rank with fewer directions."""
     proofs, total = subject.proofs, subject.total
-    points = {s: [(float(p.cost.flops), float(p.bound))] for s, p in proofs.items()}
+    points = {s: [(float(p.cost.flops), float(p.bound))] for s, p in proofs.items() if p.cost.flops}
     hints, low_rank = proofs[_LOW_RANK].certificate.hints, get_strategy(_LOW_RANK)
     check: Values = MeasuredWorkspace(subject.prover.problem, "check")
     most, fewer = len(hints["factors"]), []

@@ -16,19 +16,21 @@ _MOST = 6
 
 
 def of_pairs(subject: PairSubject) -> Found:
-    """What neurons of an irrep read of x and of y in one plane, and for addition the phases that they write."""
+    """What neurons of an irrep read of x and of y in a plane, and for addition the phases that they write."""
     read, written, figures, spread = {}, {}, {}, {}
     waves = not subject.task.group
     drawn = [part for part in subject.parts if len(part.neurons)][:_MOST]
     for part in drawn:
         name, neurons = subject.called(part.number), part.neurons
-        both = np.concatenate([subject.neurons.left[:, neurons], subject.neurons.right[:, neurons]], axis=1)
-        flat = plane(both, part)
-        sides = {"reads of x": flat[:, : len(neurons)], "reads of y": flat[:, len(neurons) :]}
+        sides = {"reads of x": subject.neurons.left, "reads of y": subject.neurons.right}
+        sides = {side: plane(functions[:, neurons], part) for side, functions in sides.items()}
         labels = ("cosine", "sine") if waves else ("first direction", "second direction")
         figures[name] = picture(f"pair-plane-{part.number}", pair_charts.plane(sides, labels), (4.0, 4.1))
         if waves:
-            phases = [_turns(side) for side in (*sides.values(), plane(subject.neurons.out[neurons].T, part))]
+            phases = [
+                _turns(side)
+                for side in (*sides.values(), plane(subject.neurons.out[neurons, : subject.task.n].T, part))
+            ]
             read[name] = (phases[0] + phases[1]) % 1.0
             off = (phases[2] - read[name] + 0.5) % 1.0 - 0.5
             written[name], spread[name] = read[name] + off, float(np.median(np.abs(off)))
