@@ -208,7 +208,7 @@ def tighten(
 
 @app.command()
 def train_pairs(
-    task: Annotated[str, typer.Argument(help="add-N, addition modulo N, or a group: SN, AN, DN or CN.")],
+    task: Annotated[str, typer.Argument(help="add-N, addition modulo N, or a group: SN, AN, DN, FN or CN.")],
     out_dir: Annotated[Path, typer.Option("--out", help="The directory for <seed>.safetensors files.")],
     seed: Annotated[list[int], typer.Option(help="A seed; may be given several times. All are trained at once.")],
     epochs: Annotated[int | None, typer.Option(help="Epochs; default: those of the recipe.")] = None,

@@ -136,8 +136,8 @@ def prove(
     loaded = question.network
     provers = plugins.Provers(loaded, question.task)
     if best or operations is not None:
-        if operations is not None and isinstance(loaded, Decoder | PairSum):
-            raise ValueError("--budget is for attention-only models")
+        if operations is not None and isinstance(loaded, Decoder):
+            raise ValueError("--budget is for attention-only models and networks of two arguments")
         ids = ["best"]
         if out_name is not None and Path(out_name).is_dir():
             raise ValueError(f"--out: {out_name} is a directory; name a file for the best certificate")
