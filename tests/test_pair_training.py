@@ -40,7 +40,7 @@ BOTH = pytest.mark.parametrize("config", [ADD, S3], ids=["add-7", "S3"])
 def test_groups(task: str, order: int) -> None:
     """Each table is a group's, with the identity first."""
     if not order:
-        with pytest.raises(ValueError, match="expected 2 to 1024 tokens"):
+        with pytest.raises(ValueError, match=r"task: expected .*: unknown group 'S1'"):
             table(task)
         return
     products = table(task)
@@ -91,7 +91,7 @@ def test_frobenius_groups() -> None:
 )
 def test_no_tasks(task: str) -> None:
     """Names that are none, and groups that are too large or too small."""
-    with pytest.raises(ValueError, match="task: expected "):
+    with pytest.raises(ValueError, match=r"task: expected "):
         config_for(task)
 
 
