@@ -48,17 +48,11 @@ def rescaled(work: Work, network: Tables, scales: FloatArray) -> Tables:
 
 
 def count(work: Work, network: Tables, factors: FloatArray) -> int:
-    """The number of inputs that the theorem shows to be right; `factors`: a column of C and a row of B in each row."""
-    m, k = network.out.shape
-    C, B = finite(factors[:, :m].T), finite(factors[:, m:])
-    if len(factors) == 0:
-        C, B = np.zeros((m, 1)), np.zeros((1, k))
-    times_C, order = sparse_product(work, C)
-    rows = work.constant(B[order])
-    rest = network.out - work.constant(C) @ work.constant(B)
+    """The number of inputs that the theorem shows to be right."""
+    times_C, rows, rest = directions(work, network, factors)
     apart = distances(rest)
     right = 0
-    for group in groups(work.task.table, max(m, k)):
+    for group in groups(work.task.table, max(rest.shape)):
         h = hidden(network, group)
         centre = work.constant(finite(midpoint(h.mean(axis=0))))
         off = h - centre
@@ -67,6 +61,16 @@ def count(work: Work, network: Tables, factors: FloatArray) -> int:
         logits = times_C(h) @ rows + direct(network, group, centre @ rest)
         right += number_right(logits[:, group.label, None] - logits - slack, group.label)
     return right
+
+
+def directions(work: Work, network: Tables, factors: FloatArray) -> tuple[Callable[[Array], Array], Array, Array]:
+    """A function that multiplies by C, B, and out - C B; `factors`: a column of C and a row of B in each row."""
+    m, k = network.out.shape
+    C, B = finite(factors[:, :m].T), finite(factors[:, m:])
+    if len(factors) == 0:
+        C, B = np.zeros((m, 1)), np.zeros((1, k))
+    times_C, order = sparse_product(work, C)
+    return times_C, work.constant(B[order]), network.out - work.constant(C) @ work.constant(B)
 
 
 def distances(columns: Array) -> Array:
