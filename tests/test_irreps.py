@@ -8,7 +8,7 @@ import pytest
 from compactproofs import Prover
 from compactproofs.analysis.irreps import classes, irreps
 from compactproofs.analysis.modular_addition import waves
-from compactproofs.analysis.pair_sums import boxes, equivariant_steps, low_rank_steps, neurons, parts
+from compactproofs.analysis.pair_sums import boxes, equivariant_steps, low_rank_steps, neurons, parts, separable_steps
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.tasks.pairs import Pairs, add_mod, group_products, pair_table
 from compactproofs.theorems import get_strategy
@@ -68,10 +68,14 @@ def test_parts_and_boxes() -> None:
 def test_steps_end_in_the_bound(task: Pairs) -> None:
     """What is left after the last relaxation is what the strategy proves, and no step gives anything back."""
     prover = Prover(PairSum(mlp(np.random.default_rng(2), task.table, 0.08)), task)
-    for name, steps_of in (("low-rank", low_rank_steps), ("equivariant-distance", equivariant_steps)):
+    for name, steps_of in (
+        ("low-rank", low_rank_steps),
+        ("low-rank-separable", separable_steps),
+        ("equivariant-distance", equivariant_steps),
+    ):
         strategy = get_strategy(f"pair-sum/{name}")
         hints = prover.search(strategy)
-        if name == "low-rank":
+        if "factors" in hints:
             hints = {**hints, "factors": hints["factors"][: len(hints["factors"]) // 2]}
         counts = [step.right for step in steps_of(prover.values, hints)]
         assert counts[-1] == prover.certify(strategy, hints).certificate.certified

@@ -34,6 +34,7 @@ __all__ = [
     "neurons",
     "parts",
     "plane",
+    "separable_steps",
 ]
 
 _TINY = 1e-300
@@ -148,10 +149,7 @@ def curve(t: FloatArray) -> FloatArray:
 
 def low_rank_steps(work: Values, hints: Hints) -> list[Step]:
     """From all logits to the bound of `pair-sum/low-rank` with these hints."""
-    network = rescaled(work, tables(work), hints["scales"])
-    m = len(plain(network.out))
-    C, B = finite(hints["factors"][:, :m].T), finite(hints["factors"][:, m:])
-    rest = plain(network.out) - C @ B
+    network, C, B, rest = _directions(work, hints)
 
     def leads(group: Group, h: FloatArray) -> list[FloatArray]:
         centre = h.mean(axis=0)
@@ -162,6 +160,34 @@ def low_rank_steps(work: Values, hints: Hints) -> list[Step]:
 
     names = (f"{len(hints['factors'])} directions, the rest at its mean for the label", "the rest bounded by a norm")
     return _steps(work, network, names, leads)
+
+
+def separable_steps(work: Values, hints: Hints) -> list[Step]:
+    """From all logits to the bound of `pair-sum/low-rank-separable` with these hints."""
+    network, C, B, rest = _directions(work, hints)
+    most = 2 * float(np.linalg.norm(centred(rest), axis=0).max())
+    of_x, of_y = (np.linalg.norm(np.maximum(plain(part), 0.0), axis=1) for part in (network.left, network.right))
+
+    def leads(group: Group, h: FloatArray) -> list[FloatArray]:
+        logits = h @ C @ B + plain(direct(network, group))
+        few = logits[:, [group.label]] - logits
+        largest = np.linalg.norm(h, axis=1)
+        return [few, few - most * largest[:, None], few - most * (of_x[group.x] + of_y[group.y])[:, None]]
+
+    names = (
+        f"{len(hints['factors'])} directions and nothing else",
+        "the rest bounded by the norm of neurons",
+        "this norm bounded apart for x and y",
+    )
+    return _steps(work, network, names, leads)
+
+
+def _directions(work: Values, hints: Hints) -> tuple[Tables, FloatArray, FloatArray, FloatArray]:
+    """The scaled network, C, B and what they leave of what is written."""
+    network = rescaled(work, tables(work), hints["scales"])
+    m = len(plain(network.out))
+    C, B = finite(hints["factors"][:, :m].T), finite(hints["factors"][:, m:])
+    return network, C, B, plain(network.out) - C @ B
 
 
 def equivariant_steps(work: Values, hints: Hints) -> list[Step]:

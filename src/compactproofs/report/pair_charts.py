@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from compactproofs.analysis.pair_sums import Boxes, curve
 from compactproofs.kernel.decisions import FloatArray
 from compactproofs.report.charts import Draw
-from compactproofs.report.pictures import BLUE, GREEN, GREY, INK, MUTED, ORANGE, RED
+from compactproofs.report.pictures import BLUE, GREEN, INK, MUTED, ORANGE, PURPLE, RED
 
 #: What is read of x and of y, and what is written.
 SIDES = (("reads of x", BLUE), ("reads of y", ORANGE), ("writes", GREEN))
@@ -118,7 +118,7 @@ def bounds(points: Mapping[str, Sequence[tuple[float, float]]]) -> Draw:
     """(operations, share) of strategies, those of one with more or fewer directions joined by a line."""
 
     def draw(axes: Axes) -> None:
-        for (name, each), colour in zip(points.items(), (BLUE, RED, ORANGE, GREEN, GREY), strict=False):
+        for (name, each), colour in zip(points.items(), (BLUE, RED, ORANGE, PURPLE, GREEN), strict=False):
             x, y = zip(*each, strict=True)
             below = name.endswith("-upper")
             axes.plot(

@@ -28,6 +28,7 @@ from compactproofs.theorems.max_of_k.failing_sets.strategies import (
 )
 from compactproofs.theorems.pair_sum.brute_force import BRUTE_FORCE
 from compactproofs.theorems.pair_sum.low_rank import LOW_RANK
+from compactproofs.theorems.pair_sum.separable import SEPARABLE
 
 _TRIMMED = 2  # kinds of failing sets, those that exceed the budget least, of which classes are given up
 
@@ -52,10 +53,10 @@ def prove_within(prover: Prover, budget: int, done: Callable[[str], None] = lamb
             consider(proof)
             if strategy_id in KINDS and proof.cost.flops > budget:
                 too_dear.append(proof)
-            if strategy_id == LOW_RANK.id and proof.cost.flops > budget:
-                fewer = _with_fewer_directions(prover, dict(proof.certificate.hints), budget)
+            if strategy in (LOW_RANK, SEPARABLE) and proof.cost.flops > budget:
+                fewer = _with_fewer_directions(prover, strategy, dict(proof.certificate.hints), budget)
                 if fewer is not None:
-                    consider(prover.certify(LOW_RANK, fewer, proof.search_seconds))
+                    consider(prover.certify(strategy, fewer, proof.search_seconds))
         done(strategy_id)
     for proof in sorted(too_dear, key=lambda proof: proof.cost.flops)[:_TRIMMED]:
         kind = KINDS[proof.certificate.strategy]
@@ -91,10 +92,10 @@ def _trimmed(prover: Prover, kind: Kind, hints: HintArrays, budget: int) -> Hint
     return _most_within(prover, get_strategy(kind.id), keeping, len(classes), budget)
 
 
-def _with_fewer_directions(prover: Prover, hints: HintArrays, budget: int) -> HintArrays | None:
+def _with_fewer_directions(prover: Prover, strategy: Strategy, hints: HintArrays, budget: int) -> HintArrays | None:
     """The hints of low rank with as many directions as the budget pays for, the largest first; None if for none."""
     factors = hints["factors"]
-    return _most_within(prover, LOW_RANK, lambda count: {**hints, "factors": factors[:count]}, len(factors), budget)
+    return _most_within(prover, strategy, lambda count: {**hints, "factors": factors[:count]}, len(factors), budget)
 
 
 def _most_within(

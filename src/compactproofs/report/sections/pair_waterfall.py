@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import itertools
 
-from compactproofs.analysis.pair_sums import equivariant_steps, low_rank_steps
+from compactproofs.analysis.pair_sums import equivariant_steps, low_rank_steps, separable_steps
 from compactproofs.report import charts
 from compactproofs.report.page import Found
 from compactproofs.report.pictures import picture
 from compactproofs.report.subjects import PairSubject
 
-_STEPS = {"low-rank": low_rank_steps, "equivariant-distance": equivariant_steps}
+_STEPS = {
+    "low-rank": low_rank_steps,
+    "low-rank-separable": separable_steps,
+    "equivariant-distance": equivariant_steps,
+}
 
 
 def of_pairs(subject: PairSubject) -> Found:
