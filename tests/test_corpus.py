@@ -17,18 +17,21 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+import pair_sums
 from compactproofs import zoo
 from compactproofs.kernel.certificate import MalformedCertificate
 from compactproofs.kernel.strict import MAX_NESTED
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.attention_only.model import AttentionOnly
+from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening.models import MAX_FILE_BYTES, Model
 from compactproofs.opening.networks import load_network
 from compactproofs.search.certificates import MAX_BYTES, Certificate
 from compactproofs.search.effort import verify
 from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
+from compactproofs.tasks.pairs import group_products
 from compactproofs.theorems import STRATEGIES
 from limited import MEMORY, SECONDS, Limited, Outcome, limited
 from soundness.heads import right_and_ties
@@ -115,13 +118,16 @@ def test_no_model(in_turn: Limited, path: Path) -> None:
         assert field in outcome.err.replace(str(path), "")
 
 
-@pytest.mark.parametrize("name", ["ladder", "spoiled", "two-heads"])
+@pytest.mark.parametrize("name", ["ladder", "spoiled", "two-heads", "S3"])
 def test_accepted_claims_are_true(name: str) -> None:
     """As forward passes in exact arithmetic say, not as the package does."""
     network = load_network(model_path(name))
-    truth = (
-        right_and_ties(network)[0] if isinstance(network, ManyHeads) else exact_correct(Model.load(model_path(name)))
-    )
+    if isinstance(network, PairSum):
+        truth = pair_sums.exact_correct(network, group_products(name).table)
+    elif isinstance(network, ManyHeads):
+        truth = right_and_ties(network)[0]
+    else:
+        truth = exact_correct(Model.load(model_path(name)))
     claims = [Certificate.load(path) for path in CERTIFICATES if short(path).startswith(f"accept/{name}--")]
     assert {claim.claim for claim in claims} == {"at least", "at most"}
     for claim in claims:

@@ -20,16 +20,37 @@ from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.opening.configuration import KEY, as_text
 from compactproofs.opening.pairs import network_of as network_of_file
 from compactproofs.opening.tables import LabelTable
+from compactproofs.search.budget import prove_within
 from compactproofs.search.prover import Prover
 from compactproofs.tasks.pairs import Pairs, add_mod, group_products, pair_table
 from compactproofs.tasks.tables import Table
 from compactproofs.testing import KINDS, hostile_hints
-from compactproofs.theorems import BUILT_IN
+from compactproofs.theorems import BUILT_IN, get_strategy
 from exactcheck import checking, reading
 from exactcheck import pair_sums as second
 from exactcheck.balls import Decisions
 from limited import Limited, limited
 from test_pair_sum import CYCLIC, PLANNED, STRATEGIES, TABLES, drawn, network_of, table_of
+
+
+def test_budget() -> None:
+    """Every strategy below the budget is tried, and low rank with fewer directions; the least budget buys nothing."""
+    task = group_products("S3")
+    prover = Prover(PairSum(pair_sums.mlp(np.random.default_rng(0), task.table, 0.05)), task)
+    best = prover.prove("pair-sum/low-rank")
+    dear = prove_within(prover, best.cost.flops)
+    assert dear.cost.flops <= best.cost.flops
+    assert dear.certificate.certified >= best.certificate.certified > 0
+    directions = len(best.certificate.hints["factors"])
+    factors = best.certificate.hints["factors"]
+    costs = [
+        prover.cost(get_strategy("pair-sum/low-rank"), {**best.certificate.hints, "factors": factors[:count]}).flops
+        for count in range(directions)
+    ]
+    assert costs == sorted(costs)
+    fewer = prove_within(prover, costs[-1])
+    assert fewer.cost.flops <= costs[-1]
+    assert prove_within(prover, 10).certificate.strategy == "pair-sum/trivial"
 
 
 @pytest.fixture(scope="module")

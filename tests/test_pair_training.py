@@ -40,7 +40,7 @@ BOTH = pytest.mark.parametrize("config", [ADD, S3], ids=["add-7", "S3"])
 def test_groups(task: str, order: int) -> None:
     """Each table is a group's, with the identity first."""
     if not order:
-        with pytest.raises(ValueError, match="expected 2 to 1024 tokens"):
+        with pytest.raises(ValueError, match=r"task: expected .*: unknown group 'S1'"):
             table(task)
         return
     products = table(task)
@@ -80,10 +80,18 @@ def test_sums() -> None:
     np.testing.assert_array_equal(table("C59"), table("add-59"))
 
 
-@pytest.mark.parametrize("task", ["", "S", "S0", "B5", "add-0", "add-1", "S9", "D600", "add-10000", "S5 ", "add59"])
+def test_frobenius_groups() -> None:
+    """Maps i -> a i + b, one after the other."""
+    maps = np.array([[(a * i + b) % 5 for i in range(5)] for a in range(1, 5) for b in range(5)])
+    np.testing.assert_array_equal(maps[table("F5")], maps[:, maps])
+
+
+@pytest.mark.parametrize(
+    "task", ["", "S", "S0", "F4", "F37", "B5", "add-0", "add-1", "S9", "D600", "add-10000", "S5 ", "add59"]
+)
 def test_no_tasks(task: str) -> None:
     """Names that are none, and groups that are too large or too small."""
-    with pytest.raises(ValueError, match="task: expected "):
+    with pytest.raises(ValueError, match=r"task: expected "):
         config_for(task)
 
 

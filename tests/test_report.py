@@ -18,18 +18,32 @@ from compactproofs import __main__ as entry
 from compactproofs import analysis, zoo
 from compactproofs.analysis.inputs import Inputs
 from compactproofs.analysis.models import Summary, summarise
+from compactproofs.networks.pair_sum.model import PairSum
+from compactproofs.opening.models import write_tensors
 from compactproofs.report import command as explain
 from compactproofs.report import pictures
 from compactproofs.report.model_page import SECTIONS, model_page
 from compactproofs.report.models_page import models_page
 from compactproofs.report.page import Cell, Page, Section, cell, environment, render, section, write
+from compactproofs.report.pair_page import pair_page
 from compactproofs.report.pictures import Picture, picture
-from compactproofs.report.sections import faithfulness, low_rank, models, waterfall
+from compactproofs.report.sections import (
+    faithfulness,
+    low_rank,
+    models,
+    pair_neurons,
+    pair_quadrature,
+    pair_waterfall,
+    waterfall,
+)
 from compactproofs.report.subjects import Models, Subject
 from compactproofs.report.wording import large, listed, mean_std, numbers, probability, with_minus
 from compactproofs.runs.store import is_of
 from compactproofs.search.workspaces import workspace
+from compactproofs.tasks.pairs import Pairs, add_mod, group_products, pair_table
+from pair_sums import mlp
 from test_analysis import random_model
+from test_modular_addition import network_of_waves
 
 MODELS = ("max-of-4/50", "max-of-4/104", "max-of-4/123")
 SORTED = sorted(MODELS)
@@ -82,7 +96,8 @@ def laid_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def replace_pictures(monkeypatch: pytest.MonkeyPatch, by: Callable[..., Picture]) -> None:
     """Let all sections make their pictures so."""
-    for module in (pictures, faithfulness, low_rank, waterfall):
+    modules = (pictures, faithfulness, low_rank, waterfall, pair_neurons, pair_quadrature, pair_waterfall)
+    for module in modules:
         monkeypatch.setattr(module, "picture", by)
 
 
@@ -246,6 +261,55 @@ def test_too_few_draws() -> None:
         model_page("m", random_model(3, 2), draws=1)
 
 
+def of_table(task: Pairs) -> tuple[PairSum, Pairs]:
+    """A perceptron that answers as a table says, but for noise, with an output too many or none."""
+    return PairSum(mlp(np.random.default_rng(0), task.table, 0.01)), task
+
+
+ADDITION = network_of_waves(7, (1, 2, 3), 8, np.random.default_rng(0), 0.01), add_mod(7)
+
+
+@pytest.fixture(scope="module")
+def pair_sum_page() -> Page:
+    """The page about a small network that adds."""
+    return pair_page("small-adder.safetensors", *ADDITION)
+
+
+def test_page_of_two_arguments(pair_sum_page: Page) -> None:
+    """It has every section, and stands alone."""
+    assert [one.id for one in pair_sum_page.sections] == [
+        *("pair-spectra", "pair-neurons", "pair-quadrature", "pair-bounds", "pair-waterfall")
+    ]
+    text = render(pair_sum_page)
+    outline = Outline(text)
+    assert len(outline.ids) == len(set(outline.ids))
+    assert {link[1:] for link in outline.links} <= set(outline.ids)
+    assert outline.fetched == []
+    assert "This one has learned 3 of\n3: k\u00a0=\u00a0" in text
+    assert "theorem-pair-sum-low-rank" in outline.ids
+
+
+@pytest.mark.parametrize(
+    ("network", "task", "words", "sections"),
+    [
+        (*of_table(group_products("S3")), "This network has learned 2 of 3", 4),
+        (*of_table(group_products("F5")), "<td>0−1i</td>", 4),
+        (*of_table(pair_table(np.arange(9) % 2)), "a table that a user gave", 3),
+        (*of_table(add_mod(4)), "k\u00a0=\u00a01 and k\u00a0=\u00a02", 4),
+        (PairSum({n: 0.0 * w for n, w in ADDITION[0].tensors.items()}), add_mod(7), "has learned nothing", 3),
+    ],
+)
+def test_pages_of_other_tables(undrawn: None, network: PairSum, task: Pairs, words: str, sections: int) -> None:
+    """Characters for groups, waves for addition of odd numbers, and neither for other tables; progress is told."""
+    seen: list[tuple[int, int]] = []
+    page = pair_page("m", network, task, lambda i, of: seen.append((i, of)))
+    assert seen == [(i + 1, sections) for i in range(sections)]
+    text = render(page)
+    assert words in re.sub(r"[ \n]+", " ", text)
+    body = re.sub(r"<[^>]*>", " ", text[text.index("<main>") : text.index('<section id="theorems">')])
+    assert {"nan", "inf", "None", "{", "Markup"}.isdisjoint(body.split())
+
+
 def test_page_of_many_models(page_of_many: Page, summaries: list[Summary]) -> None:
     """It stands alone as well, and has a row for each model."""
     outline = Outline(render(page_of_many))
@@ -380,6 +444,22 @@ def test_command(run: Run, small: Path, page: Page, tmp_path: Path, monkeypatch:
     assert figures == {f"{stem}.{suffix}" for stem in stems for suffix in ("png", "svg")}
 
 
+def test_command_for_two_arguments(run: Run, undrawn: None, small: Path, tmp_path: Path) -> None:
+    """The task is asked for where the file does not say it; other networks are no matter of these options."""
+    path = tmp_path / "adder.safetensors"
+    path.write_bytes(write_tensors(dict(ADDITION[0].tensors)))
+    code, out, err = run(path)
+    assert (code, out) == (2, "")
+    assert err.startswith("error: nothing says what the network is to do; give --task with add-mod")
+    assert run(path, "--task", "add-mod") == (0, "the report is adder.html, its figures are in adder-figures\n", "")
+    assert "How adder.safetensors works" in (tmp_path / "adder.html").read_text(encoding="utf-8")
+    for words in ((small, "--task", "max"), (small, "--task", "min"), ("--seeds", "1", "--task", "add-mod")):
+        code, out, err = run(*words)
+        assert (code, out) == (2, "")
+        assert err.startswith("error: --task")
+        assert err.count("\n") == 1
+
+
 def test_command_refuses(run: Run, small: Path, tmp_path: Path) -> None:
     """One line that says what is wrong, exit code 2, and nothing written."""
     (tmp_path / "mine.html").write_text("mine")
@@ -504,12 +584,12 @@ needs_browser = pytest.mark.skipif(not (BROWSER and DRIVER), reason="needs Debia
 
 
 @pytest.fixture(scope="module")
-def pages(tmp_path_factory: pytest.TempPathFactory, page: Page, page_of_many: Page) -> list[Path]:
-    """Both kinds of page, written."""
+def pages(tmp_path_factory: pytest.TempPathFactory, page: Page, page_of_many: Page, pair_sum_page: Page) -> list[Path]:
+    """The three kinds of page, written."""
     directory = tmp_path_factory.mktemp("pages")
-    paths = [directory / "model.html", directory / "models.html"]
-    write(page, paths[0])
-    write(page_of_many, paths[1])
+    paths = [directory / "model.html", directory / "models.html", directory / "pairs.html"]
+    for written, path in zip((page, page_of_many, pair_sum_page), paths, strict=True):
+        write(written, path)
     return paths
 
 

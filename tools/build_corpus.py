@@ -29,8 +29,10 @@ from safetensors.numpy import save
 import compactproofs as cp
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.attention_only.model import WEIGHTS, AttentionOnly
+from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.search.certificates import Certificate
 from compactproofs.system.files import write_atomically
+from compactproofs.tasks.pairs import group_products
 from compactproofs.theorems import BUILT_IN, STRATEGIES
 
 CORPUS = Path(__file__).resolve().parent.parent / "tests" / "certificates"
@@ -46,7 +48,7 @@ SPARED = 20  # inputs by which claims of the histogram strategies stay away from
 
 Fields = dict[str, Any]
 Cases = Iterator[tuple[str, bytes]]
-Network = cp.Model | ManyHeads
+Network = cp.Model | ManyHeads | PairSum
 
 
 def ladder() -> cp.Model:
@@ -91,6 +93,21 @@ def two_heads() -> ManyHeads:
         for name, weights in halves.items()
     }
     return ManyHeads(W_E=model.W_E, W_pos=model.W_pos, W_U=model.W_U, **heads)
+
+
+def products() -> PairSum:
+    """A perceptron with a neuron for each pair of elements of S3, which writes their product; noise, and biases."""
+    rng, table = np.random.default_rng(0), group_products("S3").table
+    a, b = np.divmod(np.arange(table.size), len(table))
+    elements = np.arange(len(table))[:, None]
+    weights = {
+        "W_x": np.eye(len(table)),
+        "W_y": np.eye(len(table)),
+        "W": np.concatenate([1.0 * (elements == a), (elements == b) - 1.0]),
+        "W_U": np.eye(len(table))[table.ravel()],
+        "b": 0.8 * rng.normal(size=len(table)),
+    }
+    return PairSum({name: w + 0.02 * rng.normal(size=w.shape) for name, w in weights.items()})
 
 
 def fields_of(certificate: Certificate) -> Fields:
@@ -189,6 +206,15 @@ SPOILED_HINTS = (
     ("failing-sets", "skip", _rows),
     ("failing-sets/low-rank-QK", "key_directions", _reals),
     ("failing-sets/quadratic-QK", "square", _reals),
+)
+
+
+#: The same, of networks of two arguments.
+SPOILED_OF_PAIRS = (
+    ("pair-sum/low-rank", "factors"),
+    ("pair-sum/low-rank", "scales"),
+    ("pair-sum/equivariant-distance", "outputs"),
+    ("pair-sum/equivariant-distance", "sizes"),
 )
 
 
@@ -294,6 +320,41 @@ def of_several_heads(network: ManyHeads) -> dict[str, bytes]:
         **{f"reject/two-heads--{what}.cert.json": data for what, data in beyond_proved(network, proofs)},
         **{f"reject/two-heads--{what}.cert.json": text_of(fields) for what, fields in mixed.items()},
     }
+
+
+def of_two_arguments(network: PairSum) -> dict[str, bytes]:
+    """Certificates about products in S3, and such as speak of other tables, groups and families."""
+    ids = [strategy.id for strategy in BUILT_IN.strategies.values() if strategy.family == network.family]
+    prover = cp.Prover(network, group_products("S3"))
+    proofs = {strategy: prover.prove(strategy).certificate for strategy in ids}
+    low_rank = fields_of(proofs["pair-sum/low-rank"])
+    true, changed, broken = dict(as_proved(proofs)), dict(beyond_proved(network, proofs)), {}
+    for strategy, name in SPOILED_OF_PAIRS:
+        fields, hint = fields_of(proofs[strategy]), proofs[strategy].hints[name]
+        for what, array in _reals(hint):
+            claim = with_hint(fields, name, array)
+            certified = proved(claim, network)
+            true[f"{short(strategy)}--{name}-{what}"] = text_of(claiming(claim, certified))
+            if certified < proofs[strategy].certified:
+                changed[f"certified--{short(strategy)}-{name}-{what}"] = text_of(claim)
+        fewer = {key: value for key, value in fields["hints"].items() if key != name}
+        broken[f"hints.{name}--missing"] = text_of(fields | {"hints": fewer})
+    changed |= {
+        "certified--addition-of-as-many": text_of(low_rank | {"task": {"name": "add-mod", "n": 6}}),
+        "certified--another-group-of-as-many": text_of(low_rank | {"task": {"name": "group", "n": 6, "group": "D3"}}),
+        "task--a-larger-group": text_of(
+            low_rank | {"task": {"name": "group", "n": 24, "group": "S4"}, "total": "576", "certified": "1"}
+        ),
+        "model_sha256--zeros": text_of(low_rank | {"model_sha256": "0" * 64}),
+        "family--of-one-head": text_of(low_rank | {"family": AttentionOnly.family}),
+    }
+    broken |= {
+        "task--another-number-of-elements": text_of(low_rank | {"task": {"name": "group", "n": 7, "group": "S3"}}),
+        "group--of-no-name": text_of(low_rank | {"task": {"name": "group", "n": 6, "group": "B3"}}),
+        "task--no-group": text_of(low_rank | {"task": {"name": "group", "n": 6}}),
+    }
+    named = (("accept", true), ("reject", changed), ("malformed", broken))
+    return {f"{verdict}/S3--{what}.cert.json": data for verdict, cases in named for what, data in cases.items()}
 
 
 def malformed(model: cp.Model, proofs: dict[str, Certificate]) -> Cases:
@@ -475,7 +536,9 @@ def main() -> None:
     tensors = {disk: network.weight(name) for name, (disk, _, _) in WEIGHTS.items()}
     (CORPUS / "models" / "two-heads.safetensors").write_bytes(save(tensors))
     models["max-of-4-123"] = cp.load_model("max-of-4/123")
-    known = of_several_heads(network)
+    of_pairs = products()
+    (CORPUS / "models" / "S3.safetensors").write_bytes(save(dict(of_pairs.tensors)))
+    known = of_several_heads(network) | of_two_arguments(of_pairs)
     for name, model in models.items():
         small = name in ("ladder", "spoiled")
         prover = cp.Prover(model)

@@ -235,7 +235,7 @@ def verdict_on_file(
 ) -> tuple[str, str]:
     """The same for a model file of any family; with the labels and the hash of a table, if one is given."""
     accepted: bool | None
-    if certificate.family == pair_sums.FAMILY and "n" in certificate.task:
+    if pair_sums.FAMILY in (certificate.family, certificate.strategy.partition("/")[0]) and "n" in certificate.task:
         accepted, reason = pair_sums.verdict(certificate, data, list(labels), table)
     elif certificate.task.keys() >= TASK_OF_DECODERS:
         accepted, reason = decoders.verdict(certificate, data, list(labels), table)

@@ -13,7 +13,7 @@ from typing import Any
 
 from flint import arb, ctx
 
-from exactcheck.balls import Decisions, Table, balls, mean, product, root, shifted, total, transposed
+from exactcheck.balls import Decisions, Table, balls, largest, mean, product, root, shifted, total, transposed
 from exactcheck.reading import Certificate, Hint, entries, expect, tensors_of
 
 FAMILY = "pair-sum"
@@ -22,6 +22,7 @@ THEOREMS = {
     "pair-sum/brute-force": "pair-sum/brute-force@1",
     "pair-sum/brute-force-upper": "pair-sum/brute-force@1",
     "pair-sum/low-rank": "pair-sum/low-rank@1",
+    "pair-sum/low-rank-separable": "pair-sum/low-rank-separable@1",
     "pair-sum/equivariant-distance": "pair-sum/equivariant-distance@1",
 }
 PRECISIONS = (128, 512, 2048)
@@ -208,8 +209,8 @@ def brute_force(forward: Forward, labels: Labels) -> tuple[int, int]:
     return right, wrong
 
 
-def low_rank(forward: Forward, labels: Labels, hints: dict[str, Hint], decide: Decisions) -> int:
-    """The number of pairs that the norms of what is left of the outputs leave right."""
+def directions(forward: Forward, hints: dict[str, Hint]) -> tuple[list[arb], Table, Table, Table]:
+    """The sizes of neurons, C, B, and what C B leaves of the outputs of neurons of these sizes."""
     m, k = len(forward.out), len(forward.out[0])
     flat = [x if math.isfinite(x) else 0.0 for x in hints["factors"].entries]
     rows = [flat[i : i + m + k] for i in range(0, len(flat), m + k)] or [[0.0] * (m + k)]
@@ -217,6 +218,13 @@ def low_rank(forward: Forward, labels: Labels, hints: dict[str, Hint], decide: D
     scales = [arb(s if math.isfinite(s) and s > 0 else 1) for s in hints["scales"].entries]
     out = [[x / s for x in row] for row, s in zip(forward.out, scales, strict=True)]
     rest = [[x - y for x, y in zip(*pair, strict=True)] for pair in zip(out, product(C, B), strict=True)]
+    return scales, C, B, rest
+
+
+def low_rank(forward: Forward, labels: Labels, hints: dict[str, Hint], decide: Decisions) -> int:
+    """The number of pairs that the norms of what is left of the outputs leave right."""
+    m, k = len(forward.out), len(forward.out[0])
+    scales, C, B, rest = directions(forward, hints)
     columns = transposed(rest)
     right = 0
     for label, pairs in groups(labels, max(m, k)):
@@ -231,6 +239,29 @@ def low_rank(forward: Forward, labels: Labels, hints: dict[str, Hint], decide: D
                 sum(parts, arb(0)) for parts in zip(part, from_rest, forward.of_x[x], forward.of_y[y], strict=True)
             ]
             right += all(decide.positive(logits[label] - logits[z] - off * apart[z]) for z in range(k) if z != label)
+    return right
+
+
+def separable(forward: Forward, labels: Labels, hints: dict[str, Hint], decide: Decisions) -> int:
+    """The same where one norm of what a neuron may be for x, and one for y, stand for the distance from a mean."""
+    n, k = len(labels), len(forward.out[0])
+    scales, C, B, rest = directions(forward, hints)
+    middle = [mean(row) for row in rest]
+    columns = [[x - a for x, a in zip(column, middle, strict=True)] for column in transposed(rest)]
+    most = 2 * largest([root(total(x * x for x in column)) for column in columns])
+
+    def of_one(table: Table) -> list[arb]:
+        sizes = [[x.max(arb(0)) * s for x, s in zip(row, scales, strict=True)] for row in table]
+        return [most * root(total(x * x for x in row)) for row in sizes]
+
+    of_x, of_y, right = of_one(forward.left), of_one(forward.right), 0
+    for x in range(n):
+        h = [[a * s for a, s in zip(forward.hidden(x, y), scales, strict=True)] for y in range(n)]
+        for y, part in enumerate(product(product(h, C), B)):
+            label = labels[x][y]
+            logits = [sum(parts, arb(0)) for parts in zip(part, forward.of_x[x], forward.of_y[y], strict=True)]
+            slack = of_x[x] + of_y[y]
+            right += all(decide.positive(logits[label] - logits[z] - slack) for z in range(k) if z != label)
     return right
 
 
@@ -337,6 +368,13 @@ def equivariant(forward: Forward, labels: Labels, hints: dict[str, Hint], decide
     return certified
 
 
+COUNTS = {
+    "pair-sum/low-rank": low_rank,
+    "pair-sum/low-rank-separable": separable,
+    "pair-sum/equivariant-distance": equivariant,
+}
+
+
 def verdict(certificate: Certificate, data: bytes, given: list[int], table: str) -> tuple[bool, str]:
     """Whether the certificate is accepted, and why, with the labels and the hash of a table, if one is given."""
     strategy, claim = certificate.strategy, certificate.claim
@@ -355,8 +393,10 @@ def verdict(certificate: Certificate, data: bytes, given: list[int], table: str)
     if network.n != len(labels) or max(map(max, labels)) >= k:
         return False, "task: its arguments or labels are not those that the model has"
     n = network.n
+    of_low_rank = {"factors": ("float64", (None, m + k)), "scales": ("float64", (m,))}
     forms: dict[str, tuple[str, tuple[int | None, ...]]] = {
-        "pair-sum/low-rank": {"factors": ("float64", (None, m + k)), "scales": ("float64", (m,))},
+        "pair-sum/low-rank": of_low_rank,
+        "pair-sum/low-rank-separable": of_low_rank,
         "pair-sum/equivariant-distance": {
             **dict.fromkeys(("left", "right"), ("uint16", (n, None))),
             **dict.fromkeys(("left_values", "right_values"), ("float64", (None,))),
@@ -383,8 +423,7 @@ def verdict(certificate: Certificate, data: bytes, given: list[int], table: str)
         for ctx.prec in PRECISIONS if strategy != "pair-sum/trivial" else ():
             forward, decide = Forward(network), Decisions()
             if forms:
-                count = low_rank if strategy == "pair-sum/low-rank" else equivariant
-                found, undecided = count(forward, labels, certificate.hints, decide), decide.undecided
+                found, undecided = COUNTS[strategy](forward, labels, certificate.hints, decide), decide.undecided
             else:
                 right, wrong = brute_force(forward, labels)
                 found = right if claim == "at least" else certificate.total - wrong

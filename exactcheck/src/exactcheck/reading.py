@@ -219,7 +219,8 @@ def read_certificate(data: bytes) -> Certificate:
     expect(set(fields) == KEYS, "the certificate's keys")
     task = fields["task"]
     expect(isinstance(task, dict), "task")
-    if fields["family"] == "pair-sum" and "n_ctx" not in task:
+    of_pairs = fields["family"] == "pair-sum" or task.get("name") in ("add-mod", "group", "pair-table")
+    if of_pairs and "n_ctx" not in task:
         expect(fields["version"] == 2 and {"name", "n"} <= set(task) <= {"name", "n", "group", "table"}, "task")
         expect(all(type(task[name]) is str for name in set(task) - {"n"}), "task")
     elif fields["family"] != "decoder" or "n_ctx" in task:

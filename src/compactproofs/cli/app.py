@@ -17,13 +17,25 @@ from typer.completion import shell_complete
 
 import compactproofs as cp
 from compactproofs import plugins, zoo
-from compactproofs.cli.common import COLOURS, DaskOption, JobsOption, JsonOption, ModelArgument, extra, whose
+from compactproofs.cli.common import (
+    COLOURS,
+    DaskOption,
+    FamilyOption,
+    JobsOption,
+    JsonOption,
+    ModelArgument,
+    extra,
+    whose,
+)
 from compactproofs.cli.doctor import doctor
 from compactproofs.cli.proving import prove
+from compactproofs.cli.questions import task_of
 from compactproofs.cli.sampling import sample
 from compactproofs.cli.showing import show
 from compactproofs.cli.sweeping import sweep
 from compactproofs.cli.verifying import verify
+from compactproofs.opening.pairs import TASKS
+from compactproofs.search.questions import Options
 from compactproofs.system.places import check_directory
 from compactproofs.system.terminal import err, say, say_json, say_table
 
@@ -205,7 +217,7 @@ def tighten(
 
 @app.command()
 def train_pairs(
-    task: Annotated[str, typer.Argument(help="add-N, addition modulo N, or a group: SN, AN, DN or CN.")],
+    task: Annotated[str, typer.Argument(help="add-N, addition modulo N, or a group: SN, AN, DN, FN or CN.")],
     out_dir: Annotated[Path, typer.Option("--out", help="The directory for <seed>.safetensors files.")],
     seed: Annotated[list[int], typer.Option(help="A seed; may be given several times. All are trained at once.")],
     epochs: Annotated[int | None, typer.Option(help="Epochs; default: those of the recipe.")] = None,
@@ -248,6 +260,10 @@ def explain(
     target: Annotated[
         Path | None, typer.Option("--out", help="The page, such as report.html; its figures go beside it.")
     ] = None,
+    task: Annotated[
+        str | None, typer.Option(help=f"Of two arguments, where the file does not say it: {TASKS}.")
+    ] = None,
+    family: FamilyOption = None,
     jobs: JobsOption = 2,
     scheduler: DaskOption = None,
 ) -> None:
@@ -256,7 +272,10 @@ def explain(
         raise ValueError("choose one: a MODEL, or --seeds all")
     command = extra("report.command")
     if model is not None:
-        command.explain_model(model, target)
+        name, table = task_of(task)
+        command.explain_model(model, target, Options(task=name, table=table, family=family))
+    elif (task, family) != (None, None):
+        raise ValueError("--task and --family are for one MODEL of two arguments")
     else:
         command.explain_models(seeds, target, jobs, scheduler)
 

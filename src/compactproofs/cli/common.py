@@ -70,6 +70,10 @@ DaskOption = Annotated[
     str | None,
     typer.Option("--dask", "--scheduler", metavar="ADDRESS", help="A Dask scheduler, instead of processes."),
 ]
+FamilyOption = Annotated[
+    str | None,
+    typer.Option(help="pair-sum: read a transformer of one layer as one with constant attention and two arguments."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -14,6 +14,7 @@ from rich.progress import Progress, track
 import compactproofs as cp
 from compactproofs import plugins, zoo
 from compactproofs.cli.common import (
+    FamilyOption,
     JsonOption,
     ModelArgument,
     VerboseOption,
@@ -22,15 +23,13 @@ from compactproofs.cli.common import (
     operations_of,
     strategies,
 )
-from compactproofs.cli.questions import settings_of, tokens_of
+from compactproofs.cli.questions import settings_of, task_of, tokens_of
 from compactproofs.kernel.certificate import CLAIMS
 from compactproofs.kernel.problem import Problem
-from compactproofs.kernel.strict import shown
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.opening.pairs import TASKS
-from compactproofs.opening.tables import LabelTable
 from compactproofs.runs.inputs import load_certificate, open_file
 from compactproofs.search.budget import prove_within
 from compactproofs.search.certificates import certificate_name
@@ -112,12 +111,7 @@ def prove(
         list[str] | None,
         typer.Option(metavar="NAME=VALUE", help="A TransformerLens setting of which the file says nothing."),
     ] = None,
-    family: Annotated[
-        str | None,
-        typer.Option(
-            help="pair-sum: read a transformer of one layer as one with constant attention and two arguments."
-        ),
-    ] = None,
+    family: FamilyOption = None,
     verbose: VerboseOption = 0,
 ) -> None:
     """Prove bounds on a model's accuracy, check them, and write certificates.
@@ -131,7 +125,7 @@ def prove(
     if as_json and out_name == STANDARD:
         raise ValueError("--out -: standard output cannot hold a certificate and --json; name a file, or choose one")
     operations = None if budget is None else operations_of("--budget", budget)
-    task, table = _task_of(task)
+    task, table = task_of(task)
     fixed = tokens_of("--prefix", prefix), tokens_of("--suffix", suffix)
     options = Options(
         *(task, *fixed, read_out, length, tokens, k, settings_of(setting or ())),
@@ -148,8 +142,8 @@ def prove(
     provers = plugins.Provers(loaded, question.task)
     left_out: list[str] = []
     if best or operations is not None:
-        if operations is not None and isinstance(loaded, Decoder | PairSum):
-            raise ValueError("--budget is for attention-only models")
+        if operations is not None and isinstance(loaded, Decoder):
+            raise ValueError("--budget is for attention-only models and networks of two arguments")
         ids = ["best"]
         if out_name is not None and Path(out_name).is_dir():
             raise ValueError(f"--out: {out_name} is a directory; name a file for the best certificate")
@@ -206,14 +200,6 @@ def prove(
         say(f"{len(targets)} certificate{'s' if len(targets) > 1 else ''} written to {place}")
     if found is not None and found.interrupted:
         raise KeyboardInterrupt
-
-
-def _task_of(text: str | None) -> tuple[str | None, LabelTable | None]:
-    """The name of a task as it is typed, and its table."""
-    name, colon, file = (text or "").partition(":")
-    if not (name == TABLE) == bool(colon) == bool(file):
-        raise ValueError(f"--task: expected a name, or {TABLE}:FILE, found {shown(text)}")
-    return (name, LabelTable.load(file)) if colon else (text, None)
 
 
 def _asked_of_plugins(name: str, strategy_ids: Sequence[str], options: Options) -> Question:

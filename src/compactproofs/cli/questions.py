@@ -1,4 +1,4 @@
-"""What `prove` is asked, as it is typed."""
+"""What is asked, as it is typed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,18 @@ from typing import Any
 
 from compactproofs.kernel.strict import shown
 from compactproofs.opening.networks import SETTINGS
+from compactproofs.opening.tables import LabelTable
+from compactproofs.tasks.sequences import TABLE
 
 _WORDS = {"true": True, "false": False, "none": None, "null": None}
+
+
+def task_of(text: str | None) -> tuple[str | None, LabelTable | None]:
+    """The name of a task as it is typed, and its table."""
+    name, colon, file = (text or "").partition(":")
+    if not (name == TABLE) == bool(colon) == bool(file):
+        raise ValueError(f"--task: expected a name, or {TABLE}:FILE, found {shown(text)}")
+    return (name, LabelTable.load(file)) if colon else (text, None)
 
 
 def tokens_of(option: str, text: str) -> tuple[int, ...]:

@@ -2,39 +2,52 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from compactproofs.analysis.models import Summary, summarise
+from compactproofs.networks.pair_sum.model import PairSum
+from compactproofs.opening.pairs import TASKS
 from compactproofs.paper.command import models_of_seeds
 from compactproofs.report.model_page import model_page
 from compactproofs.report.models_page import models_page
-from compactproofs.report.page import check_target, figures_directory, write
-from compactproofs.runs.inputs import load_model
+from compactproofs.report.page import Page, check_target, figures_directory, write
+from compactproofs.report.pair_page import pair_page
+from compactproofs.runs.inputs import load_model, open_file
 from compactproofs.runs.runner import run
 from compactproofs.runs.store import Job, Results
+from compactproofs.search.questions import Options, asked
 from compactproofs.system.places import STANDARD
 from compactproofs.system.terminal import err, say
+from compactproofs.tasks.pairs import Pairs
 
 #: Draws of structureless noise.
 DRAWS = 1000
 
 
-def explain_model(name: str, target: Path | None) -> None:
-    """Write the page about one model, to MODEL.html unless a target is named."""
+def explain_model(name: str, target: Path | None, options: Options) -> None:
+    """Write the page about one model, to MODEL.html unless a target is named.
+
+    `options`: for a network of two arguments its task, if its file does not say it, and how to read it.
+    """
     path = target or Path(f"{_stem(name)}.html")
     check_target(path)
-    model = load_model(name)
+    file, called = open_file(name), Path(name).name if name.endswith(".safetensors") else name
+    find: Callable[[Callable[[int, int], None]], Page]
+    if file.is_pair_sum or options != Options():
+        question = asked(file, options, name)
+        if not isinstance(question.network, PairSum) or not isinstance(question.task, Pairs):
+            raise ValueError(f"--task: the report is about the largest token, or about two arguments ({TASKS})")
+        find = partial(pair_page, called, question.network, question.task)
+    else:
+        find = partial(model_page, called, load_model(name), 0, DRAWS)
     columns = (TextColumn("explaining"), BarColumn(), MofNCompleteColumn(), TextColumn("sections"), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         bar = progress.add_task("explaining", total=None)
-        page = model_page(
-            Path(name).name if name.endswith(".safetensors") else name,
-            model,
-            draws=DRAWS,
-            done=lambda i, of: progress.update(bar, completed=i, total=of),
-        )
+        page = find(lambda i, of: progress.update(bar, completed=i, total=of))
     write(page, path)
     _say_where(path)
 

@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from compactproofs.report.pictures import Picture
-from compactproofs.report.subjects import Models, Subject
+from compactproofs.report.subjects import Models, PairSubject, Subject
 from compactproofs.report.wording import FILTERS, form
 from compactproofs.search.families import companion_of
 from compactproofs.system.files import write_atomically
@@ -29,7 +29,7 @@ GENERATOR = f"compactproofs {__version__}"
 
 #: The variables of a section's template; those called "figures" are its pictures.
 Found = dict[str, Any]
-About = TypeVar("About", Subject, Models)
+About = TypeVar("About", Subject, PairSubject, Models)
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,9 @@ def environment() -> Environment:
     made.filters.update(FILTERS)
     made.globals.update(cell=cell, anchor=lambda strategy: _anchor(companion_of(get_strategy(strategy)).stated_in))
     parts = made.get_template("parts.html.j2").module
-    made.globals.update({name: getattr(parts, name) for name in ("figure", "table", "theorem", "inputs_of")})
+    made.globals.update(
+        {name: getattr(parts, name) for name in ("figure", "table", "theorem", "inputs_of", "operations")}
+    )
     return made
 
 

@@ -1,4 +1,4 @@
-"""What pages are about: one model or many, and what several sections need of them."""
+"""What pages are about: a model, one of two arguments, or many models, and what several sections need of them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,20 @@ from typing import Any
 import numpy as np
 
 import compactproofs as cp
+from compactproofs.analysis import pair_sums
 from compactproofs.analysis.inputs import Inputs, Share
+from compactproofs.analysis.irreps import irreps
 from compactproofs.analysis.margins import Tables
 from compactproofs.analysis.models import Summary
 from compactproofs.analysis.waterfall import WATERFALLS, Waterfalls
 from compactproofs.kernel.decisions import FloatArray
+from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.paper.rows import ROWS
 from compactproofs.search.workspaces import MaxWorkspace
 from compactproofs.tasks.max_of_k import max_of_k
+from compactproofs.tasks.pairs import Pairs
 from compactproofs.theorems import get_strategy
+from compactproofs.theorems.pair_sum.brute_force import decide as pairs_decide
 
 #: The best of the failing sets.
 FAILING_SETS = "failing-sets"
@@ -63,6 +68,42 @@ class Subject:
         """The strategy of these that certifies most, the cheapest of several."""
         proofs = self.proofs
         return max(strategies, key=lambda s: (proofs[s].certificate.certified, -proofs[s].cost.flops))
+
+
+@dataclass
+class PairSubject:
+    """One network of two arguments and its task."""
+
+    name: str
+    network: PairSum
+    task: Pairs
+
+    def __post_init__(self) -> None:
+        self.prover = cp.Prover(self.network, self.task)
+        self.neurons = pair_sums.neurons(self.prover.values)
+        #: The irreps of the group that the task is about, and what the network has of each; none of other tables.
+        self.irreps = [] if self.task.given else irreps(self.task)
+        self.parts, self.shares = pair_sums.parts(self.neurons, self.irreps) if self.irreps else ([], np.zeros((0, 3)))
+        #: Whether there are waves to compare with.
+        self.adds = self.task.record["name"] == "add-mod" and self.network.n % 2 == 1
+        self.adds = self.adds and self.network.outputs == self.network.n
+        self.right: int = pairs_decide(self.prover.values).right
+
+    @cached_property
+    def proofs(self) -> dict[str, cp.Proof]:
+        """A certificate for each strategy that claims something."""
+        feasible = cp.feasible_strategies(self.network, self.task)
+        return {s: self.prover.prove(s) for s in feasible if s != "pair-sum/trivial"}
+
+    @property
+    def total(self) -> int:
+        """The number of inputs."""
+        return self.task.total
+
+    def called(self, number: int) -> str:
+        """What the irrep of this number is called."""
+        one = self.irreps[number]
+        return f"χ{number}" if one.frequency is None else f"k\u00a0=\u00a0{one.frequency}"
 
 
 class Models:

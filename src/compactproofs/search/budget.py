@@ -1,16 +1,19 @@
 """The best bound for a given number of operations: untrusted search among all strategies and their cheaper variants.
 
 Failing sets cost little until they count the inputs of single classes, and each class can be given up on its own.  So
-where the whole count is too dear, the classes that gain the most inputs for their operations are counted.
+where the whole count is too dear, the classes that gain the most inputs for their operations are counted.  Low rank
+takes as many directions as the budget pays for.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from compactproofs.opening.models import Model
+from compactproofs.kernel.problem import Problem, Strategy
+from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.search.companions import HintArrays
 from compactproofs.search.prover import Infeasible, Proof, Prover, feasible_strategies
 from compactproofs.tasks.max_of_k import max_of_k
@@ -23,6 +26,9 @@ from compactproofs.theorems.max_of_k.failing_sets.strategies import (
     Kind,
     possible_winners_by_query,
 )
+from compactproofs.theorems.pair_sum.brute_force import BRUTE_FORCE
+from compactproofs.theorems.pair_sum.low_rank import LOW_RANK
+from compactproofs.theorems.pair_sum.separable import SEPARABLE
 
 _TRIMMED = 2  # kinds of failing sets, those that exceed the budget least, of which classes are given up
 
@@ -42,11 +48,15 @@ def prove_within(prover: Prover, budget: int, done: Callable[[str], None] = lamb
 
     for strategy_id in feasible_strategies(prover.model, prover.problem.task):
         strategy = get_strategy(strategy_id)
-        if strategy.claim == "at least" and _least_cost(strategy_id, prover.model) <= budget:
+        if strategy.claim == "at least" and _least_cost(strategy_id, prover.problem) <= budget:
             proof = prover.prove(strategy_id)
             consider(proof)
             if strategy_id in KINDS and proof.cost.flops > budget:
                 too_dear.append(proof)
+            if strategy in (LOW_RANK, SEPARABLE) and proof.cost.flops > budget:
+                fewer = _with_fewer_directions(prover, strategy, dict(proof.certificate.hints), budget)
+                if fewer is not None:
+                    consider(prover.certify(strategy, fewer, proof.search_seconds))
         done(strategy_id)
     for proof in sorted(too_dear, key=lambda proof: proof.cost.flops)[:_TRIMMED]:
         kind = KINDS[proof.certificate.strategy]
@@ -58,8 +68,12 @@ def prove_within(prover: Prover, budget: int, done: Callable[[str], None] = lamb
     return best
 
 
-def _least_cost(strategy_id: str, model: Model) -> int:
+def _least_cost(strategy_id: str, problem: Problem[Any, Any]) -> int:
     """What the strategies that are far from cheap cost at the least, so that they are not tried in vain."""
+    model = problem.network
+    if isinstance(model, PairSum):
+        of_all_logits = 2 * problem.task.total * model.neurons * model.outputs
+        return of_all_logits if strategy_id == BRUTE_FORCE.id else 0
     v: int = model.d_vocab
     known = {"brute-force": max_of_k(model).task.total * v, "branch-and-bound": v**4, "histogram": v**4}
     return known.get(strategy_id.removeprefix("heads/"), 0)
@@ -75,10 +89,23 @@ def _trimmed(prover: Prover, kind: Kind, hints: HintArrays, budget: int) -> Hint
             window[q, m] = GIVEN_UP
         return {**hints, "window": window}
 
-    low, high = -1, len(classes)  # keeping `low` classes is within the budget
+    return _most_within(prover, get_strategy(kind.id), keeping, len(classes), budget)
+
+
+def _with_fewer_directions(prover: Prover, strategy: Strategy, hints: HintArrays, budget: int) -> HintArrays | None:
+    """The hints of low rank with as many directions as the budget pays for, the largest first; None if for none."""
+    factors = hints["factors"]
+    return _most_within(prover, strategy, lambda count: {**hints, "factors": factors[:count]}, len(factors), budget)
+
+
+def _most_within(
+    prover: Prover, strategy: Strategy, keeping: Callable[[int], HintArrays], all_of_it: int, budget: int
+) -> HintArrays | None:
+    """The hints that keep as much as the budget pays for, where all of it is too dear; None if none of it is."""
+    low, high = -1, all_of_it  # keeping `low` is within the budget
     while high - low > 1:
         middle = (low + high) // 2
-        within = prover.cost(get_strategy(kind.id), keeping(middle)).flops <= budget
+        within = prover.cost(strategy, keeping(middle)).flops <= budget
         low, high = (middle, high) if within else (low, middle)
     return keeping(low) if low >= 0 else None
 

@@ -148,8 +148,10 @@ def _asked_of_pairs(source: File | Network, options: Options) -> Question:
     return Question(network, task, words, [note] if told else [])
 
 
-def about(network: Decoder | PairSum) -> str:
+def about(network: Decoder | PairSum | ManyHeads) -> str:
     """What a network is, in words."""
+    if isinstance(network, ManyHeads):
+        return f"attention-only model of one layer with {network.n_heads} heads"
     if isinstance(network, PairSum):
         places = network.positions
         kind = f"transformer with constant attention, {places} positions" if places else "perceptron"

@@ -9,8 +9,9 @@ It is trained in its own parameters and evaluated in this form. Two recipes:
 
 - `add-p` is addition modulo p, learned by a transformer of one layer whose attention pattern is constantly one half and
   one half. Recipe: that of `PIZZA_CONFIG` of github.com/JasonGross/guarantees-based-mechanistic-interpretability.
-- `Sn`, `An`, `Dn`, `Cn` are products in the symmetric, alternating, dihedral (of order 2n) and cyclic groups, learned
-  by a perceptron with one hidden layer. Recipe: that of arXiv 2410.07476, with a bias on the logits.
+- `Sn`, `An`, `Dn`, `Fn`, `Cn` are products in the symmetric, alternating, dihedral (of order 2n), Frobenius (of order
+  n(n-1), n prime) and cyclic groups, learned by a perceptron with one hidden layer. Recipe: that of arXiv 2410.07476,
+  with a bias on the logits.
 
 All seeds of a task are trained at once, as one batch of parameters with a leading axis of seeds. Each has first weights
 and training pairs of its own and no seed influences another, but sums may be rounded differently in another batch: over
@@ -19,7 +20,6 @@ thousands of epochs seeds agree in distribution, not to the bit, with what other
 Shapes use S for seeds, n for tokens, P for parameters of one seed, B for training pairs, m for neurons.
 """
 
-import itertools
 import math
 import os
 import re
@@ -35,6 +35,7 @@ import torch
 from safetensors.numpy import load as load_bytes
 
 from compactproofs.system.files import write_atomically
+from compactproofs.tasks.pairs import add_mod, products
 from compactproofs.training.files import metadata_of, to_bytes
 from compactproofs.training.recipe import derive_seeds
 from compactproofs.version import __version__
@@ -45,8 +46,7 @@ CHECKPOINT = "unfinished.checkpoint"
 
 _BETAS = (0.9, 0.98)
 _EPSILON = 1e-8
-_MOST_TOKENS = 1024
-_TASK = re.compile(r"(add-|[SADC])([1-9][0-9]{0,3})", re.ASCII)
+_SUMS = re.compile(r"(?:add-|C)([1-9][0-9]{0,3})", re.ASCII)
 _TO_GRAPH = 4  # epochs that it takes to make an epoch a graph
 _LATE = 20  # no graph before this epoch: a replay is compared with a step, and the first steps are erratic
 
@@ -57,42 +57,18 @@ Weights = dict[str, torch.Tensor]
 
 
 def table(task: str) -> npt.NDArray[np.int64]:
-    """The table of a task: entry (x, y) is the right answer for x and y.
+    """The table of a task: entry (x, y) is the right answer for x and y; groups are those of `tasks.pairs`.
 
-    Permutations are in lexicographic order (of an alternating group, the even ones in that order) and (x·y)(i) is
-    x(y(i)). Of a dihedral group the rotations r⁰, r¹, … come first, then the reflections r⁰s, r¹s, …
+    Raises ValueError for no known task, and for one with too many tokens.
 
     >>> table("D3")[1].tolist()
     [1, 2, 0, 4, 5, 3]
     """
-    kind, size = _parsed(task)
-    if kind in ("add-", "C"):
-        return np.add.outer(np.arange(size), np.arange(size)) % size
-    if kind == "D":
-        turn = np.tile(np.arange(size, dtype=np.int64), 2)  # r^a and r^a s both turn by a
-        sign = np.repeat(np.array([1, -1], dtype=np.int64), size)
-        turns = turn[:, None] + sign[:, None] * turn
-        return turns % size + np.where(sign[:, None] == sign, 0, size)
-    permutations = np.array(list(itertools.permutations(range(size))))
-    if kind == "A":
-        inversions = sum((permutations[:, i] > permutations[:, j]) for i in range(size) for j in range(i + 1, size))
-        permutations = permutations[np.broadcast_to(inversions, len(permutations)) % 2 == 0]
-    digits = size ** np.arange(size)[::-1]
-    products: npt.NDArray[np.int64] = permutations[:, permutations] @ digits
-    places: npt.NDArray[np.int64] = np.searchsorted(permutations @ digits, products)
-    return places
-
-
-def _parsed(task: str) -> tuple[str, int]:
-    """Kind and size. Raises ValueError for no known task, and for one with too many tokens."""
-    match = _TASK.fullmatch(task)
-    if match is None:
-        raise ValueError(f"task: expected add-N, or one of the groups SN, AN, DN and CN with a number N, got {task!r}")
-    kind, size = match[1], int(match[2])
-    tokens = {"S": math.factorial(min(size, 9)), "A": math.factorial(min(size, 9)) // 2, "D": 2 * size}.get(kind, size)
-    if not 2 <= tokens <= _MOST_TOKENS:
-        raise ValueError(f"task: expected 2 to {_MOST_TOKENS} tokens, and {task} has more or fewer")
-    return kind, size
+    sums = _SUMS.fullmatch(task)
+    try:
+        return add_mod(int(sums[1])).table.copy() if sums else products(task)
+    except ValueError as error:
+        raise ValueError(f"task: expected add-N or CN, or a group SN, AN, DN or FN, got {task!r}: {error}") from error
 
 
 # --- recipes ---
@@ -115,7 +91,7 @@ class PairConfig:
 
     def __post_init__(self) -> None:
         """Raise ValueError for a task that is not known and for a field that is not a usable number."""
-        _parsed(self.task)
+        table(self.task)
         for name in ("epochs", "width", "neurons", "heads"):
             value = getattr(self, name)
             if type(value) is not int or value < 1:
@@ -255,7 +231,7 @@ GROUP = Recipe(
 
 def recipe_of(task: str) -> Recipe:
     """The recipe by which a task is learned."""
-    return ADDITION if _parsed(task)[0] == "add-" else GROUP
+    return ADDITION if task.startswith("add-") else GROUP
 
 
 def config_for(task: str, **changes: Any) -> PairConfig:

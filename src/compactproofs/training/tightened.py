@@ -21,6 +21,7 @@ import safetensors.numpy
 
 from compactproofs import zoo
 from compactproofs.networks.attention_only.model import WEIGHTS, AttentionOnly
+from compactproofs.runs.inputs import load_model
 from compactproofs.runs.runner import run
 from compactproofs.runs.store import Job, Results
 from compactproofs.search.certificates import certificate_name
@@ -95,7 +96,7 @@ def tighten_models(
     settings = tuple(dataclasses.asdict(how).items())
     names = _short_names(models)
     jobs = [
-        Job(name, tighten_one, (str(model), name, settings, tuple(also), control), zoo.load_model(model).sha256)
+        Job(name, tighten_one, (str(model), name, settings, tuple(also), control), load_model(str(model)).sha256)
         for model, name in zip(models, names, strict=True)
     ]
     store = _Directory(directory)

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["UnknownModel", "ZooRow", "known_correct", "load_model", "names", "pair_table", "path", "table"]
 
 _PAIRS = "compactproofs_zoo"
-_PAIR_NAME = re.compile(r"(?:add-|[SADC])[0-9]+/[0-9]+", re.ASCII)
+_PAIR_NAME = re.compile(r"(?:add-|[SADFC])[0-9]+/[0-9]+", re.ASCII)
 #: How the models of the other distribution are had.
 PAIRS_MISSING = (
     "networks of two arguments are in the distribution compactproofs-zoo, which is not installed: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
@@ -16,10 +17,10 @@ from compactproofs.search.families import cosets
 from compactproofs.search.families.attention_only import ROOM
 from compactproofs.search.workspaces import MeasuredWorkspace, plain
 from compactproofs.tasks.pairs import Pairs
-from compactproofs.theorems.pair_sum import equivariant
+from compactproofs.theorems.pair_sum import equivariant, low_rank, separable
 from compactproofs.theorems.pair_sum.brute_force import decide
 from compactproofs.theorems.pair_sum.by_label import BATCH_ENTRIES, groups, hidden
-from compactproofs.theorems.pair_sum.low_rank import count, rescaled
+from compactproofs.theorems.pair_sum.low_rank import rescaled
 
 PLACE = "compactproofs.theorems.pair_sum"
 _TINY = 1e-12  # of the largest number, where a smaller one stands for it
@@ -35,11 +36,27 @@ def _task(network: PairSum) -> NoReturn:
 
 
 def _low_rank(strategy: Strategy, work: Values) -> HintArrays:
+    """Weighed by how much neurons vary about the means for labels."""
+    return _cheapest(work, spreads(tables(work), work.task.table), low_rank.count)
+
+
+def _separable(strategy: Strategy, work: Values) -> HintArrays:
+    """Weighed by how large neurons may be."""
+    network = tables(work)
+    squares = [(np.maximum(plain(part), 0.0) ** 2).mean(axis=0) for part in (network.left, network.right)]
+    return _cheapest(work, np.sqrt(squares[0] + squares[1]), separable.count)
+
+
+def _cheapest(work: Values, spread: FloatArray, count: Callable[[Values, Tables, FloatArray], int]) -> HintArrays:
     """The cheapest directions that prove all right inputs, or those that prove most, for several sets of neurons."""
     network = tables(work)
-    spread = spreads(network, work.task.table)
     written = centred(plain(network.out))
     right = decide(work).right
+
+    def proved(hints: HintArrays) -> int:
+        with np.errstate(all="ignore"):
+            return count(work, rescaled(work, network, hints["scales"]), hints["factors"])
+
     best: tuple[tuple[int, int], HintArrays] | None = None
     found_so_far = {1: [np.arange(len(spread))]}  # by how many sets there are
     found_so_far |= {len(sets): sets for sets in (spaces(written * spread[:, None], alike) for alike in _ALIKE)}
@@ -48,19 +65,14 @@ def _low_rank(strategy: Strategy, work: Values) -> HintArrays:
         low, high = 0, directions.most
         while high - low > 1:  # `high` directions prove all that so many can
             middle = (low + high) // 2
-            enough = _proved(work, network, directions.hints(middle)) >= right
+            enough = proved(directions.hints(middle)) >= right
             low, high = (low, middle) if enough else (middle, high)
         found = directions.hints(high)
-        merit = (_proved(work, network, found), -_products(found["factors"], len(spread)))
+        merit = (proved(found), -_products(found["factors"], len(spread)))
         if best is None or merit > best[0]:
             best = merit, found
     assert best is not None
     return best[1]
-
-
-def _proved(work: Values, network: Tables, hints: HintArrays) -> int:
-    with np.errstate(all="ignore"):
-        return count(work, rescaled(work, network, hints["scales"]), hints["factors"])
 
 
 def _products(factors: FloatArray, m: int) -> int:
@@ -234,6 +246,15 @@ COMPANIONS = {
         "s directions of the neurons decide, norms bound the rest",
         _low_rank,
         lemmas=(_CIRCUITS, f"{PLACE}.by_label"),
+        unexplained_dimension=_tables,
+        by_input=True,
+    ),
+    "pair-sum/low-rank-separable": _companion(
+        "separable",
+        "O(n^2 (m + k) s)",
+        "s directions of the neurons decide, a norm for x and one for y bound the rest",
+        _separable,
+        lemmas=(_CIRCUITS, f"{PLACE}.by_label", f"{PLACE}.low_rank"),
         unexplained_dimension=_tables,
         by_input=True,
     ),

@@ -1,0 +1,37 @@
+"""What each relaxation of the proofs about a network of two arguments costs."""
+
+from __future__ import annotations
+
+import itertools
+
+from compactproofs.analysis.pair_sums import equivariant_steps, low_rank_steps, separable_steps
+from compactproofs.report import charts
+from compactproofs.report.page import Found
+from compactproofs.report.pictures import picture
+from compactproofs.report.subjects import PairSubject
+
+_STEPS = {
+    "low-rank": low_rank_steps,
+    "low-rank-separable": separable_steps,
+    "equivariant-distance": equivariant_steps,
+}
+
+
+def of_pairs(subject: PairSubject) -> Found:
+    """Shares of the inputs after each step, by strategy, and the step that loses most."""
+    falls, worst, figures = {}, {}, {}
+    for name, steps_of in _STEPS.items():
+        proof = subject.proofs.get(f"pair-sum/{name}")
+        if proof is None:
+            continue
+        counts = steps_of(subject.prover.values, proof.certificate.hints)
+        steps = [(step.name, step.right / subject.total) for step in counts]
+        losses = [(after[0], before[1] - after[1]) for before, after in itertools.pairwise(steps)]
+        falls[name], worst[name] = steps, max(losses, key=lambda loss: loss[1])
+        figures[name] = picture(f"pair-waterfall-{name}", charts.waterfall(steps), charts.waterfall_size(len(steps)))
+    rows = [
+        (name, after[0], before[1] - after[1], after[1])
+        for name, steps in falls.items()
+        for before, after in itertools.pairwise(steps)
+    ]
+    return {"falls": falls, "worst": worst, "rows": rows, "figures": figures}
