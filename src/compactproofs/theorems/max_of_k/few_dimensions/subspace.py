@@ -69,13 +69,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from compactproofs.kernel.decisions import Array, certainly_positive
+from compactproofs.kernel.decisions import Array, BoolArray, certainly_positive
 from compactproofs.kernel.problem import Hints, HintSpec, Strategy
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.tasks.max_of_k import WEIGHTED
 from compactproofs.theorems.max_of_k import MaxProblem, Work
 from compactproofs.theorems.max_of_k.core.rivals import max_of_others
-from compactproofs.theorems.max_of_k.few_dimensions.norms import lengths, longest, size
+from compactproofs.theorems.max_of_k.few_dimensions.norms import longest, size
 
 
 class Coordinates(NamedTuple):
@@ -98,13 +98,18 @@ def bound(work: Work, hints: Hints) -> int:
     m, below = np.arange(work.network.d_vocab), hints["below"].astype(np.int64)
     allowed = below <= m
     below = np.where(allowed, below, 0)
-    room = Subspace(work, coordinates_of(work, hints["coordinates"])).room(below)
-    in_order = np.logical_and.accumulate(np.append([True, True], certainly_positive(room.steps)))[below]
+    certain = allowed & holds(Subspace(work, coordinates_of(work, hints["coordinates"])).room(below), below)
     counts = work.task.counts
     up_to = np.append(0, counts.cumsum())[below].tolist()
     work.charge(int_ops=4 * len(m))
-    certain = np.flatnonzero(allowed & in_order & certainly_positive(room.leads)).tolist()
-    return sum((up_to[m] + int(counts[m])) ** work.network.n_ctx - up_to[m] ** work.network.n_ctx for m in certain)
+    n = work.network.n_ctx
+    return sum((up_to[m] + int(counts[m])) ** n - up_to[m] ** n for m in np.flatnonzero(certain).tolist())
+
+
+def holds(room: Room, below: npt.NDArray[np.int64]) -> BoolArray:
+    """For which m the theorem's condition holds."""
+    in_order = np.logical_and.accumulate(np.append([True, True], certainly_positive(room.steps)))
+    return np.asarray(in_order[below] & certainly_positive(room.leads))
 
 
 def coordinates_of(work: Work, hint: npt.NDArray[Any]) -> Coordinates:
@@ -125,7 +130,6 @@ class Subspace:
 
     def __init__(self, work: Work, coordinates: Coordinates) -> None:
         self._A, C, B = coordinates
-        n = work.network.n_ctx
         E, P, Q, K, V, W_O, U = map(work.weight, ("W_E", "W_pos", "W_Q", "W_K", "W_V", "W_O", "W_U"))
         omega = longest(E - self._A @ B) + longest(P - C @ B)
         root = np.sqrt(work.constant(work.network.d_head))
@@ -148,7 +152,6 @@ class Subspace:
         self._slack = np.maximum.accumulate(of_query, axis=0) + (of_positions + besides)
         self._own = np.diagonal(D) + self._slack
         self._worst = np.maximum.accumulate(D, axis=0)
-        self._n = n
 
     def room(self, below: npt.NDArray[np.int64]) -> Room:
         """By how much the conditions hold, where tokens beside m are among the first below[m] <= m."""
@@ -162,7 +165,8 @@ class Subspace:
 
 def _least(rows: Array, low: Array, high: Array) -> Array:
     """For each row the minimum of its product with any vector between low and high."""
-    return np.minimum(rows * low, rows * high).sum(axis=1)
+    least: Array = np.minimum(rows * low, rows * high)
+    return least.sum(axis=1)
 
 
 def _spread(table: Array) -> Array:
