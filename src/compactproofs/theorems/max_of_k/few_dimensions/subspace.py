@@ -186,7 +186,7 @@ SUBSPACE = Strategy(
     id="subspace",
     theorem="max-of-k/subspace@1",
     family=AttentionOnly.family,
-    tasks=tuple(WEIGHTED),
+    tasks=WEIGHTED,
     bound=bound,
     hints=_hints,
 )
