@@ -130,6 +130,7 @@ def test_hints(sizes: tuple[int, int, int, int]) -> None:
         "n": 5,
         "4": 4,
         "m+k": 10,
+        "v+n+d": v + n + d,
     }
     two_arguments = Problem(PairSum({"W_x": one(5, 2), "W_y": one(5, 2), "W": one(4, 7), "W_U": one(7, 3)}), add_mod(5))
     forms = {}

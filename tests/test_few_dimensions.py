@@ -178,7 +178,7 @@ ERRORS: dict[str, tuple[str, str, dict[str, float]]] = {
         {**NOTHING_BESIDES, "steep": 1.0},
     ),
     "the largest of other tokens at the last gap": ("low = c[1:]", "low = c[-1]", NOTHING_BESIDES),
-    "the average query": (").min() - eps * _size(Q @ key)", ").mean(axis=0) - eps * _size(Q @ key)", {}),
+    "the average query": (").min() - eps * size(Q @ key)", ").mean(axis=0) - eps * size(Q @ key)", {}),
     "places in any order": (
         "if not (c[:-1] <= c[1:]).all():",
         "if False:",

@@ -14,14 +14,16 @@ import compactproofs as cp  # noqa: E402
 from compactproofs import training  # noqa: E402
 from compactproofs.__main__ import run as command_line  # noqa: E402
 from compactproofs.networks.attention_only.model import WEIGHTS  # noqa: E402
+from compactproofs.search.families.few_dimensions import coordinates  # noqa: E402
 from compactproofs.search.workspaces import workspace  # noqa: E402
 from compactproofs.tasks.max_of_k import max_of_k  # noqa: E402
 from compactproofs.theorems import BUILT_IN  # noqa: E402
+from compactproofs.theorems.max_of_k.few_dimensions import subspace  # noqa: E402
 from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES, Classes, pairs, possible_gaps  # noqa: E402
 from compactproofs.training import tightened  # noqa: E402
 from compactproofs.training.conditions import conditions, known_hints  # noqa: E402
 from compactproofs.training.gradients import DifferentiableWorkspace  # noqa: E402
-from compactproofs.training.parameters import OnLine, network_of, on_a_line  # noqa: E402
+from compactproofs.training.parameters import InSubspace, OnLine, network_of, on_a_line  # noqa: E402
 from compactproofs.training.tightened import tighten_models  # noqa: E402
 
 STRATEGIES = [*sorted(CHOICES)[::7], training.CHEAPEST]
@@ -147,6 +149,41 @@ def test_training_toward_number_line(tmp_path: Path) -> None:
     assert cp.load_model(tmp_path / "models/max-of-4/123.safetensors").sha256 == result["sha256_after"]
 
 
+def test_conditions_of_a_subspace_are_those_of_the_proof() -> None:
+    """Embeddings have as many dimensions as told, and what training sees is what the proof will, also between axes."""
+    model = cp.load_model("max-of-4-tightened/123")
+    within = InSubspace(model, 7)
+    with torch.enable_grad():
+        within.conditions(within.weights(), 0)
+        with torch.no_grad():
+            for part in within.tensors():
+                part.mul_(1.0 + 0.01 * torch.sin(torch.arange(part.numel())).reshape(part.shape))
+        weights = within.weights()
+        assert torch.linalg.matrix_rank(torch.cat([weights["W_E"], weights["W_pos"]])) == 7
+        for step in (1, 10):  # in the axes of before, and in new ones
+            leads, shares = within.conditions(weights, step)
+        leads.sum().backward()
+    assert shares[63:].sum() == pytest.approx(1.0)
+    assert all(torch.isfinite(part.grad).all() for part in within.tensors() if part.grad is not None)
+    work = workspace(network_of(weights), "value")
+    seen = subspace.Subspace(work, subspace.coordinates_of(work, coordinates(work, 7)))
+    steps, rest = seen.room(np.arange(64))
+    assert leads.detach().numpy() == pytest.approx(-np.concatenate([steps, rest]), rel=1e-2, abs=1e-2)
+
+
+def test_training_toward_subspace(tmp_path: Path) -> None:
+    """On a small network: more is proved than before, and the embedding has as many dimensions as told."""
+    config = training.TrainingConfig(n_ctx=3, d_vocab=8, d_model=8, d_head=8, steps=300)
+    training.train(config, [1], tmp_path / "zoo")
+    how = training.Tightening(strategy="subspace", steps=300, batch_size=64, dimensions=4)
+    (result,) = tighten_models([str(tmp_path / "zoo/1.safetensors")], tmp_path / "out", how, also=[], control=False)
+    change = result["changes"][0]
+    assert change["after"] > 0.9 > change["before"]
+    after = tmp_path / "out/models/1.safetensors"
+    assert command_line(["verify", str(tmp_path / "out/certificates/1/after"), str(after)]) == 0
+    assert np.linalg.matrix_rank(cp.load_model(after).W_E, tol=1e-4) <= 4
+
+
 def test_what_cannot_be_trained_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One line that says what there is instead, and exit code 2."""
     model = small_model(0)
@@ -155,7 +192,9 @@ def test_what_cannot_be_trained_is_refused(tmp_path: Path, capsys: pytest.Captur
         training.tighten(biased)
     with pytest.raises(training.NotTrainable, match="failing-sets"):
         training.Tightening(strategy="failing-sets")
-    for bad in ({"steps": 0}, {"learning_rate": math.nan}, {"penalty": -1.0}, {"room": 0.0}):
+    with pytest.raises(training.NotTrainable, match="at most 5"):
+        training.tighten(model, training.Tightening(strategy="subspace"))
+    for bad in ({"steps": 0}, {"dimensions": 0}, {"learning_rate": math.nan}, {"penalty": -1.0}, {"room": 0.0}):
         with pytest.raises(ValueError, match=next(iter(bad))):
             training.Tightening(**bad)
     for wrong in (["--steps", "0", "max-of-4/50"], ["--strategy", "cubic", "max-of-4/50"], [], ["--seeds", "152"]):

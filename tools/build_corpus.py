@@ -42,6 +42,7 @@ PEELED = "sub-cubic/max_diff_exact/mean_query+diff/mean_recursive+max_diff_subpr
 STRATEGY_IDS = (
     *("trivial", "brute-force", "cubic", SUBCUBIC, CENTRED, PEELED),
     *(strategy for strategy in STRATEGIES if strategy.startswith("failing-sets")),
+    "subspace",
     *("branch-and-bound", "branch-and-bound-upper", "histogram", "histogram-upper"),
 )
 SPARED = 20  # inputs by which claims of the histogram strategies stay away from what they prove today
@@ -206,6 +207,8 @@ SPOILED_HINTS = (
     ("failing-sets", "skip", _rows),
     ("failing-sets/low-rank-QK", "key_directions", _reals),
     ("failing-sets/quadratic-QK", "square", _reals),
+    ("subspace", "coordinates", _reals),
+    ("subspace", "below", _wholes),
 )
 
 

@@ -18,6 +18,7 @@ from exactcheck import (
     number_line,
     pair_sums,
     subcubic,
+    subspace,
     whole_classes,
 )
 from exactcheck.balls import Decisions
@@ -47,6 +48,7 @@ THEOREMS = {
     "sub-cubic": "max-of-k/sub-cubic@1",
     "failing-sets": "max-of-k/failing-sets@1",
     "number-line": "max-of-k/number-line@1",
+    "subspace": "max-of-k/subspace@1",
     "branch-and-bound": "max-of-k/branch-and-bound@1",
     "branch-and-bound-upper": "max-of-k/branch-and-bound@1",
     "histogram": "max-of-k/histogram@2",
@@ -61,6 +63,7 @@ COUNTED_BY_WEIGHTS = {
     "trivial",
     "cubic",
     "number-line",
+    "subspace",
     "branch-and-bound",
     "branch-and-bound-upper",
 }  # and the sub-cubic ones
@@ -108,6 +111,8 @@ def hint_forms(strategy: str, weights: Weights) -> dict[str, tuple[str, tuple[in
         }
     if strategy == "number-line":
         return number_line.hint_forms(weights)
+    if strategy == "subspace":
+        return subspace.hint_forms(weights)
     return failing_sets.hint_forms(strategy, weights) if strategy in failing_sets.MORE_HINTS else {}
 
 
@@ -167,6 +172,8 @@ def _certified(strategy: str, weights: Weights, hints: dict[str, Hint], decide: 
         return brute_force.certified(weights, hints, decide)
     if strategy == "number-line":
         return number_line.certified(weights, hints, decide)
+    if strategy == "subspace":
+        return subspace.certified(weights, hints, decide)
     return failing_sets.certified(weights, hints, decide)
 
 

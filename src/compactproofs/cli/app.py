@@ -189,13 +189,14 @@ def tighten(
         str | None, typer.Option(metavar="all|N", help="Instead, all 151 models of the paper or the first N.")
     ] = None,
     strategy: Annotated[
-        str | None, typer.Option(help="A sub-cubic strategy, or number-line; default: the paper's cheapest.")
+        str | None, typer.Option(help="A sub-cubic strategy, subspace or number-line; default: the paper's cheapest.")
     ] = None,
     steps: Annotated[int, typer.Option(help="Training steps.")] = 1200,
     rate: Annotated[
         float, typer.Option(help="Learning rate of AdamW; 0: 0.005, and for number-line 0.001.", show_default=False)
     ] = 0.0,
     distance_penalty: Annotated[float, typer.Option(help="What moving the weights costs.")] = 0.0,
+    dimensions: Annotated[int, typer.Option(help="How many embeddings keep, for subspace.")] = 6,
     seed: Annotated[int, typer.Option(help="Of the random inputs.")] = 0,
     control: Annotated[bool, typer.Option(help="Also train as long on cross-entropy alone, to compare.")] = True,
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
@@ -208,6 +209,7 @@ def tighten(
         steps=steps,
         learning_rate=rate,
         distance_penalty=distance_penalty,
+        dimensions=dimensions,
         seed=seed,
     )
     importlib.import_module("compactproofs.training.command").run_tighten(

@@ -22,6 +22,7 @@ from compactproofs.theorems.max_of_k.core.trivial import TRIVIAL
 from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM, HISTOGRAM_UPPER
 from compactproofs.theorems.max_of_k.failing_sets.strategies import FAILING_SETS
 from compactproofs.theorems.max_of_k.few_dimensions.number_line import NUMBER_LINE
+from compactproofs.theorems.max_of_k.few_dimensions.subspace import SUBSPACE
 from compactproofs.theorems.max_of_k.heads.branch_and_bound import HEADS_BRANCH_AND_BOUND, HEADS_BRANCH_AND_BOUND_UPPER
 from compactproofs.theorems.max_of_k.heads.brute_force import HEADS_BRUTE_FORCE
 from compactproofs.theorems.max_of_k.heads.cubic import HEADS_CUBIC
@@ -49,7 +50,7 @@ _TASKS: dict[str, Callable[[Mapping[str, Any]], Task]] = {
 }
 
 BUILT_IN = Library.of(
-    (*_CORE, *SUBCUBIC, *FAILING_SETS, NUMBER_LINE, *_LARGE_K, *_COMPARED, *_HEADS, *_ENUMERATE, *_PAIRS),
+    (*_CORE, *SUBCUBIC, *FAILING_SETS, NUMBER_LINE, SUBSPACE, *_LARGE_K, *_COMPARED, *_HEADS, *_ENUMERATE, *_PAIRS),
     _TASKS,
 )
 

@@ -1,24 +1,27 @@
 """What training toward a proof moves, and what the proof asks of it.
 
-For the sub-cubic strategies these are the weights themselves.  For `number-line` they are a line, the places of tokens
-on it, and the weights but for W_E, which is that line, and W_pos, of which all rows are one: so what comes out is a
-network that was made for the proof, and as another function than before it is to be looked at anew.
+For the sub-cubic strategies these are the weights themselves.  For `subspace` W_E and W_pos are products of coordinates
+and a few axes.  For `number-line` they are a line, the places of tokens on it, and the weights but for W_E, which is
+that line, and W_pos, of which all rows are one: so what comes out is a network that was made for the proof, and as
+another function than before it is to be looked at anew.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 import torch
 
 from compactproofs.kernel.problem import Hints
 from compactproofs.networks.attention_only.model import WEIGHTS, AttentionOnly
+from compactproofs.search.families.few_dimensions import coordinates
 from compactproofs.search.workspaces import workspace
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems import BUILT_IN
 from compactproofs.theorems.max_of_k.few_dimensions.number_line import NUMBER_LINE, Line, room_on_line
+from compactproofs.theorems.max_of_k.few_dimensions.subspace import SUBSPACE, Coordinates, Subspace
 from compactproofs.training.conditions import as_tensor, conditions, known_hints
 from compactproofs.training.gradients import DifferentiableWorkspace
 
@@ -26,6 +29,8 @@ _NEW_DIRECTIONS = 10  # steps
 # Of the first network on a line: scores rise by so much from a token to the next, neighbours' outputs cross at this
 # part of the way from one to the other, and differ there by at least so much.
 _RISE, _CROSSING, _LEAD = 3.5, 0.45, 0.05
+# What attention counts beside what the head writes, and what the whole embedding counts, where axes are chosen.
+_ATTENTION, _LENGTH = 6.0, 1.0
 # Neighbours on a line of 64 tokens differ by far less than a logit, so a tenth of the usual room is asked for.
 _PART_OF_ROOM = 0.1
 
@@ -34,6 +39,9 @@ Tensors = dict[str, torch.Tensor]
 
 class Parameters(Protocol):
     """What is trained."""
+
+    #: Whether the penalty is to grow from nothing over the first half of the training.
+    patient: ClassVar[bool]
 
     def tensors(self) -> list[torch.nn.Parameter]:
         """What the optimiser moves."""
@@ -47,6 +55,8 @@ class Parameters(Protocol):
 
 class Free:
     """The weights themselves, toward a sub-cubic strategy."""
+
+    patient: ClassVar[bool] = False
 
     def __init__(self, model: AttentionOnly, strategy: str) -> None:
         self._model, self._strategy = model, strategy
@@ -71,6 +81,8 @@ class Free:
 
 class OnLine:
     """A network whose tokens are on a line and whose positions are alike, toward `number-line`."""
+
+    patient: ClassVar[bool] = False
 
     def __init__(self, model: AttentionOnly) -> None:
         self._model = model
@@ -104,6 +116,60 @@ class OnLine:
     def _line(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         gaps = self._parts["gaps"].exp()
         return self._parts["e0"], self._parts["b"], torch.cat([gaps.new_zeros(1), gaps.cumsum(0)]) - 1.0
+
+
+class InSubspace:
+    """A network whose embeddings have few dimensions, toward `subspace`.
+
+    It begins with the axes that keep most of what the head writes of tokens, of what attention sees, and of lengths.
+    Cut down so it does little right, and would learn to say nothing at all if the penalty did not wait.
+    """
+
+    patient: ClassVar[bool] = True
+
+    def __init__(self, model: AttentionOnly, dimensions: int) -> None:
+        self._model, self._turn = model, torch.eye(dimensions)
+        writes = model.W_V @ model.W_O @ model.W_U
+        attention = (model.W_E + model.W_pos[-1]).mean(axis=0) @ model.W_Q @ model.W_K.T / math.sqrt(model.d_head)
+        seen = np.concatenate(
+            [
+                writes - writes.mean(axis=1, keepdims=True),
+                _ATTENTION * attention[:, None],
+                _LENGTH * np.eye(model.d_model),
+            ],
+            axis=1,
+        )
+        left, sizes, right = np.linalg.svd(np.concatenate([model.W_E, model.W_pos]) @ seen, full_matrices=False)
+        axes = right[:dimensions] @ np.linalg.pinv(seen)
+        lengths = np.linalg.norm(axes, axis=1)
+        places = left[:, :dimensions] * sizes[:dimensions] * lengths
+        self._parts = {name: _parameter(getattr(model, name)) for name in WEIGHTS if name not in ("W_E", "W_pos")}
+        self._parts |= {"tokens": _parameter(places[: model.d_vocab]), "positions": _parameter(places[model.d_vocab :])}
+        self._parts |= {"axes": _parameter(axes / lengths[:, None])}
+
+    def tensors(self) -> list[torch.nn.Parameter]:
+        """Coordinates of tokens and positions, axes, and the other weights."""
+        return list(self._parts.values())
+
+    def weights(self) -> Tensors:
+        """W_E and W_pos are products of coordinates and axes."""
+        axes = self._parts["axes"]
+        weights = {"W_E": self._parts["tokens"] @ axes, "W_pos": self._parts["positions"] @ axes}
+        return {name: weights[name] if name in weights else self._parts[name] for name in WEIGHTS}
+
+    def conditions(self, weights: Tensors, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Those of `subspace` for all inputs, in logits; axes are those that its search finds, anew now and then."""
+        v, n = self._model.d_vocab, self._model.n_ctx
+        tokens, positions, axes = (self._parts[name] for name in ("tokens", "positions", "axes"))
+        if step % _NEW_DIRECTIONS == 0:
+            found = coordinates(workspace(network_of(weights), "value"), len(axes))[v + n :]
+            self._turn = axes.detach() @ torch.tensor(found, dtype=axes.dtype)
+        turned = (tokens @ self._turn, positions @ self._turn, torch.linalg.solve(self._turn, axes))
+        work = DifferentiableWorkspace(max_of_k(self._model), weights)
+        room = Subspace(work, Coordinates(*map(work.lifted, turned))).room(np.arange(v))
+        steps, leads = as_tensor(room.steps), as_tensor(room.leads)
+        up_to = torch.arange(v + 1, dtype=leads.dtype) / v
+        return -torch.cat([steps, leads]), torch.cat([torch.full_like(steps, 1.0 / v), (up_to**n).diff()])
 
 
 def on_a_line(model: AttentionOnly) -> AttentionOnly:
@@ -146,8 +212,10 @@ def network_of(weights: Tensors) -> AttentionOnly:
     return AttentionOnly(**{name: value.detach().numpy().astype(np.float64) for name, value in weights.items()})
 
 
-def parameters_for(model: AttentionOnly, strategy: str) -> Parameters:
-    """What is trained toward this strategy."""
+def parameters_for(model: AttentionOnly, strategy: str, dimensions: int) -> Parameters:
+    """What is trained toward this strategy; `dimensions`: of a subspace."""
+    if strategy == SUBSPACE.id:
+        return InSubspace(model, dimensions)
     return OnLine(model) if strategy == NUMBER_LINE.id else Free(model, strategy)
 
 

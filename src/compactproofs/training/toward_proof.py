@@ -7,7 +7,8 @@ classes of inputs with shares w_i and leads r_i (in logits, negative where class
 
 The logarithm keeps classes that fail by far from outweighing those that nearly hold; the even part of the weights,
 small classes from being given up.  Directions that the proof takes out are hints: they are found anew now and then,
-from the weights as they are, and no gradient goes through them.  AdamW with warm-up and a cosine.
+from the weights as they are, and no gradient goes through them.  AdamW with warm-up and a cosine.  In a subspace the
+penalty counts nothing in the first tenth of the training, and grows to its full weight until half of it is done.
 
 Nothing here is trusted.  What comes out is another network, with another hash; its certificate says how good its proof
 is.
@@ -24,6 +25,7 @@ import torch
 from compactproofs.kernel.errors import CompactProofsError
 from compactproofs.networks.attention_only.model import WEIGHTS, AttentionOnly
 from compactproofs.theorems.max_of_k.few_dimensions.number_line import NUMBER_LINE
+from compactproofs.theorems.max_of_k.few_dimensions.subspace import SUBSPACE
 from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES
 from compactproofs.training.parameters import Free, Tensors, network_of, parameters_for
 from compactproofs.training.recipe import cross_entropy, forward, one_thread
@@ -56,18 +58,19 @@ class Tightening:
     penalty: float = 10.0
     room: float = 0.5
     distance_penalty: float = 0.0
+    dimensions: int = 6
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.strategy not in (*CHOICES, NUMBER_LINE.id):
+        if self.strategy not in (*CHOICES, NUMBER_LINE.id, SUBSPACE.id):
             raise NotTrainable(
-                f"{self.strategy!r} has no condition to train toward; choose {NUMBER_LINE.id} or one of the "
-                f"{len(CHOICES)} sub-cubic strategies, such as {CHEAPEST} (others often gain too: prove them "
+                f"{self.strategy!r} has no condition to train toward; choose {SUBSPACE.id}, {NUMBER_LINE.id} or one of "
+                f"the {len(CHOICES)} sub-cubic strategies, such as {CHEAPEST} (others often gain too: prove them "
                 "afterwards)"
             )
         if self.learning_rate == 0.0:
             object.__setattr__(self, "learning_rate", 1e-3 if self.strategy == NUMBER_LINE.id else 5e-3)
-        for name, least in (("steps", 1), ("batch_size", 1), ("seed", 0)):
+        for name, least in (("steps", 1), ("batch_size", 1), ("dimensions", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: expected at least {least}, got {getattr(self, name)}")
         for name in ("learning_rate", "room"):
@@ -89,7 +92,9 @@ def tighten(
     if model.biases:
         raise NotTrainable(f"networks with biases ({', '.join(model.biases)}) cannot be trained toward a proof yet")
     first = {name: torch.tensor(getattr(model, name), dtype=torch.float32) for name in WEIGHTS}
-    parameters = parameters_for(model, how.strategy) if how.penalty else Free(model, how.strategy)
+    if how.dimensions > min(model.d_model, model.d_vocab + model.n_ctx):
+        raise NotTrainable(f"dimensions: expected at most {min(model.d_model, model.d_vocab + model.n_ctx)}")
+    parameters = parameters_for(model, how.strategy, how.dimensions) if how.penalty else Free(model, how.strategy)
     size = sum(float((value**2).sum()) for value in first.values())
     generator = torch.Generator().manual_seed(how.seed)
     optimiser = torch.optim.AdamW(
@@ -106,7 +111,10 @@ def tighten(
             if how.penalty:
                 leads, shares = parameters.conditions(weights, step)
                 even = shares + 0.3 / len(shares)
-                loss = loss + how.penalty * (even * torch.log1p((leads + how.room).clamp(min=0) / how.room)).sum()
+                part = min(1.0, max(0.0, (step / how.steps - 0.1) / 0.4)) if parameters.patient else 1.0
+                loss = (
+                    loss + part * how.penalty * (even * torch.log1p((leads + how.room).clamp(min=0) / how.room)).sum()
+                )
             if how.distance_penalty:
                 changed = sum(((weights[name] - first[name]) ** 2).sum() for name in first)
                 loss = loss + how.distance_penalty * changed / size

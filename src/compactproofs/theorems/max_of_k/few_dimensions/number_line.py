@@ -68,6 +68,7 @@ from compactproofs.networks.attention_only import circuits
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.tasks.max_of_k import WEIGHTED
 from compactproofs.theorems.max_of_k import MaxProblem, Work
+from compactproofs.theorems.max_of_k.few_dimensions.norms import lengths, longest, size
 
 
 class Line(NamedTuple):
@@ -105,8 +106,8 @@ def bound(work: Work, hints: Hints) -> int:
 def room_on_line(work: Work, line: Line) -> Room:
     """By how much the conditions hold, for places in order."""
     e0, b, c = line
-    eps = _longest(work.weight("W_E") - e0 - c[:, None] * b)
-    eta = _longest(work.weight("W_pos") - circuits.mean_position(work))
+    eps = longest(work.weight("W_E") - e0 - c[:, None] * b)
+    eta = longest(work.weight("W_pos") - circuits.mean_position(work))
     query = e0 + work.weight("W_pos")[-1]
     sigma, tau = _attention(work, line, query, eps, eta)
 
@@ -114,8 +115,8 @@ def room_on_line(work: Work, line: Line) -> Room:
     written = np.stack([key, b]) @ work.weight("W_V") @ work.weight("W_O")
     outputs = np.stack([query + written[0], b, written[1]]) @ work.weight("W_U")
     alpha, gamma, beta = (row[:-1] - row[1:] for row in (outputs[0], outputs[1], outputs[2]))
-    apart = _lengths((work.weight("W_U")[:, :-1] - work.weight("W_U")[:, 1:]).T)
-    err = (eps + (eps + eta) * (_size(work.weight("W_V")) * _size(work.weight("W_O")))) * apart
+    apart = lengths((work.weight("W_U")[:, :-1] - work.weight("W_U")[:, 1:]).T)
+    err = (eps + (eps + eta) * (size(work.weight("W_V")) * size(work.weight("W_O")))) * apart
 
     far = np.maximum(c[1:] - c[:-1], 1.0 / sigma)
     low = c[1:] - (work.network.n_ctx - 1.0) * np.exp(tau) * far * np.exp(-(sigma * far))
@@ -131,25 +132,10 @@ def _attention(work: Work, line: Line, query: Array, eps: Array, eta: Array) -> 
     queries = np.stack([query, line.b]) @ Q
     key = line.b @ K
     slopes = queries @ key
-    sigma = (slopes[0] + line.c * slopes[1]).min() - eps * _size(Q @ key)
-    through = _lengths(queries @ K.T)
-    tau = 2.0 * (eps + eta) * (through[0] + np.abs(line.c).max() * through[1] + eps * (_size(Q) * _size(K)))
+    sigma = (slopes[0] + line.c * slopes[1]).min() - eps * size(Q @ key)
+    through = lengths(queries @ K.T)
+    tau = 2.0 * (eps + eta) * (through[0] + np.abs(line.c).max() * through[1] + eps * (size(Q) * size(K)))
     return sigma, tau
-
-
-def _size(x: Array) -> Array:
-    """The root of the sum of all squares."""
-    return np.sqrt((x * x).sum())
-
-
-def _lengths(rows: Array) -> Array:
-    """The norm of each row."""
-    return np.sqrt((rows * rows).sum(axis=1))
-
-
-def _longest(rows: Array) -> Array:
-    """The largest norm of a row."""
-    return np.sqrt((rows * rows).sum(axis=1).max())
 
 
 def _hints(problem: MaxProblem) -> dict[str, HintSpec]:
