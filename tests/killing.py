@@ -3,7 +3,7 @@
 After each kill every file under its final name must be whole, and a rerun must end with the results of a run that
 nobody disturbed.  From the repository's root:
 
-    python tests/killing.py prove|table1|train [--kills 50] [--seed 0]
+    python tests/killing.py prove|table1|sweep|train [--kills 50] [--seed 0]
 
 The victim is the command's main process, all its processes at once, or one of its workers.  Nothing may go on running
 that the command started.  `table1` needs the extra `report`, and `train` the extra `train`.
@@ -53,6 +53,7 @@ JOBS = {
     for job in (
         Job("prove", ("prove", str(SMALL), "--all")),
         Job("table1", ("table1", "--seeds", "2", "--jobs", "2")),
+        Job("sweep", ("sweep", str(SMALL), "max-of-4/50", "max-of-4/104", "--strategy", "sub-cubic", "--certificates")),
         Job("train", ("train", *TRAINED, "--jobs", "2")),
     )
 }
@@ -83,9 +84,14 @@ def content(directory: Path) -> Content:
         elif name.endswith(".safetensors"):
             found[name] = Model.load(path).sha256
         elif name.endswith(".json"):
-            found[name] = _without_times(json.loads(data)["result"])
+            for result in json.loads(data)["results"]:  # which file they are in, is a matter of time
+                (bound,) = _without_times([result["proof"]])
+                found[f"{result['model']} by {result['strategy']}"] = result | {"proof": bound}
         elif name.endswith(".csv"):
             found[name] = _without_times(csv.DictReader(data.decode().splitlines()))
+        elif name.endswith(".parquet"):
+            assert data[:4] == data[-4:] == b"PAR1", f"{name} is cut"
+            found[name] = "a table"
         elif name.endswith(".png"):
             assert data.endswith(b"IEND\xaeB`\x82"), f"{name} is cut"
             found[name] = "a picture"
