@@ -30,6 +30,7 @@ from exactcheck import checking, reading
 from exactcheck import pair_sums as second
 from exactcheck.balls import Decisions
 from limited import Limited, limited
+from test_corpus import CORPUS
 from test_pair_sum import CYCLIC, PLANNED, STRATEGIES, TABLES, drawn, network_of, table_of
 
 
@@ -51,6 +52,25 @@ def test_budget() -> None:
     fewer = prove_within(prover, costs[-1])
     assert fewer.cost.flops <= costs[-1]
     assert prove_within(prover, 10).certificate.strategy == "pair-sum/trivial"
+
+
+@pytest.mark.parametrize(
+    ("model", "found"),
+    [
+        ("S3", "found: pair sum (perceptron), 36 neurons, 6 outputs; prove, verify, show and explain can be used"),
+        ("two-heads", "found: attention-only model of one layer with 2 heads; prove, verify and show can be used"),
+    ],
+)
+def test_commands_about_one_head(command: Limited, tmp_path: Path, model: str, found: str) -> None:
+    """They say in a line what a network of another kind is, and do nothing."""
+    path = CORPUS / "models" / f"{model}.safetensors"
+    for words in (("sample", path), ("export", path, "--coq", tmp_path / "coq"), ("formal-check", path)):
+        outcome = command.run(*words)
+        assert (outcome.code, outcome.out) == (2, "")
+        assert outcome.err.startswith(f"error: {path}: expected an attention-only model of one layer and one head, ")
+        assert found in outcome.err
+        assert outcome.err.count("\n") == 1
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.fixture(scope="module")
