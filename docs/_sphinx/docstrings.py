@@ -15,7 +15,7 @@ from typing import Any
 from docutils.core import publish_doctree
 from sphinx.util.logging import getLogger
 
-from modules import PAGES
+from modules import meant
 
 logger = getLogger(__name__)
 
@@ -95,13 +95,6 @@ def _escaped(text: str) -> str:
     return re.sub(r"^(\S)", r"\\\1", text) if re.match(r"[-+#=>.:(\[]|\w+[.)] ", text) else text
 
 
-def _module(name: str, here: str) -> str | None:
-    """The module with a page that the docstring of module `here` means by `name`: one of its package, if two fit."""
-    fit = [page for page in PAGES if f".{page}".endswith(f".{name}") and page != here]
-    beside = [page for page in fit if page.rpartition(".")[0] == here.rpartition(".")[0]]
-    return next(iter(beside or fit), None) if len(beside or fit) == 1 else None
-
-
 def is_kept(lines: list[str]) -> bool:
     """Whether a reader sees every character of a docstring, but for spaces, backticks and markers of lists."""
     seen = publish_doctree("\n".join(as_rst(lines)), settings_overrides={"report_level": 5}).astext()
@@ -117,7 +110,7 @@ def _process(app: Any, what: str, name: str, thing: Any, options: Any, lines: li
     ours = what == "module" or (getattr(thing, "__module__", None) or "").startswith("compactproofs")
     if ours and not is_kept(list(lines)):
         logger.warning("the docstring of %s would not be shown as it is written", name)
-    lines[:] = as_rst(list(lines), lambda word: _module(word, name) if what == "module" else None)
+    lines[:] = as_rst(list(lines), lambda word: meant(word, name) if what == "module" else None)
 
 
 def setup(app: Any) -> dict[str, bool]:

@@ -1,4 +1,7 @@
-"""Links of Markdown pages that lead out of `docs`: on a git forge to files, here to pages of the site or downloads."""
+"""Links of Markdown pages that lead out of `docs`: on a git forge to files, here to pages of the site or downloads.
+
+Names of modules such as `core.cubic` become links as well.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from modules import PAGES, file_of
+from modules import PAGES, file_of, meant
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -25,14 +28,17 @@ MADE = {
     **{file_of(page): f"generated/modules/{page}.rst" for page in PAGES},
 }
 
-_LINK = re.compile(r"(?<!!)\[((?:[^\[\]`]|`[^`]*`)*)\]\(([^()\s]+)\)")
+_LINK = re.compile(r"(?<!!)\[((?:[^\[\]`]|`[^`]*`)*)\]\(([^()\s]+)\)|`(\w+(?:\.\w+)+)`")
 
 
 def relinked(text: str, original: Path, page: str) -> str:
     """The text of the file `original`, with links that hold on the page `page` (a path below `docs`)."""
 
     def anew(found: re.Match[str]) -> str:
-        words, target = found.groups()
+        words, target, name = found.groups()
+        if name:
+            page_of_module = meant(name)
+            return f"[`{name}`](/generated/modules/{page_of_module}.rst)" if page_of_module else found[0]
         if re.match(r"[a-z]+:|#|/", target):
             return found[0]
         path, hash_sign, anchor = target.partition("#")

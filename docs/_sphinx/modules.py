@@ -62,6 +62,13 @@ IMPORTS = {name: sorted(_imported(tree, _TREES) - {name}) for name, tree in _TRE
 PAGES = tuple(TopologicalSorter(IMPORTS).static_order())
 
 
+def meant(name: str, here: str = "") -> str | None:
+    """The module that `name`, the end of its full name, means; if two fit, that of the package of the module `here`."""
+    fit = [page for page in PAGES if f".{page}".endswith(f".{name}") and page != here]
+    beside = [page for page in fit if page.rpartition(".")[0] == here.rpartition(".")[0]]
+    return (beside or fit)[0] if len(beside or fit) == 1 else None
+
+
 def by_part() -> dict[str, list[str]]:
     """The same by headings: each module where its innermost package is named."""
     packages = {f"compactproofs.{package}": part for part, packages in PARTS.items() for package in packages}
