@@ -29,7 +29,8 @@ from compactproofs.theorems.max_of_k.counting.histogram import EDGES, HISTOGRAM,
 from compactproofs.theorems.max_of_k.counting.unions import ALL_OTHERS, Halves, Step, count_failing
 
 WORTH = 3e-9  # of all inputs, at 64 tokens: what there must be to gain for a part to be counted more exactly
-_TRIED, _SAMPLE, _FEW = 2**15, 4096, 256  # inputs of the sample
+_TRIED, _SAMPLE, _FEW = 2**15, 4096, 512  # inputs of the sample
+_MOST_TRIED, _BATCH = 2**17, 2**13  # to find a few where outputs fail
 _DRAWN = 2**14  # sequences of clusters, for the edges of ranks
 _MOST_HALVES = 19  # positions up to which halves are enumerated
 _ONLY_HALVES = 11  # and up to which nothing else is tried for two sums
@@ -37,7 +38,7 @@ _MOST_HEADS = 6  # outputs that are counted from below
 
 # How to count, the finer the more there is to gain, which is given in units of what is worth the trouble: cells of a
 # histogram along each axis, or sequences of clusters in the longer half.
-_CELLS_ONE = ((0.0, 512), (0.5, 4096), (5.0, 16384), (20.0, 65536))
+_CELLS_ONE = ((0.0, 512), (0.5, 4096), (5.0, 16384), (20.0, 65536), (100.0, 2**18))
 _CELLS_TWO = ((0.0, 64), (3.0, 192), (25.0, 320), (100.0, 640))
 _HALVES_TWO = ((0.0, 5 * 10**4), (10.0, 5 * 10**5), (200.0, 5 * 10**6))
 _TAIL_ONE, _TAIL_TWO = 0.0005, 0.005  # what may lie on either side of the windows of histograms
@@ -87,7 +88,7 @@ def _weights(work: MaxWorkspace) -> npt.NDArray[np.uint16]:
 @lru_cache(8)
 def _random(positions: int) -> IntArray:
     """Numbers below 2^32, the same on every machine, shape (inputs, positions)."""
-    raw = np.random.PCG64(0).random_raw((_TRIED, positions)) >> np.uint64(32)
+    raw = np.random.PCG64(0).random_raw((_MOST_TRIED, positions)) >> np.uint64(32)
     return raw.astype(np.int64)
 
 
@@ -104,10 +105,11 @@ class _Failing:
 
         All outputs together, or some heads less what others took and then the rest together, whichever is least.
         """
-        outputs = list(range(len(self.margins.outputs)))
-        if not outputs or self._size <= self.worth or self._all_fail():
+        if len(self.margins.outputs) == 0 or self._size <= self.worth or self._all_fail():
             return []
-        best, found = self._joint(outputs, None)
+        best, found = self._together
+        if best <= 5 * self.worth:
+            return found
         heads, others = self._heads()
         total, steps, turn = 0, list[Step](), 1
         order = [*heads, *others]
@@ -130,31 +132,37 @@ class _Failing:
         """A bound on the inputs where one of these outputs fails, and not that head which takes most of them away."""
         if not outputs:
             return 0, []
-        return self._joint(outputs, self._parent(self._fails_jointly(outputs), heads)[0])
+        return self._joint(outputs, self._parent(self._fails_jointly(outputs, self._inside[0]), heads)[0])
 
     def below(self) -> list[Step]:
         """What to count for a bound from below: outputs that fail where those before hardly do."""
-        if self._size <= self.worth or len(self.margins.outputs) == 0:
+        if self._size <= self.worth or len(self.margins.outputs) == 0 or self._together[0] <= 0.25 * self.worth:
             return []
         steps: list[Step] = []
         counted: list[int] = []
         high, last = self.margins.high, self.margins.high_last
-        fails: BoolArray = self._sums_of_sample(high) + last <= 0
+        fails: BoolArray = self._sums(high, self._inside[0]) + last <= 0
         left = fails
         while len(counted) < min(_MOST_HEADS, fails.shape[1]):
             head = int(left.sum(axis=0).argmax())
-            gain = int(left[:, head].sum()) * self._size / len(left)
+            gain = self._share(left[:, head])
             if gain <= (2.0 if counted else 0.25) * self.worth:
                 break
             steps += self._count([head], counted, self._share(left[:, head]), False)[1]
             counted.append(head)
-            jointly = self._sums_of_sample(high[:, :, counted].min(axis=2)) + last[counted].min() <= 0
+            jointly = self._sums(high[:, :, counted].min(axis=2), self._inside[0]) + last[counted].min() <= 0
             left = fails & ~jointly[:, None]
         return steps
 
     @cached_property
     def _size(self) -> int:
         return self.margins.size
+
+    @cached_property
+    def _together(self) -> tuple[int, list[Step]]:
+        """A bound on all wrong inputs, and the step that gives it."""
+        outputs = list(range(len(self.margins.outputs)))
+        return self._count(outputs, [], 0, True, ALL_OTHERS)
 
     def _all_fail(self) -> bool:
         """Whether some output fails on all inputs of the class: its sum of maxima is not positive."""
@@ -163,52 +171,82 @@ class _Failing:
 
     # --- the sample ---
 
-    @cached_property
-    def _inputs(self) -> IntArray:
-        """Inputs of the class that look random, shape (inputs, P)."""
+    def _drawn(self, number: int) -> Iterator[IntArray]:
+        """Inputs of the class that look random, shape (inputs, P), from so many sequences of its tokens."""
         positions, tokens, _ = self.margins.low.shape
-        found: list[IntArray] = []
-        for start in range(0, _TRIED, _SAMPLE):
-            inputs: IntArray = _random(positions)[start : start + _SAMPLE] * tokens >> 32
+        for start in range(0, number, _BATCH):
+            inputs: IntArray = _random(positions)[start : start + _BATCH] * tokens >> 32
             meets = np.ones(len(inputs), np.bool_)
             for members in self.margins.required:
                 meets &= np.logical_or.reduce([members[inputs[:, p]] for p in range(positions)])
-            found.append(inputs[meets])
+            yield inputs[meets]
+
+    @cached_property
+    def _inputs(self) -> IntArray:
+        """Inputs of the class that look random, shape (inputs, P)."""
+        found: list[IntArray] = []
+        for inputs in self._drawn(_TRIED):
+            found.append(inputs)
             if sum(map(len, found)) >= _SAMPLE:
                 break
         if sum(map(len, found)) >= _FEW:
             return np.concatenate(found)[:_SAMPLE]
         # The sets are rarely met by chance.
-        inputs = _random(positions)[:_SAMPLE] * tokens >> 32
+        positions, tokens, _ = self.margins.low.shape
+        forced: IntArray = _random(positions)[:_SAMPLE] * tokens >> 32
         for members in self.margins.required:
             if positions and members.any():
-                misses = np.flatnonzero(~members[inputs].any(axis=1))
+                misses = np.flatnonzero(~members[forced].any(axis=1))
                 chosen = np.flatnonzero(members)
-                inputs[misses, misses % positions] = chosen[misses % len(chosen)]
-        return inputs
+                forced[misses, misses % positions] = chosen[misses % len(chosen)]
+        return forced
+
+    @cached_property
+    def _inside(self) -> tuple[IntArray, int]:
+        """Those where the outputs fail together, as each that fails alone is one of them, and about how many there are.
+
+        More are drawn, where these are few and may still be worth it.
+        """
+        outputs = list(range(len(self.margins.outputs)))
+        inputs = self._inputs
+        found, tried = inputs[self._fails_jointly(outputs, inputs)], len(inputs)
+        if len(found) < _FEW and self._together[0] > 5 * self.worth and tried >= _SAMPLE:
+            batches, tried = list[IntArray](), 0
+            for inputs in self._drawn(_MOST_TRIED):
+                batches.append(inputs[self._fails_jointly(outputs, inputs)])
+                tried += len(inputs)
+                if sum(map(len, batches)) >= _FEW:
+                    break
+            found = np.concatenate(batches)
+        return found, self._size * len(found) // max(tried, 1)
 
     @cached_property
     def _fails(self) -> BoolArray:
         """Shape (inputs, r): where outputs fail in the sample."""
-        fails: BoolArray = self._sums_of_sample(self.margins.low) + self.margins.low_last <= 0
+        fails: BoolArray = self._sums(self.margins.low, self._inside[0]) + self.margins.low_last <= 0
         return fails
 
-    def _fails_jointly(self, outputs: list[int]) -> BoolArray:
-        """Shape (inputs,): the sample's inputs where the sum of these outputs' least entries is not positive."""
+    def _fails_jointly(self, outputs: list[int], inputs: IntArray) -> BoolArray:
+        """Shape (inputs,): where the sum of these outputs' least entries is not positive."""
         low = self.margins.low[:, :, outputs].min(axis=2)
-        fails: BoolArray = self._sums_of_sample(low) + self.margins.low_last[outputs].min() <= 0
+        fails: BoolArray = self._sums(low, inputs) + self.margins.low_last[outputs].min() <= 0
         return fails
 
-    def _sums_of_sample(self, entries: IntArray) -> IntArray:
-        """Sums of entries (P, T, ...) over the positions of each input of the sample, shape (inputs, ...)."""
-        sums = np.zeros((len(self._inputs), *entries.shape[2:]), np.int64)
-        for of_token, tokens in zip(entries, self._inputs.T, strict=True):
+    def _sums(self, entries: IntArray, inputs: IntArray) -> IntArray:
+        """Sums of entries (P, T, ...) over the positions of each input, shape (inputs, ...)."""
+        sums = np.zeros((len(inputs), *entries.shape[2:]), np.int64)
+        for of_token, tokens in zip(entries, inputs.T, strict=True):
             sums += of_token[tokens]
         return sums
 
     def _share(self, inputs: BoolArray) -> int:
         """About how many inputs of the class these of the sample stand for."""
-        return self._size * int(inputs.sum()) // len(inputs)
+        return self._inside[1] * int(inputs.sum()) // max(len(inputs), 1)
+
+    def _error(self, guess: int) -> int:
+        """How far off such a guess may be, roughly."""
+        inputs, number = self._inside
+        return isqrt(guess * max(number - guess, 0) // max(len(inputs), 1)) + number // max(len(inputs), 1)
 
     def _heads(self) -> tuple[list[int], list[int]]:
         """Outputs that fail in the sample, those that add most first, and the others, by how often they fail there."""
@@ -217,7 +255,7 @@ class _Failing:
         while True:
             adds = fails.sum(axis=0)
             head = int(adds.argmax())
-            if 4 * int(adds[head]) * self._size <= self.worth * len(fails) or adds[head] == 0:
+            if 4 * int(adds[head]) * self._inside[1] <= self.worth * len(fails) or adds[head] == 0:
                 break
             heads.append(head)
             fails &= ~fails[:, head, None]
@@ -236,7 +274,7 @@ class _Failing:
 
     def _joint(self, outputs: list[int], parent: int | None) -> tuple[int, list[Step]]:
         """A bound on the inputs where one of all other outputs fails, and not the parent."""
-        fails = self._fails_jointly(outputs)
+        fails = self._fails_jointly(outputs, self._inside[0])
         if parent is not None:
             fails = fails & ~self._fails[:, parent]
         return self._count(outputs, [] if parent is None else [parent], self._share(fails), True, ALL_OTHERS)
@@ -249,7 +287,7 @@ class _Failing:
         Counts are made finer and finer, as long as that is worth it.  Of two ways to count, the second is tried
         coarsely, and goes on if that is better than all of the first.
         """
-        error = (isqrt(guess * (self._size - guess)) + self._size // 64) // 64  # of the guess, roughly
+        error = self._error(guess) if guess else 0
         names = self.margins.outputs
         best, found = self._size if over else 0, list[Step]()
         for ways in self._ways(outputs, less, over):
@@ -262,8 +300,10 @@ class _Failing:
                     less=int(names[less[0]]) if over and less else ALL_OTHERS,
                 )
                 size = count_failing(self.work, self.margins, outputs, less, step, over)
-                # The distance to the guess, give or take its error; later, what the last step gained.
-                left = abs(size - before[-1]) if before else abs(size - guess) + error
+                # The distance to the guess, give or take its error; later, what the last step gained, but steps may
+                # gain nothing before one of them tells what nearly cancels.
+                off = abs(size - guess)
+                left = max(abs(size - before[-1]), off - 3 * error) if before else off + error
                 if (size < best) if over else (size > best):
                     best, found = size, [step]
                 elif found and not before:
