@@ -161,8 +161,10 @@ class _Failing:
     @cached_property
     def _together(self) -> tuple[int, list[Step]]:
         """A bound on all wrong inputs, and the step that gives it."""
-        outputs = list(range(len(self.margins.outputs)))
-        return self._count(outputs, [], 0, True, ALL_OTHERS)
+        outputs, inputs = list(range(len(self.margins.outputs))), self._inputs
+        share = self._size * int(self._fails_jointly(outputs, inputs).sum()) // len(inputs)
+        error = _error(share, self._size, len(inputs))
+        return self._count(outputs, [], share, True, ALL_OTHERS, error)
 
     def _all_fail(self) -> bool:
         """Whether some output fails on all inputs of the class: its sum of maxima is not positive."""
@@ -243,11 +245,6 @@ class _Failing:
         """About how many inputs of the class these of the sample stand for."""
         return self._inside[1] * int(inputs.sum()) // max(len(inputs), 1)
 
-    def _error(self, guess: int) -> int:
-        """How far off such a guess may be, roughly."""
-        inputs, number = self._inside
-        return isqrt(guess * max(number - guess, 0) // max(len(inputs), 1)) + number // max(len(inputs), 1)
-
     def _heads(self) -> tuple[list[int], list[int]]:
         """Outputs that fail in the sample, those that add most first, and the others, by how often they fail there."""
         heads: list[int] = []
@@ -280,14 +277,21 @@ class _Failing:
         return self._count(outputs, [] if parent is None else [parent], self._share(fails), True, ALL_OTHERS)
 
     def _count(
-        self, outputs: list[int], less: list[int], guess: int, over: bool, output: int | None = None
+        self,
+        outputs: list[int],
+        less: list[int],
+        guess: int,
+        over: bool,
+        output: int | None = None,
+        error: int | None = None,
     ) -> tuple[int, list[Step]]:
         """The best bound on the inputs where one of the outputs fails, and none of `less`, and the step that gives it.
 
         Counts are made finer and finer, as long as that is worth it.  Of two ways to count, the second is tried
         coarsely, and goes on if that is better than all of the first.
         """
-        error = self._error(guess) if guess else 0
+        if error is None:
+            error = _error(guess, self._inside[1], len(self._inside[0]))
         names = self.margins.outputs
         best, found = self._size if over else 0, list[Step]()
         for ways in self._ways(outputs, less, over):
@@ -364,6 +368,11 @@ class _Failing:
         ends = [sum((f(sums, axis=1) for sums in single[:half]), np.zeros(2, np.int64)) for f in (np.min, np.max)]
         of_half[:, :2] = np.stack(ends, axis=1)
         return np.stack([_edges(*both) for both in zip(of_half, limits, strict=True)])
+
+
+def _error(guess: int, of: int, sample: int) -> int:
+    """How far off a guess at a part of so many inputs may be, by a sample of that size, roughly."""
+    return (isqrt(guess * max(of - guess, 0) * sample) + of) // sample if sample else of
 
 
 def bins(entries: IntArray, start: int, cells: int, low: int, high: int) -> tuple[int, int, int]:
