@@ -244,6 +244,13 @@ def test_published_figures() -> None:
         "quadratic QK&EU": 1.96e6,
     }
     assert all(entry.flops is None for entry in known["later data"].values())
+    cubic = {size: published(*size)["later data"]["cubic"] for size in ((5, 64), (10, 64), (10, 128))}
+    assert {size: (one.mean, one.std) for size, one in cubic.items()} == {
+        (5, 64): (0.942, 0.010),
+        (10, 64): (0.915, 0.021),
+        (10, 128): (0.885, 0.012),
+    }
+    assert published(20, 64) == {}
 
 
 # Sweeps

@@ -552,13 +552,13 @@ SEARCH_ERRORS: dict[str, Change] = {
     ),
     "other outputs fail only where they do in the sample": (
         "search.families.counting",
-        "if rest <= missed + 10 * self.worth:",
-        "if True:",
+        "order = [*heads, *others]",
+        "order = heads",
     ),
     "outputs that fail elsewhere do not count": (
         "search.families.counting",
-        "return steps + (last if others else [])",
-        "return steps",
+        "last, step = self._rest(order[j:], order[:j])",
+        "last, step = 0, list[Step]()",
     ),
     "all fail as soon as one may": (
         "search.families.counting",

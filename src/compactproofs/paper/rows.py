@@ -1,7 +1,7 @@
 """The rows of the paper's Table 1: which strategies belong to each, and the published figures.
 
-The figures are those of Table 1 and its appendix in arXiv 2406.11779 (June 2024), and of the tables that the authors
-published later; K = 4, 64 tokens, 151 models.  The first cubic figure came from a check with an error.
+The figures are those of Table 1 and its appendix in arXiv 2406.11779 (June 2024), K = 4, 64 tokens, 151 models, and of
+the tables that the authors published later, also for larger K.  The first cubic figure came from a check with an error.
 """
 
 from __future__ import annotations
@@ -71,11 +71,13 @@ ROWS = (
 TABLE_STRATEGIES = ("brute-force", "cubic", *CHOICES)
 
 
-def published() -> dict[str, dict[str, Published]]:
-    """The published figures by source and row."""
+def published(n_ctx: int = 4, d_vocab: int = 64) -> dict[str, dict[str, Published]]:
+    """The published figures for models of this K and so many tokens, by source and row."""
     text = importlib.resources.files(__package__).joinpath("published.csv").read_text(encoding="utf-8")
     result: dict[str, dict[str, Published]] = {}
     for entry in csv.DictReader(text.splitlines()):
+        if (int(entry["n_ctx"]), int(entry["d_vocab"])) != (n_ctx, d_vocab):
+            continue
         base, _, exponent = entry["flops"].partition("^")
         flops = None if not base else float(base) ** float(exponent) if exponent else float(base)
         figures = Published(float(entry["normalised_mean"]), float(entry["normalised_std"]), flops)

@@ -28,12 +28,12 @@ class TableRow:
     published: dict[str, Published]
 
 
-def summarise(results: list[Bound]) -> list[TableRow]:
-    """The rows of the table for which there are results."""
+def summarise(results: list[Bound], n_ctx: int = 4, d_vocab: int = 64) -> list[TableRow]:
+    """The rows of the table for which there are results, beside what is published for this K and so many tokens."""
     if not results:
         return []
     frame = pl.DataFrame(results, infer_schema_length=None)
-    known = published()
+    known = published(n_ctx, d_vocab)
     rows = []
     for row in ROWS:
         best = (

@@ -4,16 +4,19 @@
 by the recipe of arXiv 2406.11779. A name is a family and an experiment seed, such as `max-of-4/123`:
 
 - `max-of-4`: 151 seeds, K = 4, 64 tokens; the paper's main experiment
-- `max-of-5`, `max-of-10`, `max-of-20`: 5 seeds each, 64 tokens
-- `max-of-10-v128`: 5 seeds, K = 10, 128 tokens
+- `max-of-5`: the same 151 seeds, K = 5, 64 tokens
+- `max-of-10`, `max-of-20`: the first 20 of them, 64 tokens
+- `max-of-10-v128`: the first 20 of them, K = 10, 128 tokens
+- `max-of-20-v512`: the first 5 of them, K = 20, 512 tokens
 - `max-of-4-tightened`: what became of the 151 of `max-of-4` when `compactproofs tighten` trained them toward the
   paper's cheapest proof
 
 Networks of two arguments, such as `add-59/50` and `S5/0`, are a distribution of their own, `compactproofs-zoo`; their
 names are known where it is installed.
 
-The accuracies in the table are for comparison: certificates do not rest on them. Those of `max-of-4-tightened` were
-proved, by branch and bound from both sides; the others come from float64 arithmetic without error bounds.
+The accuracies in the table are for comparison: certificates do not rest on them. Those of `max-of-5` and of
+`max-of-4-tightened` were proved, by branch and bound from both sides; the others come from float64 arithmetic without
+error bounds.
 """
 
 import csv
