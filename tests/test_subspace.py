@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -25,6 +26,7 @@ from soundness.planting import Planted
 from soundness.truth import exact_correct
 
 SUBSPACE = STRATEGIES["subspace"]
+SHIPPED = Path(__file__).parent.parent / "docs" / "tighten" / "subspace"
 Hints: TypeAlias = dict[str, Any]
 NOTHING: Mapping[str, float] = MappingProxyType({})
 
@@ -284,3 +286,18 @@ def test_orders_and_weights_of_tokens() -> None:
     fewer = {**hints, "below": np.minimum(hints["below"], 1)}  # beside a maximum only the first token of the order
     shares, weight = SUBSPACE.bound(Workspace(Problem(Model(**moved), task)), fewer), np.array(counts)[order]
     assert shares == weight[0] ** n + sum((weight[0] + w) ** n - weight[0] ** n for w in weight[1:].tolist())
+
+
+def test_networks_trained_for_it_are_proved() -> None:
+    """The networks and certificates that come with the documentation, as its table says."""
+    with (SHIPPED / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(list(SHIPPED.glob("*/*.safetensors"))) >= 10
+    for row in rows:
+        place = SHIPPED / row["dimensions"] / row["seed"]
+        certificate = cp.Certificate.load(place.with_suffix(".cert.json"))
+        assert certificate.strategy == SUBSPACE.id
+        assert certificate.certified == int(row["proved"]) <= int(row["right_after"])
+        assert certificate.hints["coordinates"].shape[1] == int(row["dimensions"])
+        assert cp.verify(certificate, cp.load_model(place.with_suffix(".safetensors"))).accepted
+        assert not cp.verify(certificate, cp.load_model(f"max-of-4/{row['seed']}")).accepted
