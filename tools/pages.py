@@ -40,6 +40,7 @@ RESULTS = {
     "docs/tighten/number-line.csv": (
         "compactproofs tighten --seeds 29 --strategy number-line --steps 300 --no-control --out runs/line"
     ),
+    "docs/tighten/subspace/results.csv": "compactproofs tighten --strategy subspace, as docs/tighten.md says",
     "docs/tighten/exact.csv": "compactproofs prove max-of-4-tightened/SEED, for all failing sets",
     "formal/measured.csv": "python formal/measure.py --family max-of-4; --cubic",
     "formal/program.csv": "python formal/measure.py --program --family max-of-4; --cubic",
@@ -97,6 +98,17 @@ def tighten() -> str:
     )
     rows.append(["*right, exactly*", *cells(right, ["before", "control", "after"]), ""])
     return table(["strategy", "before", "least", "control", "least", "after", "least", "operations"], rows)
+
+
+def subspace() -> str:
+    """Networks of few dimensions, one by one."""
+    rows = []
+    for row in read("docs/tighten/subspace/results.csv").to_dicts():
+        inputs = [f"{row[name]:,}" for name in ("right_before", "right_after", "proved")]
+        numbers = [down(row["proved"] / 64**4, 6), f"{row['operations']:,}", f"{row['distance']:.3f}"]
+        rows.append([str(row["dimensions"]), f"`max-of-4/{row['seed']}`", *inputs, *numbers])
+    headers = ["dimensions", "model", "right before", "right after", "proved", "share", "operations", "distance"]
+    return table(headers, rows)
 
 
 def pair_sums() -> str:
@@ -166,6 +178,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "shared": partial(anomalies, "shared"),
     "frontier": frontier,
     "tighten": tighten,
+    "subspace": subspace,
     "pair-sum": pair_sums,
     "formal": formal,
 }
