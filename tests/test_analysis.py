@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import compactproofs as cp
 from compactproofs import analysis, zoo
-from compactproofs.analysis import waterfall
+from compactproofs.analysis import noise_models, waterfall
 from compactproofs.analysis.ablations import KINDS
 from compactproofs.analysis.correlations import explained, rank_correlation, regress
 from compactproofs.analysis.inputs import Inputs
@@ -391,6 +392,40 @@ def test_noise_model_against_noise() -> None:
     work = workspace(cp.Model(*(rng.normal(size=shape) for shape in shapes)), "value")
     compared = analysis.compare_with_noise(work, rng, draws=200)
     assert all(abs(c.deviations) < 5 for c in compared)
+
+
+def test_noise_breaks_its_promise_as_rarely_as_it_says() -> None:
+    """Factors that are drawn keep the promise 99 times in 100, and it is not kept by far."""
+    rng = np.random.default_rng(0)
+    v, d, h = 12, 8, 6
+    drawn = [
+        noise_models.of_factors(tuple(rng.normal(0, s, shape) for s, shape in zip((1, 2, 3, 4), shapes, strict=True)))
+        for shapes in [[(v, d), (d, h), (h, d), (d, v)]] * 400
+    ]
+    assert 0 < sum(found.broken > 0 for found in drawn) <= 16
+    assert all((found.excess > 1) == (found.broken > 0) for found in drawn)
+    assert np.mean([found.excess for found in drawn]) > 0.4
+    assert all((found.true <= found.proved).all() for found in drawn)
+
+
+def test_noise_model_of_a_trained_model() -> None:
+    """Its promise is far below what is proved; one model keeps it, another does not, though its factors look normal."""
+    kept, broken = (
+        analysis.noise_model(workspace(cp.load_model(name), "value")) for name in ("max-of-4/104", "max-of-4/913")
+    )
+    assert kept.broken == 0
+    assert broken.broken > 0
+    assert min(broken.normality.values()) > 0.05
+    assert all((found.promised < found.proved / 10).all() for found in (kept, broken))
+
+
+def test_normality() -> None:
+    """As SciPy has it."""
+    rng = np.random.default_rng(0)
+    for values in (rng.normal(size=2000), rng.uniform(-1, 1, 800), rng.standard_t(3, 300), np.array([-1.0, 1.0])):
+        expected = stats.kstest(values / np.sqrt((values**2).mean()), "norm").pvalue
+        assert noise_models.normality(values) == pytest.approx(expected, rel=0.1, abs=0.02)
+    assert noise_models.normality(np.zeros(4)) == 1.0
 
 
 def test_replaced_residuals() -> None:

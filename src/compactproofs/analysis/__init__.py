@@ -27,6 +27,7 @@ from compactproofs.analysis.mechanism import (
     errors,
 )
 from compactproofs.analysis.models import summarise
+from compactproofs.analysis.noise_models import NoiseModel, noise_model
 from compactproofs.analysis.remainder import (
     Budget,
     Comparison,
@@ -58,6 +59,7 @@ __all__ = [
     "Factor",
     "Fit",
     "Inputs",
+    "NoiseModel",
     "Replaced",
     "Share",
     "Spectrum",
@@ -77,6 +79,7 @@ __all__ = [
     "factors",
     "fit",
     "margin_terms",
+    "noise_model",
     "replace_residuals",
     "simplest_fit",
     "spectrum",

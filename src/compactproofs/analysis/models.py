@@ -11,6 +11,7 @@ from compactproofs.analysis.ablations import ablate_all
 from compactproofs.analysis.inputs import Inputs
 from compactproofs.analysis.margins import Tables
 from compactproofs.analysis.mechanism import attention_gaps, copying
+from compactproofs.analysis.noise_models import noise_model
 from compactproofs.analysis.remainder import budgets, compare_with_noise, replace_residuals
 from compactproofs.analysis.spectra import fit, spectrum
 from compactproofs.analysis.waterfall import WATERFALLS, Waterfalls
@@ -26,8 +27,8 @@ class Summary(TypedDict):
     """The numbers of one model that a page over many models needs, as JSON can hold them.
 
     Of budgets: true, bound, operations; of noise: the trained model's, mean and deviation of noise, deviations between
-    them; of waterfalls: names of steps, and what is left after each; of proofs: normalised bound, operations,
-    unexplained dimension.
+    them; of the noise model: row spreads, means over queries, and what `NoiseModel` says of them; of waterfalls: names
+    of steps, and what is left after each; of proofs: normalised bound, operations, unexplained dimension.
     """
 
     model: str
@@ -39,6 +40,7 @@ class Summary(TypedDict):
     wrong_next: float
     budgets: dict[str, list[float]]
     noise: dict[str, list[float]]
+    noise_model: dict[str, float]
     replaced: dict[str, float]
     ablations: dict[str, float]
     waterfalls: dict[str, list[list[str | float]]]
@@ -59,7 +61,7 @@ def summarise(name: str, draws: int = 1000) -> Summary:
     waterfalls = Waterfalls(work, inputs)
     steps = {row: waterfalls.of(strategy) for row, strategy in WATERFALLS.items()}
     exact = steps["cubic"][0].left
-    scores, gaps = spectrum(work), attention_gaps(tables)
+    scores, gaps, modelled = spectrum(work), attention_gaps(tables), noise_model(work)
     return {
         "model": name,
         "draws": draws,
@@ -75,6 +77,14 @@ def summarise(name: str, draws: int = 1000) -> Summary:
         "noise": {
             c.name: [c.trained, float(c.noise.mean()), float(c.noise.std(ddof=1)), c.deviations]
             for c in compare_with_noise(work, rng, draws)
+        },
+        "noise_model": {
+            "true": float(modelled.true.mean()),
+            "promised": float(modelled.promised.mean()),
+            "proved": float(modelled.proved.mean()),
+            "excess": modelled.excess,
+            "broken": float(modelled.broken),
+            "normality": min(modelled.normality.values()),
         },
         "replaced": {r.kind: r.accuracy for r in replace_residuals(work, inputs, rng, draws=3)},
         "ablations": {f"{a.paths[0]} {a.kind}": a.accuracy for a in ablate_all(tables, inputs, rng, size=1, draws=1)},

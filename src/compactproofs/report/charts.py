@@ -315,6 +315,21 @@ def deviations(comparisons: Mapping[str, Sequence[float] | FloatArray]) -> Draw:
     return draw
 
 
+def spreads(by_name: Mapping[str, FloatArray]) -> Draw:
+    """Row spreads over queries, told apart by their dashes too."""
+
+    def draw(axes: Axes) -> None:
+        for (name, values), colour, dashes in zip(by_name.items(), (BLUE, ORANGE, INK), ("-", "--", ":"), strict=True):
+            axes.plot(np.maximum(values, 1e-12), color=colour, ls=dashes, lw=1.4, label=name)
+        axes.set_yscale("log")
+        axes.set_xlabel("query")
+        axes.set_ylabel("row spread of the remainder")
+        axes.grid()
+        _legend_below(axes)
+
+    return draw
+
+
 def grouped_bars(values: Mapping[str, Sequence[float]], groups: Sequence[str], ylabel: str) -> Draw:
     """A group of bars for each of `groups`, with one bar for each key of `values`."""
 

@@ -20,6 +20,7 @@ from compactproofs.report.sections import (
     head,
     low_rank,
     noise,
+    noise_model,
     waterfall,
     words,
 )
@@ -37,6 +38,7 @@ SECTIONS = (
     bounds.of_model,
     waterfall.of_model,
     noise.of_model,
+    noise_model.of_model,
     ablations.of_model,
 )
 

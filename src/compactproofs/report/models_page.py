@@ -16,6 +16,7 @@ from compactproofs.report.sections import (
     mechanism,
     models,
     noise,
+    noise_model,
     waterfall,
     words,
 )
@@ -29,6 +30,7 @@ SECTIONS = (
     waterfall.of_models,
     budget.of_models,
     noise.of_models,
+    noise_model.of_models,
     ablations.of_models,
     models.of_models,
 )
