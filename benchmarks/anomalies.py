@@ -17,10 +17,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
 
+import matplotlib
 import numpy as np
+import polars as pl
+from matplotlib.figure import Figure
 
 import compactproofs as cp
 from compactproofs import zoo
+from compactproofs.analysis.correlations import rank_correlation
 from compactproofs.analysis.inputs import Inputs
 from compactproofs.analysis.margins import Tables, margin_terms
 from compactproofs.kernel.decisions import BoolArray, FloatArray, IntArray, certainly_positive
@@ -38,6 +42,15 @@ SUBCUBIC = (
     "sub-cubic/mean_query+max_diff/mean_query+diff/mean_recursive+max_diff_subproduct_recursive",
 )
 FAILING = "failing-sets"
+#: What is drawn: words, colours that everybody tells apart, and marks.
+SHOWN = {
+    "cubic": ("cubic", "#0072b2", "o"),
+    SUBCUBIC[0]: ("sub-cubic, EQKE multiplied out", "#56b4e9", "v"),
+    SUBCUBIC[1]: ("sub-cubic, norm bound", "#009e73", "s"),
+    SUBCUBIC[2]: ("sub-cubic, no product (cheapest)", "#d55e00", "D"),
+    "failing-sets, before counting": ("failing sets, before counting", "#cc79a7", "P"),
+    "runner-up": ("nearness of the runner-up, no model", "#555555", "x"),
+}
 RECALLS = (10, 25, 50, 75, 90, 100)  # percent
 FEW = 8  # the smallest tokens
 
@@ -269,6 +282,74 @@ def measure(rows: list[zoo.ZooRow], out: Path) -> None:
                 )
 
 
+def draw(table: pl.DataFrame) -> Figure:
+    """Precision by recall; and whether the models of which much is left out are those that are often wrong."""
+    figure = Figure(figsize=(11, 4.6), layout="constrained", facecolor="white")
+    left, right = figure.subplots(1, 2)
+    for (name, (label, colour, marker)), shift in zip(SHOWN.items(), np.linspace(-1.2, 1.2, len(SHOWN)), strict=True):
+        rows = table.filter(pl.col("detector") == name)
+        precision = rows.select(f"precision_{recall}" for recall in RECALLS).to_numpy().astype(float)
+        low, middle, high = np.quantile(precision, (0.25, 0.5, 0.75), axis=0)
+        place = np.array(RECALLS) + shift
+        left.vlines(place, low, high, color=colour, alpha=0.5, linewidth=1)
+        left.plot(place, middle, color=colour, marker=marker, linewidth=1.2, label=label)
+        if name != "runner-up":
+            x, y = rows["wrong"] / 64**4, rows["left_out"] / 64**4
+            right.scatter(x, y, s=18, color=colour, marker=marker, alpha=0.7, linewidth=0)
+    share = float((table["wrong"] / 64**4).median())
+    left.axhline(share, color="0.4", linestyle=":", linewidth=1)
+    left.text(30, share / 1.15, "inputs at random", fontsize=9, color="0.3", va="top")
+    left.set_xlabel("wrong inputs that are found, %")
+    left.set_ylabel("wrong ones among those looked at")
+    left.set_yscale("log")
+    left.set_xticks(RECALLS)
+    right.set_xscale("log")
+    right.set_yscale("log")
+    right.set_xlabel("share of inputs that the model answers wrongly")
+    right.set_ylabel("share that is left out")
+    for axes in (left, right):
+        axes.grid(color="0.92")
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    return figure
+
+
+def as_markdown(table: pl.DataFrame) -> str:
+    """Both tables of docs/anomalies.md."""
+    wrong = table.filter(pl.col("detector") == "wrong inputs")
+    lines = [f"{len(wrong)} models", ""]
+    lines += ["| detector | FLOPs | left out | 10% | 50% | 90% | all | rank correlation |", "|" + " --- |" * 8]
+    for name, (label, _, _) in SHOWN.items():
+        rows = table.filter(pl.col("detector") == name)
+        share = f"{float(rows['left_out'].mean()) / 64**4:.3f}"
+        flops = "" if rows["flops"].null_count() else f"{rows['flops'].mean():,.0f}"
+        found = (f"{float(rows[f'precision_{recall}'].median()):.4f}" for recall in (10, 50, 90, 100))
+        with_wrong = (
+            ""
+            if name == "runner-up"
+            else f"{rank_correlation(rows['wrong'].to_numpy(), rows['left_out'].to_numpy()):.2f}"
+        )
+        lines.append(f"| {label} | {flops} | {share} | {' | '.join(found)} | {with_wrong} |")
+    changes = pl.read_csv(DOCS / "tighten" / "results.csv").filter(pl.col("model").is_in(wrong["model"].to_list()))
+    for strategy in ("failing-sets/strict-QK", "failing-sets/strict-QK+EU"):
+        rows = changes.filter(pl.col("proved_by") == strategy)
+        out = 1 - rows["before"]
+        found = (1 - rows["correct_before"] / rows["total"]) / out
+        correlation = rank_correlation((rows["total"] - rows["correct_before"]).to_numpy(), out.to_numpy())
+        lines.append(f"| `{strategy}` | | {out.mean():.3f} | | | | {found.median():.4f} | {correlation:.2f} |")
+    lines += ["", "| inputs | small maximum | one other token | next to the maximum |", "|" + " --- |" * 4]
+    for name in ("all inputs", "wrong inputs", *SHOWN):
+        rows = table.filter(pl.col("detector") == name)
+        if name != "runner-up":
+            shares = ("" if rows[c].null_count() else f"{rows[c].mean():.4f}" for c in ("small", "one_other", "next"))
+            lines.append(f"| {SHOWN[name][0] if name in SHOWN else name} | {' | '.join(shares)} |")
+    lines += ["", f"classes with wrong inputs: median {wrong['classes'].median():.0f} of 2080"]
+    lines += [f"the answer is next to the maximum: {wrong['says_next'].mean():.3f}, another token of the input: "
+              f"{wrong['says_token'].mean():.3f}"]  # fmt: skip
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--family", default="max-of-4")
@@ -279,7 +360,15 @@ def main() -> None:
     rows = [row for row in zoo.table() if row.name.startswith(options.family + "/")]
     if options.models:
         rows = [rows[i] for i in np.linspace(0, len(rows) - 1, options.models).astype(int)]
-    measure(rows, options.out)
+    if not options.draw:
+        measure(rows, options.out)
+        return
+    matplotlib.rcParams["svg.hashsalt"] = "anomalies"  # so that the file is the same each time
+    table = pl.read_csv(options.out, infer_schema_length=None)
+    figure = draw(table)
+    figure.savefig(DOCS / "figures" / "anomalies.svg", metadata={"Date": None})
+    figure.savefig(DOCS / "figures" / "anomalies.png", dpi=150)
+    print(as_markdown(table))
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ import pytest
 import compactproofs as cp
 from compactproofs import __main__ as entry
 from compactproofs.cli import sampling as command
-from compactproofs.confidence import binomial, checker, deciding, inside, randomness, sampling
+from compactproofs.confidence import binomial, checker, deciding, importance, inside, randomness, sampling
 from compactproofs.confidence.binomial import few_is_unlikely, many_is_unlikely
 from compactproofs.confidence.claim import THEOREMS, ClaimWithConfidence, MalformedClaim
 from compactproofs.confidence.sampling import Drawn, Method
@@ -143,7 +143,83 @@ def by_definition(part: ClassMargins, members: inside.Members) -> list[tuple[int
     return [x for x, total, meets in zip(every, sums, met, strict=True) if total <= 0 and meets]
 
 
+def check_inputs_of_a_class() -> None:
+    """All inputs of a class are as frequent as they should be."""
+    work = verifying(imperfect())
+    v = work.network.d_vocab
+    for q, m in ((v - 1, v - 1), (0, v - 1), (1, 1)):
+        size = work.task.class_size(q, m)
+        drawn = importance._of_class(work, q, m, 50 * size)
+        assert (drawn[:, -1] == q).all()
+        assert (drawn.max(axis=1) == m).all()
+        counts = np.unique(drawn, axis=0, return_counts=True)[1]
+        assert len(counts) == size
+        assert ((counts - 50) ** 2 / 50).sum() < size + 6 * (2 * size) ** 0.5
+
+
+def check_fortunes() -> None:
+    """Whatever is rejected has lost the bet in rational numbers, and what has lost it clearly is rejected."""
+    rng = np.random.default_rng(0)
+    said = 0
+    for _ in range(300):
+        elements, least, bits = int(rng.integers(50, 400)), int(rng.integers(1, 4)), int(rng.integers(1, 9))
+        counts = {g: int(rng.integers(0, 12)) for g in (least, least + 2)}
+        points = [Fraction(0), *(Fraction(1, g) for g in counts)]
+        scores = importance.Scores(40, elements, counts, counts)
+        bet = Fraction(int(rng.integers(1, 5)), 4) * least
+        right = int(rng.integers(0, 51))
+        for claim, sign, most in (("at least", -1, 50 - right + 1), ("at most", 1, 50 - right - 1)):
+            found = importance.rejects(claim, right, 50, scores, bet, bits)  # type: ignore[arg-type]
+            factors = {x: 1 + sign * bet * (x - Fraction(most, elements)) for x in points}
+            if most < 0 or min(factors.values()) < 0:
+                assert found == (most < 0)
+                continue
+            fortune = factors[0] ** (40 - sum(counts.values()))
+            for g, number in counts.items():
+                fortune *= factors[Fraction(1, g)] ** number
+            assert not found or fortune >= 2**bits
+            assert found or fortune < 2 ** (bits + Fraction(1, 2**20))
+            said += found
+    assert said > 40
+    debts = importance.Scores(40, 50, {}, {})  # (1 - 3 49 / 50)^40 would be large
+    assert not importance.rejects("at most", 0, 50, debts, Fraction(3), 1)
+
+
+def check_scores() -> None:
+    """Their mean is the share of wrong inputs among the elements: each class is drawn by its importance and size."""
+    work = verifying(imperfect())
+    of = importance.classes(work)
+    fixed = importance.Design({c: 1 + i % 5 for i, c in enumerate(of)}, Fraction(1))
+    scores = importance.draw(work, fixed, 20000)
+    assert scores.elements == sum(g * work.task.class_size(*c) for c, g in fixed.importance.items())
+    wrong = work.task.total - exact_correct(imperfect())
+    for counts in (scores.not_right, scores.wrong):
+        mean = sum(number / g for g, number in counts.items()) / scores.samples
+        assert abs(mean - wrong / scores.elements) < 6 * (mean / scores.samples) ** 0.5
+
+
 # The pieces
+
+
+def test_importance(same_bytes: None) -> None:
+    """Inputs of a class, the test, and what draws score."""
+    check_inputs_of_a_class()
+    check_fortunes()
+    check_scores()
+
+
+def test_classes_that_hold_no_wrong_input() -> None:
+    """Only those are left out of the urn."""
+
+    def check(model: cp.Model) -> None:
+        inputs = inputs_of(model.d_vocab, model.n_ctx)[~exact_correct_set(model)]
+        try:
+            known = set(importance.classes(verifying(model)))
+        except ValueError:
+            return
+        assert {(int(x[-1]), int(x.max())) for x in inputs} <= known
+
+    over(check)()
 
 
 def test_small_integers(same_bytes: None) -> None:
@@ -294,6 +370,23 @@ def test_bounds_hold_as_often_as_stated(same_bytes: None) -> None:
     assert outside <= 50 + 4 * 7
 
 
+def test_intervals_by_importance_hold_as_often_as_stated(same_bytes: None) -> None:
+    """However bad the importances and the bet are; and the interval says something."""
+    model = imperfect()
+    work, truth, total = verifying(model), exact_correct(model), model.d_vocab**model.n_ctx
+    of = importance.classes(work)
+    outside, widths = 0, []
+    for run in range(150):
+        fixed = importance.Design({c: 1 + (i * run) % 7 for i, c in enumerate(of)}, Fraction(1 + run % 8, 8))
+        scores = importance.draw(work, fixed, 200)
+        low, high = (importance.bound(claim, total, scores, fixed.bet, 3) for claim in ("at least", "at most"))
+        outside += not low <= truth <= high
+        widths.append((high - low) / total)
+    assert outside <= 150 / 4
+    assert np.mean(widths) < 0.5
+    assert importance.bound("at least", 9, importance.Scores(5, 0, {}, {}), Fraction(1), 3) == 9
+
+
 def test_ties_are_not_right() -> None:
     """No input that is tied counts for "at least"."""
     model = tied()
@@ -400,6 +493,13 @@ ERRORS: list[tuple[str, types.ModuleType, str, str, tuple[str, ...], Callable[[]
      over(lambda model: check_inside(model, 8))),
     ("no set need be met", inside, "int(group == self.groups[-1])", "1", ("Members",), over(check_inside)),
     ("another output", inside, "part.low.min(axis=2)", "part.low.max(axis=2)", ("Members",), over(check_inside)),
+    ("no first place", importance, "place < first, below", "place < 0, below", ("_of_class",), check_inputs_of_a_class),
+    ("sizes forgotten", importance, "fixed.importance[c] * work.task.class_size(*c)", "fixed.importance[c]", ("draw",),
+     check_scores),
+    ("off by one, importance", importance, "total - right + (1", "total - right + (2", ("rejects",), check_fortunes),
+    ("fortunes rounded up", importance, "return m >> excess,", "return (m >> excess) + 2**120,", ("_times",),
+     check_fortunes),
+    ("debts", importance, "if sign > 0 and bet * mean > 1:", "if sign > 1:", ("rejects",), check_fortunes),
     ("the token after", inside, "_at_most(upto, rest[:, :, None]).sum(axis=1)",
      "np.minimum(_at_most(upto, rest[:, :, None]).sum(axis=1) + 1, len(step) - 1)", ("Members",), over(check_inside)),
 ]  # fmt: skip
@@ -517,6 +617,18 @@ def test_commands(run: Callable[..., tuple[int, str, str]], more: tuple[str, ...
     assert out.startswith("rejected: model_sha256")
 
 
+def test_sampling_by_importance(run: Callable[..., tuple[int, str, str]], same_bytes: None) -> None:
+    """It says that nothing is certified, and holds the truth."""
+    code, out, err = run(*SAMPLE, "--importance")
+    assert (code, err) == (0, "")
+    assert "not certified" in out
+    assert "from classes by their importance" in out
+    code, out, _ = run(*SAMPLE, "--importance", "--json")
+    said = json.loads(out)
+    assert (code, said["certified"], said["method"]) == (0, False, "importance")
+    assert int(said["at_least"]) <= exact_correct(imperfect()) <= int(said["at_most"])
+
+
 def test_a_claim_too_high(run: Callable[..., tuple[int, str, str]], same_bytes: None) -> None:
     """Ends in 1, and says that a true claim could have met the same fate."""
     false = claim_of(imperfect(), "plain", "at least", imperfect().d_vocab ** imperfect().n_ctx, 20, 1000)
@@ -562,6 +674,8 @@ def test_errors_of_commands(run: Callable[..., tuple[int, str, str]]) -> None:
         ((*SAMPLE, "--error", "0"), "--error"),
         ((*SAMPLE, "--error", "1e-99"), "--error"),
         (("sample", "mine.safetensors", "--samples", 0), "--samples"),
+        ((*SAMPLE, "--importance", "--inside"), "--importance: leave out --inside and --out"),
+        (("sample", "mine.safetensors", "--samples", 3, "--importance"), "takes at least"),
     ):
         code, out, err = run(*words)
         assert code == 2, words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from compactproofs.cli.common import JsonOption, ModelArgument
+from compactproofs.confidence import importance
 from compactproofs.confidence.checker import ASSUMING, bound, check, in_words, require_fitting
 from compactproofs.confidence.claim import (
     MAX_BYTES,
@@ -53,6 +55,9 @@ def sample(
     inside: Annotated[
         bool, typer.Option("--inside", help="Draw from a set that is proved to hold every wrong input, and counted.")
     ] = False,
+    by_importance: Annotated[
+        bool, typer.Option("--importance", help="Draw more often where a pilot finds the model often wrong.")
+    ] = False,
     out_name: Annotated[
         Path | None,
         typer.Option("--out", metavar="FILE", help=f"Where to write a claim that others can test; name it *{SUFFIX}."),
@@ -63,6 +68,8 @@ def sample(
     bits = error_bits("--error", error)
     if not 1 <= samples <= MAX_SAMPLES:
         raise ValueError(f"--samples: expected 1 to {MAX_SAMPLES}, found {samples}")
+    if by_importance and (inside or out_name is not None):
+        raise ValueError("--importance: leave out --inside and --out; files hold claims about urns without importances")
     if out_name is not None:
         if not out_name.name.endswith(SUFFIX):
             raise ValueError(f"--out: a claim with confidence is no certificate; name the file *{SUFFIX}")
@@ -73,18 +80,31 @@ def sample(
     require_fitting(work, method)
     require_ieee_arithmetic()
     start = time.perf_counter()
-    with _bar("counting" if inside else "drawing") as tell:
-        urn = work.once("urn", lambda: urn_size(work, method, tell))
-    drawn: Drawn | None = None
-    if urn:
-        with _bar("drawing") as tell:
-            drawn = work.once("draw", lambda: draw(work, method, urn, samples, tell))
-    drawn = drawn or Drawn(samples, 0, 0)  # nothing can be wrong
     total, side = work.task.total, bits + 1
-    # With an empty urn every input is right, and that by proof; but this command claims no more than with confidence.
-    least, most = (bound(claim, total, urn, drawn, side) if urn else total for claim in CLAIMS)
+    facts: dict[str, Any]
+    booked: tuple[str, ...] = ("draw",)
+    drawn, urn = Drawn(samples, 0, 0), 0  # so it stays where nothing can be wrong
+    if by_importance:
+        with _bar("drawing") as tell:
+            scores, bet = work.once("draw", lambda: importance.sample(work, samples, side, tell))
+        least, most = (importance.bound(claim, total, scores, bet, side) for claim in CLAIMS)
+        counted = f"{sum(scores.not_right.values())} of {scores.samples} draws are not certainly right"
+        counted += f", {sum(scores.wrong.values())} certainly wrong, from classes by their importance"
+        facts = {"method": "importance", "samples": scores.samples, "bet": str(bet)}
+    else:
+        with _bar("counting" if inside else "drawing") as tell:
+            urn = work.once("urn", lambda: urn_size(work, method, tell))
+        if urn:
+            with _bar("drawing") as tell:
+                drawn = work.once("draw", lambda: draw(work, method, urn, samples, tell)) or drawn
+        booked = ("urn", "draw") if urn else ("urn",)
+        # With an empty urn every input is right, and that by proof; but this command claims only with confidence.
+        least, most = (bound(claim, total, urn, drawn, side) if urn else total for claim in CLAIMS)
+        of = f"a set of {urn} inputs that holds every wrong one" if inside else "all inputs"
+        counted = f"{in_words(drawn, 'at least')}, {drawn.wrong} certainly wrong, from {of}"
+        facts = {"method": method, "urn": str(urn), **dataclasses.asdict(drawn)}
     seconds = time.perf_counter() - start
-    operations = sum(work.cost(key).flops + work.cost(key).int_ops for key in (("urn", "draw") if urn else ("urn",)))
+    operations = sum(work.cost(key).flops + work.cost(key).int_ops for key in booked)
     if out_name is not None:
         claim = worth_testing(work, method, urn, drawn, bits)
         try:
@@ -92,31 +112,15 @@ def sample(
         except OSError as failed:
             raise ValueError(f"--out: cannot write {out_name}: {failed.strerror or failed}") from failed
     if as_json:
-        say_json(
-            {
-                "model": model,
-                "certified": False,
-                "error": f"2^-{bits}",
-                "assuming": ASSUMING,
-                "method": method,
-                "at_least": str(least),
-                "at_most": str(most),
-                "total": str(total),
-                "urn": str(urn),
-                "samples": drawn.samples,
-                "not_right": drawn.not_right,
-                "wrong": drawn.wrong,
-                "operations": operations,
-                "seconds": round(seconds, 6),
-            }
-        )
+        bounds = {"at_least": str(least), "at_most": str(most), "total": str(total)}
+        said = {"model": model, "certified": False, "error": f"2^-{bits}", "assuming": ASSUMING, **bounds, **facts}
+        say_json({**said, "operations": operations, "seconds": round(seconds, 6)})
         return
     say(f"{model}: at least {least} and at most {most} of {total} inputs are answered correctly,")
     say(f"with error at most 2^-{bits}, assuming that {ASSUMING}; not certified")
-    of = f"a set of {urn} inputs that holds every wrong one" if inside else "all inputs"
     width = float(Fraction(most - least, total))
     say(f"accuracy from {_share(least, total)} to {_share(most, total)}, {width:.1e} apart")
-    say(f"{in_words(drawn, 'at least')}, {drawn.wrong} certainly wrong, from {of}")
+    say(counted)
     say(f"{power(operations)} operations, {seconds:.1f} s")
     if out_name is not None:
         more = f" --error 2^-{bits}" if bits < error_bits("--error", ERROR) else ""  # which verify refuses unasked
