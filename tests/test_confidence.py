@@ -174,7 +174,7 @@ def check_fortunes() -> None:
             if most < 0 or min(factors.values()) < 0:
                 assert found == (most < 0)
                 continue
-            fortune = factors[0] ** (40 - sum(counts.values()))
+            fortune = factors[Fraction(0)] ** (40 - sum(counts.values()))
             for g, number in counts.items():
                 fortune *= factors[Fraction(1, g)] ** number
             assert not found or fortune >= 2**bits

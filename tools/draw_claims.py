@@ -45,8 +45,8 @@ NAMED = {
     (TIGHTENED, "failing-sets/low-rank-QK+EU"): ("failing sets", (-28, 8)),
     (REWRITTEN, "number-line"): ("number line", (-8, 8)),
     (RANDOM, "1000"): ("1,000 draws", (8, -12)),
-    (RANDOM, "10000"): ("10,000 draws", (8, -2)),
-    (RANDOM, "100000"): ("100,000 draws", (8, -2)),
+    (RANDOM, "10000"): ("10,000 draws", (8, -12)),
+    (RANDOM, "100000"): ("100,000 draws", (8, -12)),
 }
 
 
@@ -131,7 +131,7 @@ def draw(kinds: dict[Kind, pl.DataFrame]) -> Figure:
     axes.grid(color="0.92")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="center right", fontsize=10)
+    axes.legend(frameon=False, loc="center right", bbox_to_anchor=(1, 0.68), fontsize=10)
     return figure
 
 

@@ -43,7 +43,7 @@ MAX_TOKENS = 2**9
 MAX_POSITIONS = 2**6
 _BITS = 52
 _MASK = 2**_BITS - 1
-_CELLS = 2**14  # about twice as many as a table has; the finer, the fewer members
+_CELLS = 2**13  # about twice as many as a table has; the finer, the fewer members
 _AT_ONCE = 2**9
 
 
