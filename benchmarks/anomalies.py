@@ -1,7 +1,7 @@
 """What cheap proofs leave out, as a detector of what the model gets wrong: one line for each model and detector.
 
     python benchmarks/anomalies.py [--family max-of-4] [--models N] [--out docs/anomalies.csv]    # grows; resumes
-    python benchmarks/anomalies.py --draw                       # docs/figures/anomalies.svg and .png, and the tables
+    python benchmarks/anomalies.py --draw                       # docs/figures/anomalies.svg and .png
 
 A detector gives each input a lead: for a proof, by how far the condition for the input's class fails, so that inputs
 with a negative lead are proved right.  Leads are the same for all inputs of a cell (query, maximum, number of other
@@ -315,39 +315,34 @@ def draw(table: pl.DataFrame) -> Figure:
     return figure
 
 
-def as_markdown(table: pl.DataFrame) -> str:
-    """Both tables of docs/anomalies.md."""
-    wrong = table.filter(pl.col("detector") == "wrong inputs")
-    lines = [f"{len(wrong)} models", ""]
-    lines += ["| detector | FLOPs | left out | 10% | 50% | 90% | all | rank correlation |", "|" + " --- |" * 8]
+def detectors_as_markdown(table: pl.DataFrame) -> str:
+    """Medians of precision over the models, and whether models of which much is left out are often wrong."""
+    lines = ["| detector | FLOPs | left out | 10% | 50% | 90% | all | rank correlation |", "|" + " --- |" * 8]
     for name, (label, _, _) in SHOWN.items():
         rows = table.filter(pl.col("detector") == name)
         share = f"{float(rows['left_out'].mean()) / 64**4:.3f}"
         flops = "" if rows["flops"].null_count() else f"{rows['flops'].mean():,.0f}"
         found = (f"{float(rows[f'precision_{recall}'].median()):.4f}" for recall in (10, 50, 90, 100))
-        with_wrong = (
-            ""
-            if name == "runner-up"
-            else f"{rank_correlation(rows['wrong'].to_numpy(), rows['left_out'].to_numpy()):.2f}"
-        )
-        lines.append(f"| {label} | {flops} | {share} | {' | '.join(found)} | {with_wrong} |")
-    changes = pl.read_csv(DOCS / "tighten" / "results.csv").filter(pl.col("model").is_in(wrong["model"].to_list()))
+        ranks = rank_correlation(rows["wrong"].to_numpy(), rows["left_out"].to_numpy())
+        cells = [label, flops, share, *found, "" if name == "runner-up" else f"{ranks:.2f}"]
+        lines.append("| " + " | ".join(cells) + " |")
+    changes = pl.read_csv(DOCS / "tighten" / "results.csv").filter(pl.col("model").is_in(table["model"].to_list()))
     for strategy in ("failing-sets/strict-QK", "failing-sets/strict-QK+EU"):
         rows = changes.filter(pl.col("proved_by") == strategy)
-        out = 1 - rows["before"]
-        found = (1 - rows["correct_before"] / rows["total"]) / out
-        correlation = rank_correlation((rows["total"] - rows["correct_before"]).to_numpy(), out.to_numpy())
-        lines.append(f"| `{strategy}` | | {out.mean():.3f} | | | | {found.median():.4f} | {correlation:.2f} |")
-    lines += ["", "| inputs | small maximum | one other token | next to the maximum |", "|" + " --- |" * 4]
-    for name in ("all inputs", "wrong inputs", *SHOWN):
+        out, wrong = 1 - rows["before"], 1 - rows["correct_before"] / rows["total"]
+        ranks = rank_correlation(wrong.to_numpy(), out.to_numpy())
+        lines.append(f"| `{strategy}` | | {out.mean():.3f} | | | | {(wrong / out).median():.4f} | {ranks:.2f} |")
+    return "\n".join(lines).replace("|  |", "| |")
+
+
+def shared_as_markdown(table: pl.DataFrame) -> str:
+    """What wrong inputs and those that are left out have in common, means over the models."""
+    lines = ["| inputs | small maximum | one other token | next to the maximum |", "|" + " --- |" * 4]
+    for name in ("all inputs", "wrong inputs", *(name for name in SHOWN if name != "runner-up")):
         rows = table.filter(pl.col("detector") == name)
-        if name != "runner-up":
-            shares = ("" if rows[c].null_count() else f"{rows[c].mean():.4f}" for c in ("small", "one_other", "next"))
-            lines.append(f"| {SHOWN[name][0] if name in SHOWN else name} | {' | '.join(shares)} |")
-    lines += ["", f"classes with wrong inputs: median {wrong['classes'].median():.0f} of 2080"]
-    lines += [f"the answer is next to the maximum: {wrong['says_next'].mean():.3f}, another token of the input: "
-              f"{wrong['says_token'].mean():.3f}"]  # fmt: skip
-    return "\n".join(lines)
+        shares = ("" if rows[c].null_count() else f"{rows[c].mean():.4f}" for c in ("small", "one_other", "next"))
+        lines.append(f"| {SHOWN[name][0] if name in SHOWN else name} | {' | '.join(shares)} |")
+    return "\n".join(lines).replace("|  |", "| |")
 
 
 def main() -> None:
@@ -368,7 +363,11 @@ def main() -> None:
     figure = draw(table)
     figure.savefig(DOCS / "figures" / "anomalies.svg", metadata={"Date": None})
     figure.savefig(DOCS / "figures" / "anomalies.png", dpi=150)
-    print(as_markdown(table))
+    print(detectors_as_markdown(table), shared_as_markdown(table), sep="\n\n")
+    wrong = table.filter(pl.col("detector") == "wrong inputs")
+    print(f"{len(wrong)} models; classes with wrong inputs: median {wrong['classes'].median():.0f} of 2080")
+    print(f"the answer is next to the maximum: {wrong['says_next'].mean():.3f}, ", end="")
+    print(f"another token of the input: {wrong['says_token'].mean():.3f}")
 
 
 if __name__ == "__main__":

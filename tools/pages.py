@@ -12,9 +12,11 @@ import hashlib
 import io
 import math
 import re
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -27,11 +29,17 @@ STORED = DOCS / "stored.csv"
 
 #: Files of results, and the commands that wrote them.
 RESULTS = {
+    "docs/anomalies.csv": "python benchmarks/anomalies.py --models 16; python benchmarks/anomalies.py",
+    "docs/confidence/plain.csv": "python benchmarks/confidence.py max-of-4 --out FILE",
+    "docs/confidence/importance.csv": "python benchmarks/confidence.py MODEL --method METHOD --samples N --out FILE",
     "docs/frontier.csv": "compactproofs frontier --out runs/frontier",
     "docs/strategies/pair-sum.csv": "python benchmarks/two_arguments.py measure MODELS --out FILE",
     "docs/tighten/results.csv": "compactproofs tighten --seeds all --jobs 16 --out runs/tightened",
     "docs/tighten/distance-8.csv": "compactproofs tighten --seeds 15 --distance-penalty 8 --out runs/tightened",
     "docs/tighten/distance-15.csv": "compactproofs tighten --seeds 30 --distance-penalty 15 --out runs/tightened",
+    "docs/tighten/number-line.csv": (
+        "compactproofs tighten --seeds 29 --strategy number-line --steps 300 --no-control --out runs/line"
+    ),
     "docs/tighten/exact.csv": "compactproofs prove max-of-4-tightened/SEED, for all failing sets",
     "formal/measured.csv": "python formal/measure.py --family max-of-4; --cubic",
     "formal/program.csv": "python formal/measure.py --program --family max-of-4; --cubic",
@@ -140,7 +148,22 @@ def formal() -> str:
     return table(headers, rows)
 
 
+def claims() -> str:
+    """Claims of all kinds, as they are drawn."""
+    tool = runpy.run_path(str(ROOT / "tools" / "draw_claims.py"))
+    return str(tool["as_markdown"](tool["points"]()))
+
+
+def anomalies(which: str) -> str:
+    """What proofs leave out, as a detector of errors."""
+    tool = runpy.run_path(str(ROOT / "benchmarks" / "anomalies.py"))
+    return str(tool[f"{which}_as_markdown"](read("docs/anomalies.csv")))
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "claims": claims,
+    "detectors": partial(anomalies, "detectors"),
+    "shared": partial(anomalies, "shared"),
     "frontier": frontier,
     "tighten": tighten,
     "pair-sum": pair_sums,
