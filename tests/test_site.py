@@ -36,6 +36,16 @@ def test_every_public_name_is_on_the_page() -> None:
     assert {*cp.__all__} <= {*re.findall(r"compactproofs\.(\w+)\b(?!\.)", page)}
 
 
+def test_every_page_is_in_the_contents() -> None:
+    """What the build would say too, but later."""
+    contents = {*re.findall(r"^(?:.*<)?([\w/-]+)>?$", (DOCS / "index.md").read_text(encoding="utf-8"), re.MULTILINE)}
+    pages = (path.relative_to(DOCS) for path in DOCS.rglob("*.md"))
+    missing = [
+        page for page in pages if page.parts[0] != "generated" and page.with_suffix("").as_posix() not in contents
+    ]
+    assert missing == [Path("index.md")], "name the others in docs/index.md"
+
+
 def test_every_trusted_module_has_a_page(part: Part) -> None:
     """But for those that are a line."""
     modules = part("modules")

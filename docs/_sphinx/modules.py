@@ -8,22 +8,13 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src"
 
-#: Headings, and the packages below them whose modules are shown.
-PARTS = {
-    "Kernel": ("kernel",),
-    "Networks": ("networks",),
-    "Tasks": ("tasks",),
-    "Theorems: the core": ("theorems.max_of_k.core",),
-    "Theorems: branching": ("theorems.max_of_k.branching",),
-    "Theorems: sub-cubic": ("theorems.max_of_k.subcubic",),
-    "Theorems: failing sets": ("theorems.max_of_k.failing_sets",),
-    "Theorems: few dimensions": ("theorems.max_of_k.few_dimensions",),
-    "Theorems: counting": ("theorems.max_of_k.counting",),
-    "Theorems: several heads": ("theorems.max_of_k.heads",),
-    "Theorems: any decoder": ("theorems.enumerate",),
-    "Theorems: two arguments": ("theorems.pair_sum",),
-    "Theorems: the library": ("theorems",),
-    "Claims with confidence": ("confidence",),
+#: Packages whose modules are shown, and their headings; theorems have one for each tier besides, the core first.
+TOPS = {
+    "kernel": "Kernel",
+    "networks": "Networks",
+    "tasks": "Tasks",
+    "theorems": "Theorems",
+    "confidence": "Claims with confidence",
 }
 
 
@@ -35,7 +26,7 @@ def _trees() -> dict[str, ast.Module]:
     """The modules of these packages that have a docstring of more than a line, or code."""
     package = SOURCE / "compactproofs"
     found = {}
-    for top in ("kernel", "networks", "tasks", "theorems", "confidence"):
+    for top in TOPS:
         for path in sorted((package / top).rglob("*.py")):
             tree = ast.parse(path.read_text(encoding="utf-8"))
             if len(tree.body) > 1:
@@ -70,13 +61,15 @@ def meant(name: str, here: str = "") -> str | None:
 
 
 def by_part() -> dict[str, list[str]]:
-    """The same by headings: each module where its innermost package is named."""
-    packages = {f"compactproofs.{package}": part for part, packages in PARTS.items() for package in packages}
-    parts: dict[str, list[str]] = {part: [] for part in PARTS}
+    """The same by headings."""
+    parts: dict[tuple[int, bool, str], list[str]] = {}
     for page in PAGES:
-        package = max((p for p in packages if page == p or page.startswith(f"{p}.")), key=len)
-        parts[packages[package]].append(page)
-    return parts
+        top, *inner = page.split(".")[1:]
+        tier = inner[1:2] if inner[:1] == ["max_of_k"] else inner[:1]
+        of_tier = f": {tier[0].replace('_', ' ')}" if top == "theorems" and tier else ""
+        key = (list(TOPS).index(top), of_tier != ": core", TOPS[top] + of_tier)
+        parts.setdefault(key, []).append(page)
+    return {key[2]: parts[key] for key in sorted(parts)}
 
 
 def file_of(name: str) -> Path:
