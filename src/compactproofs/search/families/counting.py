@@ -40,7 +40,7 @@ _MOST_HEADS = 6  # outputs that are counted from below
 # histogram along each axis, or sequences of clusters in the longer half.
 _CELLS_ONE = ((0.0, 512), (0.5, 4096), (5.0, 16384), (20.0, 65536), (100.0, 2**18))
 _CELLS_TWO = ((0.0, 64), (3.0, 192), (25.0, 320), (100.0, 640))
-_HALVES_TWO = ((0.0, 5 * 10**4), (10.0, 5 * 10**5), (200.0, 5 * 10**6))
+_HALVES_TWO = ((0.0, 10**5), (5.0, 2 * 10**6), (40.0, 7 * 10**6))
 _TAIL_ONE, _TAIL_TWO = 0.0005, 0.005  # what may lie on either side of the windows of histograms
 _TABLE = 8  # so many sequences are looked up for one that is put into a table
 _EVEN = 0.5  # so many ranks are spread evenly for one that goes where many sequences are
