@@ -10,11 +10,9 @@ demo: $(VENV)/.core
 	$(BIN)/compactproofs prove max-of-4/123 --all --out $(VENV)/certificates
 	$(BIN)/compactproofs verify $(VENV)/certificates max-of-4/123
 
-# As many processes as there are processors, four at most, each with one thread unless the environment says otherwise;
-# they share what Python compiled.
+# As many processes as there are processors, four at most, each with one thread unless the environment says otherwise.
 test: export OMP_NUM_THREADS ?= 1
 test: export OPENBLAS_NUM_THREADS ?= 1
-test: export PYTHONDONTWRITEBYTECODE =
 test: lint types
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 

@@ -1,5 +1,6 @@
 """What all tests share: slow ones run only when asked for, by `-m slow`, and drawn examples are the same every time."""
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -9,6 +10,10 @@ from hypothesis import settings
 from compactproofs import theorems
 from compactproofs.kernel.library import Library
 from compactproofs.kernel.problem import Strategy
+
+# Hundreds of processes and private copies of the package are started: they share what Python compiled.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # `--hypothesis-profile=default` draws new ones.
 settings.register_profile("same", derandomize=True, deadline=None)

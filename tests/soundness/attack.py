@@ -12,30 +12,58 @@ import itertools
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from compactproofs.kernel.problem import Strategy
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.opening.models import Model
 from compactproofs.search.hints import search_hints
-from compactproofs.tasks.max_of_k import max_of_k
+from compactproofs.search.workspaces import MaxWorkspace, workspace
+from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
 from compactproofs.testing import Approach, Trial
 from compactproofs.theorems import STRATEGIES, get_strategy
 
 from .hints import Hint, Search
-from .models import Weights, constant_weights, float_margins, random_weights, verifying
+from .models import Weights, constant_weights, float_margins, random_weights
 from .truth import exact_correct
 
 Bound = Callable[[Model, dict[str, Hint]], int]
+
+
+class Works(NamedTuple):
+    """A model's workspaces: for checking, and for searching."""
+
+    check: Workspace[AttentionOnly, MaxOfK]
+    values: MaxWorkspace
+
+
+_RECENT: dict[str, Works] = {}  # by models' hashes
+
+
+def works_of(model: AttentionOnly) -> Works:
+    """Those of the last few models: the attacks on all strategies begin with the same ones."""
+    found = _RECENT.pop(model.sha256, None) or Works(Workspace(max_of_k(model)), workspace(model, "value"))
+    _RECENT[model.sha256] = found
+    if len(_RECENT) > 32:
+        del _RECENT[next(iter(_RECENT))]
+    return found
 
 
 def check_bound(strategy: Strategy) -> Bound:
     """The strategy's N, as verification finds it."""
 
     def bound(model: Model, hints: dict[str, Hint]) -> int:
-        return strategy.bound(verifying(model), hints)
+        return strategy.bound(works_of(model).check, hints)
 
     return bound
+
+
+def search_shared(strategy: Strategy, work: MaxWorkspace) -> dict[str, Hint]:
+    """The package's search, on what searches for other strategies found out about the model."""
+    return search_hints(strategy, works_of(work.network).values)
 
 
 def attack(
@@ -43,7 +71,7 @@ def attack(
     strategy: Strategy,
     rng: np.random.Generator,
     steps: int,
-    search: Search = search_hints,
+    search: Search = search_shared,
 ) -> Approach:
     """Climb from the best of some random starts until a violation; returns the closest approach.
 

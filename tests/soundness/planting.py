@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from compactproofs.search.workspaces import Reading
 from compactproofs.testing import planting
 from compactproofs.testing.planting import Change, NotPlanted
 
+from .heads import HeadsCase
 from .hints import Hint, hints_of
 from .models import Case, weights_of
 
@@ -24,10 +25,12 @@ _ALWAYS = (
     *("search.workspaces", "search.hints"),
 )
 
+C = TypeVar("C", Case, HeadsCase)
+
 _SHOWN: Counter[str] = Counter()  # how often a model, by its hash, showed an error
 
 
-def showing(models: Sequence[Case], wrong: Callable[[Case], Iterable[str]]) -> Iterator[str]:
+def showing(models: Sequence[C], wrong: Callable[[C], Iterable[str]]) -> Iterator[str]:
     """What is wrong on these models.
 
     The order decides only how soon an error is found: models that showed most errors so far come first, the others

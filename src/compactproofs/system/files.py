@@ -20,8 +20,9 @@ def read_limited(path: Path, limit: int) -> bytes:
     Raises OSError if it cannot be read and ValueError if it is longer.
     """
     with path.open("rb") as stream:
-        data = stream.read(limit + 1)
-    if len(data) > limit:
+        # Of pipes and the like no length is known beforehand.
+        data = stream.read(limit + 1) if os.fstat(stream.fileno()).st_size <= limit else None
+    if data is None or len(data) > limit:
         raise ValueError(f"the file is larger than {limit} bytes, the most that is read")
     return data
 
