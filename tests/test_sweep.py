@@ -98,7 +98,7 @@ def test_models(few: Path) -> None:
         ("max-of-6", "there is no file and no model of the zoo named 'max-of-6'"),
         ("max-of-6/*", "there is no file and no model of the zoo named"),
         ("none.safetensors", "none.safetensors: there is no such file"),
-        (str(ROOT / "docs"), "docs holds no files named \\*.safetensors"),
+        (str(ROOT / "examples" / "clusters"), "clusters holds no files named \\*.safetensors"),
         ("-", "there is no file and no model of the zoo named '-'"),
     ],
 )
