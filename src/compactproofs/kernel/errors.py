@@ -5,8 +5,8 @@ class CompactProofsError(Exception):
     """An error with a name of its own; each is at the same time one of Python's kinds, as which it can be caught.
 
     ValueError        MalformedCertificate, UnknownStrategy, UnknownTask, InvalidModel, UnknownModel, UnknownPlugin,
-                      UnusablePlugin, PluginFailed, Infeasible, TooMuchWork, NotTrainable, MalformedClaim
+                      UnusablePlugin, PluginFailed, Infeasible, TooMuchWork, NotTrainable, MalformedClaim, NotProved
     RuntimeError      UnsuitableArithmetic, ProofFailed
-    OSError           WorkersLost
+    OSError           WorkersLost, Unfinished
     AssertionError    NotPlanted
     """
