@@ -552,13 +552,13 @@ SEARCH_ERRORS: dict[str, Change] = {
     ),
     "other outputs fail only where they do in the sample": (
         "search.families.counting",
-        "order = [*heads, *others]",
-        "order = heads",
+        "if rest <= missed + 10 * self.worth:",
+        "if True:",
     ),
     "outputs that fail elsewhere do not count": (
         "search.families.counting",
-        "last, step = self._rest(order[j:], order[:j])",
-        "last, step = 0, list[Step]()",
+        "return steps + (last if others else [])",
+        "return steps",
     ),
     "all fail as soon as one may": (
         "search.families.counting",

@@ -79,7 +79,8 @@ def certificate(data: bytes) -> None:
     _expect((ours.strategy, ours.theorem) == (theirs.strategy, theirs.theorem), "texts")
     _expect(ours.model_sha256 == theirs.model_sha256, "hashes")
     _expect(ours.family == theirs.family, "families")
-    _expect(dict(ours.task) == {"name": "max-of-k", "n_ctx": theirs.n_ctx, "d_vocab": theirs.d_vocab}, "tasks")
+    first = {"name": "max", "n_ctx": theirs.n_ctx, "d_vocab": theirs.d_vocab}  # as version 1 has it
+    _expect(dict(ours.task) == (theirs.task if theirs.task != first else first | {"name": "max-of-k"}), "tasks")
     for name, hint in theirs.hints.items():
         mine = ours.hints[name]
         _expect((str(mine.dtype), mine.shape) == (hint.dtype, hint.shape), f"types of {name}")

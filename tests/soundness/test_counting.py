@@ -83,7 +83,7 @@ def test_counts_in_halves_bracket_the_truth(seed: int) -> None:
     for problem in problems(seed + 30, 250, axes=2) + problems(seed + 60, 30, axes=2, most=6):
         edges = rng.integers(0, 2**16, (problem.entries.shape[2], int(rng.integers(1, 40))))
         for labels in (
-            plans.Joined.of(problem.entries, problem.required).labels(int(10 ** rng.uniform(0, 4)))[0],
+            plans.clusters(problem.entries, problem.required, int(rng.integers(1, 6))),
             rng.integers(0, 7, problem.entries.shape[:2]),
         ):
             under, over = in_halves(problem, labels, edges)
