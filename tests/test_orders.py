@@ -228,3 +228,19 @@ def test_on_the_command_line(tmp_path: Path, capsys: Any) -> None:
     for wrong in (("--order", "1 2"), ("--order", "9 8 7 6 5 4 3 2 1 0", "--task", "min"), ("--order", "x")):
         assert __main__.run(["prove", str(CASE), *wrong, "--strategy", "cubic"]) == 2
         assert capsys.readouterr().err.startswith("error: --order: ")
+
+
+def test_orders_of_many_tokens(tmp_path: Path) -> None:
+    """One of 400 tokens takes more than a thousand characters, and both checkers read it."""
+    rng = np.random.default_rng(6)
+    v, n = 400, 2
+    shapes = {"W_E": (v, 2), "W_pos": (n, 2), **dict.fromkeys(("W_Q", "W_K", "W_V", "W_O"), (2, 2)), "W_U": (2, v)}
+    model = Model(**{name: rng.normal(size=shape) for name, shape in shapes.items()})
+    task = LargestInOrder(n, v, tuple(rng.permutation(v).tolist()))
+    certificate = Prover(model, task).prove("trivial").certificate
+    path, proof = tmp_path / "m.safetensors", tmp_path / "p.cert.json"
+    model.save(path)
+    certificate.save(proof)
+    assert len(str(certificate.task["order"])) > 1000
+    assert verify(Certificate.from_bytes(proof.read_bytes()), model).accepted
+    assert checking.main([str(proof), str(path)]) == 0

@@ -139,12 +139,13 @@ def test_razors_have_two_sides() -> None:
 
 
 def test_no_network() -> None:
-    """Weights that the network refuses are left out; if all are, the attack says so."""
+    """Weights that the network refuses are left out; if all are, nothing was tried, and that is said."""
 
     def refuse(**weights: Any) -> None:
         raise ValueError("no")
 
     trial = replace(CUBIC, network=refuse, draw=lambda rng: {"w": np.zeros((1, 1))})
-    trial.assert_sound(5)
+    with pytest.raises(AssertionError, match="of 5 networks that were drawn, `network` could make none"):
+        trial.assert_sound(5)
     with pytest.raises(ValueError, match="none of 10,000 networks"):
         trial.attack(1)

@@ -218,7 +218,7 @@ def read_certificate(data: bytes) -> Certificate:
             fields["theorem"] = THEOREMS_OF_VERSION_1.get(fields["theorem"], fields["theorem"])
     expect(set(fields) == KEYS, "the certificate's keys")
     task = fields["task"]
-    expect(isinstance(task, dict), "task")
+    expect(isinstance(task, dict) and len(task) <= 20 and all(len(str(x)) <= 2**14 for x in task.values()), "task")
     of_pairs = fields["family"] == "pair-sum" or task.get("name") in ("add-mod", "group", "pair-table")
     if of_pairs and "n_ctx" not in task:
         expect(fields["version"] == 2 and {"name", "n"} <= set(task) <= {"name", "n", "group", "table"}, "task")

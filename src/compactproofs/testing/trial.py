@@ -80,7 +80,7 @@ class Trial:
 
         Each with all kinds of hints.
         """
-        ways = list(HOSTILE)
+        ways, made = list(HOSTILE), 0
         for i in range(number):
             rng = np.random.default_rng([seed, i])
             with np.errstate(all="ignore"):
@@ -90,9 +90,12 @@ class Trial:
                     sides = razor(drawn, mutated(rng, drawn), self._proved) or ()
                     each += [(f"razor, side {side}", weights) for side, weights in enumerate(sides)]
             for way, weights in each:
+                made += self._problem(weights) is not None
                 yield from (
                     f"{self.strategy.id}, seed {seed}, draw {i}, {way}, {wrong}" for wrong in self._wrong(weights, rng)
                 )
+        if number and not made:
+            yield f"{self.strategy.id}, seed {seed}: of {number} networks that were drawn, `network` could make none"
 
     def _wrong(self, weights: Weights, rng: np.random.Generator) -> Iterator[str]:
         """What is wrong on these weights, with all kinds of hints."""
