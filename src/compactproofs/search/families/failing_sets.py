@@ -137,7 +137,7 @@ def _narrowest(group: ClassesInDoubt, q: int, outputs: IntArray, widest: int) ->
 
 
 def _operations(v: int, n: int) -> int:
-    return min(2**28 * n**2, 3 * 2**31)
+    return min(2**28 * n**2 * max(v // 64, 1) ** 2, 3 * 2**31)
 
 
 _LEMMAS = ("margin_tables", "safe_outputs", "failing_inputs")
