@@ -119,7 +119,7 @@ def test_what_would_take_a_minute_is_stopped(strategy_id: str, model: cp.Model) 
     strategy = get_strategy(strategy_id)
     hints = hints_of(strategy, model, 0)
     operations = effort.declared(strategy, max_of_k(model), hints).operations
-    assert operations <= 2**31.5
+    assert operations <= MAX_OPS
     work: Workspace[AttentionOnly, MaxOfK] = Workspace(max_of_k(model))
     allowance = Allowance(operations // 50)
     with allowing(allowance), pytest.raises(cp.TooMuchWork):
