@@ -285,6 +285,9 @@ def test_on_the_command_line(tmp_path: Path, capsys: Any) -> None:
         capsys.readouterr()
         assert cp.certify(path, words[0], k=int(words[2]) if len(words) > 1 else None).certificate.certified == right
     assert __main__.run(["prove", "max-of-4/123", "--task", "first", "--strategy", "enumerate"]) == 2
+    capsys.readouterr()
+    assert __main__.run(["prove", "max-of-4/123", "--task", "first", "--strategy", "cubic"]) == 2
+    assert capsys.readouterr().err.rstrip().endswith(f"; use {LOWER.id}, {UPPER.id}")
     for wrong in (("first", "-k", "1"), ("last", "-k", "2"), ("kth-largest", "-k", "3")):
         assert __main__.run(["prove", str(path), "--task", *wrong]) == 2
         assert capsys.readouterr().err.count("error: -k: expected") == 1

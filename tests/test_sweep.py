@@ -231,10 +231,12 @@ def test_results_that_are_none(sweep: Swept, few: Path, data: bytes) -> None:
 def test_shards(sweep: Swept, few: Path) -> None:
     """Together they do everything, each its own part; the last one writes the table, which --collect does before."""
     words = (few, *LINES, *TWO_SIDES)
+    assert "holds no results of a sweep" in sweep(*words, "--collect", code=2)
     said = sweep(*words, "--shard", "3/3")
     assert " of 20 results are missing in " in said
+    assert "the table is written" in said
     assert not (sweep.directory / "sweep.parquet").exists()
-    sweep(*words, "--collect")
+    assert "the table is written" not in sweep(*words, "--collect")
     counts = [sweep.table().height]
     for shard in ("1/3", "2/3"):
         (sweep.directory / "sweep.parquet").unlink()

@@ -28,7 +28,7 @@ from compactproofs.system.terminal import say, say_json, say_table
 #: Distributions and programs that are no part of an extra of this one, and what they are for.
 _BESIDES = {
     "exactcheck": "the second checker",
-    "compactproofs-zoo": "more trained networks: K = 5 and more, addition, groups",
+    "compactproofs-zoo": "more trained networks: addition, groups",
     "polars": "frames",
     "pandas": "frames, where Polars is not installed",
 }

@@ -193,7 +193,9 @@ def prove(
         say(f"tried {len(found.proofs)}, in {found.seconds:.1f} s; {found.stopped}", to=console)
     if None in (row["normalised"] for row in rows):
         problem = provers.of(proofs[0].certificate.strategy).problem
-        why = _why_not_normalised(problem, exact, ids) if own else "the exact accuracy is known of built-in tasks only"
+        tried = [proof.certificate.strategy for proof in found.proofs] if found else ids
+        known_of = "the exact accuracy is known of built-in tasks only"
+        why = _why_not_normalised(problem, exact, tried) if own else known_of
         say(f"normalised: ?, since {why}", to=console)
     if out_name is not None and out_name != STANDARD:
         place = targets[0] if len(targets) == 1 else out_name
@@ -320,7 +322,7 @@ def _why_not_normalised(problem: Problem[Any, Any], exact: int | None, ids: list
         return "no input is answered correctly"
     if problem.network.family in (Decoder.family, PairSum.family):
         if DECIDING.isdisjoint(ids):
-            return "brute force was not asked for"
+            return "brute force was not tried"
         return "the exact accuracy is not known (inputs were left undecided)"
     one = "heads/branch-and-bound" if problem.network.family == ManyHeads.family else "brute-force"
     if problem.task.record["name"] in BY_COMPARISON.tasks:
@@ -329,5 +331,5 @@ def _why_not_normalised(problem: Problem[Any, Any], exact: int | None, ids: list
         return "brute force does not count weights"
     limit = get_strategy(one).limit(problem)
     if limit is None:
-        limit = f"{one} was not asked for" if DECIDING.isdisjoint(ids) else f"{one} left inputs undecided"
+        limit = f"{one} was not tried" if DECIDING.isdisjoint(ids) else f"{one} left inputs undecided"
     return f"the exact accuracy is not known ({limit})"

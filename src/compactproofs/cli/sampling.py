@@ -69,7 +69,7 @@ def sample(
     if not 1 <= samples <= MAX_SAMPLES:
         raise ValueError(f"--samples: expected 1 to {MAX_SAMPLES}, found {samples}")
     if by_importance and (inside or out_name is not None):
-        raise ValueError("--importance: leave out --inside and --out; files hold claims about urns without importances")
+        raise ValueError("--importance: leave out --inside and --out; what it finds holds for this run only")
     if out_name is not None:
         if not out_name.name.endswith(SUFFIX):
             raise ValueError(f"--out: a claim with confidence is no certificate; name the file *{SUFFIX}")

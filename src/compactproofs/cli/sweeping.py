@@ -57,6 +57,8 @@ def sweep(
     names = model_names(model)
     table = extra("runs.table")
     check_directory(out_dir)
+    if collect and not (out_dir / "results").is_dir():
+        raise ValueError(f"--collect: {out_dir} holds no results of a sweep")
     wanted = plan(names, ids)
     if not collect:
         store = Proofs(out_dir, certificates)
@@ -69,7 +71,8 @@ def sweep(
         say(f"the table is {' and '.join(map(str, files))}")
     missing = total - len(results)
     if missing:
-        say(f"{missing} of {total} results are missing in {out_dir}; once all parts are done the table is written")
+        later = "" if collect else "; once all parts are done the table is written"
+        say(f"{missing} of {total} results are missing in {out_dir}{later}")
     failed = [result for result in results if result["outcome"] == "failed"]
     if failed:
         first = f"{failed[0]['model']}, {failed[0]['strategy']}: {failed[0]['reason']}"

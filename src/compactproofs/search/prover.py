@@ -220,9 +220,10 @@ class Prover:
         record = self.problem.task.record
         if strategy.family != self.model.family or record["name"] not in strategy.tasks:
             what = f"{strategy.family} and {' or '.join(strategy.tasks)}"
-            ours = [s.id for s in BUILT_IN.strategies.values() if s.family == self.model.family]
-            found = f"this is {self.model.family} and {record['name']}"
-            raise Infeasible(f"{strategy.id} is about {what}, and {found}; use {', '.join(ours[:4])}")
+            family, task = self.model.family, record["name"]
+            ours = [s.id for s in BUILT_IN.strategies.values() if s.family == family and task in s.tasks]
+            instead = f"; use {', '.join(ours[:4])}" if ours else ""
+            raise Infeasible(f"{strategy.id} is about {what}, and this is {family} and {task}{instead}")
         reason = self.problem.task.misfit(self.model) or strategy.limit(self.problem)
         if reason is not None:
             raise Infeasible(f"{strategy.id}: {reason}")
