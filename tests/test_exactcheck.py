@@ -266,6 +266,17 @@ def test_three_verdicts_on_counts(folder: Path, monkeypatch: pytest.MonkeyPatch)
     ]
 
 
+def test_attention_beyond_all_numbers(folder: Path) -> None:
+    """Where the last position's weight is too large for a ball, nothing is known, and nothing fails."""
+    one = np.eye(2)
+    weights: dict[str, Any] = dict.fromkeys(("W_K", "W_V", "W_O", "W_U"), one)
+    weights |= {"W_E": np.ones((2, 2)), "W_pos": np.outer([0.0, 0.0, 0.0, 1.0], [1.0, 1.0]), "W_Q": 1e200 * one}
+    Model(**weights).save(folder / "model.safetensors")
+    read = reading.read_weights((folder / "model.safetensors").read_bytes())
+    with ctx.workprec(256):
+        assert whole_classes.right_inputs(read) == (0, 16)
+
+
 # --- the comparison can fail ---
 
 PLANTED = [error for error in ERRORS + SUBCUBIC_ERRORS + LOW_RANK_ERRORS if error not in FOR_THE_ATTACK]

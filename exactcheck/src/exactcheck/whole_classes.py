@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from itertools import groupby
+from itertools import chain, groupby
 from operator import add
 from typing import Any, NamedTuple
 
@@ -130,7 +130,7 @@ def wrong_inputs_of_class(paths: Paths, q: int, m: int, label: Label, counts: li
     if not size:
         return 0, 0
     terms, last = margins(paths, q, m, len(counts))
-    if not all(x.is_finite() for of_token in terms for row in of_token for x in row):
+    if not all(x.is_finite() for row in [last, *chain.from_iterable(terms)] for x in row):
         return 0, size
     scales = [arb(2) ** FINE_BITS / unit(terms, last, m, o) for o in range(len(last))]
 
