@@ -678,3 +678,20 @@ def test_both_hash_zeros_and_types_alike(tmp_path: Path) -> None:
 
     for name in ("single", "double"):
         assert reading.read_weights((tmp_path / name).read_bytes()).sha256 == model.sha256
+
+
+@pytest.mark.parametrize(("error", "code"), [(AssertionError("x"), 2), (MemoryError(), 2), (KeyboardInterrupt(), 130)])
+def test_a_check_that_breaks_off_rejects_nothing(
+    error: BaseException, code: int, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Exit code 1 is for rejections alone."""
+    from exactcheck import __main__ as program
+
+    def broken(arguments: list[str]) -> int:
+        raise error
+
+    monkeypatch.setattr(program, "check", broken)
+    with pytest.raises(SystemExit) as ended:
+        program.main()
+    assert ended.value.code == code
+    assert ("says nothing about the claim" in capsys.readouterr().err) == (code == 2)

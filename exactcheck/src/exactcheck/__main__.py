@@ -1,4 +1,4 @@
-"""Check one certificate: exit code 0 accepted, 1 rejected, 2 an input is malformed, 3 undecided."""
+"""Check one certificate: exit code 0 accepted, 1 rejected, 2 malformed input or a check that broke off, 3 undecided."""
 
 import sys
 
@@ -6,8 +6,15 @@ from exactcheck.checking import main as check
 
 
 def main() -> None:
-    """The program `exactcheck`."""
-    sys.exit(check(sys.argv[1:]))
+    """The program `exactcheck`: whatever goes wrong in it, exit code 1 means a rejection, and nothing else."""
+    try:
+        code = check(sys.argv[1:])
+    except KeyboardInterrupt:
+        code = 130
+    except Exception as error:
+        print(f"the check broke off, which says nothing about the claim: {error!a}", file=sys.stderr)
+        code = 2
+    sys.exit(code)
 
 
 if __name__ == "__main__":

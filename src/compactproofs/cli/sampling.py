@@ -51,7 +51,9 @@ _ERRORS = re.compile(r"2\^-(\d{1,4})", re.ASCII)
 def sample(
     model: ModelArgument,
     error: Annotated[str, typer.Option(help="Probability of a false statement, such as 1e-6 or 2^-20.")] = ERROR,
-    samples: Annotated[int, typer.Option(help="How many random inputs to draw; a third of --importance is a pilot.")] = 10**5,
+    samples: Annotated[
+        int, typer.Option(help="How many random inputs to draw; a third of --importance is a pilot.")
+    ] = 10**5,
     inside: Annotated[
         bool, typer.Option("--inside", help="Draw from a set that is proved to hold every wrong input, and counted.")
     ] = False,
