@@ -42,6 +42,7 @@ RESULTS = {
     ),
     "docs/tighten/subspace/results.csv": "compactproofs tighten --strategy subspace, as docs/tighten.md says",
     "docs/tighten/exact.csv": "compactproofs prove max-of-4-tightened/SEED, for all failing sets",
+    "docs/scaling.csv": "python benchmarks/scaling.py measure runs/sizes --out docs/scaling.csv",
     "formal/measured.csv": "python formal/measure.py --family max-of-4; --cubic",
     "formal/program.csv": "python formal/measure.py --program --family max-of-4; --cubic",
 }
@@ -172,7 +173,15 @@ def anomalies(which: str) -> str:
     return str(tool[f"{which}_as_markdown"](read("docs/anomalies.csv")))
 
 
+def scaling() -> str:
+    """Exponents of operations, seconds and memory."""
+    tool = runpy.run_path(str(ROOT / "benchmarks" / "scaling.py"))
+    lines: list[str] = tool["table_of_exponents"](read("docs/scaling.csv").cast(pl.String).fill_null("").to_dicts())
+    return "\n".join(lines)
+
+
 TABLES: dict[str, Callable[[], str]] = {
+    "scaling": scaling,
     "claims": claims,
     "detectors": partial(anomalies, "detectors"),
     "shared": partial(anomalies, "shared"),
