@@ -382,7 +382,11 @@ def test_interrupt_with_processes(tmp_path: Path) -> None:
         "config = TrainingConfig(n_ctx=2, d_vocab=3, d_model=2, d_head=2, steps=200, batch_size=2)\n"
         f"train(config, range(2000), {str(tmp_path / 'out')!r}, jobs=2, progress=True)\n"
     )
-    process = subprocess.Popen([sys.executable, script], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what is started in the background ignores it
+    try:
+        process = subprocess.Popen([sys.executable, script], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("out/*.safetensors")):
         assert process.poll() is None

@@ -28,7 +28,7 @@ from typing import Any
 import torch
 
 from compactproofs.system.files import write_atomically
-from compactproofs.training.pair_sum import PairReport, config_for, recipe_of, train_pairs
+from compactproofs.training.pair_sum import PairReport, config_for, table, train_pairs
 
 # The most important first. The seeds of modular addition are the first of its published ones; from two fifths of its
 # pairs the smallest group is hardly ever learned.
@@ -73,7 +73,7 @@ def entry_of(text: str) -> Entry:
     for part in listed.split(","):
         first, _, last = part.partition("-")
         seeds += range(int(first), int(last or first) + 1)
-    recipe_of(task)
+    table(task)
     return Entry(task, tuple(seeds), int(epochs or 0) or None, int(seconds), float(fraction or 0) or None)
 
 

@@ -92,7 +92,7 @@ def tighten(
     if model.biases:
         raise NotTrainable(f"networks with biases ({', '.join(model.biases)}) cannot be trained toward a proof yet")
     first = {name: torch.tensor(getattr(model, name), dtype=torch.float32) for name in WEIGHTS}
-    if how.dimensions > min(model.d_model, model.d_vocab + model.n_ctx):
+    if how.strategy == SUBSPACE.id and how.dimensions > min(model.d_model, model.d_vocab + model.n_ctx):
         raise NotTrainable(f"dimensions: expected at most {min(model.d_model, model.d_vocab + model.n_ctx)}")
     parameters = parameters_for(model, how.strategy, how.dimensions) if how.penalty else Free(model, how.strategy)
     size = sum(float((value**2).sum()) for value in first.values())
