@@ -22,7 +22,12 @@ from compactproofs.search.prover import Prover
 from compactproofs.search.questions import Options, asked
 from compactproofs.system.files import write_atomically
 
-STRATEGIES = ("pair-sum/brute-force", "pair-sum/low-rank", "pair-sum/equivariant-distance")
+STRATEGIES = (
+    "pair-sum/brute-force",
+    "pair-sum/low-rank",
+    "pair-sum/low-rank-separable",
+    "pair-sum/equivariant-distance",
+)
 #: Colours that are told apart with any colour vision, and a mark for each strategy.
 COLOURS = {
     "add-59": "#0072B2",
@@ -32,7 +37,7 @@ COLOURS = {
     "S5": "#D55E00",
     "D59": "#009E73",
 }
-MARKS = dict(zip(STRATEGIES, "sov", strict=True))
+MARKS = dict(zip(STRATEGIES, "soDv", strict=True))
 FIELDS = ("task", "seed", "strategy", "certified", "total", "right", "flops", "int_ops", "verify_seconds")
 
 app = typer.Typer(add_completion=False)

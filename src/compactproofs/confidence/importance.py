@@ -167,7 +167,7 @@ def rejects(claim: Claim, right: int, total: int, scores: Scores, bet: Fraction,
     m, e = _power(1 - sign * bet * mean, scores.samples - sum(counts.values()))
     for g, number in counts.items():
         m, e = _times((m, e), _power(1 + sign * bet * (Fraction(1, g) - mean), number))
-    return m.bit_length() - 1 + e >= bits
+    return m > 0 and m.bit_length() - 1 + e >= bits
 
 
 def bound(claim: Claim, total: int, scores: Scores, bet: Fraction, bits: int) -> int:

@@ -19,15 +19,14 @@ after.  Boxes are disjoint, since two of them differ in the signs at the first p
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from compactproofs.kernel.decisions import BoolArray, IntArray
+from compactproofs.tasks.max_of_k import OneOfTheTokens
 
 Box: TypeAlias = tuple[tuple[int, ...], ...]  # which of the signs, at each of the first K - 1 positions
 POSITION, RANK = "token-at-position", "kth-largest-token"
@@ -35,7 +34,7 @@ NAMES = (POSITION, RANK)
 
 
 @dataclass(frozen=True)
-class ByComparison:
+class ByComparison(OneOfTheTokens):
     """Name the token at position `k` of `n_ctx` tokens out of 0 ... d_vocab - 1, by the rule of this name."""
 
     name: str
@@ -46,21 +45,6 @@ class ByComparison:
     def __post_init__(self) -> None:
         if not 0 <= self.k < self.n_ctx or self.d_vocab < 1:
             raise ValueError(f"k is {self.k}; expected a position from 0 to n_ctx - 1 = {self.n_ctx - 1}")
-
-    @property
-    def size(self) -> int:
-        """The number v^K of inputs."""
-        return math.prod([self.d_vocab] * self.n_ctx)
-
-    @property
-    def total(self) -> int:
-        """The same: each input counts 1."""
-        return self.size
-
-    @cached_property
-    def counts(self) -> IntArray:
-        """What each token counts, shape (v,)."""
-        return np.ones(self.d_vocab, np.int64)
 
     @property
     def record(self) -> dict[str, str | int]:
@@ -74,15 +58,6 @@ class ByComparison:
         if len(record) != 4 or not all(type(number) is int and 0 <= number < 2**31 for number in numbers):
             raise ValueError("expected the keys name, n_ctx, d_vocab and k, the last three with integers below 2^31")
         return cls(str(record["name"]), *numbers)
-
-    def misfit(self, network: Any) -> str | None:
-        """Networks of this task read K tokens and name one of the v that there are."""
-        if (network.n_ctx, network.d_vocab) == (self.n_ctx, self.d_vocab):
-            return None
-        return (
-            f"the certificate says {self.n_ctx} tokens out of {self.d_vocab}, "
-            f"the model has {network.n_ctx} out of {network.d_vocab}"
-        )
 
     def label(self, tokens: IntArray) -> IntArray:
         """What the rule makes of tokens, or of signs, along the last axis."""

@@ -32,13 +32,11 @@ ORDERS = ("max-of-k", "min-of-k", "largest-in-order")
 WEIGHTED = (*ORDERS, "weighted-largest-in-order")
 
 
-@dataclass(frozen=True)
-class MaxOfK:
-    """Name the largest of `n_ctx` tokens out of 0 ... d_vocab - 1."""
+class OneOfTheTokens:
+    """Name one of `n_ctx` tokens out of 0 ... d_vocab - 1, whichever: all sequences of them are inputs."""
 
     n_ctx: int
     d_vocab: int
-    name: ClassVar[str] = "max-of-k"
 
     @property
     def size(self) -> int:
@@ -55,6 +53,24 @@ class MaxOfK:
         """What each token counts, shape (v,)."""
         return np.ones(self.d_vocab, np.int64)
 
+    def misfit(self, network: Any) -> str | None:
+        """Networks of this task read K tokens and name one of the v that there are."""
+        if (network.n_ctx, network.d_vocab) == (self.n_ctx, self.d_vocab):
+            return None
+        return (
+            f"the certificate says {self.n_ctx} tokens out of {self.d_vocab}, "
+            f"the model has {network.n_ctx} out of {network.d_vocab}"
+        )
+
+
+@dataclass(frozen=True)
+class MaxOfK(OneOfTheTokens):
+    """Name the largest of `n_ctx` tokens out of 0 ... d_vocab - 1."""
+
+    n_ctx: int
+    d_vocab: int
+    name: ClassVar[str] = "max-of-k"
+
     @property
     def record(self) -> dict[str, str | int]:
         """The task as certificates name it."""
@@ -67,15 +83,6 @@ class MaxOfK:
         if len(record) != 3 or not all(isinstance(size, int) and 1 <= size < 2**31 for size in sizes):
             raise ValueError("expected the keys name, n_ctx and d_vocab, the last two with integers from 1 to 2^31 - 1")
         return cls(*sizes)  # type: ignore[arg-type]
-
-    def misfit(self, network: Any) -> str | None:
-        """Networks of this task read K tokens and name one of the v that there are."""
-        if (network.n_ctx, network.d_vocab) == (self.n_ctx, self.d_vocab):
-            return None
-        return (
-            f"the certificate says {self.n_ctx} tokens out of {self.d_vocab}, "
-            f"the model has {network.n_ctx} out of {network.d_vocab}"
-        )
 
     def class_size(self, query: int, m: int) -> int:
         """What the inputs with this last token and maximum count: without weights, their number."""

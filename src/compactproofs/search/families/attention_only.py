@@ -29,6 +29,11 @@ def tables(problem: Problem[AttentionOnly, MaxOfK]) -> int:
     return 3 * v**2 + 2 * n * v
 
 
+def every_output(problem: Problem[Any, Any]) -> int:
+    """A number for each input and output: nothing is understood."""
+    return int(problem.task.size) * int(problem.task.d_vocab)
+
+
 def lemmas(*names: str) -> tuple[str, ...]:
     """The modules of these lemmas, each named by its tier and file, and of the one on margins without the softmax."""
     return tuple(f"{PLACE}.{name}" for name in ("core.additive", *names))

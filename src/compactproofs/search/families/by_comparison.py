@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from compactproofs.kernel.problem import Problem
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.search.allowance import CALL
 from compactproofs.search.companions import Companion
-from compactproofs.search.families.attention_only import PLACE, Beyond, lemmas
+from compactproofs.search.families.attention_only import PLACE, Beyond, every_output, lemmas
 
 _PARTS = 7  # of a class: some of the three sets of tokens
 
@@ -22,15 +21,11 @@ def _branch_and_bound(v: int, n: int) -> int:
     return int(integers + v * (8 * n * v**2 + 8 * CALL) + min(2**34, 2**12 * v**n) + 2**6 * CALL * v**2)
 
 
-def _every_output(problem: Problem[Any, Any]) -> int:
-    return int(problem.task.size) * int(problem.task.d_vocab)
-
-
 COMPANIONS = {
     f"by-comparison/branch-and-bound{side}": Companion(
         _task,
         work=Beyond(_branch_and_bound),
-        unexplained_dimension=_every_output,
+        unexplained_dimension=every_output,
         complexity="O(v^4 K) + O(K v) per box",
         summary=f"first, last, k-th largest token: boxes of inputs, split until they are decided{words}",
         stated_in=f"{PLACE}.by_comparison.branch_and_bound",

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from compactproofs.kernel.problem import Problem
 from compactproofs.search.allowance import CALL
 from compactproofs.search.companions import Companion
-from compactproofs.search.families.attention_only import PLACE, Beyond, lemmas, tables, task
+from compactproofs.search.families.attention_only import PLACE, Beyond, every_output, lemmas, tables, task
 
 
 def _cubic(v: int, n: int) -> int:
@@ -27,10 +25,6 @@ def _branch_and_bound(v: int, n: int) -> int:
     return 2 * v**4 + 2 * CALL * v**2 + min(2**32, 2**9 * inputs)
 
 
-def _every_output(problem: Problem[Any, Any]) -> int:
-    return int(problem.task.size) * int(problem.task.d_vocab)
-
-
 COMPANIONS = {
     "trivial": Companion(
         task,
@@ -43,7 +37,7 @@ COMPANIONS = {
     "brute-force": Companion(
         task,
         work=Beyond(_brute_force),
-        unexplained_dimension=_every_output,
+        unexplained_dimension=every_output,
         complexity="O(v^{K+1} K d)",
         summary="every input is its own case",
         stated_in=f"{PLACE}.core.brute_force",
@@ -63,7 +57,7 @@ COMPANIONS = {
         f"branch-and-bound{side}": Companion(
             task,
             work=Beyond(_branch_and_bound),
-            unexplained_dimension=_every_output,
+            unexplained_dimension=every_output,
             complexity="O(v^4) + O(K v) per box",
             summary=f"boxes of inputs, split until they are decided{words}",
             stated_in=f"{PLACE}.branching.branch_and_bound",

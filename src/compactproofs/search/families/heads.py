@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from compactproofs.kernel.problem import Hints, Problem
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.search.allowance import CALL
 from compactproofs.search.companions import Companion, Work
-from compactproofs.search.families.attention_only import PLACE, ROOM, lemmas
+from compactproofs.search.families.attention_only import PLACE, ROOM, every_output, lemmas
 from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
 from compactproofs.theorems.max_of_k.heads.brute_force import BLOCK_ENTRIES
 
@@ -47,10 +45,6 @@ def _branch_and_bound(problem: Problem[ManyHeads, MaxOfK], hints: Hints) -> Work
     return _with_circuits(problem.network, beyond, 100 * heads * n * v * v)
 
 
-def _every_output(problem: Problem[Any, Any]) -> int:
-    return int(problem.task.size) * int(problem.task.d_vocab)
-
-
 def _tables(problem: Problem[ManyHeads, MaxOfK]) -> int:
     v, n = problem.task.d_vocab, problem.task.n_ctx
     return int(v**2 + problem.network.n_heads * (2 * v**2 + 2 * n * v))
@@ -60,7 +54,7 @@ COMPANIONS = {
     "heads/brute-force": Companion(
         _task,
         work=_brute_force,
-        unexplained_dimension=_every_output,
+        unexplained_dimension=every_output,
         complexity="O(v^{K+1} H)",
         summary="several heads: the softmax of each on every input",
         stated_in=f"{_PLACE}.brute_force",
@@ -81,7 +75,7 @@ COMPANIONS = {
         f"heads/branch-and-bound{side}": Companion(
             _task,
             work=_branch_and_bound,
-            unexplained_dimension=_every_output,
+            unexplained_dimension=every_output,
             complexity="O(v^4 H) + O(K v H) per box",
             summary=f"several heads: boxes of inputs, split until they are decided{words}",
             stated_in=f"{_PLACE}.branch_and_bound",

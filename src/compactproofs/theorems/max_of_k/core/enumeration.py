@@ -121,10 +121,8 @@ def _blocks(
 
 def _tokens(box: Box, number: IntArray) -> IntArray:
     """The inputs with these numbers in the order of `_blocks`, shape (len(number), n - 1)."""
-    digits = np.unravel_index(number, [1, *map(len, box)])  # the first of one choice, since a box may have no position
-    return np.stack([digit + start for digit, start in zip(digits, [0, *(r.start for r in box)], strict=True)], 1)[
-        :, 1:
-    ]
+    digits = np.stack(np.unravel_index(number, [1, *map(len, box)]), axis=1)[:, 1:]  # 1: a box may have no position
+    return np.asarray(digits + np.array([choices.start for choices in box], np.int64))
 
 
 def decided_by_sums(terms: Array, inputs: IntArray, last: int) -> tuple[int, int]:

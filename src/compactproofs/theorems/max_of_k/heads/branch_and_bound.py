@@ -48,7 +48,7 @@ HEADS_BRANCH_AND_BOUND = Strategy(
     id="heads/branch-and-bound",
     theorem="max-of-k/heads-branch-and-bound@1",
     family=ManyHeads.family,
-    tasks=tuple(WEIGHTED),
+    tasks=WEIGHTED,
     bound=bound,
     limit=branch_and_bound.limit,
 )

@@ -98,7 +98,7 @@ HEADS_BRUTE_FORCE = Strategy(
     id="heads/brute-force",
     theorem="max-of-k/heads-brute-force@1",
     family=ManyHeads.family,
-    tasks=tuple(ORDERS),
+    tasks=ORDERS,
     bound=bound,
     limit=limit,
 )
