@@ -206,14 +206,19 @@ def stored(known: dict[str, dict[str, str]]) -> str:
     for name, command in RESULTS.items():
         sha256 = hashlib.sha256((ROOT / name).read_bytes()).hexdigest()
         row = known.get(name, {})
-        lines.writerow((name, sha256, row["commit"] if row.get("sha256") == sha256 else _commit(name), command))
+        commit = row.get("commit") if row.get("sha256") == sha256 else ""
+        lines.writerow((name, sha256, commit or _commit(name), command))
     return out.getvalue()
 
 
 def _commit(name: str) -> str:
-    """The commit that stored the file as it is."""
-    command = ["git", "log", "-1", "--format=%h", "--", name]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+    """The commit that stored the file as it is; nothing before it is committed, so that the next run looks again."""
+
+    def git(*words: str) -> str:
+        command = ["git", *words, "--", name]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+    return "" if git("status", "--porcelain") else git("log", "-1", "--format=%h")
 
 
 def outdated() -> list[Path]:
