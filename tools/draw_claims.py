@@ -34,6 +34,7 @@ class Kind:
 
 AS_TRAINED = Kind("certified, networks as trained", "#0072b2", "o")
 TIGHTENED = Kind("certified, networks trained toward a proof", "#d55e00", "D")
+FEW = Kind("certified, trained toward few dimensions", "#cc79a7", "v")
 REWRITTEN = Kind("certified, networks rewritten on a line", "#009e73", "s")
 RANDOM = Kind("not certified: random inputs, error 2⁻²⁰", "#333333", "^", certified=False)
 
@@ -43,6 +44,8 @@ NAMED = {
     (AS_TRAINED, "cubic"): ("cubic", (8, -4)),
     (AS_TRAINED, "failing-sets/low-rank-QK"): ("failing sets", (4, 8)),
     (TIGHTENED, "failing-sets/low-rank-QK+EU"): ("failing sets", (-28, 8)),
+    (FEW, "6 dimensions"): ("6 dimensions", (7, -14)),
+    (FEW, "4 dimensions"): ("4 dimensions", (-34, -16)),
     (REWRITTEN, "number-line"): ("number line", (-8, 8)),
     (RANDOM, "1000"): ("1,000 draws", (8, -12)),
     (RANDOM, "10000"): ("10,000 draws", (8, -12)),
@@ -58,9 +61,14 @@ def points() -> dict[Kind, pl.DataFrame]:
     drawn = pl.read_csv(DOCS / "confidence" / "plain.csv").with_columns(
         pl.col("samples").cast(pl.String).alias("strategy"), pl.col("at_least").alias("proved")
     )
+    few = pl.read_csv(DOCS / "tighten" / "subspace" / "results.csv").select(
+        (pl.col("dimensions").cast(pl.String) + " dimensions").alias("strategy"),
+        *("proved", pl.col("right_after").alias("right"), pl.col("operations").alias("flops")),
+    )
     return {
         AS_TRAINED: trained.with_columns((1 - pl.col("normalised")).alias("lost")),
         TIGHTENED: pl.concat([_changes("results"), exact.select("strategy", "models", "flops", "lost")]),
+        FEW: _means(few),
         REWRITTEN: _changes("number-line"),
         RANDOM: _means(drawn.join(known, on="model")),
     }
@@ -104,7 +112,7 @@ def draw(kinds: dict[Kind, pl.DataFrame]) -> Figure:
         axes.scatter(
             rest["flops"], rest["lost"].clip(FLOOR), marker=kind.marker, s=22, color=kind.colour, alpha=0.4, linewidth=0
         )
-        models = table["models"].max()
+        models = " to ".join(str(number) for number in sorted({table["models"].min(), table["models"].max()}))
         axes.scatter(
             best["flops"],
             best["lost"].clip(FLOOR),
@@ -141,7 +149,7 @@ def as_markdown(kinds: dict[Kind, pl.DataFrame]) -> str:
     for kind, strategy in NAMED:
         row = kinds[kind].row(by_predicate=pl.col("strategy") == strategy, named=True)
         lost = "none" if row["lost"] == 0 else f"{row['lost']:.1e}"
-        by = NAMED[kind, strategy][0] if kind is RANDOM else f"`{strategy}`"
+        by = NAMED[kind, strategy][0] if kind in (RANDOM, FEW) else f"`{strategy}`"
         lines.append(f"| {kind.name} | {row['models']} | {by} | {row['flops']:,.0f} | {lost} |")
     return "\n".join(lines)
 
