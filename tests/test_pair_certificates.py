@@ -26,6 +26,8 @@ from compactproofs.tasks.pairs import Pairs, add_mod, group_products, pair_table
 from compactproofs.tasks.tables import Table
 from compactproofs.testing import KINDS, hostile_hints
 from compactproofs.theorems import BUILT_IN, get_strategy
+from compactproofs.theorems.pair_sum.halves import HALVES
+from compactproofs.theorems.pair_sum.low_rank import LOW_RANK
 from exactcheck import checking, reading
 from exactcheck import pair_sums as second
 from exactcheck.balls import Decisions
@@ -98,16 +100,16 @@ def test_second_checker(tmp_path: Path, kind: str) -> None:
                 assert claimed >= truth if upper else claimed <= truth
             else:
                 assert claimed < certificate.certified if upper else claimed > certificate.certified
-    strategy = BUILT_IN.strategy("pair-sum/low-rank")
     work: Workspace[PairSum, Pairs] = Workspace(Problem(network, task))
     forward = second.Forward(second.read_network(data))
-    for hint_kind in KINDS[2:]:
-        hints = hostile_hints(strategy, Problem(network, task), hint_kind, rng)
-        given = {
-            name: reading.Hint("float64", hint.shape, tuple(hint.ravel().tolist())) for name, hint in hints.items()
-        }
-        found = second.low_rank(forward, table.tolist(), given, Decisions())
-        assert strategy.bound(work, hints) <= found <= truth
+    for strategy in (LOW_RANK, HALVES):
+        for hint_kind in KINDS[2:]:
+            hints = hostile_hints(strategy, Problem(network, task), hint_kind, rng)
+            given = {
+                name: reading.Hint("float64", hint.shape, tuple(hint.ravel().tolist())) for name, hint in hints.items()
+            }
+            found = second.COUNTS[strategy.id](forward, table.tolist(), given, Decisions())
+            assert strategy.bound(work, hints) <= found <= truth
 
 
 @pytest.fixture(autouse=True)

@@ -29,6 +29,7 @@ from compactproofs.tasks.with_tables import with_tables
 from compactproofs.testing import Planted, Weights, hostile_hints
 from compactproofs.theorems import BUILT_IN
 from compactproofs.theorems.pair_sum.by_label import groups
+from compactproofs.theorems.pair_sum.halves import norms_of_sums
 
 FAMILY = [s for s in BUILT_IN.strategies.values() if s.family == PairSum.family]
 STRATEGIES = [s for s in FAMILY if "pair-table" in s.tasks]
@@ -258,6 +259,7 @@ MODULES = (
         "theorems",
         "theorems.pair_sum.low_rank",
         "theorems.pair_sum.separable",
+        "theorems.pair_sum.halves",
         "testing.trial",
         "search.families",
         "tasks.pairs",
@@ -344,9 +346,22 @@ def test_never_more_than_the_truth(strategy: Any, kind: str) -> None:
     trial(strategy.id, kind).assert_sound(10 if kind == "mlp" else 3)
 
 
+def test_norms_of_sums() -> None:
+    """They are those of rational numbers, also where sums are small, or 0."""
+    rng = np.random.default_rng(0)
+    left = rng.normal(size=(3, 4))
+    right = np.concatenate([rng.normal(size=(2, 4)), -left[:1], 1e-9 - left[1:2], left[2:]])
+    found: Any = norms_of_sums(*(Workspace(Problem(None, None)).constant(part) for part in (left, right)))
+    for (x, y), mid in np.ndenumerate(found.mid):
+        square = sum((Fraction(a) + Fraction(b)) ** 2 for a, b in zip(left[x], right[y], strict=True))
+        rad = Fraction(found.rad[x, y])
+        assert max(Fraction(mid) - rad, Fraction(0)) ** 2 <= square <= (Fraction(mid) + rad) ** 2
+        assert rad <= 1e-6
+
+
 def test_attacks_find_nothing() -> None:
     """Nor does a hill climb over weights and hints find one."""
-    for strategy_id in ("pair-sum/low-rank", SEPARABLE, "pair-sum/brute-force-upper"):
+    for strategy_id in ("pair-sum/low-rank", SEPARABLE, HALVES, "pair-sum/brute-force-upper"):
         assert trial(strategy_id, "mlp").attack(60).gap <= 0
 
 
@@ -358,11 +373,11 @@ def test_tight() -> None:
             weights = pair_sums.mlp(rng, table, 0.01) if kind == "mlp" else pair_sums.transformer(rng, table, 0.01)
             prover = Prover(network_of(weights), pair_table(table))
             found = {s.id: prover.prove(s.id).certificate for s in STRATEGIES}
-            assert [c.certified for c in found.values()] == [0, *[table.size] * 4]
+            assert [c.certified for c in found.values()] == [0, *[table.size] * 5]
             assert prover.exact_correct() == table.size
     tied = {name: np.zeros_like(w) for name, w in pair_sums.mlp(np.random.default_rng(0), TABLES[1], 0.0).items()}
     prover = Prover(network_of(tied), add_mod(3))
-    assert [prover.prove(s.id).certificate.certified for s in STRATEGIES] == [0, 0, 9, 0, 0]
+    assert [prover.prove(s.id).certificate.certified for s in STRATEGIES] == [0, 0, 9, 0, 0, 0]
 
 
 @pytest.mark.parametrize("strategy", FAMILY, ids=lambda strategy: strategy.id)
@@ -381,6 +396,7 @@ def test_effort(strategy: Any) -> None:
 
 
 SEPARABLE, APART = "pair-sum/low-rank-separable", "theorems.pair_sum.separable"
+HALVES, HALVED = "pair-sum/low-rank-halves", "theorems.pair_sum.halves"
 BY_LABEL, LOW_RANK, CIRCUITS = "theorems.pair_sum.by_label", "theorems.pair_sum.low_rank", "networks.pair_sum.circuits"
 EQUIVARIANT, IDEAL = "pair-sum/equivariant-distance", "theorems.pair_sum.equivariant"
 ERRORS = [
@@ -390,12 +406,20 @@ ERRORS = [
     ("pair-sum/low-rank", "mlp", LOW_RANK, " - slack", ""),
     ("pair-sum/low-rank", "mlp", LOW_RANK, "centre @ rest", "(centre - off[0]) @ rest"),
     ("pair-sum/low-rank", "aligned", LOW_RANK, "(off * off).sum(axis=1)", "(off * off).max(axis=1)"),
-    ("pair-sum/low-rank", "opposite", LOW_RANK, "B[order]", "B"),
+    ("pair-sum/low-rank", "opposite", LOW_RANK, "axis=1)[:, place]", "axis=1)"),
     ("pair-sum/low-rank", "aligned", LOW_RANK, "[:, None] + squares - 2.0 *", "[:, None] - 2.0 *"),
     (SEPARABLE, "mlp", APART, " - (of_x[group.x] + of_y[group.y])", ""),
     (SEPARABLE, "aligned", APART, "of_x[group.x] + of_y[group.y]", "of_x[group.x]"),
     (SEPARABLE, "mlp", APART, "of_x[group.x] + of_y[group.y]", "of_y[group.y]"),
     (SEPARABLE, "opposite", APART, "2.0 * np.sqrt((rest", "np.sqrt((rest"),
+    (HALVES, "mlp", HALVED, " - slack", ""),
+    (HALVES, "mlp", HALVED, "0.5 * (network.left @ rest)", "0.0 * (network.left @ rest)"),
+    (HALVES, "mlp", HALVED, "0.5 * (network.right @ rest)", "1.5 * (network.right @ rest)"),
+    (HALVES, "mlp", HALVED, " - times(minus_right)", " + times(minus_right)"),
+    (HALVES, "mlp", HALVED, "0.5 * norms_of_sums", "0.25 * norms_of_sums"),
+    (HALVES, "mlp", HALVED, " + (right * right).sum(axis=1)", ""),
+    (HALVES, "mlp", HALVED, "size[group.x, group.y]", "size[group.y, group.x]"),
+    (HALVES, "mlp", HALVED, "group.x[~proved], group.y[~proved]", "group.x[proved], group.y[proved]"),
     (EQUIVARIANT, "lopsided", IDEAL, "(outputs[left][:, right] == outputs).all() and ", ""),
     (EQUIVARIANT, "sparse", IDEAL, "and (there[left] == there).all() and (there[:, right] == there).all()", ""),
     (EQUIVARIANT, "scrambled", IDEAL, "return all((action[table[x]] ==", "return True or all((action[table[x]] =="),

@@ -23,6 +23,7 @@ THEOREMS = {
     "pair-sum/brute-force-upper": "pair-sum/brute-force@1",
     "pair-sum/low-rank": "pair-sum/low-rank@1",
     "pair-sum/low-rank-separable": "pair-sum/low-rank-separable@1",
+    "pair-sum/low-rank-halves": "pair-sum/low-rank-halves@1",
     "pair-sum/equivariant-distance": "pair-sum/equivariant-distance@1",
 }
 PRECISIONS = (128, 512, 2048)
@@ -265,6 +266,29 @@ def separable(forward: Forward, labels: Labels, hints: dict[str, Hint], decide: 
     return right
 
 
+def halves(forward: Forward, labels: Labels, hints: dict[str, Hint], decide: Decisions) -> int:
+    """The number of pairs that are right by their logits, or where half of what is left is linear, half of a norm."""
+    n, k = len(labels), len(forward.out[0])
+    scales, C, B, rest = directions(forward, hints)
+    columns, halved, right = transposed(rest), [[x / 2 for x in row] for row in rest], 0
+    apart = [[root(total((x - y) ** 2 for x, y in zip(a, b, strict=True))) / 2 for b in columns] for a in columns]
+    for x in range(n):
+        read = [[(a + b) * s for a, b, s in zip(forward.left[x], row, scales, strict=True)] for row in forward.right]
+        h = [[a.max(arb(0)) for a in row] for row in read]
+        sums = zip(read, h, product(product(h, C), B), product(read, halved), strict=True)
+        for y, (v, ReLUs, part, half) in enumerate(sums):
+            label, off = labels[x][y], root(total(a * a for a in v))
+            logits = [sum(parts, arb(0)) for parts in zip(part, half, forward.of_x[x], forward.of_y[y], strict=True)]
+            others = [z for z in range(k) if z != label]
+            found = all(decide.positive(logits[label] - logits[z] - off * apart[label][z]) for z in others)
+            if not found:
+                (part,) = product([[a / s for a, s in zip(ReLUs, scales, strict=True)]], forward.out)
+                logits = [sum(parts, arb(0)) for parts in zip(part, forward.of_x[x], forward.of_y[y], strict=True)]
+                found = all(decide.positive(logits[label] - logits[z]) for z in others)
+            right += found
+    return right
+
+
 def _rows(hint: Hint) -> list[list[Any]]:
     """A hint of two axes, row by row."""
     columns = hint.shape[1]
@@ -371,6 +395,7 @@ def equivariant(forward: Forward, labels: Labels, hints: dict[str, Hint], decide
 COUNTS = {
     "pair-sum/low-rank": low_rank,
     "pair-sum/low-rank-separable": separable,
+    "pair-sum/low-rank-halves": halves,
     "pair-sum/equivariant-distance": equivariant,
 }
 
@@ -397,6 +422,7 @@ def verdict(certificate: Certificate, data: bytes, given: list[int], table: str)
     forms: dict[str, tuple[str, tuple[int | None, ...]]] = {
         "pair-sum/low-rank": of_low_rank,
         "pair-sum/low-rank-separable": of_low_rank,
+        "pair-sum/low-rank-halves": of_low_rank,
         "pair-sum/equivariant-distance": {
             **dict.fromkeys(("left", "right"), ("uint16", (n, None))),
             **dict.fromkeys(("left_values", "right_values"), ("float64", (None,))),

@@ -17,7 +17,7 @@ from compactproofs.search.families import cosets
 from compactproofs.search.families.attention_only import ROOM
 from compactproofs.search.workspaces import MeasuredWorkspace, plain
 from compactproofs.tasks.pairs import Pairs
-from compactproofs.theorems.pair_sum import equivariant, low_rank, separable
+from compactproofs.theorems.pair_sum import equivariant, halves, low_rank, separable
 from compactproofs.theorems.pair_sum.brute_force import decide
 from compactproofs.theorems.pair_sum.by_label import BATCH_ENTRIES, groups, hidden
 from compactproofs.theorems.pair_sum.low_rank import rescaled
@@ -26,6 +26,10 @@ PLACE = "compactproofs.theorems.pair_sum"
 _TINY = 1e-12  # of the largest number, where a smaller one stands for it
 _ALIKE = (0.3, 0.6, 0.9)  # cosines from which on two neurons write in the same space
 _SMALL = 0.2  # of the largest neuron, below which one does not show that two sets are one
+#: Shares of a set and of a neuron with which sparse directions are tried, how many sets a neuron has at most, and how
+#: many directions more.
+_LEAST, _TOLERANCES, _MOST_SETS = 0.02, (1e-2, 1e-3, 1e-4), 20
+_NUMBERS = (0, 1, 2, 3, 4, 6, 8, 10, 12, 16, *range(20, 64, 4), *range(64, 512, 16))
 _SPANNED = 0.1  # of the largest singular value, from which on a direction belongs to a space
 
 Values = MeasuredWorkspace[PairSum, Pairs]
@@ -47,6 +51,37 @@ def _separable(strategy: Strategy, work: Values) -> HintArrays:
     return _cheapest(work, np.sqrt(squares[0] + squares[1]), separable.count)
 
 
+def _halves(strategy: Strategy, work: Values) -> HintArrays:
+    """The cheapest of several sets of directions, inputs that they leave open included: each proves as much."""
+    network, table = tables(work), work.task.table
+    written, spread = centred(plain(network.out)), _root_mean_square(plain(network.left), plain(network.right)) / 2.0
+    m, k = written.shape
+    whole = [np.arange(m)]
+    starts = [(*sparse(written, spread, tolerance), whole) for tolerance in _TOLERANCES]
+    starts += [(np.zeros((m, 0)), np.zeros((0, k)), sets) for sets in _sets(written, spread)]
+    best: tuple[int, HintArrays] | None = None
+    for C, B, members in starts:
+        directions = Directions(written, spread, members, (C, B))
+        for number in (number for number in _NUMBERS if number <= directions.most):
+            found = directions.hints(number)
+            cost = 2 * table.size * _products(found["factors"])
+            if best is not None and cost >= best[0]:
+                break
+            with np.errstate(all="ignore"):
+                pairs = halves.by_norms(work, rescaled(work, network, found["scales"]), found["factors"])
+                cost += 2 * m * (k + 1) * sum(int((~proved).sum()) for _, proved in pairs)
+            if best is None or cost < best[0]:
+                best = cost, found
+    assert best is not None
+    return best[1]
+
+
+def _root_mean_square(left: FloatArray, right: FloatArray) -> FloatArray:
+    """Of what each neuron reads, over all inputs."""
+    squares = (left**2).mean(axis=0) + (right**2).mean(axis=0) + 2.0 * left.mean(axis=0) * right.mean(axis=0)
+    return np.asarray(np.sqrt(np.maximum(squares, 0.0)))
+
+
 def _cheapest(work: Values, spread: FloatArray, count: Callable[[Values, Tables, FloatArray], int]) -> HintArrays:
     """The cheapest directions that prove all right inputs, or those that prove most, for several sets of neurons."""
     network = tables(work)
@@ -58,9 +93,7 @@ def _cheapest(work: Values, spread: FloatArray, count: Callable[[Values, Tables,
             return count(work, rescaled(work, network, hints["scales"]), hints["factors"])
 
     best: tuple[tuple[int, int], HintArrays] | None = None
-    found_so_far = {1: [np.arange(len(spread))]}  # by how many sets there are
-    found_so_far |= {len(sets): sets for sets in (spaces(written * spread[:, None], alike) for alike in _ALIKE)}
-    for members in found_so_far.values():
+    for members in _sets(written, spread):
         directions = Directions(written, spread, members)
         low, high = 0, directions.most
         while high - low > 1:  # `high` directions prove all that so many can
@@ -68,16 +101,61 @@ def _cheapest(work: Values, spread: FloatArray, count: Callable[[Values, Tables,
             enough = proved(directions.hints(middle)) >= right
             low, high = (low, middle) if enough else (middle, high)
         found = directions.hints(high)
-        merit = (proved(found), -_products(found["factors"], len(spread)))
+        merit = (proved(found), -_products(found["factors"]))
         if best is None or merit > best[0]:
             best = merit, found
     assert best is not None
     return best[1]
 
 
-def _products(factors: FloatArray, m: int) -> int:
+def _sets(written: FloatArray, spread: FloatArray) -> list[list[IntArray]]:
+    """Ways to see neurons as sets that write into spaces of their own; the first is one set."""
+    found = {1: [np.arange(len(spread))]}  # by how many sets there are
+    found |= {len(sets): sets for sets in (spaces(written * spread[:, None], alike) for alike in _ALIKE)}
+    return list(found.values())
+
+
+def _products(factors: FloatArray) -> int:
     """How many numbers there are in the directions that each input is multiplied with."""
-    return int(np.count_nonzero(factors[:, :m])) + factors[:, m:].size
+    return int(np.count_nonzero(factors))
+
+
+def sparse(written: FloatArray, spread: FloatArray, tolerance: float) -> tuple[FloatArray, FloatArray]:
+    """Matrices C and B with few numbers that are not 0, and C B near what neurons write.
+
+    Rows of B are sets of outputs: those where a neuron writes more than midway between its least and its most, or the
+    others if they are fewer.  Sets are left out whose neurons have a small part of the squares that those of another
+    have, and each neuron takes, one after the other, the sets that explain most of it, as long as each adds `tolerance`
+    times the squares of a neuron on average.
+    """
+    m, k = written.shape
+    squares = (spread**2) * (written**2).sum(axis=1)
+    neurons_of: dict[bytes, list[int]] = {}
+    for i, row in enumerate(written):
+        inside = row > (row.max() + row.min()) / 2.0
+        turned = 2 * inside.sum() > k or (2 * inside.sum() == k and inside[0])
+        neurons_of.setdefault((~inside if turned else inside).tobytes(), []).append(i)
+    sizes = {key: float(squares[neurons].sum()) for key, neurons in neurons_of.items()}
+    keys = [key for key, size in sizes.items() if size > _LEAST * max(sizes.values())]
+    B = np.array([np.frombuffer(key, bool) for key in keys], np.float64).reshape(len(keys), k)
+    sets = B - B.mean(axis=1, keepdims=True)
+    norms = np.linalg.norm(sets, axis=1)
+    B, sets, norms = B[norms > 0.0], sets[norms > 0.0], norms[norms > 0.0]
+    C = np.zeros((m, len(B)))
+    if len(B) == 0:
+        return C, B
+    for i, row in enumerate(written):
+        taken: list[int] = []
+        rest = row
+        while len(taken) < _MOST_SETS:
+            chosen = [*taken, int(np.abs(sets @ rest / norms).argmax())]
+            share = np.linalg.lstsq(sets[chosen].T, row, rcond=None)[0]
+            left = row - share @ sets[chosen]
+            if spread[i] ** 2 * (rest @ rest - left @ left) <= tolerance * squares.mean():
+                break
+            taken, rest, C[i, chosen] = chosen, left, share
+    there = C.any(axis=0)
+    return C[:, there], B[there]
 
 
 def _equivariant(strategy: Strategy, work: Values) -> HintArrays:
@@ -115,10 +193,18 @@ def _ratio(written: FloatArray, squares: FloatArray) -> FloatArray:
 class Directions:
     """Directions for the output of neurons, those of each set of neurons by singular values, the largest first."""
 
-    def __init__(self, written: FloatArray, spread: FloatArray, members: list[IntArray]) -> None:
-        """`written`: (m, k), what neurons write; `spread`: how much each varies about its mean for a label."""
+    def __init__(
+        self,
+        written: FloatArray,
+        spread: FloatArray,
+        members: list[IntArray],
+        first: tuple[FloatArray, FloatArray] | None = None,
+    ) -> None:
+        """`written`: (m, k), what neurons write; `spread`: how much each varies; `first`: C and B that all have."""
         self._written, self._spread = written, np.maximum(spread, _TINY * spread.max(initial=_TINY))
         m, k = written.shape
+        self._first = (np.zeros((m, 0)), np.zeros((0, k))) if first is None else first
+        written = centred(written - self._first[0] @ self._first[1])
         sizes, columns, rows = [], [], []
         for neurons in members:
             of = self._spread[neurons, None]
@@ -134,7 +220,8 @@ class Directions:
 
     def hints(self, number: int) -> HintArrays:
         """So many of them, and the sizes of neurons with which norms bound the rest best."""
-        C, B = self._C[:, :number], self._B[:number]
+        C = np.concatenate([self._first[0], self._C[:, :number]], axis=1)
+        B = np.concatenate([self._first[1], self._B[:number]])
         rest = (self._written - C @ B).std(axis=1)
         scales = np.sqrt(rest / self._spread)
         scales = np.maximum(scales, _TINY * max(float(scales.max(initial=0.0)), _TINY))
@@ -192,7 +279,8 @@ def _work(problem: Problem[PairSum, Pairs], hints: Hints) -> Work:
     groups_ = k + 2 * n * n * max(m, k) // BATCH_ENTRIES + 2
     each = n * n * (2 * m * k if not hints else 4 * directions * (m + k)) + n * n * (40 * m + 40 * k)
     tables_ = groups_ * (12 * m * k) + 8 * directions * m * k
-    calls = groups_ * (60 + 8 * min(directions, 64)) + 100
+    supports = {column.tobytes() for column in hints["factors"][:, m:].T != 0.0} if "factors" in hints else set()
+    calls = groups_ * (60 + 8 * min(directions, 64) + 4 * len(supports)) + 100
     more, sets, outputs = 0, 0, 0  # of an ideal network: neurons, elements of its sets and pairs of these
     if "pairs" in hints:
         more, outputs = hints["pairs"].shape[1], hints["outputs"].size
@@ -254,6 +342,15 @@ COMPANIONS = {
         "O(n^2 (m + k) s)",
         "s directions of the neurons decide, a norm for x and one for y bound the rest",
         _separable,
+        lemmas=(_CIRCUITS, f"{PLACE}.by_label", f"{PLACE}.low_rank"),
+        unexplained_dimension=_tables,
+        by_input=True,
+    ),
+    "pair-sum/low-rank-halves": _companion(
+        "halves",
+        "O(n^2 (m + k) s)",
+        "s directions of the neurons decide; of the rest one half is linear, a norm bounds the other",
+        _halves,
         lemmas=(_CIRCUITS, f"{PLACE}.by_label", f"{PLACE}.low_rank"),
         unexplained_dimension=_tables,
         by_input=True,

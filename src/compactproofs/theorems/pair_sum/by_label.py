@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compactproofs.kernel.decisions import Array, IntArray, certainly_positive
+from compactproofs.kernel.decisions import Array, BoolArray, IntArray, certainly_positive
 from compactproofs.networks.pair_sum.circuits import Tables
 
 BATCH_ENTRIES = 2**18
@@ -49,7 +49,12 @@ def direct(tables: Tables, group: Group, row: Array | None = None) -> Array:
     return of_y if tables.of_x is None else tables.of_x[group.x] + of_y
 
 
-def number_right(leads: Array, label: int) -> int:
-    """Of how many rows all entries but that of the label are certainly positive."""
+def right(leads: Array, label: int) -> BoolArray:
+    """Of which rows all entries but that of the label are certainly positive."""
     own = np.arange(leads.shape[1]) == label
-    return int((certainly_positive(leads) | own).all(axis=1).sum())
+    return np.asarray((certainly_positive(leads) | own).all(axis=1))
+
+
+def number_right(leads: Array, label: int) -> int:
+    """Of how many rows this is so."""
+    return int(right(leads, label).sum())

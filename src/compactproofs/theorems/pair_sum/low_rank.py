@@ -13,20 +13,20 @@ Proof.  The lead of z over o is d_z - d_o + h (out_z - out_o), and h (out_z - ou
 c (R_z - R_o) and (h - c) (R_z - R_o), which by Cauchy and Schwarz is at least -|h - c| |R_z - R_o|.
 
 For c floats near the mean of h over a group of inputs are taken, and for s, C and B what hints say; whatever these are,
-it holds.  A column of C that is zero in some rows is multiplied without these.
+it holds.  Columns of C and of B are multiplied without the rows in which they are zero.
 
-Cost with m neurons, n values of an argument and k outputs: 2 n^2 m s (less where C is sparse) + 2 n^2 s k + 6 n^2 m +
-2 m k^2 + 6 n^2 k, where brute force has 2 n^2 m k: the number m of neurons becomes the rank s.
+Cost with m neurons, n values of an argument and k outputs: 2 n^2 m s + 2 n^2 s k (less where C or B is sparse) +
+6 n^2 m + 2 m k^2 + 6 n^2 k, where brute force has 2 n^2 m k: the number m of neurons becomes the rank s.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
-from compactproofs.kernel.decisions import Array, FloatArray, midpoint
+from compactproofs.kernel.decisions import Array, BoolArray, FloatArray, IntArray, midpoint
 from compactproofs.kernel.problem import Hints, HintSpec, Strategy
 from compactproofs.networks.pair_sum.circuits import Tables, tables
 from compactproofs.networks.pair_sum.model import PairSum
@@ -49,7 +49,7 @@ def rescaled(work: Work, network: Tables, scales: FloatArray) -> Tables:
 
 def count(work: Work, network: Tables, factors: FloatArray) -> int:
     """The number of inputs that the theorem shows to be right."""
-    times_C, rows, rest = directions(work, network, factors)
+    used, times, rest = directions(work, network, factors)
     apart = distances(rest)
     right = 0
     for group in groups(work.task.table, max(rest.shape)):
@@ -58,19 +58,28 @@ def count(work: Work, network: Tables, factors: FloatArray) -> int:
         off = h - centre
         distance = np.sqrt((off * off).sum(axis=1))
         slack = distance[:, None] * apart[group.label]
-        logits = times_C(h) @ rows + direct(network, group, centre @ rest)
+        logits = times(h[:, used]) + direct(network, group, centre @ rest)
         right += number_right(logits[:, group.label, None] - logits - slack, group.label)
     return right
 
 
-def directions(work: Work, network: Tables, factors: FloatArray) -> tuple[Callable[[Array], Array], Array, Array]:
-    """A function that multiplies by C, B, and out - C B; `factors`: a column of C and a row of B in each row."""
+class Directions(NamedTuple):
+    """Which neurons C has a row for that is not 0, a function that multiplies these by C B, and out - C B."""
+
+    used: IntArray
+    times: Callable[[Array], Array]
+    rest: Array
+
+
+def directions(work: Work, network: Tables, factors: FloatArray) -> Directions:
+    """What `factors` say, a column of C and a row of B in each row."""
     m, k = network.out.shape
     C, B = finite(factors[:, :m].T), finite(factors[:, m:])
     if len(factors) == 0:
         C, B = np.zeros((m, 1)), np.zeros((1, k))
-    times_C, order = sparse_product(work, C)
-    return times_C, work.constant(B[order]), network.out - work.constant(C) @ work.constant(B)
+    used = _nonzero(np.asarray((C != 0.0).any(axis=1)))
+    times_C, times_B = sparse_product(work, C[used]), sparse_product(work, B)
+    return Directions(used, lambda h: times_B(times_C(h)), network.out - times_B(work.constant(C)))
 
 
 def distances(columns: Array) -> Array:
@@ -85,23 +94,25 @@ def distances(columns: Array) -> Array:
     return np.sqrt(np.maximum(squares[:, None] + squares - 2.0 * products, 0.0))
 
 
-def sparse_product(work: Work, C: FloatArray) -> tuple[Callable[[Array], Array], Any]:
-    """A function that multiplies by C (m, s) with its columns in another order, and that order.
-
-    Columns that are zero in the same rows are multiplied together, without these rows.
-    """
-    supports, which = np.unique(C != 0.0, axis=1, return_inverse=True)
+def sparse_product(work: Work, matrix: FloatArray) -> Callable[[Array], Array]:
+    """A function that multiplies by a matrix, columns that are zero in the same rows together and without these."""
+    supports, which = np.unique(matrix != 0.0, axis=1, return_inverse=True)
     which = which.ravel()
     parts = []
     for i, support in enumerate(supports.T):
-        rows = np.flatnonzero(support) if support.any() else np.array([0])
-        parts.append((rows, work.constant(C[rows][:, which == i])))
+        rows = _nonzero(support)
+        parts.append((rows, work.constant(matrix[rows][:, which == i])))
+    place = np.argsort(np.argsort(which, kind="stable"))
 
     def times(h: Array) -> Array:
-        found: Array = np.concatenate([h[:, rows] @ part for rows, part in parts], axis=1)
-        return found
+        return np.concatenate([h[:, rows] @ part for rows, part in parts], axis=1)[:, place]
 
-    return times, np.argsort(which, kind="stable")
+    return times
+
+
+def _nonzero(there: BoolArray) -> IntArray:
+    """The places of what is there, or the first place if nothing is."""
+    return np.flatnonzero(there) if there.any() else np.array([0])
 
 
 def positive(numbers: FloatArray) -> FloatArray:

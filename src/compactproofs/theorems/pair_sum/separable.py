@@ -43,13 +43,13 @@ def bound(work: Work, hints: Hints) -> int:
 
 def count(work: Work, network: Tables, factors: FloatArray) -> int:
     """The number of inputs that the theorem shows to be right; `factors`: a column of C and a row of B in each row."""
-    times_C, rows, rest = directions(work, network, factors)
+    used, times, rest = directions(work, network, factors)
     rest = rest - rest.mean(axis=1, keepdims=True)
     most = 2.0 * np.sqrt((rest * rest).sum(axis=0).max())
     of_x, of_y = (most * _norms(np.maximum(part, 0.0)) for part in (network.left, network.right))
     right = 0
     for group in groups(work.task.table, max(rest.shape)):
-        logits = times_C(hidden(network, group)) @ rows + direct(network, group)
+        logits = times(hidden(network, group)[:, used]) + direct(network, group)
         least = logits[:, group.label] - (of_x[group.x] + of_y[group.y])
         right += number_right(least[:, None] - logits, group.label)
     return right
