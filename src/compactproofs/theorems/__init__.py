@@ -33,6 +33,7 @@ from compactproofs.theorems.pair_sum.equivariant import EQUIVARIANT
 from compactproofs.theorems.pair_sum.halves import HALVES
 from compactproofs.theorems.pair_sum.low_rank import LOW_RANK
 from compactproofs.theorems.pair_sum.separable import SEPARABLE
+from compactproofs.theorems.pair_sum.thin import THIN
 
 _CORE = (TRIVIAL, BRUTE_FORCE, CUBIC)
 _LARGE_K = (BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER, HISTOGRAM, HISTOGRAM_UPPER)
@@ -40,7 +41,7 @@ _COMPARED = (BY_COMPARISON, BY_COMPARISON_UPPER)
 _HEADS = (HEADS_BRUTE_FORCE, HEADS_CUBIC, HEADS_BRANCH_AND_BOUND, HEADS_BRANCH_AND_BOUND_UPPER)
 _ENUMERATE = (ENUMERATE, ENUMERATE_UPPER)
 _EVERY_PAIR = (pairs_brute_force.BRUTE_FORCE, pairs_brute_force.BRUTE_FORCE_UPPER)
-_PAIRS = (pairs_trivial.TRIVIAL, *_EVERY_PAIR, LOW_RANK, SEPARABLE, HALVES, EQUIVARIANT)
+_PAIRS = (pairs_trivial.TRIVIAL, *_EVERY_PAIR, LOW_RANK, SEPARABLE, HALVES, THIN, EQUIVARIANT)
 
 _TASKS: dict[str, Callable[[Mapping[str, Any]], Task]] = {
     MaxOfK.name: MaxOfK.of_record,

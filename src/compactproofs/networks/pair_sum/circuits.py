@@ -51,8 +51,9 @@ def _of_mlp(work: Work) -> Tables:
     return Tables(left, right, work.weight("W_U"), None, work.weight("b")[None])
 
 
-def _of_transformer(work: Work) -> Tables:
-    """Cost 4 n d a h + 4 n d (m + k) + 2 d m k, apart from single rows."""
+@shared
+def streams(work: Work) -> tuple[Array, Array]:
+    """mid_x and mid_y of a transformer, (n, d) each.  Cost 4 n d a h, apart from single rows."""
     n, c = work.network.n, work.network.positions
     E, P = work.weight("embed.W_E"), work.weight("pos_embed.W_pos")
     W_V, W_O = work.weight("blocks.0.attn.W_V"), work.weight("blocks.0.attn.W_O")
@@ -61,15 +62,27 @@ def _of_transformer(work: Work) -> Tables:
     b = np.reshape(work.weight("blocks.0.attn.b_V"), (1, heads * h)) @ output + work.weight("blocks.0.attn.b_O")
     attended = np.concatenate([E, P]) @ values @ output / float(c)  # of tokens, then of positions
     tokens, positions = attended[: len(E)], attended[len(E) :]
-    mid_x = tokens[:n] + positions[0]
     mid_y = tokens[:n] + positions[1] + b
     mid_y = mid_y + (E[:n] + P[1] if c == 2 else tokens[n] + positions[2] + (E[n] + P[2]))
-    W_in, W_U = work.weight("blocks.0.mlp.W_in"), work.weight("unembed.W_U")
-    direct = work.weight("blocks.0.mlp.b_out")[None] @ W_U + work.weight("unembed.b_U")
+    return tokens[:n] + positions[0], mid_y
+
+
+@shared
+def direct_parts(work: Work) -> tuple[Array, Array]:
+    """of_x and of_y of a transformer.  Cost 4 n d k."""
+    (mid_x, mid_y), W_U = streams(work), work.weight("unembed.W_U")
+    same = work.weight("blocks.0.mlp.b_out")[None] @ W_U + work.weight("unembed.b_U")
+    return mid_x @ W_U, mid_y @ W_U + same
+
+
+def _of_transformer(work: Work) -> Tables:
+    """Cost 4 n d a h + 4 n d (m + k) + 2 d m k, apart from single rows."""
+    (mid_x, mid_y), (of_x, of_y) = streams(work), direct_parts(work)
+    W_in = work.weight("blocks.0.mlp.W_in")
     return Tables(
         left=mid_x @ W_in,
         right=mid_y @ W_in + work.weight("blocks.0.mlp.b_in"),
-        out=work.weight("blocks.0.mlp.W_out") @ W_U,
-        of_x=mid_x @ W_U,
-        of_y=mid_y @ W_U + direct,
+        out=work.weight("blocks.0.mlp.W_out") @ work.weight("unembed.W_U"),
+        of_x=of_x,
+        of_y=of_y,
     )

@@ -9,7 +9,7 @@ import numpy as np
 
 from compactproofs.kernel.decisions import FloatArray, IntArray
 from compactproofs.kernel.problem import Hints, Problem, Strategy
-from compactproofs.networks.pair_sum.circuits import Tables, tables
+from compactproofs.networks.pair_sum.circuits import Tables, streams, tables
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.search.allowance import CALL
 from compactproofs.search.companions import Companion, HintArrays, Work, no_hints
@@ -17,7 +17,7 @@ from compactproofs.search.families import cosets
 from compactproofs.search.families.attention_only import ROOM
 from compactproofs.search.workspaces import MeasuredWorkspace, plain
 from compactproofs.tasks.pairs import Pairs
-from compactproofs.theorems.pair_sum import equivariant, halves, low_rank, separable
+from compactproofs.theorems.pair_sum import equivariant, halves, low_rank, separable, thin
 from compactproofs.theorems.pair_sum.brute_force import decide
 from compactproofs.theorems.pair_sum.by_label import BATCH_ENTRIES, groups, hidden
 from compactproofs.theorems.pair_sum.low_rank import rescaled
@@ -30,6 +30,7 @@ _SMALL = 0.2  # of the largest neuron, below which one does not show that two se
 #: many directions more.
 _LEAST, _TOLERANCES, _MOST_SETS = 0.02, (1e-2, 1e-3, 1e-4), 20
 _NUMBERS = (0, 1, 2, 3, 4, 6, 8, 10, 12, 16, *range(20, 64, 4), *range(64, 512, 16))
+_OF_ALL, _MOST_THIN = 0.05, 28  # a share of what neurons write, for their sizes, and directions of the stream
 _SPANNED = 0.1  # of the largest singular value, from which on a direction belongs to a space
 
 Values = MeasuredWorkspace[PairSum, Pairs]
@@ -74,6 +75,73 @@ def _halves(strategy: Strategy, work: Values) -> HintArrays:
                 best = cost, found
     assert best is not None
     return best[1]
+
+
+def _thin(strategy: Strategy, work: Values) -> HintArrays:
+    """The fewest directions that prove all right inputs, or those that prove most, for several sets of neurons."""
+    network, m = work.network, work.network.neurons
+    if network.architecture == "mlp":
+        nothing = np.zeros((1, 0))
+        return {
+            "factors": np.zeros((0, m + network.outputs)),
+            "scales": np.ones(m),
+            "read": nothing,
+            "written": nothing,
+        }
+    whole, right = tables(work), decide(work).right
+    written, spread = centred(plain(whole.out)), _root_mean_square(plain(whole.left), plain(whole.right)) / 2.0
+    best: tuple[tuple[int, int], HintArrays] | None = None
+    for members in _sets(written, spread):
+        directions = Directions(written, spread, members)
+        for number in (number for number in _NUMBERS if 0 < number <= min(directions.most, _MOST_THIN)):
+            found = directions.hints(number, _OF_ALL)
+            read, written_in = _bases(work, found["scales"])
+
+            def cut(
+                sizes: tuple[int, int], found: HintArrays = found, bases: tuple[FloatArray, ...] = (read, written_in)
+            ) -> HintArrays:
+                return {**found, "read": bases[0][:, : sizes[0]], "written": bases[1][:, : sizes[1]]}
+
+            def proved(hints: HintArrays) -> int:
+                with np.errstate(all="ignore"):
+                    return strategy.bound(work, hints)
+
+            sizes = read.shape[1], written_in.shape[1]
+            most = proved(cut(sizes))
+            if best is not None and most < best[0][0]:
+                continue
+            for which in range(2):
+                low, high = 0, sizes[which]
+                while high - low > 1:
+                    middle = (low + high) // 2
+                    fewer = (middle, sizes[1]) if which == 0 else (sizes[0], middle)
+                    low, high = (low, middle) if proved(cut(fewer)) >= most else (middle, high)
+                sizes = (high, sizes[1]) if which == 0 else (sizes[0], high)
+            chosen, n, d = cut(sizes), work.task.n, len(read)
+            cost = 2 * n * n * _products(found["factors"]) + 2 * m * d * sum(sizes)
+            if best is None or (most, -cost) > best[0]:
+                best = (most, -cost), chosen
+            if most == right:
+                break
+    assert best is not None
+    return best[1]
+
+
+def _bases(work: Values, scales: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Directions of the residual stream in which neurons of these sizes read what there is, and write what is read."""
+    weight = work.network.weight
+    mid_x, mid_y = (plain(part) for part in streams(work))
+    reads, writes = (weight("blocks.0.mlp.W_in") * scales).T, weight("blocks.0.mlp.W_out") / scales[:, None]
+    return (
+        _in_common(np.concatenate([mid_x, mid_y]), reads),
+        _in_common(writes, centred(weight("unembed.W_U")).T),
+    )
+
+
+def _in_common(a: FloatArray, b: FloatArray) -> FloatArray:
+    """The first directions that rows of a and of b, of which there are as much, have in common."""
+    rows = [part / max(float(np.linalg.norm(part)), _TINY) for part in (a, b)]
+    return np.asarray(np.linalg.svd(np.concatenate(rows), full_matrices=False)[2][:_MOST_THIN].T)
 
 
 def _root_mean_square(left: FloatArray, right: FloatArray) -> FloatArray:
@@ -218,11 +286,11 @@ class Directions:
         self._C, self._B = np.concatenate(columns, axis=1)[:, order], np.concatenate(rows)[order]
         self.most = min(len(order), m, k) if len(members) == 1 else len(order)
 
-    def hints(self, number: int) -> HintArrays:
-        """So many of them, and the sizes of neurons with which norms bound the rest best."""
+    def hints(self, number: int, of_all: float = 0.0) -> HintArrays:
+        """So many of them, and the sizes of neurons with which norms bound the rest and this share of all best."""
         C = np.concatenate([self._first[0], self._C[:, :number]], axis=1)
         B = np.concatenate([self._first[1], self._B[:number]])
-        rest = (self._written - C @ B).std(axis=1)
+        rest = (self._written - C @ B).std(axis=1) + of_all * self._written.std(axis=1)
         scales = np.sqrt(rest / self._spread)
         scales = np.maximum(scales, _TINY * max(float(scales.max(initial=0.0)), _TINY))
         return {"factors": np.concatenate([C.T / scales, B], axis=1), "scales": scales}
@@ -352,6 +420,15 @@ COMPANIONS = {
         "s directions of the neurons decide; of the rest one half is linear, a norm bounds the other",
         _halves,
         lemmas=(_CIRCUITS, f"{PLACE}.by_label", f"{PLACE}.low_rank"),
+        unexplained_dimension=_tables,
+        by_input=True,
+    ),
+    "pair-sum/thin-halves": _companion(
+        "thin",
+        "O(n^2 m + n d^2)",
+        "low-rank-halves for a transformer, and few directions of the residual stream",
+        _thin,
+        lemmas=(_CIRCUITS, f"{PLACE}.by_label", f"{PLACE}.halves", f"{PLACE}.low_rank"),
         unexplained_dimension=_tables,
         by_input=True,
     ),

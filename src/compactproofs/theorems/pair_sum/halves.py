@@ -25,7 +25,8 @@ and B that are not 0) + 5 n^2 k + 4 n m k + 2 n^2 m + 2 m k^2, and 2 m k for eac
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -57,22 +58,55 @@ def count(work: Work, network: Tables, factors: FloatArray) -> int:
     return found
 
 
+class Parts(NamedTuple):
+    """What the first condition is made of: left and -right of the neurons that are used, their product with C B, all
+    that is a table for x or for y, |v| / 2, |R_z - R_o|, and by how much leads may be less, for x and for y, if at all.
+    """
+
+    left: Array
+    minus_right: Array
+    times: Callable[[Array], Array]
+    of_x: Array
+    of_y: Array
+    size: Array
+    apart: Array
+    loss: tuple[Array, Array] | None = None
+
+
 def by_norms(work: Work, network: Tables, factors: FloatArray) -> Iterator[tuple[Group, BoolArray]]:
     """Inputs in groups, and which of them the first condition shows to be right."""
-    used, times, rest = directions(work, network, factors)
-    left, minus_right = network.left[:, used], -network.right[:, used]
-    of_x, of_y = 0.5 * (network.left @ rest), 0.5 * (network.right @ rest) - times(minus_right)
-    more = network._replace(of_x=of_x if network.of_x is None else network.of_x + of_x, of_y=network.of_y + of_y)
-    size, apart = 0.5 * norms_of_sums(network.left, network.right), distances(rest)
-    for group in groups(work.task.table, max(rest.shape)):
-        logits = times(np.maximum(left[group.x], minus_right[group.y])) + direct(more, group)
-        slack = size[group.x, group.y][:, None] * apart[group.label]
-        yield group, right(logits[:, group.label, None] - logits - slack, group.label)
+    chosen = directions(work, network.out.shape, factors)
+    rest, minus_right = chosen.rest(network), -network.right[:, chosen.used]
+    of_x, of_y = 0.5 * (network.left @ rest), 0.5 * (network.right @ rest) - chosen.times(minus_right)
+    return shown(
+        work,
+        Parts(
+            left=network.left[:, chosen.used],
+            minus_right=minus_right,
+            times=chosen.times,
+            of_x=of_x if network.of_x is None else network.of_x + of_x,
+            of_y=network.of_y + of_y,
+            size=0.5 * norms_of_sums(network.left, network.right, network.left, network.right),
+            apart=distances(rest),
+        ),
+    )
 
 
-def norms_of_sums(left: Array, right: Array) -> Array:
-    """|left(x) + right(y)| for all x and y."""
-    squares = (left * left).sum(axis=1)[:, None] + (right * right).sum(axis=1) + 2.0 * (left @ right.T)
+def shown(work: Work, parts: Parts) -> Iterator[tuple[Group, BoolArray]]:
+    """Inputs in groups, and which of them the first condition shows to be right."""
+    for group in groups(work.task.table, max(parts.left.shape[1], len(parts.apart))):
+        logits = parts.times(np.maximum(parts.left[group.x], parts.minus_right[group.y]))
+        logits = logits + (parts.of_x[group.x] + parts.of_y[group.y])
+        own = logits[:, group.label]
+        if parts.loss is not None:
+            own = own - (parts.loss[0][group.x] + parts.loss[1][group.y])
+        slack = parts.size[group.x, group.y][:, None] * parts.apart[group.label]
+        yield group, right(own[:, None] - logits - slack, group.label)
+
+
+def norms_of_sums(left: Array, right: Array, left_also: Array, right_also: Array) -> Array:
+    """|left(x) + right(y)| for all x and y, from rows and from the same rows again, or times a matrix in between."""
+    squares = (left * left_also).sum(axis=1)[:, None] + (right * right_also).sum(axis=1) + 2.0 * (left_also @ right.T)
     return np.sqrt(np.maximum(squares, 0.0))
 
 

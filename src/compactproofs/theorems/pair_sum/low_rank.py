@@ -49,7 +49,8 @@ def rescaled(work: Work, network: Tables, scales: FloatArray) -> Tables:
 
 def count(work: Work, network: Tables, factors: FloatArray) -> int:
     """The number of inputs that the theorem shows to be right."""
-    used, times, rest = directions(work, network, factors)
+    chosen = directions(work, network.out.shape, factors)
+    rest = chosen.rest(network)
     apart = distances(rest)
     right = 0
     for group in groups(work.task.table, max(rest.shape)):
@@ -58,28 +59,42 @@ def count(work: Work, network: Tables, factors: FloatArray) -> int:
         off = h - centre
         distance = np.sqrt((off * off).sum(axis=1))
         slack = distance[:, None] * apart[group.label]
-        logits = times(h[:, used]) + direct(network, group, centre @ rest)
+        logits = chosen.times(h[:, chosen.used]) + direct(network, group, centre @ rest)
         right += number_right(logits[:, group.label, None] - logits - slack, group.label)
     return right
 
 
 class Directions(NamedTuple):
-    """Which neurons C has a row for that is not 0, a function that multiplies these by C B, and out - C B."""
+    """C, B, functions that multiply by them, the one by rows `used` of C alone, and no other row of it is not 0."""
 
     used: IntArray
-    times: Callable[[Array], Array]
-    rest: Array
+    C: Array
+    B: Array
+    times_C: Callable[[Array], Array]
+    times_B: Callable[[Array], Array]
+
+    def times(self, h: Array) -> Array:
+        """The product of h, of the neurons that are used, with C B."""
+        return self.times_B(self.times_C(h))
+
+    def rest(self, network: Tables) -> Array:
+        """R = out - C B."""
+        return network.out - self.times_B(self.C)
 
 
-def directions(work: Work, network: Tables, factors: FloatArray) -> Directions:
-    """What `factors` say, a column of C and a row of B in each row."""
-    m, k = network.out.shape
+def directions(work: Work, shape: tuple[int, ...], factors: FloatArray) -> Directions:
+    """What `factors` say, a column of C and a row of B in each row; `shape`: (m, k)."""
+    m, k = shape
     C, B = finite(factors[:, :m].T), finite(factors[:, m:])
     if len(factors) == 0:
         C, B = np.zeros((m, 1)), np.zeros((1, k))
     used = _nonzero(np.asarray((C != 0.0).any(axis=1)))
-    times_C, times_B = sparse_product(work, C[used]), sparse_product(work, B)
-    return Directions(used, lambda h: times_B(times_C(h)), network.out - times_B(work.constant(C)))
+    return Directions(used, work.constant(C), work.constant(B), sparse_product(work, C[used]), sparse_product(work, B))
+
+
+def centred(rows: Array) -> Array:
+    """Each row less its mean."""
+    return rows - rows.mean(axis=1, keepdims=True)
 
 
 def distances(columns: Array) -> Array:
@@ -88,8 +103,12 @@ def distances(columns: Array) -> Array:
     Their squares are R_z R_z + R_o R_o - 2 R_z R_o.  Less the mean of all columns these are the same, and lose fewer
     digits.
     """
-    columns = columns - columns.mean(axis=1, keepdims=True)
-    products = columns.T @ columns
+    columns = centred(columns)
+    return distances_of(columns.T @ columns)
+
+
+def distances_of(products: Array) -> Array:
+    """The same, from the products of all columns with each other."""
     squares = np.diagonal(products)
     return np.sqrt(np.maximum(squares[:, None] + squares - 2.0 * products, 0.0))
 

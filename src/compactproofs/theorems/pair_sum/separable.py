@@ -32,7 +32,7 @@ from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.tasks.pairs import NAMES
 from compactproofs.theorems.pair_sum import Work
 from compactproofs.theorems.pair_sum.by_label import direct, groups, hidden, number_right
-from compactproofs.theorems.pair_sum.low_rank import directions, rescaled
+from compactproofs.theorems.pair_sum.low_rank import centred, directions, rescaled
 from compactproofs.theorems.pair_sum.low_rank import hints as hints_of_low_rank
 
 
@@ -43,13 +43,13 @@ def bound(work: Work, hints: Hints) -> int:
 
 def count(work: Work, network: Tables, factors: FloatArray) -> int:
     """The number of inputs that the theorem shows to be right; `factors`: a column of C and a row of B in each row."""
-    used, times, rest = directions(work, network, factors)
-    rest = rest - rest.mean(axis=1, keepdims=True)
+    chosen = directions(work, network.out.shape, factors)
+    rest = centred(chosen.rest(network))
     most = 2.0 * np.sqrt((rest * rest).sum(axis=0).max())
     of_x, of_y = (most * _norms(np.maximum(part, 0.0)) for part in (network.left, network.right))
     right = 0
     for group in groups(work.task.table, max(rest.shape)):
-        logits = times(hidden(network, group)[:, used]) + direct(network, group)
+        logits = chosen.times(hidden(network, group)[:, chosen.used]) + direct(network, group)
         least = logits[:, group.label] - (of_x[group.x] + of_y[group.y])
         right += number_right(least[:, None] - logits, group.label)
     return right
