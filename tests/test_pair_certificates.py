@@ -28,6 +28,7 @@ from compactproofs.testing import KINDS, hostile_hints
 from compactproofs.theorems import BUILT_IN, get_strategy
 from compactproofs.theorems.pair_sum.halves import HALVES
 from compactproofs.theorems.pair_sum.low_rank import LOW_RANK
+from compactproofs.theorems.pair_sum.thin import THIN
 from exactcheck import checking, reading
 from exactcheck import pair_sums as second
 from exactcheck.balls import Decisions
@@ -102,7 +103,7 @@ def test_second_checker(tmp_path: Path, kind: str) -> None:
                 assert claimed < certificate.certified if upper else claimed > certificate.certified
     work: Workspace[PairSum, Pairs] = Workspace(Problem(network, task))
     forward = second.Forward(second.read_network(data))
-    for strategy in (LOW_RANK, HALVES):
+    for strategy in (LOW_RANK, HALVES, THIN):
         for hint_kind in KINDS[2:]:
             hints = hostile_hints(strategy, Problem(network, task), hint_kind, rng)
             given = {

@@ -260,6 +260,7 @@ MODULES = (
         "theorems.pair_sum.low_rank",
         "theorems.pair_sum.separable",
         "theorems.pair_sum.halves",
+        "theorems.pair_sum.thin",
         "testing.trial",
         "search.families",
         "tasks.pairs",
@@ -314,12 +315,17 @@ def trial(strategy_id: str, kind: str, module: Callable[[str], Any] = own_module
             return PLANNED[kind]
         if way > 1 or kind in CYCLIC:
             return module("search.families").companion_of(strategy).search(strategy, work)
+        forms = strategy.hints(work.problem)
+        # In the first columns of the unit matrix all is seen, or nothing but a part.
+        bases = {
+            name: np.eye(forms[name].shape[0])[:, : None if way == 3 else 3] for name in OF_STREAM if name in forms
+        }
         if way == 1 or kind == "aligned":
-            return {"factors": np.zeros((0, m + k)), "scales": np.ones(m)}
+            return {"factors": np.zeros((0, m + k)), "scales": np.ones(m), **bases}
         scales = np.random.default_rng(m).choice([-2.0, -1.0, 1.0, 0.5, 1e9, 1e-9, np.nan, 0.0], m)
         low_rank = module("theorems.pair_sum.low_rank")
         out = low_rank.rescaled(work, module("networks.pair_sum.circuits").tables(work), scales).out
-        return {"factors": np.concatenate([out.T, np.eye(k)], axis=1), "scales": scales}
+        return {"factors": np.concatenate([out.T, np.eye(k)], axis=1), "scales": scales, **bases}
 
     strategy = module("theorems").BUILT_IN.strategy(strategy_id)
     return module("testing.trial").Trial(
@@ -397,6 +403,7 @@ def test_effort(strategy: Any) -> None:
 
 SEPARABLE, APART = "pair-sum/low-rank-separable", "theorems.pair_sum.separable"
 HALVES, HALVED = "pair-sum/low-rank-halves", "theorems.pair_sum.halves"
+OF_STREAM, THIN, THINNER = ("heads", "read", "written"), "pair-sum/thin-halves", "theorems.pair_sum.thin"
 BY_LABEL, LOW_RANK, CIRCUITS = "theorems.pair_sum.by_label", "theorems.pair_sum.low_rank", "networks.pair_sum.circuits"
 EQUIVARIANT, IDEAL = "pair-sum/equivariant-distance", "theorems.pair_sum.equivariant"
 ERRORS = [
@@ -420,6 +427,14 @@ ERRORS = [
     (HALVES, "mlp", HALVED, " + (right * right).sum(axis=1)", ""),
     (HALVES, "mlp", HALVED, "size[group.x, group.y]", "size[group.y, group.x]"),
     (HALVES, "mlp", HALVED, "group.x[~proved], group.y[~proved]", "group.x[proved], group.y[proved]"),
+    (THIN, "two", THINNER, "e[:n] * of_e", "0.0 * e[:n] * of_e"),
+    (THIN, "two", THINNER, "e[n:] * of_e", "0.0 * e[n:] * of_e"),
+    (THIN, "two", THINNER, "unseen[0][:, 0] * of_g", "0.0 * unseen[0][:, 0] * of_g"),
+    (THIN, "two", THINNER, " + 2.0 * left_out", ""),
+    (THIN, "two", THINNER, "Q.T @ Q - 2.0 * np.eye", "Q.T @ Q - 1.0 * np.eye"),
+    (THIN, "two", THINNER, "half, used = 0.5 *", "half, used = 1.5 *"),
+    (THIN, "three", CIRCUITS, "+ (tokens[n] + positions[2])", "+ (tokens[0] + positions[2])"),
+    (THIN, "two", THINNER, "(last @ W_U + same_for_all(work))", "last @ W_U"),
     (EQUIVARIANT, "lopsided", IDEAL, "(outputs[left][:, right] == outputs).all() and ", ""),
     (EQUIVARIANT, "sparse", IDEAL, "and (there[left] == there).all() and (there[:, right] == there).all()", ""),
     (EQUIVARIANT, "scrambled", IDEAL, "return all((action[table[x]] ==", "return True or all((action[table[x]] =="),
@@ -432,7 +447,7 @@ ERRORS = [
     ("pair-sum/brute-force", "turned", BY_LABEL, "x, y = np", "y, x = np"),
     ("pair-sum/brute-force", "mlp", CIRCUITS, "W[half:]", "W[:half]"),
     ("pair-sum/brute-force", "mlp", CIRCUITS, 'work.weight("b")[None]', '0.0 * work.weight("b")[None]'),
-    ("pair-sum/brute-force", "two", CIRCUITS, "/ float(c)", "/ float(c + 1)"),
+    ("pair-sum/brute-force", "two", CIRCUITS, "/ float(work.network.positions)", "/ float(work.network.positions + 1)"),
     ("pair-sum/brute-force", "two", CIRCUITS, "E[:n] + P[1]", "E[:n] + P[0]"),
     ("pair-sum/brute-force", "two", CIRCUITS, ' + work.weight("blocks.0.mlp.b_in")', ""),
 ]  # fmt: skip
@@ -444,8 +459,8 @@ LONGER = [
     (EQUIVARIANT, "cyclic", IDEAL, "slack + _norms(off_ideal", "slack + 0.0 * _norms(off_ideal"),
     (EQUIVARIANT, "cyclic", IDEAL, " + direct(network, group, centre @ rest)", ""),
     ("pair-sum/brute-force", "two", BY_LABEL, "tables.of_x[group.x]", "tables.of_x[group.y]"),
-    ("pair-sum/brute-force", "two", CIRCUITS, "positions[1] + b", "positions[0] + b"),
-    ("pair-sum/brute-force", "three", CIRCUITS, "+ (E[n] + P[2])", "+ (E[0] + P[2])"),
+    ("pair-sum/brute-force", "two", CIRCUITS, "tokens[:n] + positions[1]", "tokens[:n] + positions[0]"),
+    ("pair-sum/brute-force", "three", CIRCUITS, "(E[n] + P[2])[None]", "(E[0] + P[2])[None]"),
 ]  # fmt: skip
 
 

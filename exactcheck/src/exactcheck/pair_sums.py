@@ -24,6 +24,7 @@ THEOREMS = {
     "pair-sum/low-rank": "pair-sum/low-rank@1",
     "pair-sum/low-rank-separable": "pair-sum/low-rank-separable@1",
     "pair-sum/low-rank-halves": "pair-sum/low-rank-halves@1",
+    "pair-sum/thin-halves": "pair-sum/thin-halves@1",
     "pair-sum/equivariant-distance": "pair-sum/equivariant-distance@1",
 }
 PRECISIONS = (128, 512, 2048)
@@ -133,12 +134,7 @@ class Forward:
     """What the logits are sums of, at the precision that is set: what ReLUs read and write, and direct parts."""
 
     def __init__(self, network: Network) -> None:
-        self.n = network.n
-
-        def matrix(name: str) -> Table:
-            shape, numbers = network.tensors[name]
-            return balls([numbers[i : i + shape[-1]] for i in range(0, len(numbers), shape[-1])])
-
+        self.n, self.network, matrix = network.n, network, self.matrix
         if "n" in network.sizes:
             W, e = matrix("W"), network.sizes["e"]
             self.left, self.right = product(matrix("W_x"), W[:e]), product(matrix("W_y"), W[e:])
@@ -175,6 +171,11 @@ class Forward:
         self.left, self.right = product(mid_x, W_in), shifted(product(mid_y, W_in), b_in)
         self.out = product(matrix(f"{MLP}W_out"), W_U)
         self.of_x, self.of_y = product(mid_x, W_U), shifted(shifted(product(mid_y, W_U), product([b_out], W_U)[0]), b_U)
+
+    def matrix(self, name: str) -> Table:
+        """A tensor, the rows of all of its matrices one below the other."""
+        shape, numbers = self.network.tensors[name]
+        return balls([numbers[i : i + shape[-1]] for i in range(0, len(numbers), shape[-1])])
 
     def hidden(self, x: int, y: int) -> list[arb]:
         """The ReLUs."""
@@ -268,25 +269,121 @@ def separable(forward: Forward, labels: Labels, hints: dict[str, Hint], decide: 
 
 def halves(forward: Forward, labels: Labels, hints: dict[str, Hint], decide: Decisions) -> int:
     """The number of pairs that are right by their logits, or where half of what is left is linear, half of a norm."""
-    n, k = len(labels), len(forward.out[0])
     scales, C, B, rest = directions(forward, hints)
-    columns, halved, right = transposed(rest), [[x / 2 for x in row] for row in rest], 0
-    apart = [[root(total((x - y) ** 2 for x, y in zip(a, b, strict=True))) / 2 for b in columns] for a in columns]
-    for x in range(n):
-        read = [[(a + b) * s for a, b, s in zip(forward.left[x], row, scales, strict=True)] for row in forward.right]
-        h = [[a.max(arb(0)) for a in row] for row in read]
-        sums = zip(read, h, product(product(h, C), B), product(read, halved), strict=True)
-        for y, (v, ReLUs, part, half) in enumerate(sums):
-            label, off = labels[x][y], root(total(a * a for a in v))
-            logits = [sum(parts, arb(0)) for parts in zip(part, half, forward.of_x[x], forward.of_y[y], strict=True)]
-            others = [z for z in range(k) if z != label]
-            found = all(decide.positive(logits[label] - logits[z] - off * apart[label][z]) for z in others)
-            if not found:
-                (part,) = product([[a / s for a, s in zip(ReLUs, scales, strict=True)]], forward.out)
-                logits = [sum(parts, arb(0)) for parts in zip(part, forward.of_x[x], forward.of_y[y], strict=True)]
-                found = all(decide.positive(logits[label] - logits[z]) for z in others)
-            right += found
+    columns, right = transposed(rest), 0
+    read = [
+        [[x * s for x, s in zip(row, scales, strict=True)] for row in rows] for rows in (forward.left, forward.right)
+    ]
+    apart = [[_norm_of_difference(a, b) for b in columns] for a in columns]
+    for x, y, leads in halved(read, (forward.of_x, forward.of_y), product(C, B), rest, apart, labels):
+        found = all(decide.positive(lead) for lead in leads)
+        if not found:
+            (part,) = product([forward.hidden(x, y)], forward.out)
+            logits = [sum(parts, arb(0)) for parts in zip(part, forward.of_x[x], forward.of_y[y], strict=True)]
+            label = labels[x][y]
+            found = all(decide.positive(logits[label] - logit) for z, logit in enumerate(logits) if z != label)
+        right += found
     return right
+
+
+def halved(
+    read: list[Table], of: tuple[Table, Table], known: Table, rest: Table, apart: Table, labels: Labels
+) -> Iterator[tuple[int, int, list[arb]]]:
+    """All pairs with what their label leads by at least: `known` is looked at exactly, `rest` in halves."""
+    halves_of_rest = [[x / 2 for x in row] for row in rest]
+    for x, left in enumerate(read[0]):
+        v = [[a + b for a, b in zip(left, row, strict=True)] for row in read[1]]
+        by_known = product([[a.max(arb(0)) for a in row] for row in v], known)
+        for y, (row, *parts) in enumerate(zip(v, by_known, product(v, halves_of_rest), strict=True)):
+            label, size = labels[x][y], root(total(a * a for a in row)) / 2
+            logits = [sum(terms, arb(0)) for terms in zip(*parts, of[0][x], of[1][y], strict=True)]
+            yield x, y, [logits[label] - a - size * apart[label][z] for z, a in enumerate(logits) if z != label]
+
+
+def _norm_of_difference(a: list[arb], b: list[arb]) -> arb:
+    return root(total((x - y) ** 2 for x, y in zip(a, b, strict=True)))
+
+
+def _norm(row: list[arb]) -> arb:
+    return root(total(x * x for x in row))
+
+
+def thin_product(X: Table, Y: Table, hint: Hint) -> tuple[Table, list[arb], list[arb]]:
+    """X Y but for what no column of the hint sees, and the norms of rows of X and of columns of Y in that."""
+    d, columns = hint.shape
+    flat = [x if math.isfinite(x) else 0.0 for x in hint.entries]
+    Q = balls([flat[i : i + columns] for i in range(0, d * columns, columns)] if columns else [[0.0]] * d)
+    unseen_X = _minus(X, product(product(X, Q), transposed(Q)))
+    unseen_Y = _minus(Y, product(Q, product(transposed(Q), Y)))
+    found = _minus(product(X, Y), product(unseen_X, unseen_Y))
+    return found, [_norm(row) for row in unseen_X], [_norm(column) for column in transposed(unseen_Y)]
+
+
+def _minus(a: Table, b: Table) -> Table:
+    return [[x - y for x, y in zip(*rows, strict=True)] for rows in zip(a, b, strict=True)]
+
+
+def thin_halves(forward: Forward, labels: Labels, hints: dict[str, Hint], decide: Decisions) -> int:
+    """The number of pairs that are right by halves where three products are known in a few directions."""
+    network, n, c = forward.network, forward.n, forward.network.sizes.get("c", 0)
+    if c == 0:
+        return 0
+    d, h, heads, m, k = (network.sizes[axis] for axis in "dhamk")
+    scales, C, B, _ = directions(forward, hints)
+    E, P, V, W_O, W_in, W_out, W_U = (
+        forward.matrix(name)
+        for name in (
+            *("embed.W_E", "pos_embed.W_pos", f"{ATTENTION}W_V", f"{ATTENTION}W_O"),
+            *(f"{MLP}W_in", f"{MLP}W_out", "unembed.W_U"),
+        )
+    )
+    W_U = [[x - mean(row) for x in row] for row in W_U]
+    W_in = [[x * s for x, s in zip(row, scales, strict=True)] for row in W_in]
+    W_out = [[x / s for x in row] for row, s in zip(W_out, scales, strict=True)]
+    b_in, b_O, b_V = (
+        [x for row in forward.matrix(f"{name}") for x in row]
+        for name in (f"{MLP}b_in", f"{ATTENTION}b_O", f"{ATTENTION}b_V")
+    )
+
+    values = [[x / c for a in range(heads) for x in V[a * d + i]] for i in range(d)]
+    attended, unseen, unseen_O = thin_product(product([*E, *P], values), W_O, hints["heads"])
+    unseen = [x * _norm(unseen_O) for x in unseen]
+    (constant,) = _plus(product([b_V], W_O), [b_O])
+    at, mid, g = len(E), [], []
+    for i in range(2):
+        rows = shifted(attended[:n], attended[at + i])
+        sizes = [x + unseen[at + i] for x in unseen[:n]]
+        if i == 1:
+            rows = shifted(rows, constant)
+            if c == 2:
+                rows = _plus(rows, shifted(E[:n], P[1]))
+            else:
+                last = [a + b + x + y for a, b, x, y in zip(attended[n], attended[at + 2], E[n], P[2], strict=True)]
+                rows, sizes = shifted(rows, last), [x + unseen[n] + unseen[at + 2] for x in sizes]
+        mid.append(rows)
+        g.append(sizes)
+
+    (of_x, of_y), e, read = (product(rows, W_U) for rows in mid), [], []
+    of_y = shifted(shifted(of_y, product(forward.matrix(f"{MLP}b_out"), W_U)[0]), forward.matrix("unembed.b_U")[0])
+    for rows in mid:
+        seen, unseen_rows, unseen_columns = thin_product(rows, W_in, hints["read"])
+        read.append(seen)
+        e.append([x * _norm(unseen_columns) for x in unseen_rows])
+    read[1] = shifted(read[1], [x * s for x, s in zip(b_in, scales, strict=True)])
+
+    u, unseen_T, unseen_U = thin_product(W_out, W_U, hints["written"])
+    t = [_norm(unseen_T) * x for x in unseen_U]
+    known = product(C, B)
+    rest = _minus(u, known)
+    columns, of_u = transposed(rest), transposed(u)
+    most = largest([_norm_of_difference(of_u[z], of_u[o]) + t[z] + t[o] for z in range(k) for o in range(k)])
+    apart = [[_norm_of_difference(columns[z], columns[o]) + 2 * (t[z] + t[o]) for o in range(k)] for z in range(k)]
+    of_g = most * _norm([x for row in W_in for x in row]) + 2 * largest([_norm(column) for column in transposed(W_U)])
+    loss = [[a * most + b * of_g for a, b in zip(*pair, strict=True)] for pair in zip(e, g, strict=True)]
+    return sum(
+        all(decide.positive(lead - (loss[0][x] + loss[1][y])) for lead in leads)
+        for x, y, leads in halved(read, (of_x, of_y), known, rest, apart, labels)
+    )
 
 
 def _rows(hint: Hint) -> list[list[Any]]:
@@ -396,6 +493,7 @@ COUNTS = {
     "pair-sum/low-rank": low_rank,
     "pair-sum/low-rank-separable": separable,
     "pair-sum/low-rank-halves": halves,
+    "pair-sum/thin-halves": thin_halves,
     "pair-sum/equivariant-distance": equivariant,
 }
 
@@ -423,6 +521,11 @@ def verdict(certificate: Certificate, data: bytes, given: list[int], table: str)
         "pair-sum/low-rank": of_low_rank,
         "pair-sum/low-rank-separable": of_low_rank,
         "pair-sum/low-rank-halves": of_low_rank,
+        "pair-sum/thin-halves": {
+            **of_low_rank,
+            "heads": ("float64", (network.sizes.get("a", 1) * network.sizes.get("h", 1), None)),
+            **dict.fromkeys(("read", "written"), ("float64", (network.sizes.get("d", 1), None))),
+        },
         "pair-sum/equivariant-distance": {
             **dict.fromkeys(("left", "right"), ("uint16", (n, None))),
             **dict.fromkeys(("left_values", "right_values"), ("float64", (None,))),

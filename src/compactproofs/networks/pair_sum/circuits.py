@@ -51,38 +51,50 @@ def _of_mlp(work: Work) -> Tables:
     return Tables(left, right, work.weight("W_U"), None, work.weight("b")[None])
 
 
-@shared
-def streams(work: Work) -> tuple[Array, Array]:
-    """mid_x and mid_y of a transformer, (n, d) each.  Cost 4 n d a h, apart from single rows."""
-    n, c = work.network.n, work.network.positions
-    E, P = work.weight("embed.W_E"), work.weight("pos_embed.W_pos")
+def values_and_output(work: Work) -> tuple[Array, Array]:
+    """W_V and W_O of all heads, (d, heads h) and (heads h, d)."""
     W_V, W_O = work.weight("blocks.0.attn.W_V"), work.weight("blocks.0.attn.W_O")
     heads, d, h = W_V.shape
-    values, output = np.reshape(np.transpose(W_V, (1, 0, 2)), (d, heads * h)), np.reshape(W_O, (heads * h, d))
-    b = np.reshape(work.weight("blocks.0.attn.b_V"), (1, heads * h)) @ output + work.weight("blocks.0.attn.b_O")
-    attended = np.concatenate([E, P]) @ values @ output / float(c)  # of tokens, then of positions
-    tokens, positions = attended[: len(E)], attended[len(E) :]
-    mid_y = tokens[:n] + positions[1] + b
-    mid_y = mid_y + (E[:n] + P[1] if c == 2 else tokens[n] + positions[2] + (E[n] + P[2]))
-    return tokens[:n] + positions[0], mid_y
+    return np.reshape(np.transpose(W_V, (1, 0, 2)), (d, heads * h)), np.reshape(W_O, (heads * h, d))
 
 
-@shared
-def direct_parts(work: Work) -> tuple[Array, Array]:
-    """of_x and of_y of a transformer.  Cost 4 n d k."""
-    (mid_x, mid_y), W_U = streams(work), work.weight("unembed.W_U")
-    same = work.weight("blocks.0.mlp.b_out")[None] @ W_U + work.weight("unembed.b_U")
-    return mid_x @ W_U, mid_y @ W_U + same
+def tokens_and_positions(work: Work) -> Array:
+    """The rows of W_E, then those of W_pos."""
+    return np.concatenate([work.weight("embed.W_E"), work.weight("pos_embed.W_pos")])
+
+
+def of_arguments(work: Work, rows: Array) -> tuple[Array, Array]:
+    """Sums of rows for tokens and positions: what depends on x, at its position, and what on y and all others."""
+    n, c = work.network.n, work.network.positions
+    tokens, positions = rows[:-c], rows[-c:]
+    of_y = tokens[:n] + positions[1]
+    return tokens[:n] + positions[0], of_y if c == 2 else of_y + (tokens[n] + positions[2])
+
+
+def last_position(work: Work, output: Array) -> Array:
+    """What mid_y is besides what attention makes of r_p: r_c + b, (n, d), or (1, d) for all y."""
+    n, E, P = work.network.n, work.weight("embed.W_E"), work.weight("pos_embed.W_pos")
+    last = E[:n] + P[1] if work.network.positions == 2 else (E[n] + P[2])[None]
+    b_V = np.reshape(work.weight("blocks.0.attn.b_V"), (1, output.shape[0]))
+    return last + (b_V @ output + work.weight("blocks.0.attn.b_O"))
+
+
+def same_for_all(work: Work) -> Array:
+    """What of the logits depends on no argument, (1, k)."""
+    return work.weight("blocks.0.mlp.b_out")[None] @ work.weight("unembed.W_U") + work.weight("unembed.b_U")
 
 
 def _of_transformer(work: Work) -> Tables:
     """Cost 4 n d a h + 4 n d (m + k) + 2 d m k, apart from single rows."""
-    (mid_x, mid_y), (of_x, of_y) = streams(work), direct_parts(work)
-    W_in = work.weight("blocks.0.mlp.W_in")
+    values, output = values_and_output(work)
+    attended = tokens_and_positions(work) @ values @ output / float(work.network.positions)
+    mid_x, mid_y = of_arguments(work, attended)
+    mid_y = mid_y + last_position(work, output)
+    W_in, W_U = work.weight("blocks.0.mlp.W_in"), work.weight("unembed.W_U")
     return Tables(
         left=mid_x @ W_in,
         right=mid_y @ W_in + work.weight("blocks.0.mlp.b_in"),
-        out=work.weight("blocks.0.mlp.W_out") @ work.weight("unembed.W_U"),
-        of_x=of_x,
-        of_y=of_y,
+        out=work.weight("blocks.0.mlp.W_out") @ W_U,
+        of_x=mid_x @ W_U,
+        of_y=mid_y @ W_U + same_for_all(work),
     )

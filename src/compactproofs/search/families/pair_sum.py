@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 import numpy as np
 
 from compactproofs.kernel.decisions import FloatArray, IntArray
 from compactproofs.kernel.problem import Hints, Problem, Strategy
-from compactproofs.networks.pair_sum.circuits import Tables, streams, tables
+from compactproofs.networks.pair_sum.circuits import (
+    Tables,
+    last_position,
+    of_arguments,
+    tables,
+    tokens_and_positions,
+    values_and_output,
+)
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.search.allowance import CALL
 from compactproofs.search.companions import Companion, HintArrays, Work, no_hints
@@ -17,7 +25,7 @@ from compactproofs.search.families import cosets
 from compactproofs.search.families.attention_only import ROOM
 from compactproofs.search.workspaces import MeasuredWorkspace, plain
 from compactproofs.tasks.pairs import Pairs
-from compactproofs.theorems.pair_sum import equivariant, halves, low_rank, separable, thin
+from compactproofs.theorems.pair_sum import equivariant, halves, low_rank, separable
 from compactproofs.theorems.pair_sum.brute_force import decide
 from compactproofs.theorems.pair_sum.by_label import BATCH_ENTRIES, groups, hidden
 from compactproofs.theorems.pair_sum.low_rank import rescaled
@@ -30,7 +38,10 @@ _SMALL = 0.2  # of the largest neuron, below which one does not show that two se
 #: many directions more.
 _LEAST, _TOLERANCES, _MOST_SETS = 0.02, (1e-2, 1e-3, 1e-4), 20
 _NUMBERS = (0, 1, 2, 3, 4, 6, 8, 10, 12, 16, *range(20, 64, 4), *range(64, 512, 16))
-_OF_ALL, _MOST_THIN = 0.05, 28  # a share of what neurons write, for their sizes, and directions of the stream
+_OF_ALL = 0.05  # a share of what neurons write, for their sizes
+#: Directions of the stream that a thin proof has at most, in which neurons write, and parts of C that are left out.
+_MOST_THIN, _WRITTEN_IN, _SMALL_PARTS = 28, (6, 8, 10, 12, 16, 28), (0.1, 0.03, 0.01, 0.0)
+_OF_STREAM = ("heads", "read", "written")
 _SPANNED = 0.1  # of the largest singular value, from which on a direction belongs to a space
 
 Values = MeasuredWorkspace[PairSum, Pairs]
@@ -78,64 +89,82 @@ def _halves(strategy: Strategy, work: Values) -> HintArrays:
 
 
 def _thin(strategy: Strategy, work: Values) -> HintArrays:
-    """The fewest directions that prove all right inputs, or those that prove most, for several sets of neurons."""
+    """The cheapest directions that prove all right inputs, or those that prove most, for several sets of neurons."""
     network, m = work.network, work.network.neurons
     if network.architecture == "mlp":
-        nothing = np.zeros((1, 0))
-        return {
-            "factors": np.zeros((0, m + network.outputs)),
-            "scales": np.ones(m),
-            "read": nothing,
-            "written": nothing,
-        }
+        none = dict.fromkeys(_OF_STREAM, np.zeros((1, 0)))
+        return {"factors": np.zeros((0, m + network.outputs)), "scales": np.ones(m), **none}
     whole, right = tables(work), decide(work).right
     written, spread = centred(plain(whole.out)), _root_mean_square(plain(whole.left), plain(whole.right)) / 2.0
+
+    def proved(hints: HintArrays) -> int:
+        with np.errstate(all="ignore"):
+            return strategy.bound(work, hints)
+
     best: tuple[tuple[int, int], HintArrays] | None = None
     for members in _sets(written, spread):
         directions = Directions(written, spread, members)
-        for number in (number for number in _NUMBERS if 0 < number <= min(directions.most, _MOST_THIN)):
-            found = directions.hints(number, _OF_ALL)
-            read, written_in = _bases(work, found["scales"])
-
-            def cut(
-                sizes: tuple[int, int], found: HintArrays = found, bases: tuple[FloatArray, ...] = (read, written_in)
-            ) -> HintArrays:
-                return {**found, "read": bases[0][:, : sizes[0]], "written": bases[1][:, : sizes[1]]}
-
-            def proved(hints: HintArrays) -> int:
-                with np.errstate(all="ignore"):
-                    return strategy.bound(work, hints)
-
-            sizes = read.shape[1], written_in.shape[1]
-            most = proved(cut(sizes))
-            if best is not None and most < best[0][0]:
-                continue
-            for which in range(2):
-                low, high = 0, sizes[which]
-                while high - low > 1:
-                    middle = (low + high) // 2
-                    fewer = (middle, sizes[1]) if which == 0 else (sizes[0], middle)
-                    low, high = (low, middle) if proved(cut(fewer)) >= most else (middle, high)
-                sizes = (high, sizes[1]) if which == 0 else (sizes[0], high)
-            chosen, n, d = cut(sizes), work.task.n, len(read)
-            cost = 2 * n * n * _products(found["factors"]) + 2 * m * d * sum(sizes)
-            if best is None or (most, -cost) > best[0]:
-                best = (most, -cost), chosen
+        numbers = [number for number in _NUMBERS if 0 < number <= min(directions.most, _MOST_THIN)]
+        for number, small in itertools.product(numbers, _SMALL_PARTS):
+            found = directions.hints(number, _OF_ALL, small)
+            found |= _bases(work, found["scales"])
+            most = proved(found)
+            if most == right or best is None or most > best[0][0]:
+                for less in _fewer(found, proved, most):
+                    merit = most, -_thin_cost(work, less)
+                    best = (merit, less) if best is None or merit > best[0] else best
             if most == right:
                 break
     assert best is not None
     return best[1]
 
 
-def _bases(work: Values, scales: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Directions of the residual stream in which neurons of these sizes read what there is, and write what is read."""
-    weight = work.network.weight
-    mid_x, mid_y = (plain(part) for part in streams(work))
-    reads, writes = (weight("blocks.0.mlp.W_in") * scales).T, weight("blocks.0.mlp.W_out") / scales[:, None]
-    return (
-        _in_common(np.concatenate([mid_x, mid_y]), reads),
-        _in_common(writes, centred(weight("unembed.W_U")).T),
+def _fewer(hints: HintArrays, proved: Callable[[HintArrays], int], most: int) -> Iterator[HintArrays]:
+    """As few columns of bases as prove so many inputs, for some numbers of those in which neurons write."""
+
+    def enough(hints: HintArrays) -> bool:
+        return proved(hints) >= most
+
+    def cut(hints: HintArrays, name: str, columns: int) -> HintArrays:
+        return {**hints, name: hints[name][:, :columns]}
+
+    found = [less for less in (cut(hints, "written", columns) for columns in _WRITTEN_IN) if enough(less)][:3]
+    for less in found:
+        for name in ("read", "heads"):
+            low, high = 0, less[name].shape[1]
+            while high - low > 1:
+                middle = (low + high) // 2
+                low, high = (low, middle) if enough(cut(less, name, middle)) else (middle, high)
+            less = cut(less, name, high)
+        yield less
+
+
+def _thin_cost(work: Values, hints: HintArrays) -> int:
+    """The operations that depend on these hints, about."""
+    n, m, (d, s) = work.task.n, work.network.neurons, hints["read"].shape
+    used = int(np.count_nonzero(hints["factors"][:, :m].any(axis=0)))
+    return int(
+        n * n * used
+        + 2 * n * n * _products(hints["factors"])
+        + s * (2 * d * m + 4 * n * d + 4 * n * used)
+        + hints["written"].shape[1] * (2 * d * m + 2 * m * s)
+        + hints["heads"].shape[1] * 4 * d * d
     )
+
+
+def _bases(work: Values, scales: FloatArray) -> HintArrays:
+    """Directions in which attention writes, neurons of these sizes read what there is, and write what is read."""
+    weight = work.network.weight
+    values, output = (plain(part) for part in values_and_output(work))
+    ends = plain(tokens_and_positions(work)) @ values
+    mid_x, mid_y = (plain(part) for part in of_arguments(work, ends @ output / work.network.positions))
+    mid_y = mid_y + plain(last_position(work, output))
+    sides = (
+        (ends, output.T),
+        (np.concatenate([mid_x, mid_y]), (weight("blocks.0.mlp.W_in") * scales).T),
+        (weight("blocks.0.mlp.W_out") / scales[:, None], centred(weight("unembed.W_U")).T),
+    )
+    return {name: _in_common(*pair) for name, pair in zip(_OF_STREAM, sides, strict=True)}
 
 
 def _in_common(a: FloatArray, b: FloatArray) -> FloatArray:
@@ -286,10 +315,15 @@ class Directions:
         self._C, self._B = np.concatenate(columns, axis=1)[:, order], np.concatenate(rows)[order]
         self.most = min(len(order), m, k) if len(members) == 1 else len(order)
 
-    def hints(self, number: int, of_all: float = 0.0) -> HintArrays:
-        """So many of them, and the sizes of neurons with which norms bound the rest and this share of all best."""
+    def hints(self, number: int, of_all: float = 0.0, small: float = 0.0) -> HintArrays:
+        """So many of them, and the sizes of neurons with which norms bound the rest and this share of all best.
+
+        Of C entries are left out that have less than the part `small` of the squares that one has on average.
+        """
         C = np.concatenate([self._first[0], self._C[:, :number]], axis=1)
         B = np.concatenate([self._first[1], self._B[:number]])
+        squares = (C * self._spread[:, None]) ** 2
+        C = np.where(squares < small * squares.sum() / max(np.count_nonzero(C), 1), 0.0, C)
         rest = (self._written - C @ B).std(axis=1) + of_all * self._written.std(axis=1)
         scales = np.sqrt(rest / self._spread)
         scales = np.maximum(scales, _TINY * max(float(scales.max(initial=0.0)), _TINY))

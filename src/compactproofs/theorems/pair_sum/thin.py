@@ -1,42 +1,57 @@
 """Thin halves: the proof by halves of a transformer whose tables are not multiplied out, but in a few directions.
 
-Neurons are scaled as in `low_rank`, by sizes s_i: W is W_in with columns times s_i, b is s b_in, and T is W_out with rows
-over s_i.  mid(x), mid(y) are those of `networks.pair_sum.circuits`, v = (mid(x) + mid(y)) W + b, h = ReLU(v), and
-u = T W_U.  |M| of a matrix is the root of the sum of all squares.
+Neurons are scaled as in `low_rank`, by sizes s_i: W is W_in with columns times s_i, b is s b_in, T is W_out with rows
+over s_i, and W_U is less the mean of its columns.  With mid as in `networks.pair_sum.circuits`,
+v = (mid(x) + mid(y)) W + b, h = ReLU(v) and u = T W_U.  |M| of a matrix is the root of the sum of all squares.
 
-Lemma.  For any matrices X (a, d), Y (d, b), Q (d, s), with X' = X - X Q Q^T and Y' = Y - Q Q^T Y, X Y is
-(X Q) (2 I - Q^T Q) (Q^T Y) + X' Y', and |X'_i|^2 = |X_i|^2 + (X Q)_i (Q^T Q - 2 I) (X Q)_i for each row i.
+Lemma.  For any matrices X (a, d), Y (d, b) and Q (d, s), with X' = X - X Q Q^T and Y' = Y - Q Q^T Y, X Y is
+(X Q) (2 I - Q^T Q) (Q^T Y) + X' Y', each row of X' Y' has at most the norm |X'_i| |Y'|, and for each row of X'
+|X'_i|^2 = |X_i|^2 + (X Q)_i (Q^T Q - 2 I) (X Q)_i.
 
-Proof.  Both by multiplying out, as for `failing_sets.low_rank`.
+Proof.  Multiply out, as for `failing_sets.low_rank`; and Cauchy and Schwarz.
 
-Let v^ be v without the part X' Y' for X = mid(x) + mid(y), Y = W and a matrix Q, and u^ be u without it for X = T,
-Y = W_U and a matrix P, where W_U is less the mean of its columns.  Let e(x, y) = (|mid(x)'| + |mid(y)'|) |W'|,
-t_z = |T'| |W_U'_z|, and R = u^ - C B for any C and B.
+Three products lose their X' Y', each with a matrix Q of its own from hints:
 
-Theorem.  An input (x, y) with label z is answered correctly if for every output o /= z, with d the direct part of its
-logits and h^ = ReLU(v^),
+* what attention writes, of X the rows of W_E and W_pos times W_V, over c, and Y = W_O.  Let mid^ be mid without it, and
+  g(x), g(y) be sums of |X'_i| |Y'| for the tokens and positions whose rows are in it, so that |mid - mid^| <= g;
+* what neurons read, of X = mid^(x), mid^(y) and Y = W.  Let v^ be without it, and e be the sums of |X'_i| |Y'|;
+* what they write, of X = T and Y = W_U.  Let u^ be without it, and t_z = |T'| |W_U'_z|.
 
-    d_z - d_o + (h^ C) (B_z - B_o) + v^ (R_z - R_o) / 2 - |v^| (|R_z - R_o| / 2 + t_z + t_o) - e(x, y) M  >  0,
+Let d^ be the direct part of the logits for mid^, R = u^ - C B for any C and B, h^ = ReLU(v^), f = e(x) + e(y) +
+(g(x) + g(y)) |W|, M the largest of all |u^_w - u^_o| + t_w + t_o, and D twice the largest |W_U_w|.
 
-where M is the largest of all |u^_w - u^_o| + t_w + t_o.
+Theorem.  An input (x, y) with label z is answered correctly if for every output o /= z
 
-Proof.  |v - v^| <= e by the lemma and Cauchy and Schwarz, so |h - h^| <= e and |h| <= |v| <= |v^| + e.  The lead of z
-over o is d_z - d_o + h (u_z - u_o).  Of this h^ (u^_z - u^_o) is as in `halves`; (h - h^) (u^_z - u^_o) is at least
--e |u^_z - u^_o|, and h ((u - u^)_z - (u - u^)_o) at least -(|v^| + e) (t_z + t_o).
+    d^_z - d^_o + (h^ C) (B_z - B_o) + v^ (R_z - R_o) / 2 - |v^| (|R_z - R_o| / 2 + t_z + t_o)
+    - f M - (g(x) + g(y)) D  >  0.
 
-Q is the hint `read` and P is `written`; whatever hints say, the theorem holds.  About perceptrons nothing is proved.
+Proof.  The lead of z over o is d_z - d_o + h (u_z - u_o).  Direct parts differ by at most (g(x) + g(y)) D, as d_z -
+d_o is mid (W_U_z - W_U_o) and what d^ has as well.  |v - v^| <= f, so |h - h^| <= f and |h| <= |v| <= |v^| + f.  Of
+the three parts of h (u_z - u_o), h^ (u^_z - u^_o) is as in `halves`, (h - h^) (u^_z - u^_o) is at least
+-f |u^_z - u^_o|, and h ((u - u^)_z - (u - u^)_o) is at least -(|v^| + f) (t_z + t_o).
 
-With s columns of Q and t of P the cost is that of `halves` without its tables, 4 n d a h + 4 n d k for mid and direct
-parts, 4 n d s + 2 d m s + 4 n s m' for what neurons read, 2 m d t for what they write, and less than that for norms.
+Whatever hints say, the theorem holds.  About perceptrons nothing is proved.
+
+With s directions for what is read, t for what is written and r for heads of size a h together, the cost is that of
+`halves` without its tables, 2 n d a h + 2 (n + d) a h r + 2 n d (r + k) + 4 n d s + 2 d m s + 4 n s m' + 2 m d t, and
+less than that for norms.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 
 from compactproofs.kernel.decisions import Array
 from compactproofs.kernel.problem import Hints, HintSpec, Strategy
-from compactproofs.networks.pair_sum.circuits import direct_parts, streams
+from compactproofs.networks.pair_sum.circuits import (
+    last_position,
+    of_arguments,
+    same_for_all,
+    tokens_and_positions,
+    values_and_output,
+)
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.tasks.pairs import NAMES
 from compactproofs.theorems.pair_sum import PairProblem, Work
@@ -52,39 +67,66 @@ def bound(work: Work, hints: Hints) -> int:
     return sum(int(proved.sum()) for _, proved in shown(work, parts(work, hints)))
 
 
+class Thin(NamedTuple):
+    """(X Q) (2 I - Q^T Q), Q^T Y, and the squares of the norms of the rows of X' and of the columns of Y'."""
+
+    rows: Array
+    columns: Array
+    rows_left: Array
+    columns_left: Array
+
+
+def thin(X: Array, Y: Array, Q: Array) -> Thin:
+    """The lemma for a product."""
+    less = Q.T @ Q - 2.0 * np.eye(Q.shape[1])
+    sides = []
+    for rows in (X, Y.T):
+        seen = rows @ Q
+        turned = seen @ less
+        left = (rows * rows).sum(axis=1) + (turned * seen).sum(axis=1)
+        sides.append((turned, seen, np.maximum(left, 0.0)))
+    (turned, _, rows_left), (_, seen, columns_left) = sides
+    return Thin(-turned, seen.T, rows_left, columns_left)
+
+
 def parts(work: Work, hints: Hints) -> Parts:
     """What the theorem is made of, for a transformer."""
-    mid_x, mid_y = streams(work)
     scales = work.constant(positive(hints["scales"]))
     W, b = work.weight("blocks.0.mlp.W_in") * scales, work.weight("blocks.0.mlp.b_in") * scales
-    Q, P = (work.constant(finite(hints[name])) for name in ("read", "written"))
     T, W_U = work.weight("blocks.0.mlp.W_out") / scales[:, None], centred(work.weight("unembed.W_U"))
-    chosen = directions(work, (T.shape[0], W_U.shape[1]), hints["factors"])
+    H, Q, P = (work.constant(finite(hints[name])) for name in ("heads", "read", "written"))
+    chosen, n = directions(work, (T.shape[0], W_U.shape[1]), hints["factors"]), work.network.n
+
+    # What attention writes.
+    values, output = values_and_output(work)
+    attended = thin(tokens_and_positions(work) @ values / float(work.network.positions), output, H)
+    (mid_x, mid_y), last = of_arguments(work, attended.rows @ attended.columns), last_position(work, output)
+    of_x, of_y = of_arguments(work, attended.rows @ (attended.columns @ W_U))
+    of_y = of_y + (last @ W_U + same_for_all(work))
+    unseen = of_arguments(work, np.sqrt(attended.rows_left * attended.columns_left.sum())[:, None])
 
     # What neurons read: v^ = (x + y) K, where K has b as its last row.
-    (x, x_rest), (y, y_rest), (columns, W_rest) = thin(mid_x, Q), thin(mid_y, Q), thin(W.T, Q)
-    kernel = 2.0 * np.eye(Q.shape[1]) - Q.T @ Q
-    one = work.constant(np.ones((len(y), 1)))
-    x, y = np.concatenate([x @ kernel, 0.0 * one], axis=1), np.concatenate([y @ kernel, one], axis=1)
-    K = np.concatenate([columns.T, b[None]])
-
-    # What they write: R = S Y, the first rows of Y and columns of S being those of u^.
-    (rows, T_rest), (outputs, U_rest) = thin(T, P), thin(W_U.T, P)
-    t = P.shape[1]
-    S = np.concatenate([rows @ (2.0 * np.eye(t) - P.T @ P), chosen.C], axis=1)
-    Y = centred(np.concatenate([outputs.T, -chosen.B]))
-    products = S.T @ S
-    left_out = np.sqrt(T_rest.sum()) * np.sqrt(U_rest)
-    both = left_out[:, None] + left_out
-    apart = distances_of(Y.T @ products @ Y)
-    steepest = (distances_of(Y[:t].T @ products[:t, :t] @ Y[:t]) + both).max()
-
-    half = 0.5 * (K @ S) @ Y
-    used = K[:, chosen.used]
-    minus_right = -(y @ used)
-    of_x, of_y = direct_parts(work)
+    read = thin(np.concatenate([mid_x, mid_y + last]), W, Q)
+    K = np.concatenate([read.columns, b[None]])
+    x, y = (
+        np.concatenate([read.rows[i], work.constant(np.full((n, 1), j))], axis=1)
+        for i, j in ((np.s_[:n], 0.0), (np.s_[n:], 1.0))
+    )
     gram = K @ K.T
-    loss = np.sqrt(W_rest.sum()) * steepest
+
+    # What they write: R = S Y, of which u^ has the first columns of S and rows of Y.
+    out, t = thin(T, W_U, P), P.shape[1]
+    S, Y = np.concatenate([out.rows, chosen.C], axis=1), centred(np.concatenate([out.columns, -chosen.B]))
+    products = S.T @ S
+    left_out = np.sqrt(out.rows_left.sum() * out.columns_left)
+    left_out = left_out[:, None] + left_out
+    most = (distances_of(Y[:t].T @ products[:t, :t] @ Y[:t]) + left_out).max()
+    direct = 2.0 * np.sqrt((W_U * W_U).sum(axis=0).max())
+
+    half, used = 0.5 * (K @ S) @ Y, K[:, chosen.used]
+    minus_right = -(y @ used)
+    of_e, of_g = np.sqrt(read.columns_left.sum()) * most, np.sqrt((W * W).sum(axis=0).sum()) * most + direct
+    e = np.sqrt(read.rows_left)
     return Parts(
         left=x @ used,
         minus_right=minus_right,
@@ -92,25 +134,24 @@ def parts(work: Work, hints: Hints) -> Parts:
         of_x=of_x + x @ half,
         of_y=of_y + y @ half - chosen.times(minus_right),
         size=0.5 * norms_of_sums(x, y, x @ gram, y @ gram),
-        apart=apart + 2.0 * both,
-        loss=(np.sqrt(x_rest) * loss, np.sqrt(y_rest) * loss),
-    )
-
-
-def thin(rows: Array, Q: Array) -> tuple[Array, Array]:
-    """X Q, and the squares of the norms of the rows of X'."""
-    found = rows @ Q
-    return found, np.maximum(
-        (rows * rows).sum(axis=1) + ((found @ (Q.T @ Q - 2.0 * np.eye(Q.shape[1]))) * found).sum(axis=1), 0.0
+        apart=distances_of(Y.T @ products @ Y) + 2.0 * left_out,
+        loss=(e[:n] * of_e + unseen[0][:, 0] * of_g, e[n:] * of_e + unseen[1][:, 0] * of_g),
     )
 
 
 def hints(problem: PairProblem) -> dict[str, HintSpec]:
-    """Those of low rank, and directions in which a transformer's neurons read, and write."""
+    """Those of low rank, and a matrix Q for each of the three products."""
     network = problem.network
-    d = 1 if network.architecture == "mlp" else network.weight("unembed.W_U").shape[0]
-    basis = HintSpec(np.float64, (d, None))
-    return {**hints_of_low_rank(problem), "read": basis, "written": basis}
+    stream = heads = 1
+    if network.architecture != "mlp":
+        stream = len(network.weight("unembed.W_U"))
+        heads = network.weight("blocks.0.attn.b_V").size
+    return {
+        **hints_of_low_rank(problem),
+        "heads": HintSpec(np.float64, (heads, None)),
+        "read": HintSpec(np.float64, (stream, None)),
+        "written": HintSpec(np.float64, (stream, None)),
+    }
 
 
 THIN = Strategy(
