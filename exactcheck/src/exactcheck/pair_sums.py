@@ -328,7 +328,7 @@ def thin_halves(forward: Forward, labels: Labels, hints: dict[str, Hint], decide
     network, n, c = forward.network, forward.n, forward.network.sizes.get("c", 0)
     if c == 0:
         return 0
-    d, h, heads, m, k = (network.sizes[axis] for axis in "dhamk")
+    d, heads, k = (network.sizes[axis] for axis in "dak")
     scales, C, B, _ = directions(forward, hints)
     E, P, V, W_O, W_in, W_out, W_U = (
         forward.matrix(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
@@ -105,15 +104,20 @@ def _thin(strategy: Strategy, work: Values) -> HintArrays:
     for members in _sets(written, spread):
         directions = Directions(written, spread, members)
         numbers = [number for number in _NUMBERS if 0 < number <= min(directions.most, _MOST_THIN)]
-        for number, small in itertools.product(numbers, _SMALL_PARTS):
-            found = directions.hints(number, _OF_ALL, small)
-            found |= _bases(work, found["scales"])
-            most = proved(found)
-            if most == right or best is None or most > best[0][0]:
-                for less in _fewer(found, proved, most):
-                    merit = most, -_thin_cost(work, less)
-                    best = (merit, less) if best is None or merit > best[0] else best
-            if most == right:
+        tries = 2  # the least number that proves all, and the next
+        for number in numbers:
+            for small in _SMALL_PARTS:
+                found = directions.hints(number, _OF_ALL, small)
+                found |= _bases(work, found["scales"])
+                most = proved(found)
+                if most == right or best is None or most > best[0][0]:
+                    for less in _fewer(found, proved, most):
+                        merit = most, -_thin_cost(work, less)
+                        best = (merit, less) if best is None or merit > best[0] else best
+                if most == right:
+                    tries -= 1
+                    break
+            if tries == 0:
                 break
     assert best is not None
     return best[1]
