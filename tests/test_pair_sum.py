@@ -427,14 +427,6 @@ ERRORS = [
     (HALVES, "mlp", HALVED, " + (right * right).sum(axis=1)", ""),
     (HALVES, "mlp", HALVED, "size[group.x, group.y]", "size[group.y, group.x]"),
     (HALVES, "mlp", HALVED, "group.x[~proved], group.y[~proved]", "group.x[proved], group.y[proved]"),
-    (THIN, "two", THINNER, "e[:n] * of_e", "0.0 * e[:n] * of_e"),
-    (THIN, "two", THINNER, "e[n:] * of_e", "0.0 * e[n:] * of_e"),
-    (THIN, "two", THINNER, "unseen[0][:, 0] * of_g", "0.0 * unseen[0][:, 0] * of_g"),
-    (THIN, "two", THINNER, " + 2.0 * left_out", ""),
-    (THIN, "two", THINNER, "Q.T @ Q - 2.0 * np.eye", "Q.T @ Q - 1.0 * np.eye"),
-    (THIN, "two", THINNER, "half, used = 0.5 *", "half, used = 1.5 *"),
-    (THIN, "three", CIRCUITS, "+ (tokens[n] + positions[2])", "+ (tokens[0] + positions[2])"),
-    (THIN, "two", THINNER, "(last @ W_U + same_for_all(work))", "last @ W_U"),
     (EQUIVARIANT, "lopsided", IDEAL, "(outputs[left][:, right] == outputs).all() and ", ""),
     (EQUIVARIANT, "sparse", IDEAL, "and (there[left] == there).all() and (there[:, right] == there).all()", ""),
     (EQUIVARIANT, "scrambled", IDEAL, "return all((action[table[x]] ==", "return True or all((action[table[x]] =="),
@@ -449,6 +441,7 @@ ERRORS = [
     ("pair-sum/brute-force", "mlp", CIRCUITS, 'work.weight("b")[None]', '0.0 * work.weight("b")[None]'),
     ("pair-sum/brute-force", "two", CIRCUITS, "/ float(work.network.positions)", "/ float(work.network.positions + 1)"),
     ("pair-sum/brute-force", "two", CIRCUITS, "E[:n] + P[1]", "E[:n] + P[0]"),
+    ("pair-sum/brute-force", "three", CIRCUITS, "+ (tokens[n] + positions[2])", "+ (tokens[0] + positions[2])"),
     ("pair-sum/brute-force", "two", CIRCUITS, ' + work.weight("blocks.0.mlp.b_in")', ""),
 ]  # fmt: skip
 #: Those that take longer to be found.
@@ -462,6 +455,87 @@ LONGER = [
     ("pair-sum/brute-force", "two", CIRCUITS, "tokens[:n] + positions[1]", "tokens[:n] + positions[0]"),
     ("pair-sum/brute-force", "three", CIRCUITS, "(E[n] + P[2])[None]", "(E[0] + P[2])[None]"),
 ]  # fmt: skip
+
+
+def tiny(rng: np.random.Generator, positions: int) -> PairSum:
+    """A transformer of one neuron and a stream of two numbers, where bounds by norms are nearly the numbers bounded."""
+    n, c, d, m, k = 3, positions, 2, 1, 2
+    shapes = {
+        **{"embed.W_E": (n + c - 2, d), "pos_embed.W_pos": (c, d), "unembed.W_U": (d, k), "unembed.b_U": (k,)},
+        **{f"blocks.0.attn.{name}": shape for name, shape in (("W_V", (1, d, d)), ("W_O", (1, d, d)))},
+        **{"blocks.0.attn.b_V": (1, d), "blocks.0.attn.b_O": (d,)},
+        **{
+            "blocks.0.mlp.W_in": (d, m),
+            "blocks.0.mlp.b_in": (m,),
+            "blocks.0.mlp.W_out": (m, d),
+            "blocks.0.mlp.b_out": (d,),
+        },
+    }
+    sizes = {name: 0.3 * rng.integers(0, 8) for name in shapes}
+    return network_of({name: sizes[name] * rng.normal(size=shape) for name, shape in shapes.items()})
+
+
+def thin_fails(module: Callable[[str], Any] = own_module) -> bool:
+    """Whether a lead that thin halves bound from below is less than that, on tiny networks, with any hints."""
+    rng, thin = np.random.default_rng(0), module("theorems.pair_sum.thin")
+    for number in range(240):
+        network = tiny(rng, 2 + number % 2)
+        problem = Problem(network, add_mod(network.n))
+        m, k = network.neurons, network.outputs
+        hints = {}
+        for name in OF_STREAM:
+            # All is seen, by bases that are orthonormal or any, or nothing, or a part.
+            basis = np.linalg.qr(rng.normal(size=(2, 2)))[0]
+            hints[name] = basis[:, : rng.choice([0, 1, 2, 2, 2])] * rng.choice([1.0, 1.0, 0.9])
+        hints["scales"] = rng.uniform(0.5, 2.0, m)
+        found = tables(MeasuredWorkspace(problem, "value"))
+        exact = np.concatenate([plain(found.out).T / hints["scales"], np.eye(k)], axis=1)
+        hints["factors"] = exact if rng.random() < 0.7 else rng.normal(size=(2, m + k))
+        least, rad = leads_of(thin.parts(Workspace(problem), hints), network.n)
+        left, right, out, of_x, of_y = (plain(part) for part in found)
+        logits = np.maximum(left[:, None] + right, 0.0) @ out + of_x[:, None] + of_y
+        if (least - rad > logits[..., None] - logits[:, :, None] + 1e-9).any():
+            return True
+    return False
+
+
+def leads_of(parts: Any, n: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Lower bounds of the lead of each output over each other for all pairs, and their radii."""
+    mids, rads = [], []
+    for x in range(n):
+        one = np.full(n, x), np.arange(n)
+        logits = parts.times(np.maximum(parts.left[one[0]], parts.minus_right[one[1]]))
+        logits = logits + (parts.of_x[one[0]] + parts.of_y[one[1]])
+        loss = (parts.loss[0][one[0]] + parts.loss[1][one[1]])[:, None, None]
+        found = logits[:, :, None] - logits[:, None] - parts.size[one][:, None, None] * parts.apart[None] - loss
+        mids.append(found.mid)
+        rads.append(found.rad)
+    return np.array(mids), np.array(rads)
+
+
+def test_thin_leads() -> None:
+    """All leads are at least what thin halves say, for any hints."""
+    assert not thin_fails()
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        (THINNER, "e[:n] * of_e", "0.0 * e[:n] * of_e"),
+        (THINNER, "e[n:] * of_e", "0.0 * e[n:] * of_e"),
+        (THINNER, "unseen[0][:, 0] * of_g", "0.0 * unseen[0][:, 0] * of_g"),
+        (THINNER, "unseen[1][:, 0] * of_g", "0.0 * unseen[1][:, 0] * of_g"),
+        (THINNER, " * most + direct", " * most"),
+        (THINNER, " + 2.0 * left_out", ""),
+        (THINNER, "Q.T @ Q - 2.0 * np.eye", "Q.T @ Q - 3.0 * np.eye"),
+        (THINNER, "half, used = 0.5 *", "half, used = 1.5 *"),
+        (THINNER, "(last @ W_U + same_for_all(work))", "last @ W_U"),
+        (THINNER, ".sum())[:, None])", ".sum())[:, None] * 0.0)"),
+    ],
+)
+def test_planted_in_thin(module: str, old: str, new: str) -> None:
+    """Each of these mistakes makes such a lead false."""
+    assert thin_fails(Planted("compactproofs", [(module, old, new)], MODULES).module)
 
 
 @pytest.mark.parametrize(
