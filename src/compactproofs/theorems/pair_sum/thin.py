@@ -68,25 +68,29 @@ def bound(work: Work, hints: Hints) -> int:
 
 
 class Thin(NamedTuple):
-    """(X Q) (2 I - Q^T Q), Q^T Y, and the squares of the norms of the rows of X' and of the columns of Y'."""
+    """(X Q) (2 I - Q^T Q), Q^T Y, Q^T Q - 2 I, and the squares of the norms of the rows of X'."""
 
     rows: Array
     columns: Array
+    less: Array
     rows_left: Array
-    columns_left: Array
 
 
 def thin(X: Array, Y: Array, Q: Array) -> Thin:
     """The lemma for a product."""
     less = Q.T @ Q - 2.0 * np.eye(Q.shape[1])
-    sides = []
-    for rows in (X, Y.T):
-        seen = rows @ Q
-        turned = seen @ less
-        left = (rows * rows).sum(axis=1) + (turned * seen).sum(axis=1)
-        sides.append((turned, seen, np.maximum(left, 0.0)))
-    (turned, _, rows_left), (_, seen, columns_left) = sides
-    return Thin(-turned, seen.T, rows_left, columns_left)
+    seen = X @ Q
+    return Thin(seen @ -less, Q.T @ Y, less, left_of_rows(X, seen, less))
+
+
+def left_of_rows(X: Array, seen: Array, less: Array) -> Array:
+    """|X'_i|^2 for each row, from X, X Q and Q^T Q - 2 I."""
+    return np.maximum((X * X).sum(axis=1) + ((seen @ less) * seen).sum(axis=1), 0.0)
+
+
+def left_of_all(X: Array, gram: Array, less: Array) -> Array:
+    """|X'|, from X, (X Q)^T (X Q) and Q^T Q - 2 I: the sum over rows is that of entries of a product."""
+    return np.sqrt(np.maximum((X * X).sum() + (gram * less).sum(), 0.0))
 
 
 def parts(work: Work, hints: Hints) -> Parts:
@@ -103,7 +107,8 @@ def parts(work: Work, hints: Hints) -> Parts:
     (mid_x, mid_y), last = of_arguments(work, attended.rows @ attended.columns), last_position(work, output)
     of_x, of_y = of_arguments(work, attended.rows @ (attended.columns @ W_U))
     of_y = of_y + (last @ W_U + same_for_all(work))
-    unseen = of_arguments(work, np.sqrt(attended.rows_left * attended.columns_left.sum())[:, None])
+    g = np.sqrt(attended.rows_left) * left_of_all(output, attended.columns @ attended.columns.T, attended.less)
+    g_x, g_y = (part[:, 0] for part in of_arguments(work, g[:, None]))
 
     # What neurons read: v^ = (x + y) K, where K has b as its last row.
     read = thin(np.concatenate([mid_x, mid_y + last]), W, Q)
@@ -112,21 +117,21 @@ def parts(work: Work, hints: Hints) -> Parts:
         np.concatenate([read.rows[i], work.constant(np.full((n, 1), j))], axis=1)
         for i, j in ((np.s_[:n], 0.0), (np.s_[n:], 1.0))
     )
-    gram = K @ K.T
+    gram, s = K @ K.T, Q.shape[1]
+    e = np.sqrt(read.rows_left) * left_of_all(W, gram[:s, :s], read.less)
 
     # What they write: R = S Y, of which u^ has the first columns of S and rows of Y.
     out, t = thin(T, W_U, P), P.shape[1]
     S, Y = np.concatenate([out.rows, chosen.C], axis=1), centred(np.concatenate([out.columns, -chosen.B]))
     products = S.T @ S
-    left_out = np.sqrt(out.rows_left.sum() * out.columns_left)
+    left_out = np.sqrt(out.rows_left.sum() * left_of_rows(W_U.T, out.columns.T, out.less))
     left_out = left_out[:, None] + left_out
     most = (distances_of(Y[:t].T @ products[:t, :t] @ Y[:t]) + left_out).max()
     direct = 2.0 * np.sqrt((W_U * W_U).sum(axis=0).max())
 
     half, used = 0.5 * (K @ S) @ Y, K[:, chosen.used]
     minus_right = -(y @ used)
-    of_e, of_g = np.sqrt(read.columns_left.sum()) * most, np.sqrt((W * W).sum(axis=0).sum()) * most + direct
-    e = np.sqrt(read.rows_left)
+    of_g = np.sqrt((W * W).sum()) * most + direct
     return Parts(
         left=x @ used,
         minus_right=minus_right,
@@ -135,7 +140,7 @@ def parts(work: Work, hints: Hints) -> Parts:
         of_y=of_y + y @ half - chosen.times(minus_right),
         size=0.5 * norms_of_sums(x, y, x @ gram, y @ gram),
         apart=distances_of(Y.T @ products @ Y) + 2.0 * left_out,
-        loss=(e[:n] * of_e + unseen[0][:, 0] * of_g, e[n:] * of_e + unseen[1][:, 0] * of_g),
+        loss=(e[:n] * most + g_x * of_g, e[n:] * most + g_y * of_g),
     )
 
 
