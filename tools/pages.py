@@ -123,16 +123,23 @@ def pair_sums() -> str:
     for task in results["task"].unique(maintain_order=True):
         part = results.filter(pl.col("task") == task)
         by = {name[0].removeprefix("pair-sum/"): frame for name, frame in part.group_by("strategy")}
-        both, near = (by["low-rank"], by["low-rank-separable"]), by["equivariant-distance"]
-        cells = [str(task), power(by["brute-force"]["flops"].median())]
-        for low in both:
+        near = by["equivariant-distance"]
+        for name in ("low-rank", "low-rank-separable", "low-rank-halves", "thin-halves"):
+            if name not in by:
+                cells.append("")
+                continue
+            low = by[name]
             median, least = low["flops"].median(), low["flops"].min()
-            cells.append(f"{(low['share'] == 1.0).sum()} of {len(low)}")
-            cells.append(power(median) + (f" (least {power(least)})" if median > 1.5 * least else ""))
+            exact, all_of = (low["share"] == 1.0).sum(), len(low)
+            cells.append(
+                power(median)
+                + (f" (least {power(least)})" if median > 1.5 * least else "")
+                + ("" if exact == all_of == len(near) else f", exact for {exact} of {all_of}")
+            )
         mean = near["share"].mean()
         cells += [f"{mean:.3f}" if mean else "0", str((near["share"] == 1.0).sum()), power(near["flops"].median())]
         rows.append(cells)
-    headers = ["task", "brute force", "low rank: exact for", "operations", "separable: exact for", "operations"]
+    headers = ["task", "brute force", "low rank", "separable", "halves", "thin halves"]
     return table([*headers, "equivariant distance: mean", "exact for", "operations"], rows)
 
 

@@ -39,7 +39,7 @@ _LEAST, _TOLERANCES, _MOST_SETS = 0.02, (1e-2, 1e-3, 1e-4), 20
 _NUMBERS = (0, 1, 2, 3, 4, 6, 8, 10, 12, 16, *range(20, 64, 4), *range(64, 512, 16))
 _OF_ALL = 0.05  # a share of what neurons write, for their sizes
 #: Directions of the stream that a thin proof has at most, in which neurons write, and parts of C that are left out.
-_MOST_THIN, _WRITTEN_IN, _SMALL_PARTS = 28, (6, 8, 10, 12, 16, 28), (0.1, 0.03, 0.0)
+_MOST_THIN, _WRITTEN_IN, _SMALL_PARTS = 28, (6, 8, 10, 12, 16, 28), (0.1, 0.03, 0.01)
 _OF_STREAM = ("heads", "read", "written")
 _SPANNED = 0.1  # of the largest singular value, from which on a direction belongs to a space
 
