@@ -123,7 +123,7 @@ def pair_sums() -> str:
     for task in results["task"].unique(maintain_order=True):
         part = results.filter(pl.col("task") == task)
         by = {name[0].removeprefix("pair-sum/"): frame for name, frame in part.group_by("strategy")}
-        near = by["equivariant-distance"]
+        cells, near = [str(task), power(by["brute-force"]["flops"].median())], by["equivariant-distance"]
         for name in ("low-rank", "low-rank-separable", "low-rank-halves", "thin-halves"):
             if name not in by:
                 cells.append("")
