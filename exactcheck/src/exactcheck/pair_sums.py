@@ -274,7 +274,7 @@ def halves(forward: Forward, labels: Labels, hints: dict[str, Hint], decide: Dec
     read = [
         [[x * s for x, s in zip(row, scales, strict=True)] for row in rows] for rows in (forward.left, forward.right)
     ]
-    apart = [[_norm_of_difference(a, b) for b in columns] for a in columns]
+    apart = [[_distance(columns, z, o) for o in range(len(columns))] for z in range(len(columns))]
     for x, y, leads in halved(read, (forward.of_x, forward.of_y), product(C, B), rest, apart, labels):
         found = all(decide.positive(lead) for lead in leads)
         if not found:
@@ -300,8 +300,8 @@ def halved(
             yield x, y, [logits[label] - a - size * apart[label][z] for z, a in enumerate(logits) if z != label]
 
 
-def _norm_of_difference(a: list[arb], b: list[arb]) -> arb:
-    return root(total((x - y) ** 2 for x, y in zip(a, b, strict=True)))
+def _distance(columns: Table, z: int, o: int) -> arb:
+    return arb(0) if z == o else root(total((x - y) ** 2 for x, y in zip(columns[z], columns[o], strict=True)))
 
 
 def _norm(row: list[arb]) -> arb:
@@ -376,8 +376,8 @@ def thin_halves(forward: Forward, labels: Labels, hints: dict[str, Hint], decide
     known = product(C, B)
     rest = _minus(u, known)
     columns, of_u = transposed(rest), transposed(u)
-    most = largest([_norm_of_difference(of_u[z], of_u[o]) + t[z] + t[o] for z in range(k) for o in range(k)])
-    apart = [[_norm_of_difference(columns[z], columns[o]) + 2 * (t[z] + t[o]) for o in range(k)] for z in range(k)]
+    most = largest([_distance(of_u, z, o) + t[z] + t[o] for z in range(k) for o in range(k)])
+    apart = [[_distance(columns, z, o) + 2 * (t[z] + t[o]) for o in range(k)] for z in range(k)]
     of_g = most * _norm([x for row in W_in for x in row]) + 2 * largest([_norm(column) for column in transposed(W_U)])
     loss = [[a * most + b * of_g for a, b in zip(*pair, strict=True)] for pair in zip(e, g, strict=True)]
     return sum(
