@@ -70,7 +70,7 @@ def section(find: Callable[[About], Found], subject: About) -> Section:
 
 @dataclass(frozen=True)
 class Page:
-    """A page: its head, which stands above the contents, its sections, and the strategies whose theorems it gives."""
+    """A page: its head with what is found and how, its sections, and the strategies whose theorems it gives."""
 
     head: Section
     sections: Sequence[Section]
@@ -79,7 +79,7 @@ class Page:
     @property
     def pictures(self) -> list[Picture]:
         """All figures, in order."""
-        return [picture for section in self.sections for picture in section.pictures]
+        return [picture for section in (self.head, *self.sections) for picture in section.pictures]
 
     @property
     def theorems(self) -> list[tuple[str, str, str]]:
@@ -107,7 +107,10 @@ def environment() -> Environment:
     made.globals.update(cell=cell, anchor=lambda strategy: _anchor(companion_of(get_strategy(strategy)).stated_in))
     parts = made.get_template("parts.html.j2").module
     made.globals.update(
-        {name: getattr(parts, name) for name in ("figure", "table", "theorem", "inputs_of", "operations")}
+        {
+            name: getattr(parts, name)
+            for name in ("figure", "table", "theorem", "columns", "inputs_of", "shorter", "operations")
+        }
     )
     return made
 

@@ -75,12 +75,12 @@ def plane(points: Mapping[str, FloatArray], axes_labels: tuple[str, str]) -> Dra
     return draw
 
 
-def phases(read: Mapping[str, FloatArray], written: Mapping[str, FloatArray]) -> Draw:
+def phases(turns: Mapping[str, tuple[FloatArray, FloatArray]]) -> Draw:
     """The phase that each neuron writes with, against the sum of those with which it reads, in turns."""
 
     def draw(axes: Axes) -> None:
-        for name, turns in read.items():
-            axes.scatter(turns, written[name], s=9, alpha=0.75, lw=0, label=name)
+        for name, (read, written) in turns.items():
+            axes.scatter(read, written, s=9, alpha=0.75, lw=0, label=name)
         axes.plot([0, 1], [0, 1], color=MUTED, lw=0.8, ls=":")
         axes.set_xlabel("phases read of x and of y, added, in turns")
         axes.set_ylabel("phase written, in turns")
@@ -103,13 +103,11 @@ def rectangles(found: Boxes) -> Draw:
             alpha=0.35,
             edgecolor=BLUE,
             linewidth=0.4,
-            label="a neuron each",
         )
-        axes.plot(t, curve(t), color=INK, lw=1.1, label="ReLU(cos t) cos 2t")
+        axes.plot(t, curve(t), color=INK, lw=1.1)
         axes.axhline(0, color=MUTED, lw=0.6)
-        axes.set_xlabel("t: phase of the neuron less that of the input")
-        axes.set_ylabel("what counts for the label")
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+        axes.set_xlabel("phase, less that of the input")
+        axes.set_ylabel("for the label")
 
     return draw
 
@@ -136,6 +134,6 @@ def bounds(points: Mapping[str, Sequence[tuple[float, float]]]) -> Draw:
         axes.set_xlabel("operations to verify (FLOPs)")
         axes.set_ylabel("certified share of the inputs")
         axes.grid()
-        axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.17), ncols=1, fontsize=7.5)
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
 
     return draw

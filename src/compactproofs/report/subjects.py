@@ -23,6 +23,7 @@ from compactproofs.search.workspaces import MaxWorkspace
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.tasks.pairs import Pairs
 from compactproofs.theorems import get_strategy
+from compactproofs.theorems.max_of_k import MaxProblem
 from compactproofs.theorems.pair_sum.brute_force import decide as pairs_decide
 
 #: The best of the failing sets.
@@ -113,6 +114,8 @@ class Models:
         self.summaries = summaries
         self.accuracy = self.column("accuracy")
         self.ratio = np.array([s["singular_values"][0] / max(s["singular_values"][1], 1e-300) for s in summaries])
+        #: Normalised bound, operations and unexplained dimension of each strategy, (N, 3).
+        self.proofs = {strategy: self.column("proofs", strategy) for strategy in summaries[0]["proofs"]}
 
     def column(self, *keys: str) -> FloatArray:
         """A number of each model, (N,), or several, (N, ...)."""
@@ -123,7 +126,18 @@ class Models:
 
     def bounds(self, strategy: str) -> FloatArray:
         """The strategy's normalised bounds."""
-        return self.column("proofs", strategy)[:, 0]
+        return self.proofs[strategy][:, 0]
+
+    @cached_property
+    def problem(self) -> MaxProblem:
+        """What the first is asked, and so all."""
+        return max_of_k(cp.load_model(self.summaries[0]["model"]))
+
+    @property
+    def mean_proofs(self) -> tuple[dict[str, float], ...]:
+        """Normalised bounds, operations and unexplained dimensions by strategy, means over the models."""
+        bound, flops, unexplained = ({s: float(p[:, i].mean()) for s, p in self.proofs.items()} for i in range(3))
+        return bound, flops, unexplained
 
 
 def with_remainder(kind: str) -> str:

@@ -28,6 +28,11 @@ def percent(value: float) -> str:
     return f"{100 * value:.3g}%"
 
 
+def proved(share: float) -> str:
+    """A certified share as a percentage: what is proved is never rounded up."""
+    return f"{math.floor(share * 10_000) / 100:.2f}".removesuffix(".00") + "%"
+
+
 def large(number: int) -> str:
     """All its digits, or three of them and a power of ten."""
     if number < 10**12:
@@ -66,4 +71,4 @@ def numbers(values: IntArray, most: int = 12) -> str:
     return shown + (f" and {len(values) - most} more" if len(values) > most else "")
 
 
-FILTERS = {f.__name__: f for f in (form, percent, large, probability, mean_std, listed, numbers, math.log2)}
+FILTERS = {f.__name__: f for f in (form, percent, proved, large, probability, mean_std, listed, numbers, math.log2)}

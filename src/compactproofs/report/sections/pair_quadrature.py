@@ -6,7 +6,7 @@ from compactproofs.analysis.modular_addition import budgets, waves
 from compactproofs.analysis.pair_sums import boxes
 from compactproofs.report import pair_charts
 from compactproofs.report.page import Found
-from compactproofs.report.pictures import picture
+from compactproofs.report.pictures import THIRD, picture
 from compactproofs.report.subjects import PairSubject
 
 #: Frequencies that are drawn.
@@ -21,7 +21,7 @@ def of_pairs(subject: PairSubject) -> Found:
     for one in frequencies[:_MOST]:
         under = boxes(found, one.k)
         areas[one.k] = float((under.widths * under.heights).sum())
-        figures[one.k] = picture(f"pair-rectangles-{one.k}", pair_charts.rectangles(under))
+        figures[one.k] = picture(f"pair-rectangles-{one.k}", pair_charts.rectangles(under), THIRD)
     return {
         "areas": areas,
         "unexplained": found.unexplained,

@@ -7,7 +7,7 @@ import itertools
 from compactproofs.analysis.pair_sums import equivariant_steps, low_rank_steps, separable_steps
 from compactproofs.report import charts
 from compactproofs.report.page import Found
-from compactproofs.report.pictures import picture
+from compactproofs.report.pictures import HALF, picture
 from compactproofs.report.subjects import PairSubject
 
 _STEPS = {
@@ -19,7 +19,7 @@ _STEPS = {
 
 def of_pairs(subject: PairSubject) -> Found:
     """Shares of the inputs after each step, by strategy, and the step that loses most."""
-    falls, worst, figures = {}, {}, {}
+    falls, worst = {}, {}
     for name, steps_of in _STEPS.items():
         proof = subject.proofs.get(f"pair-sum/{name}")
         if proof is None:
@@ -28,7 +28,8 @@ def of_pairs(subject: PairSubject) -> Found:
         steps = [(step.name, step.right / subject.total) for step in counts]
         losses = [(after[0], before[1] - after[1]) for before, after in itertools.pairwise(steps)]
         falls[name], worst[name] = steps, max(losses, key=lambda loss: loss[1])
-        figures[name] = picture(f"pair-waterfall-{name}", charts.waterfall(steps), charts.waterfall_size(len(steps)))
+    size = charts.waterfall_size(max(map(len, falls.values())), HALF[0] if len(falls) < 3 else 3.1)
+    figures = {name: picture(f"pair-waterfall-{name}", charts.waterfall(steps), size) for name, steps in falls.items()}
     rows = [
         (name, after[0], before[1] - after[1], after[1])
         for name, steps in falls.items()
