@@ -27,6 +27,7 @@ from compactproofs.cli.common import (
     extra,
     whose,
 )
+from compactproofs.cli.common import models as known_models
 from compactproofs.cli.doctor import doctor
 from compactproofs.cli.proving import prove
 from compactproofs.cli.questions import task_of
@@ -253,11 +254,16 @@ def frontier(out_dir: OutOption, seeds: SeedsOption = None, jobs: JobsOption = 2
 
 @app.command()
 def explain(
-    model: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="A zoo name, or a path to a .safetensors file.")
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="MODEL",
+            help="A zoo name, or a path to a .safetensors file; two of one family to compare.",
+            autocompletion=known_models,
+        ),
     ] = None,
     seeds: Annotated[
-        str | None, typer.Option(metavar="all|N", help="Instead of one model, all 151 of the paper or the first N.")
+        str | None, typer.Option(metavar="all|N", help="Instead of a model, all 151 of the paper or the first N.")
     ] = None,
     target: Annotated[
         Path | None, typer.Option("--out", help="The page, such as report.html; its figures go beside it.")
@@ -269,15 +275,20 @@ def explain(
     jobs: JobsOption = 2,
     scheduler: DaskOption = None,
 ) -> None:
-    """Show the mechanism: an HTML report about a model, or over many; with --seeds an interrupted run resumes."""
-    if (model is None) == (seeds is None):
+    """Show the mechanism in an HTML report: of a model, of two side by side, or of many; with --seeds a run resumes."""
+    names = models or []
+    if bool(names) == (seeds is not None):
         raise ValueError("choose one: a MODEL, or --seeds all")
+    if len(names) > 2:
+        raise ValueError(f"expected one MODEL, or two to compare, found {len(names)}; --seeds is about many")
     command = extra("report.command")
-    if model is not None:
+    if len(names) == 1:
         name, table = task_of(task)
-        command.explain_model(model, target, Options(task=name, table=table, family=family))
+        command.explain_model(names[0], target, Options(task=name, table=table, family=family))
     elif (task, family) != (None, None):
         raise ValueError("--task and --family are for one MODEL of two arguments")
+    elif names:
+        command.explain_two((names[0], names[1]), target)
     else:
         command.explain_models(seeds, target, jobs, scheduler)
 

@@ -268,12 +268,18 @@ def budget(budgets: Sequence[Budget]) -> Draw:
     return draw
 
 
-def waterfall(steps: Sequence[tuple[str, float]]) -> Draw:
-    """Bars from the first value down to the last, each the loss of one step."""
+def start_of_waterfall(steps: Sequence[tuple[str, float]]) -> float:
+    """Where the axis begins: a little below the least value."""
+    least = min(value for _, value in steps)
+    return max(0.0, least - max(0.12 * (1 - least), 0.004))
+
+
+def waterfall(steps: Sequence[tuple[str, float]], low: float | None = None) -> Draw:
+    """Bars from the first value down to the last, each the loss of one step; the axis begins at `low`."""
+    low = start_of_waterfall(steps) if low is None else low
 
     def draw(axes: Axes) -> None:
         values = [value for _, value in steps]
-        low = max(0.0, min(values) - max(0.12 * (1 - min(values)), 0.004))
         _bar(axes, 0, low, values[0], BLUE, f"{steps[0][0]}:  {values[0]:.4f}", low)
         for i, (name, value) in enumerate(steps[1:], 1):
             loss = values[i - 1] - value

@@ -16,6 +16,7 @@ from compactproofs.report.model_page import model_page
 from compactproofs.report.models_page import models_page
 from compactproofs.report.page import Page, check_target, figures_directory, write
 from compactproofs.report.pair_page import pair_page
+from compactproofs.report.two_page import two_page
 from compactproofs.runs.inputs import load_model, open_file
 from compactproofs.runs.runner import run
 from compactproofs.runs.store import Job, Results
@@ -35,7 +36,7 @@ def explain_model(name: str, target: Path | None, options: Options) -> None:
     """
     path = target or Path(f"{_stem(name)}.html")
     check_target(path)
-    file, called = open_file(name), Path(name).name if name.endswith(".safetensors") else name
+    file, called = open_file(name), _called(name)
     find: Callable[[Callable[[int, int], None]], Page]
     if file.is_pair_sum or options != Options():
         question = asked(file, options, name)
@@ -44,6 +45,21 @@ def explain_model(name: str, target: Path | None, options: Options) -> None:
         find = partial(pair_page, called, question.network, question.task)
     else:
         find = partial(model_page, called, load_model(name), 0, DRAWS)
+    _find_and_write(find, path)
+
+
+def explain_two(names: tuple[str, str], target: Path | None) -> None:
+    """Write the page about two models of the same family, to A-and-B.html unless a target is named."""
+    path = target or Path(f"{_stem(names[0])}-and-{_stem(names[1])}.html")
+    check_target(path)
+    files = [open_file(name) for name in names]
+    if any(file.is_pair_sum for file in files):
+        raise ValueError("two models are compared only where both name the largest token; explain these one by one")
+    first, second = ((_called(name), load_model(name)) for name in names)
+    _find_and_write(partial(two_page, first, second, 0), path)
+
+
+def _find_and_write(find: Callable[[Callable[[int, int], None]], Page], path: Path) -> None:
     columns = (TextColumn("explaining"), BarColumn(), MofNCompleteColumn(), TextColumn("sections"), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         bar = progress.add_task("explaining", total=None)
@@ -75,6 +91,11 @@ def _stem(name: str) -> str:
     if name == STANDARD:
         return "stdin"
     return Path(name).stem if name.endswith(".safetensors") else name.replace("/", "-")
+
+
+def _called(name: str) -> str:
+    """What the page calls it."""
+    return Path(name).name if name.endswith(".safetensors") else name
 
 
 def _say_where(path: Path) -> None:

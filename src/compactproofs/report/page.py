@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from compactproofs.report.pictures import Picture
-from compactproofs.report.subjects import Models, PairSubject, Subject
+from compactproofs.report.subjects import Both, Models, PairSubject, Subject
 from compactproofs.report.wording import FILTERS, form
 from compactproofs.search.families import companion_of
 from compactproofs.system.files import write_atomically
@@ -29,7 +29,7 @@ GENERATOR = f"compactproofs {__version__}"
 
 #: The variables of a section's template; those called "figures" are its pictures.
 Found = dict[str, Any]
-About = TypeVar("About", Subject, PairSubject, Models)
+About = TypeVar("About", Subject, PairSubject, Both, Models)
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def environment() -> Environment:
     made.globals.update(
         {
             name: getattr(parts, name)
-            for name in ("figure", "table", "theorem", "columns", "inputs_of", "shorter", "operations")
+            for name in ("figure", "pair", "table", "theorem", "columns", "inputs_of", "shorter", "operations")
         }
     )
     return made

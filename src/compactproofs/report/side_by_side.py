@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from compactproofs.kernel.decisions import FloatArray
 from compactproofs.report.charts import Draw
 from compactproofs.report.pictures import HALF, Picture, picture, styled
 
 
-def paired(drawings: Mapping[str, tuple[Draw, Draw]], size: tuple[float, float] = HALF) -> dict[str, Picture]:
-    """NAME-1 and NAME-2 for each of the names."""
+def paired(drawings: Mapping[str, Sequence[Draw]], size: tuple[float, float] = HALF) -> dict[str, Picture]:
+    """NAME-1 and NAME-2 for each of the names, as `section` takes them."""
     return {
         f"{name}-{number}": picture(f"{name}-{number}", draw, size)
         for name, both in drawings.items()
-        for number, draw in enumerate(alike(*both), 1)
+        for number, draw in enumerate(alike(both), 1)
     }
 
 
-def alike(first: Draw, second: Draw) -> tuple[Draw, Draw]:
-    """The same two, each with axes that hold what is on both, and colours that mean the same."""
+def alike(draws: Sequence[Draw]) -> list[Draw]:
+    """The same, each with axes that hold what is on any of them, and colours that mean the same."""
+    drawn = [Figure().add_subplot() for _ in draws]
     with styled():
-        drawn = [Figure().add_subplot() for _ in range(2)]
-        for axes, draw in zip(drawn, (first, second), strict=True):
+        for axes, draw in zip(drawn, draws, strict=True):
             draw(axes)
     held = [np.array([[*axes.get_xlim()], [*axes.get_ylim()]]) for axes in drawn]
     colours = [image.get_clim() for axes in drawn for image in axes.images]
@@ -40,10 +41,10 @@ def alike(first: Draw, second: Draw) -> tuple[Draw, Draw]:
 
         return both
 
-    return within(first), within(second)
+    return [within(draw) for draw in draws]
 
 
-def _around(held: list[np.ndarray], axis: int) -> tuple[float, float]:
+def _around(held: list[FloatArray], axis: int) -> tuple[float, float]:
     """From the least to the largest, or turned round, if the axis is."""
     ends = [limits[axis] for limits in held]
     low, high = min(min(end) for end in ends), max(max(end) for end in ends)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -69,6 +69,13 @@ class Subject:
         """The strategy of these that certifies most, the cheapest of several."""
         proofs = self.proofs
         return max(strategies, key=lambda s: (proofs[s].certificate.certified, -proofs[s].cost.flops))
+
+
+class Both(NamedTuple):
+    """Two models beside each other."""
+
+    first: Subject
+    second: Subject
 
 
 @dataclass

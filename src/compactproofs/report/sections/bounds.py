@@ -10,7 +10,7 @@ from compactproofs.report.subjects import FAILING_SETS, OWN, Models, Subject, by
 from compactproofs.report.wording import std
 
 #: The strategies of the rows of the paper's table, and our own.
-_FAMILIES = {row.name: row.strategies for row in ROWS} | {name: (strategy,) for name, strategy in OWN.items()}
+FAMILIES = {row.name: row.strategies for row in ROWS} | {name: (strategy,) for name, strategy in OWN.items()}
 
 
 def of_model(subject: Subject) -> Found:
@@ -19,7 +19,7 @@ def of_model(subject: Subject) -> Found:
     flops = {strategy: proof.cost.flops for strategy, proof in proofs.items()}
     bound = {strategy: float(proof.bound) for strategy, proof in proofs.items()}
     normalised = {strategy: share / max(subject.accuracy, 1e-300) for strategy, share in bound.items()}
-    members = {name: [s for s in family if s in proofs] for name, family in _FAMILIES.items()}
+    members = {name: [s for s in family if s in proofs] for name, family in FAMILIES.items()}
     best = {name: subject.best(able) for name, able in members.items() if able}
     cheapest = min(proofs, key=lambda s: flops[s])
     return {
@@ -38,7 +38,7 @@ def of_model(subject: Subject) -> Found:
 def of_models(models: Models) -> Found:
     """The same, means over the models."""
     bound, flops, unexplained = models.mean_proofs
-    members = {name: [s for s in family if s in bound] for name, family in _FAMILIES.items()}
+    members = {name: [s for s in family if s in bound] for name, family in FAMILIES.items()}
     best = {name: max(able, key=lambda s: bound[s]) for name, able in members.items() if able}
     return {
         "low": min(flops, key=lambda s: flops[s]),

@@ -30,9 +30,7 @@ Measure = tuple[str, float, str]  # what it is, the number, and the picture or s
 Row = tuple[str, float, float, float, str]  # what, of the first, of the second, the difference, where
 
 
-def _pairs(
-    both: Both, kind: Callable[[Subject], Iterator[Measure]]
-) -> Iterator[tuple[str, float, float, str]]:
+def _pairs(both: Both, kind: Callable[[Subject], Iterator[Measure]]) -> Iterator[tuple[str, float, float, str]]:
     """What can be said of both."""
     second = {what: number for what, number, _ in kind(both.second)}
     for what, number, where in kind(both.first):

@@ -12,10 +12,11 @@ from compactproofs.report.subjects import Both
 def of_two(both: Both) -> Found:
     """A point for each strategy and model; for each row of the paper's table, and for ours, the best of each model."""
     points = {}
-    for number, subject in enumerate(both, 1):
+    for subject in both:
         share = max(subject.accuracy, 1e-300)
-        name = subject.name if number == 1 or subject.name != both.first.name else f"{subject.name} (2)"
-        points[name] = [(float(p.cost.flops), float(p.bound) / share) for p in subject.proofs.values() if p.cost.flops]
+        points[subject.name] = [
+            (float(p.cost.flops), float(p.bound) / share) for p in subject.proofs.values() if p.cost.flops
+        ]
     rows = []
     for name, family in FAMILIES.items():
         cells: list[float | int] = []

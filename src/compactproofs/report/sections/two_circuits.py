@@ -15,21 +15,21 @@ from compactproofs.report.subjects import Both
 
 
 def of_two(both: Both) -> Found:
-    """Those that are not at the top of the page; the size of each, what it differs by, and how alike the patterns are."""
-    rows = []
+    """Those that are not at the top of the page; how large each is, how far apart and how alike both are."""
+    rows: list[tuple[str, float, float, float, float]] = []
     for name in PATHS:
         first, second = (_centred(getattr(subject.tables, name)) for subject in both)
         sizes = [float(np.linalg.norm(table)) for table in (first, second)]
         product = sizes[0] * sizes[1]
         alike = float((first * second).sum()) / product if product else 0.0
         spans = [float(np.ptp(table, axis=1).mean()) for table in (first, second)]
-        rows.append((name, *spans, float(np.linalg.norm(first - second)) / (max(sizes) or 1.0), alike))
+        rows.append((name, spans[0], spans[1], float(np.linalg.norm(first - second)) / (max(sizes) or 1.0), alike))
     return {
         "rows": rows,
         "least": min(rows, key=lambda row: row[4]),
         "figures": paired(
             {
-                name: tuple(charts.heat_map(getattr(subject.tables, name), *AXES[name]) for subject in both)
+                name: [charts.heat_map(getattr(subject.tables, name), *AXES[name]) for subject in both]
                 for name in ("EU", "PVOU", "EQKP")
             },
             HALF,

@@ -34,7 +34,7 @@ def of_two(both: Both) -> Found:
         "rows": list(zip(words, *shortest, strict=True)),
         "figures": paired(
             {
-                name: tuple(charts.heat_map(getattr(subject.tables, name), *AXES[name]) for subject in both)
+                name: [charts.heat_map(getattr(subject.tables, name), *AXES[name]) for subject in both]
                 for name in ("EQKE", "EVOU")
             },
             HALF,

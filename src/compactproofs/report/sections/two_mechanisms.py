@@ -30,16 +30,16 @@ def of_two(both: Both) -> Found:
         "failing": failing,
         "figures": paired(
             {
-                "attention-gap": (charts.attention_gap(gaps[0]), charts.attention_gap(gaps[1])),
-                "size-direction": tuple(
+                "attention-gap": [charts.attention_gap(each) for each in gaps],
+                "size-direction": [
                     charts.direction(one.size, fitted, "size direction (keys)")
                     for one, fitted in zip(spectra, fits, strict=True)
-                ),
-                "copying": tuple(map(charts.copying_by_token, copied)),
-                "errors-by-maximum": tuple(
+                ],
+                "copying": [charts.copying_by_token(each) for each in copied],
+                "errors-by-maximum": [
                     charts.errors_by_maximum(found, len(number), number)
                     for found, number in zip(failing, inputs, strict=True)
-                ),
+                ],
             }
         ),
     }

@@ -11,7 +11,8 @@ from compactproofs.report.subjects import Both
 
 def of_two(both: Both) -> Found:
     """For the same strategy of each row that can be used for both."""
-    left, rows, figures = {}, [], {}
+    left, figures = {}, {}
+    rows: list[tuple[str, str, float, float, float]] = []
     for row, strategy in WATERFALLS.items():
         if any(strategy not in subject.proofs for subject in both):
             continue
@@ -28,7 +29,7 @@ def of_two(both: Both) -> Found:
         first, second = falls
         for i in range(1, len(first)):
             losses = [fall[i - 1][1] - fall[i][1] for fall in (first, second)]
-            rows.append((row, first[i][0], *losses, losses[1] - losses[0]))
+            rows.append((row, first[i][0], losses[0], losses[1], losses[1] - losses[0]))
     return {
         "left": left,
         "rows": rows,
