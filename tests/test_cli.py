@@ -231,7 +231,17 @@ def test_strategies_json(run: Run) -> None:
     of_strategy = {"id", "claim", "complexity", "summary", "theorem", "stated_in"}
     assert set(rows[0]) == of_strategy | {"tier", "distribution", "version", "source_sha256"}
     tiers = dict.fromkeys(row["tier"] for row in rows)
-    ours = ["core", "subcubic", "failing_sets", "few_dimensions", "branching", "counting", "by_comparison", "heads"]
+    ours = [
+        "trivial",
+        "core",
+        "subcubic",
+        "failing_sets",
+        "few_dimensions",
+        "branching",
+        "counting",
+        "by_comparison",
+        "heads",
+    ]
     assert list(tiers) == [*ours, "enumerate", "pair_sum"]
 
 

@@ -32,6 +32,7 @@ from exactcheck.reading import FAMILY as OF_ONE_HEAD
 
 FAMILY = "attention-only-1l"
 STRATEGIES = {  # theorem, claim
+    "heads/trivial": ("max-of-k/heads-trivial@1", "at least"),
     "heads/brute-force": ("max-of-k/heads-brute-force@1", "at least"),
     "heads/cubic": ("max-of-k/heads-cubic@1", "at least"),
     "heads/branch-and-bound": ("max-of-k/heads-branch-and-bound@1", "at least"),
@@ -102,6 +103,8 @@ def verdict(certificate: Certificate, data: bytes) -> tuple[bool | None, str]:
         if claimed != actual:
             return False, f"{name}: the certificate says {claimed!a}, expected {actual!a}"
     expect(not certificate.hints, f"hints: {certificate.strategy} has none")
+    if certificate.strategy == "heads/trivial":
+        return certificate.certified == 0, "0 is proved"
     heads = [weights.in_order_of(certificate.task) for weights in heads]
     if certificate.strategy == "heads/brute-force" and v**n > 2**26:
         return False, "more than 2^26 inputs"
