@@ -43,8 +43,8 @@ RESULTS = {
     "docs/tighten/subspace/results.csv": "compactproofs tighten --strategy subspace, as docs/tighten.md says",
     "docs/tighten/exact.csv": "compactproofs prove max-of-4-tightened/SEED, for all failing sets",
     "docs/scaling.csv": "python benchmarks/scaling.py measure runs/sizes --out docs/scaling.csv",
-    "formal/measured.csv": "python formal/measure.py --family max-of-4; --cubic",
-    "formal/program.csv": "python formal/measure.py --program --family max-of-4; --cubic",
+    "formal/measured.csv": "python formal/measure.py --family max-of-4; --argument cubic, failing-sets",
+    "formal/program.csv": "python formal/measure.py --program --family max-of-4; --argument cubic",
 }
 
 Rows = list[list[str]]
