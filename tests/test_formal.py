@@ -131,7 +131,9 @@ def test_claims_are_read_back(claims: tuple[int | None, int | None]) -> None:
     claim = Claims(16, *claims)
     assert Claims.of_theorem(claim.theorem) == claim
     if claims == (3, None):
-        assert Claims.of_theorem(Claims(16, 3, cubic=True).theorem) == Claims(16, 3, cubic=True)
+        for argument in ("cubic", "failing-sets"):
+            other = Claims(16, 3, argument=argument)
+            assert Claims.of_theorem(other.theorem) == other != claim
     for text in (
         claim.theorem.replace("Qed", "Admitted"),
         claim.theorem + "\n",
@@ -294,7 +296,7 @@ def test_cubic(library: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert capsys.readouterr().out.startswith(f"accepted: {certificate.certified} <= correct_count the_model (of ")
 
     correct = exact_correct(model)
-    export(model, tmp_path / "more", Claims(sizes[0] ** sizes[1], correct + 1, cubic=True))
+    export(model, tmp_path / "more", Claims(sizes[0] ** sizes[1], correct + 1, argument="cubic"))
     assert not check(tmp_path / "more").accepted
 
 
