@@ -87,18 +87,19 @@ def test_what_machine_integers_leave_open(tmp_path: Path, gap: float) -> None:
 
 
 @needs_program
-def test_cubic(tmp_path: Path) -> None:
-    """Its number by its own argument, which needs no hints but how precisely to count."""
+@pytest.mark.parametrize("strategy", ["cubic", "failing-sets"])
+def test_arguments_of_strategies(tmp_path: Path, strategy: str) -> None:
+    """Their numbers by their own arguments."""
     model = tiny_model(1, 5, 3, noise=0.1)
     model.save(tmp_path / "tiny.safetensors")
     file = (tmp_path / "tiny.safetensors").read_bytes()
-    hints = find_hints(exact_weights(model), "cubic")
-    proved = cp.prove(model, "cubic").certificate.certified
+    hints = find_hints(exact_weights(model), argument_for(strategy))
+    proved = cp.prove(model, strategy).certificate.certified
     correct = cp.Prover(model).exact_correct()
     assert proved > 0
     assert correct is not None
-    assert answer(claim(model, proved, "cubic"), file, hints).accepted
-    assert not answer(claim(model, correct + 1, "cubic"), file, hints).accepted
+    assert answer(claim(model, proved, strategy), file, hints).accepted
+    assert not answer(claim(model, correct + 1, strategy), file, hints).accepted
 
 
 @needs_program
