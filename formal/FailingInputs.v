@@ -99,7 +99,7 @@ Section Run.
     if negb (forallb (forallb (Z.leb 0)) ws && forallb (Z.leb 0) own_ws) then none else
     let outputs := rivals v m in
     both
-      (explore (together M m (look d) (look e) gaps places ws spreads)
+      (explore (together m (look d) (look e) gaps places (map (prices_among M ws spreads) (seq 0 m)))
         (by_itself M m (look d) (look e) gaps places ws own_ws spreads) (class_of counted m) v outputs (seq 0 m))
       (class_of counted m m (left_by (as_query M m (look d) (look e) gaps places ws spreads) outputs)).
 
@@ -225,6 +225,9 @@ Proof.
     { intros p Hp. apply (hull_holds (bits h) _ _ p); [rewrite HBl; lia|lia|apply HB; lia]. }
     unfold spread_of in *. cbv zeta in *. cbn [most last_to_least most_to_last] in *.
     repeat split; intros; (apply upper_above; [|assumption]); apply ratio; auto; apply HB; lia. }
+  set (prices := map (prices_among M ws spreads) (seq 0 m)).
+  assert (Hprices : forall q, (q < m)%nat -> nth q prices [] = prices_among M ws spreads q).
+  { intros q Hq. unfold prices. apply (nth_map_seq (prices_among M ws spreads)), Hq. }
   assert (Hclass : forall q rest, (q <= m)%nat -> (forall o, In o (rivals v m) -> wins q o \/ In o rest) ->
     (fst (class_of M h counted m q rest) <= right_ q)%Z /\ (snd (class_of M h counted m q rest) <= wrong q)%Z).
   { intros q rest Hq Hrest. unfold class_of. fold k. destruct rest as [|o rest].
@@ -248,7 +251,8 @@ Proof.
   { apply (explore_sound m (rivals v m) _ _ _ wins right_ wrong Hcounts).
     - intros Q q o HQ Hq Ho E b x Hb Hx. apply in_rivals in Ho as [Ho _].
       destruct (Hinput q b x ltac:(lia) Hb Hx) as (L1 & L2 & L3 & L4).
-      apply (together_wins M h m _ _ _ gaps places ws spreads Htidy Hpos Hk (proj2 Hm) Hgap Hgaps Hplaces Hws Hspreads Hcut x q o) with (Q := Q);
+      apply (together_wins M h m _ _ _ gaps places ws spreads prices Htidy Hpos Hk (proj2 Hm) Hgap Hgaps Hplaces Hws Hws_length Hspreads Hprices
+        Hcut x q o) with (Q := Q);
         try assumption; lia.
     - intros q o Hq Ho E b x Hb Hx. apply in_rivals in Ho as [Ho _].
       destruct (Hinput q b x ltac:(lia) Hb Hx) as (L1 & L2 & L3 & L4).

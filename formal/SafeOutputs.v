@@ -13,11 +13,20 @@ Open Scope R_scope.
 
 (** * One test, in integers *)
 Definition scale : Z := 24.
-Definition one : Z := Eval vm_compute in (2 ^ (2 * scale))%Z.
+Definition one : Z := Eval vm_compute in (2 ^ scale)%Z.
+
+(** The product of two multiples of 2^-scale as one, rounded up *)
+Definition times_up (a b : Z) : Z := (- Z.shiftr (- (a * b)) scale)%Z.
+
+Lemma times_up_above a b : IZR (a * b) <= IZR (times_up a b) * IZR one.
+Proof.
+  unfold times_up. rewrite <- mult_IZR. apply IZR_le. rewrite Z.shiftr_div_pow2 by (unfold scale; lia).
+  change (2 ^ scale)%Z with one. pose proof (Z.mul_div_le (- (a * b)) one eq_refl). lia.
+Qed.
 
 (** [lead], and no more than 0 of [own], outweigh what any cell of tokens takes, at its greatest [price]. *)
 Definition outweighs (prices gaps : list Z) (cells : nat) (floor lead own : Z) : bool :=
-  let sure := (lead * one + Z.min 0 own)%Z in
+  let sure := (one * lead + Z.min 0 own)%Z in
   (0 <? sure)%Z && forallb (fun i => 0 <? sure + nth i prices 0 * (nth i gaps 0 + floor))%Z (seq 0 cells).
 
 Lemma least_and_0 (f : nat -> R) n : exists N, (N <= 0 /\ forall t, (t < n)%nat -> N <= f t) /\
@@ -49,7 +58,7 @@ Section Outweighs.
   Proof.
     unfold outweighs. cbv zeta. intros H. apply andb_true_iff in H as [H1 H2]. rewrite forallb_forall in H2.
     destruct (least_and_0 (fun t => w t * b t) m) as (N & HN & Hcase). exists N. split; [exact HN|].
-    pose proof one_positive as H0. apply Z.ltb_lt, IZR_lt in H1. rewrite plus_IZR, mult_IZR in H1.
+    pose proof one_positive as H0. apply Z.ltb_lt, IZR_lt in H1. rewrite plus_IZR, mult_IZR, (Rmult_comm (IZR one)) in H1.
     assert (Hmin : IZR (Z.min 0 own) = Rmin 0 (IZR own / IZR one) * IZR one).
     { destruct (Z.min_spec 0 own) as [[Hs ->]|[Hs ->]].
       - rewrite Rmin_left; [ring|]. apply IZR_lt in Hs. apply Rlt_le, Rdiv_lt_0_compat; assumption.
@@ -62,7 +71,7 @@ Section Outweighs.
     destruct (Rle_or_lt 0 (b t)) as [Hb|Hb].
     { pose proof (w_positive t Ht). assert (0 <= P * (w t * b t)) by (repeat apply Rmult_le_pos; assumption). lra. }
     specialize (H2 (index t)). specialize (H2 ltac:(apply in_seq; specialize (index_is t Ht); lia)).
-    apply Z.ltb_lt, IZR_lt in H2. rewrite !plus_IZR, !mult_IZR, Hsure in H2. specialize (prices_are t Ht). specialize (b_is t Ht).
+    apply Z.ltb_lt, IZR_lt in H2. rewrite !plus_IZR, !mult_IZR, (Rmult_comm (IZR one)), Hsure in H2. specialize (prices_are t Ht). specialize (b_is t Ht).
     set (c := IZR (nth (index t) prices 0%Z)) in *. set (g := IZR (nth (index t) gaps 0%Z + floor)) in *.
     assert (Hc : 0 <= c).
     { eapply Rle_trans; [|exact prices_are]. pose proof (w_positive t Ht). repeat apply Rmult_le_pos; lra. }
@@ -187,6 +196,7 @@ Section Tests.
   Variables (direct_ writes at_p : nat -> nat -> Z). (* query, output; token, output; position, output *)
   Variables (gaps : list (list Z)) (places : list Z).  (* by output: of each cell; of the worst position *)
   Variables (ws : list (list Z)) (own_ws : list Z) (spreads : list spread). (* by query: of each cell; of the query itself *)
+  Variable prices_of : list (list Z). (* by query: what each cell takes at most, among others *)
 
   Definition gap (t o : nat) : Z := (writes t m - writes t o)%Z.
   Definition least_gaps (o : nat) : list Z :=
@@ -201,18 +211,19 @@ Section Tests.
   Notation others := (Z.of_nat k - 1)%Z.
 
   (** All these queries below the largest token; one of them; the largest token as query *)
-  Definition price (q : nat) : Z := (others * most (spread_at q) + last_to_least (spread_at q))%Z.
+  Definition prices_among (q : nat) : list Z :=
+    let price := (others * most (spread_at q) + last_to_least (spread_at q))%Z in map (times_up price) (nth q ws []).
   Definition together (Q : list nat) : nat -> bool :=
-    let prices := map (fun i => greatest_of (map (fun q => price q * nth i (nth q ws []) 0)%Z Q)) (seq 0 (cells m)) in
+    let prices := map (fun i => greatest_of (map (fun q => nth i (nth q prices_of []) 0%Z) Q)) (seq 0 (cells m)) in
     test prices Q (fun _ _ => 0%Z).
   Definition by_itself (q : nat) : nat -> bool :=
     let price := (others * most (spread_at q))%Z in
-    let prices := map (fun w => price * w)%Z (nth q ws []) in
-    let own := (last_to_least (spread_at q) * nth q own_ws 0)%Z in
+    let prices := map (times_up price) (nth q ws []) in
+    let own := times_up (last_to_least (spread_at q)) (nth q own_ws 0%Z) in
     test prices [q] (fun o F => own * (gap q o + F))%Z.
   Definition as_query : nat -> bool :=
     let price := (Z.of_nat k * most_to_last (spread_at m))%Z in
-    test (map (fun w => price * w)%Z (nth m ws [])) [m] (fun _ _ => 0%Z).
+    test (map (times_up price) (nth m ws [])) [m] (fun _ _ => 0%Z).
 
   Hypothesis is_tidy : tidy M = true.
   Hypothesis positions_is : positions M = S k.
@@ -233,6 +244,7 @@ Section Tests.
     (forall p0 p, (p0 < k)%nat -> (p < k)%nat -> exp (by_p q p - by_p q p0) * IZR (2 ^ scale) <= IZR (most s)) /\
     (forall p0, (p0 < k)%nat -> exp (by_p q k - by_p q p0) * IZR (2 ^ scale) <= IZR (last_to_least s)) /\
     (forall p, (p < k)%nat -> exp (by_p q p - by_p q k) * IZR (2 ^ scale) <= IZR (most_to_last s)).
+  Hypothesis prices_of_are : forall q, (q < m)%nat -> nth q prices_of [] = prices_among q.
   Hypothesis cut_positive : (0 <= cut M h)%Z.
 
   Definition kappa : R := IZR (2 ^ cut M h) * (/ 2 ^ exponent M) ^ 4.
@@ -291,9 +303,6 @@ Section Tests.
     Lemma bracket_above Q t p : In q Q -> (t <= m)%nat -> (p <= k)%nat -> b Q t <= bracket M x m o t p.
     Proof. intros HQ Ht Hp. unfold bracket. rewrite the_last. apply floor_is; assumption. Qed.
 
-    Lemma one_is : IZR one = IZR (2 ^ scale) * IZR (2 ^ scale).
-    Proof. rewrite <- mult_IZR. reflexivity. Qed.
-
     Lemma scale_positive : 0 < IZR (2 ^ scale).
     Proof. apply pow2_positive. unfold scale. lia. Qed.
 
@@ -323,10 +332,11 @@ Section Tests.
     Qed.
 
     Lemma product_one a A b' B : 0 <= a -> 0 <= b' -> a * IZR (2 ^ scale) <= IZR A -> b' * IZR (2 ^ scale) <= IZR B ->
-      a * b' * IZR one <= IZR (A * B).
+      a * b' * IZR one <= IZR (times_up A B).
     Proof.
-      intros Ha Hb HA HB. rewrite mult_IZR, one_is. pose proof scale_positive.
-      replace (a * b' * (IZR (2 ^ scale) * IZR (2 ^ scale))) with ((a * IZR (2 ^ scale)) * (b' * IZR (2 ^ scale))) by ring.
+      intros Ha Hb HA HB. pose proof one_positive as H1. pose proof (times_up_above A B) as H. rewrite mult_IZR in H.
+      change (IZR (2 ^ scale)) with (IZR one) in *. apply (Rmult_le_reg_r (IZR one)); [assumption|]. eapply Rle_trans; [|exact H].
+      replace (a * b' * IZR one * IZR one) with ((a * IZR one) * (b' * IZR one)) by ring.
       apply Rmult_le_compat; try assumption; apply Rmult_le_pos; lra.
     Qed.
 
@@ -349,9 +359,11 @@ Section Tests.
       unfold together in E. cbv zeta in E.
       lapply (fun H => test_least Q _ _ ((INR k - 1) * R_ + L) HQ ltac:(lra) H E); [intros (N & HN & H)|].
       2:{ intros t Ht. destruct (ws_are q t q_le_m Ht) as [_ W2]. rewrite w_is.
-        rewrite (nth_map_seq (fun i => greatest_of (map (fun q => price q * nth i (nth q ws []) 0)%Z Q))) by apply index_lt, Ht.
-        eapply Rle_trans; [|apply IZR_le, greatest_of_le, (in_map (fun q => price q * nth (index m t) (nth q ws []) 0)%Z), HQ].
-        apply product_one; [lra|apply Rlt_le, exp_pos| |exact W2]. unfold price. rewrite plus_IZR, mult_IZR, others_is.
+        rewrite (nth_map_seq (fun i => greatest_of (map (fun q => nth i (nth q prices_of []) 0%Z) Q))) by apply index_lt, Ht.
+        eapply Rle_trans; [|apply IZR_le, greatest_of_le, (in_map (fun q => nth (index m t) (nth q prices_of []) 0%Z)), HQ].
+        rewrite prices_of_are by assumption. unfold prices_among. cbv zeta.
+        rewrite (nth_map_in _ _ _ 0%Z) by (rewrite ws_length by assumption; apply index_lt, Ht).
+        apply product_one; [lra|apply Rlt_le, exp_pos| |exact W2]. rewrite plus_IZR, mult_IZR, others_is.
         rewrite Rmult_plus_distr_r, Rmult_assoc. apply Rplus_le_compat; [|exact S2]. apply Rmult_le_compat_l; assumption. }
       - rewrite no_own, Rmult_0_r, Rplus_0_r in H.
         apply (safe_output M x m o (by_p q p0)) with (k := k) (lead := b Q m) (b := b Q) (W := w) (N := N) (R_ := R_) (L := L);
@@ -391,9 +403,9 @@ Section Tests.
         + intros p Hp'. rewrite rho_is. apply exp_le. specialize (Hp p Hp'). lra.
         + apply somewhere, Hq.
         + rewrite rho_is. fold L.
-          assert (HO : L * w q * IZR one <= IZR (last_to_least (spread_at q) * nth q own_ws 0%Z)).
+          assert (HO : L * w q * IZR one <= IZR (times_up (last_to_least (spread_at q)) (nth q own_ws 0%Z))).
           { rewrite w_is. apply product_one; [lra|apply Rlt_le, exp_pos|exact S2|apply own_ws_are, q_le_m]. }
-          set (own := (last_to_least (spread_at q) * nth q own_ws 0)%Z) in *. set (g := (gap q o + floor [q] o)%Z) in *.
+          set (own := times_up (last_to_least (spread_at q)) (nth q own_ws 0%Z)) in *. set (g := (gap q o + floor [q] o)%Z) in *.
           rewrite mult_IZR in H. pose proof one_positive as H1'.
           assert (HLw : 0 < L * w q) by (apply Rmult_lt_0_compat; [assumption|apply exp_pos]).
           assert (HD : kappa * Rmin 0 (IZR own * IZR g / IZR one) <= Rmin 0 (L * w q * (kappa * IZR g))).
