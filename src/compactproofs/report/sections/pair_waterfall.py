@@ -28,7 +28,7 @@ def of_pairs(subject: PairSubject) -> Found:
         steps = [(step.name, step.right / subject.total) for step in counts]
         losses = [(after[0], before[1] - after[1]) for before, after in itertools.pairwise(steps)]
         falls[name], worst[name] = steps, max(losses, key=lambda loss: loss[1])
-    size = charts.waterfall_size(max(map(len, falls.values())), HALF[0] if len(falls) < 3 else 3.1)
+    size = charts.waterfall_size(max(map(len, falls.values())), HALF[0] if len(falls) < 3 else 3.4)
     figures = {name: picture(f"pair-waterfall-{name}", charts.waterfall(steps), size) for name, steps in falls.items()}
     rows = [
         (name, after[0], before[1] - after[1], after[1])
