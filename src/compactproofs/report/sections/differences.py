@@ -62,4 +62,4 @@ def _others(subject: Subject) -> Iterator[Measure]:
     yield "share of next tokens not led", float(gaps.wrong[0]), "figure-attention-gap-1"
     yield "tokens that are not copied", float(len(copied.failing)), "figure-copying-1"
     yield "lead of a token in its row of EVOU", float(copied.margin.mean()), "figure-copying-1"
-    yield "wrong inputs, as a share", 1.0 - subject.exact.value, "figure-errors-by-maximum-1"
+    yield "share of wrong inputs", 1.0 - subject.exact.value, "figure-errors-by-maximum-1"
