@@ -14,36 +14,31 @@ from compactproofs.report.page import Found
 from compactproofs.report.subjects import Both, Subject
 
 #: How many of each kind are listed.
-MOST = 6
+_MOST = 6
+Measure = tuple[str, float, str]  # what it is, the number, and the picture or section where it is seen
 
 
 def of_two(both: Both) -> Found:
     """Shares of inputs by their difference, and other numbers by the difference over the larger one."""
-    shares = [(what, a, b, b - a, where) for what, a, b, where in _pairs(both, _shares)]
-    others = [
-        (what, a, b, (b - a) / max(abs(a), abs(b)), where) for what, a, b, where in _pairs(both, _others) if a != b
-    ]
-    return {"shares": _largest(shares), "others": _largest(others)}
+    return {"shares": _largest(both, _shares), "others": _largest(both, _others, relative=True)}
 
 
-Measure = tuple[str, float, str]  # what it is, the number, and the picture or section where it is seen
-Row = tuple[str, float, float, float, str]  # what, of the first, of the second, the difference, where
-
-
-def _pairs(both: Both, kind: Callable[[Subject], Iterator[Measure]]) -> Iterator[tuple[str, float, float, str]]:
-    """What can be said of both."""
-    second = {what: number for what, number, _ in kind(both.second)}
-    for what, number, where in kind(both.first):
-        if what in second and np.isfinite([number, second[what]]).all():
-            yield what, number, second[what], where
-
-
-def _largest(rows: list[Row]) -> list[Row]:
-    return sorted((row for row in rows if abs(row[3]) >= 5e-7), key=lambda row: -abs(row[3]))[:MOST]
+def _largest(
+    both: Both, measures: Callable[[Subject], Iterator[Measure]], relative: bool = False
+) -> list[tuple[str, float, float, float, str]]:
+    """What it is, of the first, of the second, the difference, and where it is seen, of what can be said of both."""
+    second = {what: number for what, number, _ in measures(both.second)}
+    rows = []
+    for what, a, where in measures(both.first):
+        b = second.get(what, np.inf)
+        larger = max(abs(a), abs(b)) or 1.0
+        if np.isfinite(larger) and abs(b - a) >= 5e-7:
+            rows.append((what, a, b, (b - a) / larger if relative else b - a, where))
+    return sorted(rows, key=lambda row: -abs(row[3]))[:_MOST]
 
 
 def _shares(subject: Subject) -> Iterator[Measure]:
-    """Of all inputs: what is right, what is certified, and what the steps of proofs lose."""
+    """Of all inputs: what is right, and what is certified."""
     yield "accuracy", subject.accuracy, "two-mechanisms"
     for row, strategy in WATERFALLS.items():
         if strategy in subject.proofs:
