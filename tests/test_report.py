@@ -40,7 +40,7 @@ from compactproofs.report.sections import (
 from compactproofs.report.side_by_side import alike
 from compactproofs.report.subjects import Models, Subject
 from compactproofs.report.two_page import SECTIONS as SECTIONS_OF_TWO
-from compactproofs.report.two_page import two_page
+from compactproofs.report.two_page import two_page, two_pair_page
 from compactproofs.report.wording import large, listed, mean_std, numbers, probability, with_minus
 from compactproofs.runs.store import is_of
 from compactproofs.search.workspaces import workspace
@@ -341,6 +341,23 @@ def test_page_of_two_models(undrawn: None) -> None:
     assert [abs(d) for _, _, d in rows] == sorted((abs(d) for _, _, d in rows), reverse=True)
 
 
+def test_page_of_two_networks_of_two_arguments(undrawn: None) -> None:
+    """The same questions; of another table there are no irreps to look at."""
+    network, task = ADDITION
+    other = network_of_waves(7, (1, 2), 8, np.random.default_rng(1), 0.02)
+    page = two_pair_page(("a", network, task), ("b", other, task))
+    outline = Outline(render(page))
+    assert {link[1:] for link in outline.links} <= set(outline.ids)
+    assert len(outline.labels) == len(page.pictures) == len({p.name for p in page.pictures})
+    assert "figure-pair-shares-2" in outline.ids
+    table = of_table(pair_table([[0, 1, 1], [1, 0, 0], [0, 0, 1]]))
+    text = render(two_pair_page(("a", *table), ("a", *table)))
+    assert "figure-pair-shares" not in text
+    assert "In nothing that this page looks at" in text
+    with pytest.raises(ValueError, match="a and b are not of one family: of one the task is x"):
+        two_pair_page(("a", network, task), ("b", *table))
+
+
 def test_page_of_a_model_and_itself(undrawn: None) -> None:
     """Differs in nothing, though it has two names."""
     model = random_model(4, 2)
@@ -534,7 +551,7 @@ def test_command_for_two_models(run: Run, undrawn: None, small: Path, tmp_path: 
     (tmp_path / "adder.safetensors").write_bytes(write_tensors(dict(ADDITION[0].tensors)))
     code, out, err = run(small, "adder.safetensors")
     assert (code, out) == (2, "")
-    assert err.startswith("error: two models are compared only where both name the largest token")
+    assert err.startswith("error: small.safetensors and adder.safetensors are not of one family: one of them reads two")
 
 
 def test_command_refuses(run: Run, small: Path, tmp_path: Path) -> None:
@@ -546,11 +563,11 @@ def test_command_refuses(run: Run, small: Path, tmp_path: Path) -> None:
         (): "choose one: a MODEL, or --seeds all",
         (small, "--seeds", "all"): "choose one: a MODEL, or --seeds all",
         (small, small, small): "expected one MODEL, or two to compare, found 3; --seeds is about many",
-        (small, small, "--task", "add-mod"): "--task and --family are for one MODEL of two arguments",
+        (small, "max-of-4/12"): "there is no file and no model of the zoo named 'max-of-4/12'",
         (
             small,
             "max-of-4/123",
-        ): "small.safetensors and max-of-4/123 are not of one family: inputs are 3 of 5 tokens and ",
+        ): "small.safetensors and max-of-4/123 are not of one family: of one inputs are 3 ",
         ("max-of-4/124",): "there is no file and no model of the zoo named 'max-of-4/124': did you mean ",
         ("none.safetensors",): "none.safetensors: No such file or directory",
         (small, "--out", "page.txt"): "--out: expected a name that ends in .html, found page.txt",
