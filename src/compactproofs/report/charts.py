@@ -8,7 +8,7 @@ from statistics import NormalDist
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.ticker import MaxNLocator, NullFormatter, PercentFormatter, ScalarFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter, ScalarFormatter
 
 from compactproofs.analysis.correlations import Regression
 from compactproofs.analysis.mechanism import AttentionGaps, Copying, Errors
@@ -259,8 +259,7 @@ def budget(budgets: Sequence[Budget]) -> Draw:
         axes.plot(flops, [one.true.mean() for one in budgets], "_", color=INK, ms=12, mew=1.6, label="true spread")
         if min(one.bound.max() for one in budgets) > 0.0:
             axes.set_yscale("log")
-        axes.set_xscale("log", base=2)
-        axes.set_xlabel("operations for the scores (FLOPs)")
+        operations(axes, "operations for the scores (FLOPs)")
         axes.set_ylabel("row spread of the remainder")
         axes.grid()
         _legend_beside(axes)
@@ -394,6 +393,16 @@ def _accuracy(value: float) -> str:
     return f"{value:.3f}" if value < 0.99 else f"{value:.4f}"
 
 
+def operations(axes: Axes, label: str) -> None:
+    """A logarithmic axis, with powers of 2 and what is between them where there are few."""
+    axes.set_xscale("log", base=2)
+    low, high = np.log2(axes.get_xlim())
+    parts = 4 if high - low < 1.5 else 2 if high - low < 3.0 else 1
+    axes.xaxis.set_major_locator(LogLocator(2, subs=[2.0 ** (i / parts) for i in range(parts)]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"$2^{{{np.log2(x):.4g}}}$"))
+    axes.set_xlabel(label)
+
+
 def _legend_beside(axes: Axes) -> None:
     """Where the picture is wide."""
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
@@ -421,9 +430,8 @@ def bounds(
         if above:
             x, y = zip(*above, strict=True)
             axes.scatter(x, y, s=45, marker="v", facecolor="none", edgecolor=INK, label="from above")
-        axes.set_xscale("log", base=2)
         axes.set_ylim(-0.02, 1.05)
-        axes.set_xlabel("operations to verify (FLOPs)")
+        operations(axes, "operations to verify (FLOPs)")
         axes.set_ylabel("normalised bound")
         axes.grid()
         (_legend_beside if wide else _legend_below)(axes)
@@ -474,10 +482,9 @@ def labelled_points(
         for (name, group), colour in zip(groups.items(), SERIES, strict=False):
             a, b = zip(*group, strict=True)
             axes.scatter(a, b, s=16, color=colour, alpha=0.85, label=name)
-        axes.set_xscale("log", base=2)
         if log_y:
             axes.set_yscale("log", base=2)
-        axes.set_xlabel(xlabel)
+        operations(axes, xlabel)
         axes.set_ylabel(ylabel)
         axes.grid()
         (_legend_beside if wide else _legend_below)(axes)

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from compactproofs.analysis.pair_sums import Boxes, curve
 from compactproofs.kernel.decisions import FloatArray
-from compactproofs.report.charts import Draw
+from compactproofs.report.charts import Draw, operations
 from compactproofs.report.pictures import BLUE, GREEN, INK, MUTED, ORANGE, PURPLE, RED
 
 #: What is read of x and of y, and what is written.
@@ -129,9 +129,8 @@ def bounds(points: Mapping[str, Sequence[tuple[float, float]]], joined: bool = T
                 label=name,
                 fillstyle="none" if below else "full",
             )
-        axes.set_xscale("log", base=2)
         axes.set_ylim(-0.03, 1.06)
-        axes.set_xlabel("operations to verify (FLOPs)")
+        operations(axes, "operations to verify (FLOPs)")
         axes.set_ylabel("certified share of the inputs")
         axes.grid()
         axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))

@@ -104,6 +104,11 @@ def pictures(drawings: Mapping[str, Callable[[Axes], None]], size: tuple[float, 
     return {name: picture(name, draw, size) for name, draw in drawings.items()}
 
 
+def size_of_each(number: int) -> tuple[float, float]:
+    """The size of so many figures in rows."""
+    return HALF if number < 3 else THIRD
+
+
 def _saved(figure: Figure, kind: str, **options: Any) -> bytes:
     stream = io.BytesIO()
     figure.savefig(stream, format=kind, **options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from compactproofs.opening.pairs import in_words
 from compactproofs.report import pair_charts
 from compactproofs.report.page import Found
-from compactproofs.report.pictures import HALF, THIRD, WIDE, pictures
+from compactproofs.report.pictures import WIDE, pictures, size_of_each
 from compactproofs.report.sections.pair_neurons import placed
 from compactproofs.report.sections.pair_spectra import shares, singular_values
 from compactproofs.report.subjects import PairSubject
@@ -33,5 +33,5 @@ def of_pairs(subject: PairSubject) -> Found:
         "words": in_words(subject.task),
         "largest": next(iter(places), ""),
         "group": subject.task.group,
-        "figures": pictures(drawings, (WIDE, HALF, THIRD)[len(drawings) - 1]),
+        "figures": pictures(drawings, WIDE if len(drawings) == 1 else size_of_each(len(drawings))),
     }

@@ -10,7 +10,7 @@ from compactproofs.analysis.pair_sums import Part, plane
 from compactproofs.kernel.decisions import FloatArray
 from compactproofs.report import pair_charts
 from compactproofs.report.page import Found
-from compactproofs.report.pictures import THIRD, picture
+from compactproofs.report.pictures import picture, size_of_each
 from compactproofs.report.subjects import PairSubject
 
 #: Irreps that are drawn, the largest at the top of the page.
@@ -49,8 +49,9 @@ def placed(subject: PairSubject) -> dict[str, Place]:
 def of_pairs(subject: PairSubject) -> Found:
     """The planes of all but the largest irrep."""
     places = placed(subject)
+    size = size_of_each(len(places) - 1)
     figures = {
-        name: picture(f"pair-plane-{place.part.number}", pair_charts.plane(place.sides, place.labels), THIRD)
+        name: picture(f"pair-plane-{place.part.number}", pair_charts.plane(place.sides, place.labels), size)
         for name, place in list(places.items())[1:]
     }
     return {"places": places, "waves": not subject.task.group, "figures": figures}
