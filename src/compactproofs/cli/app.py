@@ -282,13 +282,15 @@ def explain(
     if len(names) > 2:
         raise ValueError(f"expected one MODEL, or two to compare, found {len(names)}; --seeds is about many")
     command = extra("report.command")
-    if len(names) == 1:
+    if names:
         name, table = task_of(task)
-        command.explain_model(names[0], target, Options(task=name, table=table, family=family))
+        options = Options(task=name, table=table, family=family)
+        if len(names) == 1:
+            command.explain_model(names[0], target, options)
+        else:
+            command.explain_two((names[0], names[1]), target, options)
     elif (task, family) != (None, None):
-        raise ValueError("--task and --family are for one MODEL of two arguments")
-    elif names:
-        command.explain_two((names[0], names[1]), target)
+        raise ValueError("--task and --family are for a MODEL of two arguments")
     else:
         command.explain_models(seeds, target, jobs, scheduler)
 

@@ -112,8 +112,8 @@ def rectangles(found: Boxes) -> Draw:
     return draw
 
 
-def bounds(points: Mapping[str, Sequence[tuple[float, float]]]) -> Draw:
-    """(operations, share) of strategies, those of one with more or fewer directions joined by a line."""
+def bounds(points: Mapping[str, Sequence[tuple[float, float]]], joined: bool = True) -> Draw:
+    """(operations, share) by strategy, those of one with more or fewer directions joined by a line; or by network."""
 
     def draw(axes: Axes) -> None:
         for (name, each), colour in zip(points.items(), (BLUE, RED, ORANGE, PURPLE, GREEN), strict=False):
@@ -122,7 +122,7 @@ def bounds(points: Mapping[str, Sequence[tuple[float, float]]]) -> Draw:
             axes.plot(
                 x,
                 y,
-                "v" if below else "o-",
+                "v" if below else "o-" if joined else "o",
                 ms=8 if below else 4,
                 lw=1,
                 color=colour,

@@ -114,6 +114,13 @@ class PairSubject:
         return f"χ{number}" if one.frequency is None else f"k\u00a0=\u00a0{one.frequency}"
 
 
+class BothPairs(NamedTuple):
+    """Two networks of the same two arguments beside each other."""
+
+    first: PairSubject
+    second: PairSubject
+
+
 class Models:
     """Many models, by their summaries as `analysis.summarise` makes them."""
 
