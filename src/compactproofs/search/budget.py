@@ -123,7 +123,7 @@ def _by_reward(prover: Prover, kind: Kind, hints: HintArrays) -> list[tuple[int,
                 group = ClassesInDoubt(work, tables, m, np.unique(np.concatenate(list(found.values()))), [0, m])
                 for q, outputs in found.items():
                     window = min(max(int(hints["window"][q, m]) - 1, 0), m)
-                    gain = max_of_k(prover.model).task.class_size(q, m) - group.count(q, outputs, window)
+                    gain = work.task.class_size(q, m) - group.count(q, outputs, window)
                     # Brackets, weights, sums and far cells of each position, for each output.
                     cost = len(outputs) * (window + 2) * (4 * n - 6)
                     reward[q, m] = gain / cost
