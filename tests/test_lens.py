@@ -148,7 +148,10 @@ def test_cases(name: str, options: dict[str, Any], right: int, how: str, tmp_pat
         (heads, d_model, d_head), (n_ctx, _) = tensors["blocks.0.attn.W_Q"].shape, tensors["pos_embed.W_pos"].shape
         sizes = {"n_heads": heads, "d_model": d_model, "d_head": d_head, "n_ctx": n_ctx}
         sizes |= {"d_vocab": len(tensors["embed.W_E"]), "d_vocab_out": tensors["unembed.W_U"].shape[1]}
-        kind = {"mlp": {"attn_only": False, "act_fn": "relu", "d_mlp": 128}, "ln": {"normalization_type": "LN"}}
+        kind: dict[str, dict[str, Any]] = {
+            "mlp": {"attn_only": False, "act_fn": "relu", "d_mlp": 128},
+            "ln": {"normalization_type": "LN"},
+        }
         model = hooked(**sizes, **kind.get(name, {}))
         model.load_state_dict({key: torch.from_numpy(tensors[key]) for key in tensors}, strict=False)
     if how == "saved":
