@@ -303,6 +303,6 @@ def test_on_the_command_line(tmp_path: Path, capsys: Any) -> None:
         assert __main__.run(["prove", str(path), "--task", *wrong]) == 2
         assert capsys.readouterr().err.count("error: -k: expected") == 1
     assert __main__.run(["prove", str(path), "--task", "first", "--all"]) == 0
-    assert "warning: the label is the first token, but this model names" in capsys.readouterr().err
+    assert "warning: the label is the first token, which this model names" in capsys.readouterr().err
     assert __main__.run(["prove", str(path), "--task", "first", "--strategy", "enumerate"]) == 0
     assert "decoder" in capsys.readouterr().out

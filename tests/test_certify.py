@@ -178,6 +178,14 @@ def test_interrupted(model: cp.Model, slow: threading.Event, capsys: pytest.Capt
     thread.join()
 
 
+def test_what_costs_less_is_still_tried() -> None:
+    """Brute force is the quickest where there are few inputs, and not the shortest proof."""
+    found = cp.certify(CASES / "s4.safetensors")
+    assert (found.accuracy, found.stopped) == (1.0, "the bounds meet")
+    by_all = {proof.certificate.strategy: proof.cost.flops for proof in found.proofs if proof.bound == 1}
+    assert found.lower.cost.flops == min(by_all.values()) < by_all["pair-sum/brute-force"]
+
+
 def test_always_something(tmp_path: Path) -> None:
     """The trivial bound is there for every family and task, however little time there is, for both checkers."""
     proof, heads = tmp_path / "p.cert.json", CASES / "two_heads_max3_v10.safetensors"

@@ -1,7 +1,8 @@
 """The best bounds that some seconds buy: one strategy after the other, the quickest first, until time is up.
 
-Those that go through inputs come last, since their proofs are long.  Strategies that another one surpasses, and that
-take fewer operations, are left to `search.budget`.
+Those that go through inputs come last, since their proofs are long.  When bounds meet, only what may prove the same
+with fewer operations is still tried.  Strategies that another one surpasses, and that take fewer operations, are left
+to `search.budget`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from compactproofs.kernel.problem import Problem, Strategy
+from compactproofs.search.budget import least_cost
 from compactproofs.search.certificates import Certificate
 from compactproofs.search.companions import Companion
 from compactproofs.search.companions import no_hints as no_search
@@ -118,6 +120,12 @@ def _with(found: Certified, proof: Proof) -> Certified:
     return replace(found, proofs=tuple(sorted([*found.proofs, proof], key=lambda proof: proof.rank)))
 
 
+def _may_cost_less(prover: Prover, strategy_id: str, best: Proof) -> bool:
+    """Whether this strategy may prove what the best one does with fewer operations."""
+    claims_alike = prover.library.strategy(strategy_id).claim == best.certificate.claim
+    return claims_alike and least_cost(strategy_id, prover.problem) < best.cost.flops
+
+
 def certify_within(
     prover: Prover, seconds: float, trying: Callable[[str], None] = lambda strategy_id: None
 ) -> Certified:
@@ -156,6 +164,8 @@ def certify_within(
     try:
         with interrupted_after(seconds):
             for _, needed, _, trying_now in by_time:
+                if found.exact and not _may_cost_less(prover, trying_now, found.lower):
+                    continue
                 if needed > _TOO_MUCH * left():
                     missing.append(f"{trying_now} may take {needed:.0f} s")
                     log.info("search: %s, and %.0f are left", missing[-1], left())
@@ -168,10 +178,6 @@ def certify_within(
                     log.info("search: %s", missing[-1])
                     continue
                 found = _with(found, proof)
-                if found.exact:
-                    found = replace(found, stopped="the bounds meet")
-                    missing.clear()
-                    break
     except KeyboardInterrupt:
         if left():
             if not found.proofs:
@@ -180,6 +186,8 @@ def certify_within(
             missing.append("interrupted")
         else:
             missing.append(f"no time was left for {trying_now or 'any strategy'}")
+    if found.exact and not found.interrupted:
+        missing = ["the bounds meet"]
     why = "; ".join(missing)
     if not found.proofs:
         raise Infeasible(f"nothing was proved in {seconds:g} seconds: {why}; give more (--seconds, seconds=)")
