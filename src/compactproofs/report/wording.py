@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 
@@ -28,7 +29,7 @@ def percent(value: float) -> str:
     return f"{100 * value:.3g}%"
 
 
-def proved(share: float) -> str:
+def proved(share: float | Fraction) -> str:
     """A certified share as a percentage: what is proved is never rounded up."""
     return f"{math.floor(share * 10_000) / 100:.2f}".removesuffix(".00") + "%"
 
