@@ -35,11 +35,11 @@ def proved(share: float | Fraction) -> str:
 
 
 def large(number: int) -> str:
-    """All its digits, or three of them and a power of ten."""
+    """All its digits, or the first three, which say no more than there is, and a power of ten."""
+    digits = str(number)
     if number < 10**12:
         return f"{number:,}"
-    digits, power = f"{number:.2e}".split("e+")
-    return f"{digits} · 10{power.translate(_RAISED)}"
+    return f"{digits[0]}.{digits[1:3]} · 10{str(len(digits) - 1).translate(_RAISED)}"
 
 
 def probability(p: float) -> str:
