@@ -133,6 +133,12 @@ class PairSubject:
         feasible = cp.feasible_strategies(self.network, self.task)
         return {s: self.prover.prove(s) for s in feasible if s != "pair-sum/trivial"}
 
+    @property
+    def by_irrep(self) -> tuple[FloatArray, list[str], str]:
+        """The shares of irreps, what these are called, and what they are; constants left out."""
+        first, label = (1, "character") if self.task.group else (0, "frequency k")
+        return self.shares[first:], [self.called(i) for i in range(first, len(self.irreps))], label
+
     @cached_property
     def places(self) -> dict[str, Place]:
         """The neurons of the largest irreps, by what these are called."""

@@ -15,9 +15,7 @@ def of_pairs(subject: PairSubject) -> Found:
     best = min(below, key=lambda proof: proof.rank)
     places, drawings = subject.places, {}
     if subject.irreps:
-        first, label = (1, "character") if subject.task.group else (0, "frequency k")
-        names = [subject.called(i) for i in range(first, len(subject.irreps))]
-        drawings["pair-shares"] = pair_charts.shares(subject.shares[first:], names, label)
+        drawings["pair-shares"] = pair_charts.shares(*subject.by_irrep)
     for name, place in list(places.items())[:1]:
         drawings["pair-plane"] = pair_charts.plane(place.sides, place.labels)
         if place.turns is not None:
