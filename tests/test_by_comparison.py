@@ -157,16 +157,27 @@ ERRORS: dict[str, tuple[str, str, str]] = {
     "what is alike in number": (TASK, "setdefault(after.tobytes(), [])", "setdefault(bytes([bool(after.any())]), [])"),
     "no token above": (THEOREM, "1: range(label + 1, v)}", "1: range(label + 2, v)}"),
     "the label is below itself": (THEOREM, "{-1: range(label),", "{-1: range(label + 1),"),
-    "another label's direct path": (THEOREM, "direct[label] - direct[outputs]", "direct[label - 1] - direct[outputs]"),
+    "another label's direct path": (THEOREM, "return direct[..., label, None]", "return direct[..., label - 1, None]"),
     "another label's values": (THEOREM, "tokens[:, label, None] - tokens", "tokens[:, label - 1, None] - tokens"),
-    "another query": (THEOREM, "terms[:, np.append(tokens, query)]", "terms[:, np.append(tokens, query - 1)]"),
+    "another query": (THEOREM, "np.append(kept, query)", "np.append(kept, query - 1)"),
+    "positions at their best": (THEOREM, "values.min(axis=0)", "values.max(axis=0)"),
+    "the largest of tokens": (THEOREM, "min(axis=1) for parts in", "max(axis=1) for parts in"),
+    "the largest of three sets": (THEOREM, "part in parts]).min(", "part in parts]).max("),
+    "screened by another query": (THEOREM, "np.arange(len(some)), some]", "np.arange(len(some)), some - 1]"),
+    "screened without the query": (THEOREM, "len(allowed)] for", "0] for"),
+    "screened by another query's positions": (
+        THEOREM,
+        "position_weights(work)[some]",
+        "position_weights(work)[some - 1]",
+    ),
+    "screened by the best of boxes": (THEOREM, "doubtful[numbers].any(", "doubtful[numbers].all("),
     "the largest of parts": (THEOREM, "stop].min(axis=1) for part in places", "stop].max(axis=1) for part in places"),
     "the best of boxes": (THEOREM, "np.min(smallest, axis=0)", "np.max(smallest, axis=0)"),
     "the best of parts": (THEOREM, "np.min([least[part]", "np.max([least[part]"),
     "without the last position": (THEOREM, "+ low[-1, -1] <= 0", "<= 0"),
     "known without integers": (THEOREM, "return of_query * _weight_of", "return 0 * _weight_of"),
     "the first box only": (THEOREM, "of_class=boxes", "of_class=boxes[:1]"),
-    "unsorted tokens of a part": (BOXES, "build(part[np.argsort(line[part]", "build(0 * part[np.argsort(line[part]"),
+    "unsorted tokens of a part": (BOXES, "ordered = part[np.argsort(", "ordered = 0 * part[np.argsort("),
     "a part alone": (BOXES, "join(node(parts[:-1]), last)", "node(parts[:-1])"),
     "nothing below a part": (BOXES, "np.minimum(lows[a], lows[b])", "np.maximum(lows[a], lows[b])"),
 }
@@ -292,6 +303,6 @@ def test_on_the_command_line(tmp_path: Path, capsys: Any) -> None:
         assert __main__.run(["prove", str(path), "--task", *wrong]) == 2
         assert capsys.readouterr().err.count("error: -k: expected") == 1
     assert __main__.run(["prove", str(path), "--task", "first", "--all"]) == 0
-    assert "warning: the label is the first token, but this model names" in capsys.readouterr().err
+    assert "warning: the label is the first token, which this model names" in capsys.readouterr().err
     assert __main__.run(["prove", str(path), "--task", "first", "--strategy", "enumerate"]) == 0
     assert "decoder" in capsys.readouterr().out

@@ -197,7 +197,7 @@ ERRORS = (
     ),
     Error(
         "undecided sums count",
-        (("core.enumeration", "np.count_nonzero(least > 0)", "np.count_nonzero(least > -gap)"),),
+        (("core.enumeration", "counts[least > 0]", "counts[least > -gap]"),),
         "brute-force",
     ),
     Error(

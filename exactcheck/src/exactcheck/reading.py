@@ -110,6 +110,11 @@ class Weights:
         return sum(self.counts[t] if self.counts else 1 for t in tokens)
 
     @property
+    def too_heavy(self) -> bool:
+        """Whether the inputs with one last token count 2^62 and more together, by weights."""
+        return bool(self.counts) and sum(self.counts) ** (self.n - 1) >= 2**62
+
+    @property
     def folded(self) -> dict[str, Matrix]:
         """The matrices of a model without biases that has the same logits: these, unless some bias is not zero."""
         if not any(map(any, self.biases.values())):

@@ -70,6 +70,11 @@ def execute(arguments: list[str]) -> int:
             return command.invoke(context) or 0
     except typer.Exit as stop:  # after --help and --version
         return 2 if stop.exit_code or not arguments else 0
+    except Exception as error:  # wrong usage that is found before it is known of which command
+        if getattr(error, "ctx", error) is None and arguments[0] in command.commands:
+            of_all = typer.Context(command, info_name="compactproofs")
+            error.ctx = typer.Context(command.commands[arguments[0]], of_all, arguments[0])  # type: ignore[attr-defined]
+        raise
 
 
 def _print_version(wanted: bool) -> None:

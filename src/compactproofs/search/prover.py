@@ -39,6 +39,7 @@ from compactproofs.theorems.max_of_k.core.brute_force import BRUTE_FORCE, enumer
 from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM
 from compactproofs.theorems.max_of_k.heads.branch_and_bound import HEADS_BRANCH_AND_BOUND, decide_inputs
 from compactproofs.theorems.pair_sum import brute_force as of_pairs
+from compactproofs.theorems.trivial import TRIVIAL
 from compactproofs.version import __version__
 
 #: From so many inputs on, checking takes long, by strategies that may.
@@ -221,7 +222,8 @@ class Prover:
         if strategy.family != self.model.family or record["name"] not in strategy.tasks:
             what = f"{strategy.family} and {' or '.join(strategy.tasks)}"
             family, task = self.model.family, record["name"]
-            ours = [s.id for s in BUILT_IN.strategies.values() if s.family == family and task in s.tasks]
+            known = [s for s in BUILT_IN.strategies.values() if s.family == family and s not in TRIVIAL]
+            ours = [s.id for s in known if task in s.tasks]
             instead = f"; use {', '.join(ours[:4])}" if ours else ""
             raise Infeasible(f"{strategy.id} is about {what}, and this is {family} and {task}{instead}")
         reason = self.problem.task.misfit(self.model) or strategy.limit(self.problem)

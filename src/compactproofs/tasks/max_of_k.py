@@ -97,6 +97,13 @@ def max_of_k(network: N) -> Problem[N, MaxOfK]:
     return Problem(network, MaxOfK(sizes.n_ctx, sizes.d_vocab))
 
 
+def too_heavy(task: OneOfTheTokens) -> str | None:
+    """Why what inputs with one last token count together is no number of 64 bits, or None."""
+    if int(task.counts.sum()) ** (task.n_ctx - 1) < 2**62:
+        return None
+    return "by their weights, inputs with one last token count 2^62 and more together; less is supported"
+
+
 def boxes_of_class(positions: int, seen: bool, smaller: C, maximum: C, either: C) -> list[list[C]]:
     """The inputs with one query and maximum, in disjoint boxes: by the first of these positions that holds the maximum.
 

@@ -26,14 +26,6 @@ def _branch_and_bound(v: int, n: int) -> int:
 
 
 COMPANIONS = {
-    "trivial": Companion(
-        task,
-        work=Beyond(lambda v, n: 0),
-        unexplained_dimension=lambda problem: 0,
-        complexity="O(1)",
-        summary="claims nothing",
-        stated_in=f"{PLACE}.core.trivial",
-    ),
     "brute-force": Companion(
         task,
         work=Beyond(_brute_force),
