@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ from compactproofs.report.side_by_side import alike
 from compactproofs.report.subjects import Models, Subject
 from compactproofs.report.two_page import SECTIONS as SECTIONS_OF_TWO
 from compactproofs.report.two_page import two_page, two_pair_page
-from compactproofs.report.wording import large, listed, mean_std, numbers, probability, with_minus
+from compactproofs.report.wording import large, listed, mean_std, numbers, probability, proved, with_minus
 from compactproofs.runs.store import is_of
 from compactproofs.search.workspaces import workspace
 from compactproofs.tasks.pairs import Pairs, add_mod, group_products, pair_table
@@ -434,6 +435,9 @@ def test_text_helpers() -> None:
     assert cell(None, ".1f") == Cell("", float("-inf"))
     assert large(4**12) == "16,777,216"
     assert large(64**12) == "4.72 · 10²¹"
+    assert large(1_045_999_999_999) == "1.04 · 10¹²"
+    assert proved(Fraction(99_999, 100_000)) == "99.99%"
+    assert (proved(0.25), proved(1.0)) == ("25%", "100%")
     assert probability(0.0251) == "p = 0.025"
     assert probability(3.2e-12) == "p = 3·10⁻¹²"
     assert probability(0.0) == "p < 10⁻¹⁰⁰"

@@ -23,6 +23,21 @@ Draw = Callable[[Axes], None]
 _PALE = LinearSegmentedColormap.from_list("pale", ["#f2b3a8", "#f8e3b8", "#a8cdf0"])
 
 
+#: What is along the axes of each table, and in its cells.
+AXES = {
+    "EU": ("query token", "output", "logits"),
+    "EVOU": ("attended token", "output", "logits"),
+    "PVOU": ("attended position", "output", "logits"),
+    "EQKE": ("query token", "key token", "score"),
+    "EQKP": ("query token", "key position", "score"),
+}
+
+
+def circuit(name: str, table: FloatArray) -> Draw:
+    """One of the five tables that a model is."""
+    return heat_map(table, *AXES[name])
+
+
 def heat_map(table: FloatArray, y: str, x: str, unit: str) -> Draw:
     """A table with 0 in the middle of its colours and its largest entry at their end; rows upwards if square."""
 

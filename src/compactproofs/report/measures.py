@@ -52,14 +52,9 @@ def _of_a_maximum(subject: Subject) -> Iterator[Measure]:
 def _of_two_arguments(subject: PairSubject) -> Iterator[Measure]:
     values = subject.neurons.values
     yield "large singular values", float((values > 0.1 * values[:1]).sum()), "figure-pair-singular-values-1"
-    yield "directions of the proof by low rank", float(directions(subject)), "figure-pair-singular-values-1"
+    yield "directions of the proof by low rank", float(subject.directions), "figure-pair-singular-values-1"
     for part in subject.parts:
         name = subject.called(part.number)
         yield f"neurons of {name}", float(len(part.neurons)), "figure-pair-shares-1"
         yield f"share of {name} in what is written", part.out, "figure-pair-shares-1"
     yield "share of wrong inputs", 1.0 - subject.right / subject.total, "two-pair-proofs"
-
-
-def directions(subject: PairSubject) -> int:
-    """How many the proof by low rank computes."""
-    return len(subject.proofs["pair-sum/low-rank"].certificate.hints["factors"])

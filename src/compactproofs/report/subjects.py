@@ -14,9 +14,10 @@ from compactproofs.analysis import pair_sums
 from compactproofs.analysis.inputs import Inputs, Share
 from compactproofs.analysis.irreps import irreps
 from compactproofs.analysis.margins import Tables
+from compactproofs.analysis.mechanism import attended
 from compactproofs.analysis.models import Summary
 from compactproofs.analysis.waterfall import WATERFALLS, Waterfalls
-from compactproofs.kernel.decisions import FloatArray
+from compactproofs.kernel.decisions import FloatArray, IntArray
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.paper.rows import ROWS
 from compactproofs.search.workspaces import MaxWorkspace
@@ -32,6 +33,9 @@ FAILING_SETS = "failing-sets"
 OWN = {row: strategy for row, strategy in WATERFALLS.items() if row not in {paper.name for paper in ROWS}}
 #: The kinds of remainder that are looked at one by one; the tables have all.
 DRAWN_KINDS = ("exact_EQKE+max_diff_exact", "svd", "max_diff", "max_diff_subproduct", "max_diff_subproduct_recursive")
+
+#: Irreps whose neurons are drawn, the largest at the top of the page.
+MOST_PLACES = 7
 
 
 @dataclass
@@ -56,6 +60,13 @@ class Subject:
         self.works = self.accuracy > 0.5
 
     @cached_property
+    def example(self) -> tuple[IntArray, FloatArray, FloatArray]:
+        """An input with its tokens far apart, the largest not where the query is; its attention, and its logits."""
+        tokens = np.linspace(0, self.model.d_vocab - 1, self.model.n_ctx + 2).astype(np.int64)[1:-1]
+        attention, logits = attended(self.tables, np.roll(tokens, 2)[None])
+        return np.roll(tokens, 2), attention[0], logits[0]
+
+    @cached_property
     def proofs(self) -> dict[str, cp.Proof]:
         """A certificate for each strategy of the paper's table but brute force, and for our own."""
         ids = [s for row in ROWS for s in row.strategies if s != "brute-force"] + [*OWN.values()]
@@ -76,6 +87,25 @@ class Both(NamedTuple):
 
     first: Subject
     second: Subject
+
+
+class Place(NamedTuple):
+    """Neurons of a part: what they read of x and of y in a plane, (2, m); of waves, the phases read and written."""
+
+    part: pair_sums.Part
+    sides: dict[str, FloatArray]
+    labels: tuple[str, str]
+    turns: tuple[FloatArray, FloatArray] | None
+
+    @property
+    def off(self) -> float:
+        """By how much half of the neurons write less beside the phases that they read, in turns."""
+        return float(np.median(np.abs(self.turns[1] - self.turns[0]))) if self.turns else 0.0
+
+
+def _turns(points: FloatArray) -> FloatArray:
+    """The angles of points (2, m), from 0 to 1."""
+    return np.asarray(np.arctan2(points[1], points[0]) / (2 * np.pi) % 1.0)
 
 
 @dataclass
@@ -102,6 +132,32 @@ class PairSubject:
         """A certificate for each strategy that claims something."""
         feasible = cp.feasible_strategies(self.network, self.task)
         return {s: self.prover.prove(s) for s in feasible if s != "pair-sum/trivial"}
+
+    @property
+    def by_irrep(self) -> tuple[FloatArray, list[str], str]:
+        """The shares of irreps, what these are called, and what they are; constants left out."""
+        first, label = (1, "character") if self.task.group else (0, "frequency k")
+        return self.shares[first:], [self.called(i) for i in range(first, len(self.irreps))], label
+
+    @cached_property
+    def places(self) -> dict[str, Place]:
+        """The neurons of the largest irreps, by what these are called."""
+        found = {}
+        for part in [part for part in self.parts if len(part.neurons)][:MOST_PLACES]:
+            sides = {"reads of x": self.neurons.left, "reads of y": self.neurons.right}
+            sides = {side: pair_sums.plane(functions[:, part.neurons], part) for side, functions in sides.items()}
+            turns, labels = None, ("first direction", "second direction")
+            if not self.task.group:
+                written = pair_sums.plane(self.neurons.out[part.neurons, : self.task.n].T, part)
+                read = (_turns(sides["reads of x"]) + _turns(sides["reads of y"])) % 1.0
+                turns, labels = (read, read + (_turns(written) - read + 0.5) % 1.0 - 0.5), ("cosine", "sine")
+            found[self.called(part.number)] = Place(part, sides, labels, turns)
+        return found
+
+    @property
+    def directions(self) -> int:
+        """How many the proof by low rank computes of what neurons write."""
+        return len(self.proofs["pair-sum/low-rank"].certificate.hints["factors"])
 
     @property
     def total(self) -> int:
@@ -146,6 +202,12 @@ class Models:
     def problem(self) -> MaxProblem:
         """What the first is asked, and so all."""
         return max_of_k(cp.load_model(self.summaries[0]["model"]))
+
+    @cached_property
+    def copied(self) -> FloatArray:
+        """By token, the share of the models that copy it."""
+        fails = [token for summary in self.summaries for token in summary["not_copied"]]
+        return 1.0 - np.bincount(fails, minlength=self.problem.task.d_vocab) / len(self.summaries)
 
     @property
     def mean_proofs(self) -> tuple[dict[str, float], ...]:

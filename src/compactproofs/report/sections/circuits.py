@@ -10,15 +10,6 @@ from compactproofs.report.page import Found
 from compactproofs.report.pictures import THIRD, pictures
 from compactproofs.report.subjects import Subject
 
-#: What is along the axes of each table, and in its cells.
-AXES = {
-    "EU": ("query token", "output", "logits"),
-    "EVOU": ("attended token", "output", "logits"),
-    "PVOU": ("attended position", "output", "logits"),
-    "EQKE": ("query token", "key token", "score"),
-    "EQKP": ("query token", "key position", "score"),
-}
-
 
 def of_model(subject: Subject) -> Found:
     """Each table, and how far apart the entries of its rows are on average."""
@@ -28,7 +19,5 @@ def of_model(subject: Subject) -> Found:
         "tables": tables,
         "spans": spans,
         "small": [name for name in ("EU", "PVOU") if spans[name] < 0.25 * spans["EVOU"]],
-        "figures": pictures(
-            {name: charts.heat_map(tables[name], *AXES[name]) for name in ("EU", "PVOU", "EQKP")}, THIRD
-        ),
+        "figures": pictures({name: charts.circuit(name, tables[name]) for name in ("EU", "PVOU", "EQKP")}, THIRD),
     }

@@ -12,8 +12,6 @@ from compactproofs.report.page import Found
 from compactproofs.report.pictures import HALF, pictures
 from compactproofs.report.subjects import Models, by_family, with_remainder
 from compactproofs.report.wording import std
-from compactproofs.search.families import companion_of
-from compactproofs.theorems import get_strategy
 from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES, Choice
 from compactproofs.theorems.max_of_k.subcubic.remainder import KINDS
 
@@ -32,7 +30,6 @@ def of_models(models: Models) -> Found:
     return {
         **{"bound": bound, "flops": flops, "unexplained": unexplained, "ways": ways, "best": best},
         "fewer": sum(flops[s] > flops[ways[best]] for s in ways.values()),
-        "all": companion_of(get_strategy("brute-force")).unexplained_dimension(models.problem),
         "family": [(unexplained[s], flops[s]) for s in CHOICES],
         "over_all": _correlation(unexplained, flops, CHOICES),
         "tighter": _correlation(unexplained, bound, CHOICES),

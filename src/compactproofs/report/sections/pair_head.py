@@ -6,8 +6,6 @@ from compactproofs.opening.pairs import in_words
 from compactproofs.report import pair_charts
 from compactproofs.report.page import Found
 from compactproofs.report.pictures import WIDE, pictures, size_of_each
-from compactproofs.report.sections.pair_neurons import placed
-from compactproofs.report.sections.pair_spectra import shares, singular_values
 from compactproofs.report.subjects import PairSubject
 
 
@@ -15,19 +13,18 @@ def of_pairs(subject: PairSubject) -> Found:
     """The cheapest proof of the best bound; what was learned, the largest part of it, and the phases of waves."""
     below = [proof for proof in subject.proofs.values() if proof.certificate.claim == "at least"]
     best = min(below, key=lambda proof: proof.rank)
-    places, drawings = placed(subject), {}
+    places, drawings = subject.places, {}
     if subject.irreps:
-        drawings["pair-shares"] = shares(subject)
+        drawings["pair-shares"] = pair_charts.shares(*subject.by_irrep)
     for name, place in list(places.items())[:1]:
         drawings["pair-plane"] = pair_charts.plane(place.sides, place.labels)
         if place.turns is not None:
             turns = {name: each.turns for name, each in places.items() if each.turns is not None}
             drawings["pair-phases"] = pair_charts.phases(turns)
     if not places:
-        drawings["pair-singular-values"] = singular_values(subject)
+        drawings["pair-singular-values"] = pair_charts.singular_values(subject.neurons.values, subject.directions)
     return {
         "best": best,
-        "bound": float(best.bound),
         "brute": subject.proofs["pair-sum/brute-force"],
         "name": subject.name,
         "words": in_words(subject.task),

@@ -6,7 +6,6 @@ import numpy as np
 
 from compactproofs.analysis.irreps import classes
 from compactproofs.report import pair_charts
-from compactproofs.report.charts import Draw
 from compactproofs.report.page import Found
 from compactproofs.report.pictures import HALF, pictures
 from compactproofs.report.subjects import PairSubject
@@ -17,9 +16,8 @@ _MOST = 10
 
 def of_pairs(subject: PairSubject) -> Found:
     """The irreps that were learned, with their characters, and how many directions they and low rank need."""
-    hints = subject.proofs["pair-sum/low-rank"].certificate.hints
-    used, values = len(hints["factors"]), subject.neurons.values
-    drawings = {"pair-singular-values": singular_values(subject)} if subject.parts else {}
+    values, used = subject.neurons.values, subject.directions
+    drawings = {"pair-singular-values": pair_charts.singular_values(values, used)} if subject.parts else {}
     return {
         "used": used,
         "values": values,
@@ -32,19 +30,6 @@ def of_pairs(subject: PairSubject) -> Found:
         "characters": _characters(subject) if subject.task.group else None,
         "figures": pictures(drawings, (HALF[0], 2.2)),
     }
-
-
-def singular_values(subject: PairSubject) -> Draw:
-    """Of what neurons write, and how many directions of it the proof by low rank computes."""
-    used = len(subject.proofs["pair-sum/low-rank"].certificate.hints["factors"])
-    return pair_charts.singular_values(subject.neurons.values, used)
-
-
-def shares(subject: PairSubject) -> Draw:
-    """Of what is read and written, by irrep."""
-    first, label = (1, "character") if subject.task.group else (0, "frequency k")
-    names = [subject.called(i) for i in range(first, len(subject.irreps))]
-    return pair_charts.shares(subject.shares[first:], names, label)
 
 
 def _characters(subject: PairSubject) -> tuple[dict[str, str], list[tuple[str, ...]], int]:

@@ -9,7 +9,6 @@ from compactproofs.kernel.decisions import FloatArray
 from compactproofs.report import charts
 from compactproofs.report.page import Found
 from compactproofs.report.pictures import HALF
-from compactproofs.report.sections.circuits import AXES
 from compactproofs.report.side_by_side import paired
 from compactproofs.report.subjects import Both
 
@@ -29,7 +28,7 @@ def of_two(both: Both) -> Found:
         "least": min(rows, key=lambda row: row[4]),
         "figures": paired(
             {
-                name: [charts.heat_map(getattr(subject.tables, name), *AXES[name]) for subject in both]
+                name: [charts.circuit(name, getattr(subject.tables, name)) for subject in both]
                 for name in ("EU", "PVOU", "EQKP")
             },
             HALF,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from compactproofs.report import charts
 from compactproofs.report.page import Found
 from compactproofs.report.pictures import HALF
-from compactproofs.report.sections.circuits import AXES
 from compactproofs.report.side_by_side import paired
 from compactproofs.report.subjects import Both
 from compactproofs.tasks.max_of_k import max_of_k
@@ -34,7 +33,7 @@ def of_two(both: Both) -> Found:
         "rows": list(zip(words, *shortest, strict=True)),
         "figures": paired(
             {
-                name: [charts.heat_map(getattr(subject.tables, name), *AXES[name]) for subject in both]
+                name: [charts.circuit(name, getattr(subject.tables, name)) for subject in both]
                 for name in ("EQKE", "EVOU")
             },
             HALF,
