@@ -553,7 +553,7 @@ def test_command_for_two_models(run: Run, undrawn: None, small: Path, tmp_path: 
         encoding="utf-8"
     )
     (tmp_path / "adder.safetensors").write_bytes(write_tensors(dict(ADDITION[0].tensors)))
-    code, out, err = run(small, "adder.safetensors")
+    code, out, err = run("small.safetensors", "adder.safetensors")
     assert (code, out) == (2, "")
     assert err.startswith("error: small.safetensors and adder.safetensors are not of one family: one of them reads two")
 

@@ -78,7 +78,7 @@ def _family(family: str, models: list[ZooRow]) -> dict[str, Any]:
     for row in _rows(f"table1/{family}.csv"):
         if row["strategy"] != "brute-force":  # far to the right
             strategies[row["strategy"]] = {name: (int(row["flops"]), int(row[name])) for name in names}
-    for row in _rows(more) if more and (DOCS / more).exists() else []:
+    for row in _rows(more) if more else []:
         if row["model"] in right and not row["strategy"].endswith("-upper"):
             of = strategies.setdefault(row["strategy"], {})
             of[row["model"]] = int(row["flops"]), int(row["certified"])

@@ -43,7 +43,7 @@ def _of_a_maximum(subject: Subject) -> Iterator[Measure]:
     yield "σ₁ / σ₂ of the scores", found.ratio, "figure-size-direction-1"
     yield "how straight the size direction is (R²)", fit(found.size, 1).explained, "figure-size-direction-1"
     yield "lead in attention over the next token", float(gaps.mean[0]), "figure-attention-gap-1"
-    yield "share of next tokens not led", float(gaps.wrong[0]), "figure-attention-gap-1"
+    yield "share of next smaller tokens with as much attention", float(gaps.wrong[0]), "figure-attention-gap-1"
     yield "tokens that are not copied", float(len(copied.failing)), "figure-copying-1"
     yield "lead of a token in its row of EVOU", float(copied.margin.mean()), "figure-copying-1"
     yield "share of wrong inputs", 1.0 - subject.exact.value, "figure-errors-by-maximum-1"

@@ -32,6 +32,7 @@ def _largest(
     for what, a, where in of(both.first):
         b = second.get(what, np.inf)
         larger = max(abs(a), abs(b)) or 1.0
-        if np.isfinite(larger) and abs(b - a) >= 5e-7:
-            rows.append((what, a, b, (b - a) / larger if relative else b - a, where))
+        difference = (b - a) / larger if relative else b - a
+        if np.isfinite(larger) and abs(difference) >= (0.005 if relative else 5e-7):  # what a reader would see
+            rows.append((what, a, b, difference, where))
     return sorted(rows, key=lambda row: -abs(row[3]))[:_MOST]
