@@ -174,12 +174,12 @@ class _SafeOutputs:
     def __init__(self, tables: _Tables) -> None:
         self.tables = tables
         others, last = tables.by_position[:, :-1], tables.by_position[:, -1]
-        self.most = self._up(others.max(axis=1) - others.min(axis=1))
-        self.last_to_least = self._up(last - others.min(axis=1))
-        self.most_to_last = self._up(others.max(axis=1) - last)
+        self.most = self._up(np.exp(others.max(axis=1) - others.min(axis=1)))
+        self.last_to_least = self._up(np.exp(last - others.min(axis=1)))
+        self.most_to_last = self._up(np.exp(others.max(axis=1) - last))
 
-    def _up(self, exponents: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        up: npt.NDArray[Any] = np.ceil(np.exp(exponents) * self.SCALE * (1 + self.SPARE)) / self.SCALE
+    def _up(self, numbers: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        up: npt.NDArray[Any] = np.ceil(numbers * self.SCALE * (1 + self.SPARE)) / self.SCALE
         return up
 
     def doubtful(self, query: int, m: int) -> Integers:
@@ -189,12 +189,12 @@ class _SafeOutputs:
         places = t.written_at[:, m, None] - t.written_at
         floor = t.direct[query, m] - t.direct[query] + places.min(axis=0) - 3
         scores = t.by_token[query, : m + 1] - t.by_token[query, m]
-        weights = self._up(np.append(scores[:far].max(), scores[far:m]))  # by cell
+        weights = self._up(np.exp(np.append(scores[:far].max(), scores[far:m])))  # by cell
         brackets = np.append(gaps[:far].min(axis=0)[None], gaps[far:m], axis=0) + floor
         price = k * self.most_to_last[query] if query == m else (k - 1) * self.most[query]
-        terms = [gaps[m] + floor, np.minimum(price * (weights[:, None] * brackets).min(axis=0), 0.0)]
+        terms = [gaps[m] + floor, np.minimum((self._up(price * weights)[:, None] * brackets).min(axis=0), 0.0)]
         if query != m:
-            own = self.last_to_least[query] * self._up(scores[query])
+            own = self._up(self.last_to_least[query] * self._up(np.exp(scores[query])))
             terms.append(np.minimum(own * (gaps[query] + floor), 0.0))
         doubtful = np.sum(terms, axis=0) <= self.SPARE * np.abs(terms).sum(axis=0)
         doubtful[m] = False
