@@ -27,9 +27,8 @@ from compactproofs.kernel.problem import Network, Problem
 N = TypeVar("N", bound=Network)
 C = TypeVar("C")
 
-#: The names of the tasks that theorems about the largest of K tokens cover, if inputs count 1, and if by weights too.
-ORDERS = ("max-of-k", "min-of-k", "largest-in-order")
-WEIGHTED = (*ORDERS, "weighted-largest-in-order")
+#: The names of the tasks that theorems about the largest of K tokens cover.
+ORDERS = ("max-of-k", "min-of-k", "largest-in-order", "weighted-largest-in-order")
 
 
 class OneOfTheTokens:
