@@ -138,7 +138,7 @@ ERRORS = {
     "undecided": ("branch-and-bound", CLASSES, "return of_query * _weight_of", "return 0 * _weight_of"),
     "sizes of any length": ("branch-and-bound", BOXES, "** positions >= 2**62", "** positions < 0"),
     "order of weights": ("branch-and-bound", IN_ORDER, "np.array(self.weights)[self.places]", "np.array(self.weights)"),
-    "total": ("branch-and-bound", IN_ORDER, "[sum(self.weights)] *", "[sum(self.weights) + 1] *"),
+    "total": ("branch-and-bound", TASK, "[sum(self.weights)] *", "[sum(self.weights) + 1] *"),
 }
 
 
