@@ -233,7 +233,9 @@ def test_what_halves_take_is_booked(labels: int, far: bool) -> None:
     with allowing(allowance):
         work: Workspace[AttentionOnly, MaxOfK] = Workspace(max_of_k(model_of(2, 2)))
         chosen = np.tile(np.arange(16) % labels, (8, 1))
-        count_in_halves(work, entries, start, required, chosen, np.zeros((2, 64), np.int64), True)
+        count_in_halves(
+            work, entries, start, required, np.ones(16, np.int64), chosen, np.zeros((2, 64), np.int64), True
+        )
     assert allowance.spent >= 10**7 + 100 * labels**4
 
 

@@ -196,8 +196,8 @@ def broken_counts(sums: ModuleType) -> bool:
     def wrong(problem: Problem) -> bool:
         entries, start = problem.entries, problem.start
         axes = [sums.Axis(entries[:, :, j], int(start[j]), *window) for j, window in enumerate(problem.windows)]
-        under = sums.count_at_most_zero(work, axes, problem.required, False)
-        over = sums.count_at_most_zero(work, axes, problem.required, True)
+        under = sums.count_at_most_zero(work, axes, problem.required, problem.counts, False)
+        over = sums.count_at_most_zero(work, axes, problem.required, problem.counts, True)
         return not under <= problem.answer() <= over
 
     return any(wrong(problem) for problem in problems(0, 500))
@@ -216,7 +216,9 @@ def broken_halves(halves: ModuleType) -> bool:
             labels = rng.integers(0, rng.integers(1, 5), problem.entries.shape[:2])
             edges = rng.integers(0, 2**16, (problem.entries.shape[2], int(rng.integers(1, 40))))
         under, over = (
-            halves.count_in_halves(work, problem.entries, problem.start, problem.required, labels, edges, side)
+            halves.count_in_halves(
+                work, problem.entries, problem.start, problem.required, problem.counts, labels, edges, side
+            )
             for side in (False, True)
         )
         return not under <= problem.answer() <= over
@@ -301,6 +303,7 @@ COUNTING_ERRORS: dict[str, tuple[Change, ...]] = {
         ),
     ),
     "a token leads only to its own sets": (("counting.sums", "states[groups & ~sets]", "states[groups & 0]"),),
+    "tokens count 1": (("counting.sums", "moves[tuple(move)] += count", "moves[tuple(move)] += 1"),),
     "tokens in one bin count once": (("counting.sums", "block if times == 1 else", "block if True else"),),
 }
 
@@ -315,9 +318,14 @@ HALVES_ERRORS: dict[str, Change] = {
         "cluster = 4 * label + bits",
         "cluster = 4 * label",
     ),
+    "a cluster counts its number of tokens": (
+        "counting.half_sums",
+        "np.add.reduceat(counts[order], first)",
+        "np.diff(first, append=len(order))",
+    ),
     "a cluster counts as one token": (
         "counting.half_sums",
-        "np.diff(first, append=len(order))",
+        "np.add.reduceat(counts[order], first)",
         "np.ones_like(first)",
     ),
     "sets need not be met": ("counting.half_sums", "(2 ** len(required) - 1) & ~", "0 & ~"),
@@ -431,7 +439,7 @@ UNIONS_ERRORS: dict[str, tuple[Change, ...]] = {
             "(margins.high, margins.high_last)",
         ),
     ),
-    "sets need not be met": (("counting.unions", "axes, margins.required, over", "axes, margins.required[:0], over"),),
+    "sets need not be met": (("counting.unions", "axes, margins.required, ", "axes, margins.required[:0], "),),
 }
 
 STRATEGY_ERRORS: dict[str, tuple[str, tuple[Change, ...]]] = {

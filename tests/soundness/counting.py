@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import product
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ class Problem:
     start: IntArray  # (axes,)
     required: BoolArray  # (sets, tokens)
     windows: list[tuple[int, int, int]]  # of each axis: width, low, high
+    counts: IntArray  # (tokens,)
 
     def answer(self) -> int:
         """By enumeration."""
@@ -37,7 +39,7 @@ class Problem:
             chosen = list(sequence)
             met = self.required[:, chosen].any(axis=1).all()
             sums = self.start + self.entries[np.arange(positions), chosen].sum(axis=0)
-            count += bool(met and (sums <= 0).all())
+            count += prod(self.counts[chosen].tolist()) * bool(met and (sums <= 0).all())
         return count
 
 
@@ -60,13 +62,18 @@ def problems(seed: int, number: int, axes: int = 3, most: int = 4) -> tuple[Prob
         for _ in range(r):
             low = int(rng.integers(-60, 10))
             windows.append((int(rng.integers(1, 6)), low, low + int(rng.integers(-9, 80))))
-        found.append(Problem(entries, rng.integers(-reach, reach, r), required, windows))
+        counts = np.ones(tokens, np.int64) if rng.random() < 0.5 else rng.choice([0, 1, 2, 17], tokens)
+        found.append(Problem(entries, rng.integers(-reach, reach, r), required, windows, counts))
     return (*found, LONG_STEPS)
 
 
 #: A step that is clipped to the window and a longer one back: sums are -50 or 150, and on the way -1 or 1.
 LONG_STEPS = Problem(
-    np.array([[-100, 100], [50, 50]])[..., None], np.array([0]), np.zeros((0, 2), np.bool_), [(1, 0, 0)]
+    np.array([[-100, 100], [50, 50]])[..., None],
+    np.array([0]),
+    np.zeros((0, 2), np.bool_),
+    [(1, 0, 0)],
+    np.ones(2, np.int64),
 )
 
 

@@ -26,7 +26,8 @@ and undecided; where no integers can be found, all are undecided.  Parts are dis
 
     total - wrong - undecided  <=  inputs answered correctly  <=  total - wrong,
 
-where all that counts as wrong has an output with a larger logit than the label's; ties are never decided.
+where all that counts as wrong has an output with a larger logit than the label's; ties are never decided.  With weights
+of tokens these numbers are what inputs count.
 
 Nothing is hinted, and the work is limited as in `branching.branch_and_bound`.  Cost: about 5 v^4 for the screening,
 10 n v^2 r for the integers of all classes of a label with r doubtful outputs, and 2 n r for a box.

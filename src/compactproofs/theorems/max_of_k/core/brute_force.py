@@ -17,7 +17,7 @@ from __future__ import annotations
 from compactproofs.kernel.problem import Hints, Strategy
 from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.tasks.max_of_k import WEIGHTED, too_heavy
+from compactproofs.tasks.max_of_k import ORDERS, too_heavy
 from compactproofs.theorems.max_of_k import MaxProblem, Work
 from compactproofs.theorems.max_of_k.core.additive import additive_terms, other_outputs, values_of_maximum
 from compactproofs.theorems.max_of_k.core.enumeration import Enumerated, count_by_enumeration
@@ -55,7 +55,7 @@ BRUTE_FORCE = Strategy(
     id="brute-force",
     theorem="max-of-k/brute-force@1",
     family=AttentionOnly.family,
-    tasks=WEIGHTED,
+    tasks=ORDERS,
     bound=bound,
     limit=limit,
 )

@@ -1,7 +1,8 @@
 """Counting sequences by sums of table entries, meeting in the middle.
 
 The problem is that of `sums`: given integers a[p, t, j] of shape (P, T, r), a start s[j] and sets of tokens,
-how many sequences x of P tokens hold a token of each of the sets and have s[j] + sum_p a[p, x_p, j] <= 0 on all axes?
+what do the sequences x of P tokens count that hold a token of each of the sets and have s[j] + sum_p a[p, x_p, j] <= 0
+on all axes?  That is meant by their number.
 
 Theorem.  `count_in_halves` returns an integer that is at least (`over`), or at most (not over), their number, for all
 labels and edges.
@@ -19,8 +20,9 @@ one more than all others above.  A running maximum makes them non-decreasing, wh
 
 Floating point: as in `sums`, all terms are non-negative.  The sequences of the second half are put together from
 two parts, and looked up in blocks.  So each term passes through at most as many additions as there are w, sequences of
-each part, ranks on all axes, groups of sets, and blocks, and some 2 P products.  All are counted twice, since a product
-of matrices may round by 2u (`kernel.enclosure`), and (1 - 2u)^M >= 1 - 2 M u and (1 + 2u)^M <= 1 / (1 - 2 M u).
+each part, ranks on all axes, groups of sets, and blocks, some 2 P products, and P numbers that are rounded to floats.
+All are counted twice, since a product of matrices may round by 2u (`kernel.enclosure`), and (1 - 2u)^M >= 1 - 2 M u and
+(1 + 2u)^M <= 1 / (1 - 2 M u).
 
 Cost: for c clusters, c^(P - h) lookups of 2 floating-point and 6 r integer operations, and 2^sets r R^r for a table of
 R ranks on each axis.  All this takes many times longer than arithmetic does, since numbers are mostly moved about; the
@@ -52,8 +54,8 @@ _PER_POSITION, _PER_SEQUENCE, _PER_ENTRY, _PER_LOOKUP = 2**15, 2**8, 2**4, 2**4
 class Sequences(NamedTuple):
     """Sequences of clusters at some positions.
 
-    `sums`: shape (r, sequences); `number`: how many sequences of tokens each stands for; `met`: which sets they meet,
-    as bits; both of shape (sequences,).
+    `sums`: shape (r, sequences); `number`: what the sequences of tokens count that each stands for; `met`: which sets
+    they meet, as bits; both of shape (sequences,).
     """
 
     sums: IntArray
@@ -97,28 +99,35 @@ class Ranks(NamedTuple):
 
 
 def count_in_halves(
-    work: Work, entries: IntArray, start: IntArray, required: BoolArray, labels: IntArray, edges: IntArray, over: bool
+    work: Work,
+    entries: IntArray,
+    start: IntArray,
+    required: BoolArray,
+    counts: IntArray,
+    labels: IntArray,
+    edges: IntArray,
+    over: bool,
 ) -> int:
-    """A bound on the number of sequences with all sums at most 0: from above if `over`, else from below.
+    """A bound on what sequences with all sums at most 0 count: from above if `over`, else from below.
 
     `entries`: a, shape (P, T, r), with r at most 2; `start`: s, shape (r,); all below 2^53.
-    `required`: shape (sets, T); `labels`: shape (P, T), 0 to 2^60; `edges`: shape (r, any but 0).  Where there are
-    more than 64 positions, or these ask for too many sequences, nothing is counted.
+    `required`: shape (sets, T); `counts`: of tokens, shape (T,); `labels`: shape (P, T), 0 to 2^60; `edges`: shape
+    (r, any but 0).  Where there are more than 64 positions, or these ask for too many sequences, nothing is counted.
     """
-    positions, tokens, axes = entries.shape
+    positions, _, axes = entries.shape
     if axes > 2 or len(required) > 2:
         raise ValueError("at most two sums and two sets of tokens are supported")
     if any(int(start[j]) + int(entries[:, :, j].min(axis=1).sum()) > 0 for j in range(axes)):
         return 0
     if positions > 64:
-        return tokens**positions if over else 0
+        return int(counts.sum()) ** positions if over else 0
     spend(_PER_POSITION * positions)
-    single = clusters(entries, required, labels, over)
+    single = clusters(entries, required, counts, labels, over)
     half, last = positions // 2, max(positions // 2, positions - 2)
     parts = single[:half], single[half:last], single[last:]
     lengths = [prod(len(one.number) for one in part) for part in parts]
     if max(lengths[0], lengths[1] * lengths[2]) > _MOST:
-        return tokens**positions if over else 0
+        return int(counts.sum()) ** positions if over else 0
     ranks = _BETWEEN * edges.shape[1] + 1
     spend(_PER_SEQUENCE * (lengths[0] + lengths[1]) + _PER_ENTRY * 2 ** len(required) * ranks**axes)
     w, first, second = (together(part, axes) for part in parts)
@@ -143,7 +152,7 @@ def count_in_halves(
         total += float(first.number[block] @ (np.take(table, cell) @ second.number))
         work.charge(flops=2 * cell.size, int_ops=6 * axes * cell.size)
     passed = len(w.number) + len(first.number) + len(second.number) + axes * ranks + 2 ** len(required) + len(blocks)
-    return rounded(total, 2 * (passed + 2 * positions + 32), over)
+    return rounded(total, 2 * (passed + 3 * positions + 32), over)
 
 
 def _table(w: Sequences, groups: int, scales: list[Ranks], ranks: int) -> FloatArray:
@@ -165,7 +174,7 @@ def _table(w: Sequences, groups: int, scales: list[Ranks], ranks: int) -> FloatA
     return table.reshape(-1)
 
 
-def clusters(entries: IntArray, required: BoolArray, labels: IntArray, over: bool) -> list[Sequences]:
+def clusters(entries: IntArray, required: BoolArray, counts: IntArray, labels: IntArray, over: bool) -> list[Sequences]:
     """The clusters of each position, as sequences of one."""
     bits = (required * 2 ** np.arange(len(required))[:, None]).sum(axis=0, dtype=np.int64)
     found = []
@@ -174,7 +183,8 @@ def clusters(entries: IntArray, required: BoolArray, labels: IntArray, over: boo
         order = np.argsort(cluster, kind="stable")
         first = np.flatnonzero(np.diff(cluster[order], prepend=-1))
         extreme = (np.minimum if over else np.maximum).reduceat(of_token[order], first, axis=0)
-        found.append(Sequences(extreme.T, np.diff(first, append=len(order)).astype(np.float64), bits[order[first]]))
+        number = np.add.reduceat(counts[order], first).astype(np.float64)
+        found.append(Sequences(extreme.T, number, bits[order[first]]))
     return found
 
 

@@ -10,7 +10,7 @@ other class is split into disjoint parts by levels of its tokens, which may be a
 of wrong inputs of each part from above and from below, for any steps.  A class or part for which no integers can be
 found counts as wrong for the lower bound, and as right for the upper one.  Classes are disjoint; so the sum of all
 bounds from above, taken from v^K, is at most the number of inputs answered correctly, and with those from below at
-least.
+least.  With weights (`tasks.orders`) these are what inputs count instead of how many they are.
 
 Hints say where classes are split, and what is counted in each part, and how.
 
@@ -119,7 +119,7 @@ def limit(problem: MaxProblem) -> str | None:
     if task.d_vocab > MAX_VOCABULARY:
         return f"histograms take v^4 operations to begin with; at most v = {MAX_VOCABULARY} is supported"
     if task.n_ctx > MAX_POSITIONS or task.total > MAX_INPUTS:
-        return f"the counts of {task.d_vocab}^{task.n_ctx} inputs do not fit; at most 2^900 inputs are supported"
+        return f"the counts of {task.d_vocab}^{task.n_ctx} inputs do not fit; at most 2^900 together are supported"
     return None
 
 

@@ -5,7 +5,8 @@ sequences x of P tokens that hold a token of each of the sets, such that on ever
 
     s[j] + sum_p a[p, x_p, j] <= 0.                                                                               (*)
 
-`count_at_most_zero` returns an integer that is at least (`over`), or at most (not over), the number of them.
+`count_at_most_zero` returns an integer that is at least (`over`), or at most (not over), what these count together:
+each the product of what its tokens do, integers from 0.  Where it says "number" below, this is meant.
 
 Bins.  For any integer width D > 0 and any integers b[p], let k = floor((a - b) / D) and c = floor((s + sum_p b) / D) if
 over, and the same with ceil if not.  Then D (c + sum_p k) <= s + sum_p a if over, and >= if not.  So (*) implies
@@ -45,7 +46,7 @@ one above high, as k does, and both are dropped.
 Sets.  A state also says a group S of the sets, and counts the beginnings that met at least these.  A token of the sets
 B leads there from S less B, and the end is all of them.  So nothing is ever taken away.
 
-Floating point.  Counts are float64 sums of products of numbers that are 0 or at least 1, so nothing underflows; what
+Floating point.  Counts are float64 sums of products of integers from 0, rounded, so nothing underflows; what
 overflows stays as large as 2^1023 in every mode of arithmetic, and counts from 2^1000 on are refused.  Each operation
 that a count passes through changes it by a factor in [1 - u, 1 + u], u = 2^-53.  If there are at most M <= 2^50 in a
 row, the result is the count times a factor between (1 - u)^M >= 1 - M u and (1 + u)^M <= 1 / (1 - M u), so the count is
@@ -104,16 +105,17 @@ class _Steps(NamedTuple):
     most: list[int]
 
 
-def count_at_most_zero(work: Work, axes: list[Axis], required: BoolArray, over: bool) -> int:
-    """A bound on the number of sequences with all sums at most 0: from above if `over`, else from below.
+def count_at_most_zero(work: Work, axes: list[Axis], required: BoolArray, counts: IntArray, over: bool) -> int:
+    """A bound on what sequences with all sums at most 0 count: from above if `over`, else from below.
 
-    `required`: shape (sets, T), which tokens are in which of the sets that must be met.
+    `required`: shape (sets, T), which tokens are in which of the sets that must be met.  `counts`: what each token
+    counts, shape (T,).
     """
     positions, tokens = axes[0].entries.shape
     if any(axis.start + int(axis.entries.min(axis=1).sum()) > 0 for axis in axes):
         return 0
     if prod(max(axis.high - axis.low, 0) + 2 for axis in axes) > _MOST:
-        return tokens**positions if over else 0
+        return int(counts.sum()) ** positions if over else 0
     steps = [_bins(axis, over) for axis in axes]
     work.charge(int_ops=3 * len(axes) * positions * tokens)
     groups = np.arange(2 ** len(required))  # of sets, as bits
@@ -132,7 +134,9 @@ def count_at_most_zero(work: Work, axes: list[Axis], required: BoolArray, over: 
             )
         if position < positions:
             lowest = [first + step.shortest[position] for first, step in zip(lowest, steps, strict=True)]
-            moves = Counter(zip(met, *(step.moves[position] for step in steps), strict=True))
+            moves = Counter[tuple[int, ...]]()
+            for *move, count in zip(met, *(step.moves[position] for step in steps), counts.tolist(), strict=True):
+                moves[tuple(move)] += count
             by_sets = {sets: states[groups & ~sets] if sets else states for sets in {move[0] for move in moves}}
             states = _add_position(by_sets, moves, [step.spans[position] for step in steps])
             passed += tokens + 8
@@ -197,8 +201,8 @@ def _settle(
 def _add_position(by_sets: dict[int, Floats], moves: Counter[tuple[int, ...]], spans: list[int]) -> Floats:
     """The states after one more position, not settled yet; their first numbers are moved by the shortest steps.
 
-    `moves`: how many tokens are of these sets, and move so far along each axis; `by_sets`: the states from which tokens
-    of these sets lead to each.
+    `moves`: what tokens count that are of these sets, and move so far along each axis; `by_sets`: the states from which
+    tokens of these sets lead to each.
     """
     groups, *lengths = next(iter(by_sets.values())).shape
     result = np.zeros((groups, *(length + span for length, span in zip(lengths, spans, strict=True))))

@@ -47,7 +47,7 @@ from compactproofs.kernel.decisions import BoolArray, IntArray
 from compactproofs.kernel.problem import Hints, HintSpec, Problem, Strategy
 from compactproofs.networks.attention_only import circuits
 from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.tasks.max_of_k import WEIGHTED, too_heavy
+from compactproofs.tasks.max_of_k import ORDERS, too_heavy
 from compactproofs.theorems.max_of_k import MaxProblem, Work
 from compactproofs.theorems.max_of_k.failing_sets.failing_inputs import ClassesInDoubt
 from compactproofs.theorems.max_of_k.failing_sets.low_rank import Bounds
@@ -194,7 +194,7 @@ class Kind(NamedTuple):
             id=self.id,
             theorem="max-of-k/failing-sets@1",
             family=AttentionOnly.family,
-            tasks=WEIGHTED,
+            tasks=ORDERS,
             bound=partial(_bound, tables_of=self.tables_of),
             hints=partial(_hints, names=self.more_hints),
             limit=_limit,

@@ -24,7 +24,7 @@ from compactproofs.kernel.problem import Hints, Strategy
 from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only import circuits
 from compactproofs.networks.attention_only.heads import ManyHeads
-from compactproofs.tasks.max_of_k import WEIGHTED, too_heavy
+from compactproofs.tasks.max_of_k import ORDERS, too_heavy
 from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.core.additive import position_weights, token_weights
 from compactproofs.theorems.max_of_k.core.enumeration import Enumerated
@@ -102,7 +102,7 @@ HEADS_BRUTE_FORCE = Strategy(
     id="heads/brute-force",
     theorem="max-of-k/heads-brute-force@1",
     family=ManyHeads.family,
-    tasks=WEIGHTED,
+    tasks=ORDERS,
     bound=bound,
     limit=limit,
 )
