@@ -197,7 +197,7 @@ def tighten(
     strategy: Annotated[
         str | None, typer.Option(help="A sub-cubic strategy, subspace or number-line; default: the paper's cheapest.")
     ] = None,
-    steps: Annotated[int, typer.Option(help="Training steps.")] = 1200,
+    steps: Annotated[int, typer.Option(help="Training steps.")] = 1000,
     rate: Annotated[float, typer.Option(help="Learning rate of AdamW.")] = 0.005,
     distance_penalty: Annotated[
         float | None, typer.Option(help="What moving the weights costs; default: 0, for number-line 10.")

@@ -52,7 +52,7 @@ class Tightening:
     """
 
     strategy: str = CHEAPEST
-    steps: int = 1200
+    steps: int = 1000
     learning_rate: float = 5e-3
     batch_size: int = 256
     penalty: float = 10.0
