@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,7 @@ from soundness.planting import Planted
 from soundness.truth import exact_correct
 
 NUMBER_LINE = STRATEGIES["number-line"]
+SHIPPED = Path(__file__).parent.parent / "docs" / "tighten" / "line"
 Hints: TypeAlias = dict[str, Any]
 
 
@@ -141,6 +143,19 @@ def test_bounds_are_worth_something() -> None:
         model = Model(**weights)
         shares.append(NUMBER_LINE.bound(verifying(model), hints) / max_of_k(model).task.total)
     assert np.mean(shares) > 0.05
+
+
+def test_the_networks_of_the_documentation() -> None:
+    """Every input of each is proved right, as the table says, and nothing of the network it was made of."""
+    with (SHIPPED / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(list(SHIPPED.glob("*.safetensors"))) >= 10
+    for row in rows:
+        name = row["seed"] if row["distance_penalty"] == "10" else f"{row['seed']}-{float(row['distance_penalty']):g}"
+        certificate = cp.Certificate.load(SHIPPED / f"{name}.cert.json")
+        assert (certificate.strategy, certificate.certified) == (NUMBER_LINE.id, int(row["proved"]))
+        assert cp.verify(certificate, cp.load_model(SHIPPED / f"{name}.safetensors")).accepted
+        assert not cp.verify(certificate, cp.load_model(f"max-of-4/{row['seed']}")).accepted
 
 
 PLACE = "few_dimensions.number_line"

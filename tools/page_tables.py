@@ -79,13 +79,26 @@ def tighten() -> str:
 
 def subspace() -> str:
     """Networks of few dimensions, one by one."""
-    rows = []
-    for row in read("docs/tighten/subspace/results.csv").to_dicts():
-        inputs = [f"{row[name]:,}" for name in ("right_before", "right_after", "proved")]
-        numbers = [down(row["proved"] / 64**4, 6), f"{row['operations']:,}", f"{row['distance']:.3f}"]
-        rows.append([str(row["dimensions"]), f"`max-of-4/{row['seed']}`", *inputs, *numbers])
-    headers = ["dimensions", "model", "right before", "right after", "proved", "share", "operations", "distance"]
-    return table(headers, rows)
+    results = read("docs/tighten/subspace/results.csv")
+    rows = [[str(row["dimensions"]), *_trained_on(row), f"{row['distance']:.3f}"] for row in results.to_dicts()]
+    return table(["dimensions", *_TRAINED_ON, "distance"], rows)
+
+
+def line() -> str:
+    """Networks on a line, one by one."""
+    rows = [
+        [f"{row['distance_penalty']:g}", *_trained_on(row), f"{row['distance']:.3f}", f"{row['cross_entropy']:.3f}"]
+        for row in read("docs/tighten/line/results.csv").to_dicts()
+    ]
+    return table(["distance penalty", *_TRAINED_ON, "distance", "cross-entropy"], rows)
+
+
+_TRAINED_ON = ["model", "right before", "right after", "proved", "share", "operations"]
+
+
+def _trained_on(row: dict[str, int]) -> list[str]:
+    inputs = [f"{row[name]:,}" for name in ("right_before", "right_after", "proved")]
+    return [f"`max-of-4/{row['seed']}`", *inputs, down(row["proved"] / 64**4, 6), f"{row['operations']:,}"]
 
 
 def pair_sums() -> str:
@@ -417,6 +430,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "frontier": frontier,
     "tighten": tighten,
     "subspace": subspace,
+    "line": line,
     "pair-sum": pair_sums,
     "formal": formal,
     "formal-failing-sets": formal_failing_sets,

@@ -197,11 +197,11 @@ def tighten(
     strategy: Annotated[
         str | None, typer.Option(help="A sub-cubic strategy, subspace or number-line; default: the paper's cheapest.")
     ] = None,
-    steps: Annotated[int, typer.Option(help="Training steps.")] = 1200,
-    rate: Annotated[
-        float, typer.Option(help="Learning rate of AdamW; 0: 0.005, and for number-line 0.001.", show_default=False)
-    ] = 0.0,
-    distance_penalty: Annotated[float, typer.Option(help="What moving the weights costs.")] = 0.0,
+    steps: Annotated[int, typer.Option(help="Training steps.")] = 1000,
+    rate: Annotated[float, typer.Option(help="Learning rate of AdamW.")] = 0.005,
+    distance_penalty: Annotated[
+        float | None, typer.Option(help="What moving the weights costs; default: 0, for number-line 10.")
+    ] = None,
     dimensions: Annotated[int, typer.Option(help="How many embeddings keep, for subspace.")] = 6,
     seed: Annotated[int, typer.Option(help="Of the random inputs.")] = 0,
     control: Annotated[bool, typer.Option(help="Also train as long on cross-entropy alone, to compare.")] = True,
