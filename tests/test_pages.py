@@ -21,6 +21,8 @@ def test_every_file_of_results_says_where_it_is_from() -> None:
     known = TOOL["known"]()
     assert [name for name, row in known.items() if not row["command"]] == [], "add the command to docs/stored.csv"
     assert [n for n, row in known.items() if n.startswith("docs/measured/") and not row["measured"]] == []
+    shown = {name for page in TOOL["pages"]() for name in TOOL["tables_of"](page.read_text(encoding="utf-8"))}
+    assert {path.stem for path in TOOL["MEASURED"].glob("*.csv")} <= shown, "no page shows the others"
 
 
 def test_no_table_of_numbers_is_written_by_hand() -> None:

@@ -55,6 +55,11 @@ def pages() -> list[Path]:
     return [page for page in found if _BLOCK.search(page.read_text(encoding="utf-8"))]
 
 
+def tables_of(page: str) -> list[str]:
+    """The names of the tables in a page that come from stored results."""
+    return [found[2] for found in _BLOCK.finditer(page)]
+
+
 def by_hand(page: str) -> list[str]:
     """First lines of tables in which numbers stand side by side, and which no stored results have written."""
     tables = re.findall(r"(?m)(?:^\|.*\n?)+", _BLOCK.sub("", page))
