@@ -121,12 +121,14 @@ Section Run.
       A (map (hulls bits) A) spreads counted) (seq 0 v)).
 End Run.
 
-Lemma positions_over (F_ : nat -> nat -> Z) v :
-  sum_over (seq 0 v) (fun q => sum_over (seq q (v - q)) (F_ q)) = sum_over (seq 0 v) (fun m => sum_over (seq 0 (S m)) (fun q => F_ q m)).
+(** Classes by query, or by largest token first *)
+Lemma sum_by_largest (f : nat -> nat -> Z) v :
+  sum_over (seq 0 v) (fun q => sum_over (seq q (v - q)) (f q)) =
+  sum_over (seq 0 v) (fun m => sum_over (seq 0 (S m)) (fun q => f q m)).
 Proof.
   induction v as [|v IH]; [reflexivity|]. rewrite !seq_S, !sum_over_app, <- IH. cbn [Nat.add sum_over fold_right].
   rewrite seq_S, sum_over_app. cbn [Nat.add sum_over fold_right]. replace (S v - v)%nat with 1%nat by lia. cbn [seq sum_over fold_right].
-  rewrite (sum_over_ext (seq 0 v) _ (fun q => sum_over (seq q (v - q)) (F_ q) + F_ q v)%Z).
+  rewrite (sum_over_ext (seq 0 v) _ (fun q => sum_over (seq q (v - q)) (f q) + f q v)%Z).
   - rewrite sum_over_add. unfold sum_over. lia.
   - intros q Hq. apply in_seq in Hq. replace (S v - q)%nat with (S (v - q)) by lia. rewrite seq_S, sum_over_app.
     cbn [sum_over fold_right]. replace (q + (v - q))%nat with v by lia. unfold sum_over. lia.
@@ -147,7 +149,7 @@ Proof.
   pose proof (positions_are M h E1) as Hpos. pose proof E1 as E1'. unfold fitting in E1'.
   apply andb_true_iff in E1' as [E1' Hcut]. apply andb_true_iff in E1' as [Htidy _]. apply Z.leb_le in Hcut.
   destruct (tidy_parts M Htidy) as (_ & _ & Hhead & _).
-  unfold root. rewrite Hpos, !count_by_classes, !positions_over, <- Hpos. clear Hsize root.
+  unfold root. rewrite Hpos, !count_by_classes, !sum_by_largest, <- Hpos. clear Hsize root.
   set (k := Nat.pred (positions M)) in *. set (v := tokens M) in *. set (T := tables_of M) in *.
   set (A := all_exponentials M (bits h) (score_token T) v) in *.
   set (B := all_exponentials M (bits h) (score_position T) (positions M)) in *.
