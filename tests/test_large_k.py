@@ -335,8 +335,8 @@ HALVES_ERRORS: dict[str, Change] = {
     ),
     "the start is forgotten": (
         "counting.half_sums",
-        "sums=first.sums + start[:, None]",
-        "sums=first.sums",
+        "first.sums - start[:, None]",
+        "first.sums",
     ),
     "a shared rank counts from below": (
         "counting.half_sums",

@@ -126,12 +126,11 @@ def count_in_halves(
     ranks = _BETWEEN * edges.shape[1] + 1
     spend(_PER_SEQUENCE * (lengths[0] + lengths[1]) + _PER_ENTRY * 2 ** len(required) * ranks**axes)
     w, first, second = (together(part, axes) for part in parts)
-    first = first._replace(sums=first.sums + start[:, None] - (0 if over else 1))
 
     scales = [Ranks.with_edges(w.sums[j], edges[j]) for j in range(axes)]
     limits = [scale.of_limits(over) for scale in scales]
-    width = np.array([[2**scale.shift] for scale in scales])
-    below = width - np.array([[scale.least] for scale in scales]) - first.sums  # bins from 1 on, with 0 below all
+    width = np.array([[2**scale.shift] for scale in scales])  # bins are numbered from 1 on, and 0 is below all
+    below = width - np.array([[scale.least] for scale in scales]) - first.sums - start[:, None] + (0 if over else 1)
     reach = below - second.sums.min(axis=1)[:, None]
     near = np.flatnonzero((reach >= width).all(axis=0))  # others have no w below their limits, whatever follows
     tops = np.minimum((reach[:, near] // width).max(axis=1, initial=0), BINS + 1)

@@ -99,9 +99,8 @@ def _steps_by_part(hints: Hints) -> dict[tuple[int, int], dict[int, list[Step]]]
     for (query, m, level, output, less, number), (one, two) in zip(
         hints["steps"][:, :6].tolist(), windows.tolist(), strict=True
     ):
-        halves = Halves(labels[number], edges[number]) if 0 <= number < min(len(labels), len(edges)) else None
-        of_level = steps.setdefault((query, m), {})
-        of_level.setdefault(level, []).append(Step(output, less, (tuple(one), tuple(two)), halves))
+        how = Halves(labels[number], edges[number]) if 0 <= number < min(len(labels), len(edges)) else None
+        steps.setdefault((query, m), {}).setdefault(level, []).append(Step(output, less, (tuple(one), tuple(two)), how))
     return steps
 
 

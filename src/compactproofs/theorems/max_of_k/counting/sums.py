@@ -203,7 +203,7 @@ def _add_position(by_sets: dict[int, Floats], moves: Counter[tuple[int, ...]], s
     """
     groups, *lengths = next(iter(by_sets.values())).shape
     result = np.zeros((groups, *(length + span for length, span in zip(lengths, spans, strict=True))))
-    kinds = list(product((True, False), repeat=len(lengths)))  # on which axes there is a number, and not DONE
+    *kinds, _ = product((True, False), repeat=len(lengths))  # on which axes there is a number, and not DONE
     blocks = {sets: [of[:, *(_NUMBERS[moves] for moves in kind)] for kind in kinds] for sets, of in by_sets.items()}
     for (sets, *shifts), times in moves.items():
         for kind, block in zip(kinds, blocks[sets], strict=True):
@@ -212,4 +212,7 @@ def _add_position(by_sets: dict[int, Floats], moves: Counter[tuple[int, ...]], s
                 for moves, shift, length in zip(kind, shifts, lengths, strict=True)
             ]
             result[:, *to] += block if times == 1 else block * float(times)
+    done = {sets: of.reshape(groups, -1)[:, 0] for sets, of in by_sets.items()}
+    each = np.array([done[sets] for sets, *_ in moves]) * np.array([*map(float, moves.values())])[:, None]
+    result.reshape(groups, -1)[:, 0] = np.add.accumulate(each)[-1]
     return result
