@@ -354,10 +354,15 @@ HALVES_ERRORS: dict[str, Change] = {
         "(0 if over else 2)",
     ),
     "limits are a bin too low": ("counting.half_sums", ">> scale.shift, mode", "- 1 >> scale.shift, mode"),
-    "counts are not cumulative on the first axis": (
+    "counts are not cumulative on the last axis": (
         "counting.half_sums",
-        "if len(sizes) == 2:",
-        "if len(sizes) == 3:",
+        "np.cumsum(table, axis=-1, out=table)",
+        "table",
+    ),
+    "counts of the first axis are added up twice": (
+        "counting.half_sums",
+        "+= table[:, row - 1]",
+        "+= 2.0 * table[:, row - 1]",
     ),
     "what some limit is out of reach for is left out": (
         "counting.half_sums",

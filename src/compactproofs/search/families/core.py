@@ -30,7 +30,7 @@ def _branch_and_bound(v: int, n: int) -> int:
 
 def right_inputs(work: MaxWorkspace) -> int | None:
     """How many inputs are answered correctly, if a box for every 512 of them is enough to decide all."""
-    wrong, left = 0, work.task.total // 512
+    wrong, left = 0, work.task.size // 512
     for found in class_margins(work):
         decided = decide(work, found, left) if isinstance(found, ClassMargins) else None
         if decided is None or decided.undecided or decided.boxes > left:
