@@ -214,7 +214,8 @@ def broken_halves(halves: ModuleType) -> bool:
             edges = np.arange(1000)[None]
         else:
             labels = rng.integers(0, rng.integers(1, 5), problem.entries.shape[:2])
-            edges = rng.integers(0, 2**16, (problem.entries.shape[2], int(rng.integers(1, 40))))
+            most = int(rng.choice([2**4, 2**16, 2**16, 2**16]))  # small problems have few bins
+            edges = rng.integers(0, most, (problem.entries.shape[2], int(rng.integers(1, 40))))
         under, over = (
             halves.count_in_halves(
                 work, problem.entries, problem.start, problem.required, problem.counts, labels, edges, side
@@ -359,11 +360,7 @@ HALVES_ERRORS: dict[str, Change] = {
         "np.cumsum(table, axis=-1, out=table)",
         "table",
     ),
-    "counts of the first axis are added up twice": (
-        "counting.half_sums",
-        "+= table[:, row - 1]",
-        "+= 2.0 * table[:, row - 1]",
-    ),
+    "counts are not cumulative on the first axis": ("counting.half_sums", "if len(sizes) == 2:", "if len(sizes) == 3:"),
     "what some limit is out of reach for is left out": (
         "counting.half_sums",
         "second.sums.min(axis=1)",
