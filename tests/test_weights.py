@@ -135,7 +135,12 @@ ERRORS = {
     "a failing query": ("failing-sets", FAILING_INPUTS, "int(counts[q]) * self", "int(counts.min()) * self"),
     "number of tokens": ("branch-and-bound", BOXES, "margins.counts.tolist()", "[1] * tokens"),
     "no query": ("branch-and-bound", BOXES, "Decided(margins.of_query * (wrong", "Decided(1 * (wrong"),
-    "undecided": ("branch-and-bound", CLASSES, "return of_query * _weight_of", "return 0 * _weight_of"),
+    "undecided": (
+        "branch-and-bound",
+        CLASSES,
+        "return _weight_of_sequences(len(terms)",
+        "return 0 * _weight_of_sequences(len(terms)",
+    ),
     "sizes of any length": ("branch-and-bound", BOXES, "** positions >= 2**62", "** positions < 0"),
     "order of weights": ("branch-and-bound", IN_ORDER, "np.array(self.weights)[self.places]", "np.array(self.weights)"),
     "total": ("branch-and-bound", TASK, "[sum(self.weights)] *", "[sum(self.weights) + 1] *"),

@@ -77,7 +77,9 @@ def count_by_enumeration(work: Work, terms: Array, query: int) -> Enumerated:
                 between.append(_tokens(box, start + unsure))
                 each.append(counts[unsure])
             work.charge(flops=sums.size - least.size, int_ops=3 * least.size)
-    right, wrong = decided_by_sums(terms, np.concatenate(between), query, np.concatenate(each))
+    right, wrong = decided_by_signs(
+        lambda full: terms[np.arange(n), full].sum(axis=1), np.concatenate(between), query, np.concatenate(each)
+    )
     return Enumerated(of_query * (certain + right), of_query * (undecided - right - wrong))
 
 
@@ -129,20 +131,13 @@ def _tokens(box: Box, number: IntArray) -> IntArray:
     return np.asarray(digits + np.array([choices.start for choices in box], np.int64))
 
 
-def decided_by_sums(terms: Array, inputs: IntArray, last: int, counts: IntArray) -> tuple[int, int]:
-    """What those of these inputs count that certainly have only positive sums, and those with certainly a negative one.
-
-    `inputs`: shape (N, n - 1); `last`: what all have at position n; both as indices of tokens into `terms`.
-    """
-    return decided_by_signs(lambda full: terms[np.arange(len(terms)), full].sum(axis=1), inputs, last, counts)
-
-
 def decided_by_signs(
     margins: Callable[[IntArray], Array], inputs: IntArray, last: int, counts: IntArray
 ) -> tuple[int, int]:
-    """The same for whatever has the signs of the margins of inputs, shape (N, n) to (N, outputs).
+    """What these inputs count whose margins are all certainly positive, and those with a certainly negative one.
 
-    `counts`: what each input counts, shape (N,).
+    `margins`: what has the signs of the margins of inputs, shape (N, n) to (N, outputs); `inputs`: shape (N, n - 1);
+    `last`: what all have at position n; `counts`: what each input counts, shape (N,).
     """
     right = wrong = 0
     for start in range(0, len(inputs), 1024):

@@ -72,7 +72,6 @@ from compactproofs.theorems.max_of_k import Work
 Floats = npt.NDArray[np.float64]
 
 _NUMBERS = {True: slice(1, None), False: slice(0, 1)}  # of an axis of states: the numbers, and DONE
-_BELOW_ALL = -(2**62)
 _MOST = 2**19  # cells of a window
 
 
@@ -182,20 +181,18 @@ def _settle(
     states: Floats, axis: int, lowest: int, low: int, high: int, least: int, most: int, over: bool
 ) -> tuple[Floats, int]:
     """Settle the numbers of one axis, of which the first is `lowest`; returns the states and their first number."""
-    z = np.arange(lowest, lowest + states.shape[axis] - 1)
-    if over:
-        becomes = np.minimum(z, high)
-        done = (becomes < low) | (becomes <= -most)
-        kept = (z < low) | (z <= -least)
-    else:
-        becomes = np.maximum(z, low)
-        done = z <= -most
-        kept = (z <= min(high, -least)) & (done | (low <= min(high, -least)))
-    # What is kept comes first, and what becomes of it does not decrease: equal numbers are neighbours.
-    number = np.concatenate([[_BELOW_ALL], np.where(done, _BELOW_ALL, becomes)[kept]])
-    first = np.flatnonzero(np.diff(number, prepend=_BELOW_ALL + 1))
-    some = states[*[slice(None)] * axis, : len(number)]
-    return np.add.reduceat(some, first, axis=axis), int(number[first[1]]) if len(first) > 1 else low
+    # Numbers are in order: first those that are done, then others up to `kept`, which stay, but for those that become
+    # `high`, or `low`.  A number z comes before index z - lowest + 2.
+    done, kept = (max(low - 1, -most), max(low - 1, -least)) if over else (-most, min(high, -least))
+    if high <= done if over else kept < low:
+        done, kept = (kept, kept) if over else (done, min(done, kept))
+    end = max(1, min(kept - lowest + 2, states.shape[axis]))
+    first, before, beyond = (max(1, min(z - lowest + 2, end)) for z in (done, high - 1, low))
+    start, stop = (max(first, before), end) if over else (first, max(first, beyond))
+    cells = [states[*[slice(None)] * axis, a:b] for a, b in ((0, first), (first, start), (start, stop), (stop, end))]
+    cells[::2] = [np.add.reduceat(some, [0], axis=axis) if some.shape[axis] else some for some in cells[::2]]
+    number = lowest + first - 1 if first < end else low
+    return np.concatenate(cells, axis=axis), min(number, high) if over and first < end else max(number, low)
 
 
 def _add_position(by_sets: dict[int, Floats], moves: Counter[tuple[int, ...]], spans: list[int]) -> Floats:
@@ -206,13 +203,16 @@ def _add_position(by_sets: dict[int, Floats], moves: Counter[tuple[int, ...]], s
     """
     groups, *lengths = next(iter(by_sets.values())).shape
     result = np.zeros((groups, *(length + span for length, span in zip(lengths, spans, strict=True))))
+    *kinds, _ = product((True, False), repeat=len(lengths))  # on which axes there is a number, and not DONE
+    blocks = {sets: [of[:, *(_NUMBERS[moves] for moves in kind)] for kind in kinds] for sets, of in by_sets.items()}
     for (sets, *shifts), times in moves.items():
-        for moving in product((True, False), repeat=len(lengths)):  # on which axes there is a number, and not DONE
-            of = [_NUMBERS[moves] for moves in moving]
+        for kind, block in zip(kinds, blocks[sets], strict=True):
             to = [
                 slice(1 + shift, length + shift) if moves else _NUMBERS[False]
-                for moves, shift, length in zip(moving, shifts, lengths, strict=True)
+                for moves, shift, length in zip(kind, shifts, lengths, strict=True)
             ]
-            block = by_sets[sets][:, *of]
             result[:, *to] += block if times == 1 else block * float(times)
+    done = {sets: of.reshape(groups, -1)[:, 0] for sets, of in by_sets.items()}
+    each = np.array([done[sets] for sets, *_ in moves]) * np.array([*map(float, moves.values())])[:, None]
+    result.reshape(groups, -1)[:, 0] = np.add.accumulate(each)[-1]
     return result
