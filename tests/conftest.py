@@ -1,4 +1,4 @@
-"""What all tests share: slow ones, and those that run Coq, only when asked for; drawn examples are the same each time."""
+"""What all tests share: slow ones and those of Coq run only when asked for, and drawn examples are always the same."""
 
 import os
 import sys
