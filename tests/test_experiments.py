@@ -537,18 +537,21 @@ def assert_same_as_undisturbed(directory: Path, undisturbed: Swept) -> None:
     assert directories(directory) == FILES | FIGURES
 
 
+@pytest.mark.parametrize("kills", [1, pytest.param(4, marks=pytest.mark.slow)])
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
-def test_killed_outright(tmp_path: Path, undisturbed: Swept, start: Callable[[Path], "subprocess.Popen[str]"]) -> None:
-    """Killed at any moment, with no chance to tidy up: no process is left, and the next run ends as if undisturbed."""
+def test_killed_outright(
+    tmp_path: Path, undisturbed: Swept, start: Callable[[Path], "subprocess.Popen[str]"], kills: int
+) -> None:
+    """Killed at a moment, with no chance to tidy up: no process is left, and the next run ends as if undisturbed."""
     directory = tmp_path / "run"
     moments = random.Random(20240611)
-    for fraction in (moments.uniform(0.0, 0.5), moments.uniform(0.5, 1.0)):
+    for _ in range(kills):
         process = start(directory)
         folder = directory / "certificates"
         until = time.monotonic() + 60
         while not folder.exists() and process.poll() is None and time.monotonic() < until:
             time.sleep(0.01)
-        time.sleep(0.8 * fraction)
+        time.sleep(moments.uniform(0.0, 0.8))
         process.kill()
         process.communicate(timeout=60)
         while alive(process.pid) and time.monotonic() < until:
@@ -715,7 +718,7 @@ def assert_figure(path: Path, *words: str) -> None:
         assert f"<!-- {word} -->" in text
 
 
-@pytest.mark.parametrize("models", [1, 3])
+@pytest.mark.parametrize("models", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_figures(tmp_path: Path, models: int) -> None:
     """With all groups."""
     frontier.draw_bound_against_flops(made_up(models), tmp_path / "bound")
@@ -726,8 +729,8 @@ def test_figures(tmp_path: Path, models: int) -> None:
 
 
 def test_figures_of_little(tmp_path: Path, results: list[Bound]) -> None:
-    """With few strategies."""
-    for number, part in enumerate((results, [row for row in results if row["strategy"] == "cubic"], results[:1])):
+    """With few strategies, and with one of one model."""
+    for number, part in enumerate((results, results[:1])):
         frontier.draw_bound_against_flops(part, tmp_path / f"bound{number}")
         frontier.draw_unexplained_against_flops(part, tmp_path / f"unexplained{number}")
         assert_figure(tmp_path / f"bound{number}", "cubic")
