@@ -83,7 +83,15 @@ def test_bounds_bracket_the_truth_at_length(kind: str, seed: int) -> None:
 
 
 @KINDS
-@pytest.mark.parametrize("family", ["working", "positions", "moderate", "rough", "contrary", "float32"])
+@pytest.mark.parametrize(
+    "family",
+    [
+        "working",
+        "moderate",
+        "float32",
+        *(pytest.param(f, marks=pytest.mark.slow) for f in ("positions", "rough", "contrary")),
+    ],
+)
 def test_close_on_ordinary_models(kind: str, family: str) -> None:
     """Where no margin is as small as rounding errors, branch and bound is exact, and histograms are on average near."""
     widths = []
@@ -190,7 +198,7 @@ def test_sizes_that_are_refused() -> None:
 # --- errors on purpose ---
 
 
-def broken_counts(sums: ModuleType, number: int = 500) -> bool:
+def broken_counts(sums: ModuleType, number: int | None = None) -> bool:
     """Whether some count of a copy of `counting.sums` is on the wrong side."""
     work = verifying(cases("working")[0].model)
 
@@ -204,7 +212,7 @@ def broken_counts(sums: ModuleType, number: int = 500) -> bool:
     return any(wrong(problem) for problem in problems(0, 500)[:number])
 
 
-def broken_halves(halves: ModuleType, number: int = 330) -> bool:
+def broken_halves(halves: ModuleType, number: int | None = None) -> bool:
     """Whether some count of a copy of `counting.half_sums` is on the wrong side."""
     work = verifying(cases("working")[0].model)
     rng = np.random.default_rng(0)
@@ -240,7 +248,7 @@ def classes() -> list[tuple[ClassMargins, list[Step], int, int]]:
     return found
 
 
-def broken_unions(unions: ModuleType, number: int = 1500) -> bool:
+def broken_unions(unions: ModuleType, number: int | None = None) -> bool:
     """Whether some bound of a copy of `counting.unions` is on the wrong side."""
     work = verifying(cases("working")[0].model)
 

@@ -58,7 +58,7 @@ def pairs(strategy: Strategy, seed: int = 0) -> list[tuple[Case, str]]:
 
 @pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=STRATEGIES)
 def test_never_more_than_the_truth(strategy: Strategy) -> None:
-    """Two fifths of the models, from all families; with many strategies, each gets its own part, with all kinds of hints.
+    """Two fifths of the models of all families; with many strategies, each gets its own part, and all kinds of hints.
 
     Claims, which no bound rests on, are made on a third.
     """
