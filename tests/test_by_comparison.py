@@ -203,7 +203,7 @@ ERRORS: dict[str, tuple[str, str, str]] = {
 def test_planted_errors(error: str) -> None:
     """Each makes more proved than true on some model, from below or from above."""
     names = ("theorems", "kernel.workspace", "tasks.by_comparison")
-    planted = Planted("compactproofs", [ERRORS[error]], names)
+    planted = Planted("compactproofs", [ERRORS[error]], names, sparing=True)
     strategies = planted.module("theorems").BUILT_IN.strategies
     for _, model, task in some(2, 90):
         copy = planted.module("tasks.by_comparison").ByComparison(

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
 import csv
-from collections.abc import Callable, Mapping
-=======
 from collections.abc import Callable, Iterable, Mapping
->>>>>>> eeba4e8 (Tests: hostile models that show rare errors come first; shares of models, the rest at length)
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType

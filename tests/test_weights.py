@@ -147,7 +147,7 @@ def test_planted_errors(name: str) -> None:
     """Each makes the strategy claim more than the truth on some model."""
     strategy_id, module, old, new = ERRORS[name]
     names = ("theorems", "kernel.workspace", "kernel.problem", "tasks.max_of_k", IN_ORDER)
-    planted = Planted("compactproofs", [(module, old, new)], names)
+    planted = Planted("compactproofs", [(module, old, new)], names, sparing=True)
     strategy = planted.module("theorems").STRATEGIES[strategy_id]
     tasks, problems = planted.module(IN_ORDER), planted.module("kernel.problem")
     rng = np.random.default_rng(5)

@@ -88,7 +88,8 @@ class Planted(planting.Planted):
         self._values: dict[str, Any] = {}
         self._found: dict[tuple[str, str], dict[str, Hint]] = {}
         self._last: tuple[Any, str, Any] | None = None  # a model, a reading and their workspace, for all kinds of hints
-        super().__init__("compactproofs", ((full_name(module), old, new) for module, old, new in changes), _ALWAYS)
+        named = ((full_name(module), old, new) for module, old, new in changes)
+        super().__init__("compactproofs", named, _ALWAYS, sparing=True)
 
     def module(self, name: str) -> ModuleType:
         """A module of the copy: one that was changed, or one of `_ALWAYS`."""
