@@ -399,7 +399,15 @@ FIGURES = {
 }
 
 
-def test_command(run: Run, proved: list[tuple[str, ...]], tmp_path: Path, undisturbed: Swept) -> None:
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on the command draws no figures, which would take most of its time."""
+    for name in ("draw_bound_against_flops", "draw_unexplained_against_flops"):
+        monkeypatch.setattr(command, name, lambda results, path: None)
+
+
+def test_command(
+    run: Run, proved: list[tuple[str, ...]], tmp_path: Path, undisturbed: Swept, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All that it writes and prints; a second time nothing is computed and the same is written."""
     code, out, err = run("--out", tmp_path / "run", "--seeds", 2)
     assert code == 0
@@ -419,6 +427,7 @@ def test_command(run: Run, proved: list[tuple[str, ...]], tmp_path: Path, undist
     markdown = (tmp_path / "run" / "table1.md").read_text(encoding="utf-8")
     assert lines == [row[0] for row in markdown_cells(markdown)]
 
+    undrawn(monkeypatch)
     texts = {name: (tmp_path / "run" / name).read_bytes() for name in FILES if "." in name}
     assert run("--out", tmp_path / "run", "--seeds", 2)[:2] == (0, out)
     assert len(proved) == 4
@@ -427,6 +436,7 @@ def test_command(run: Run, proved: list[tuple[str, ...]], tmp_path: Path, undist
 
 def test_command_interrupted(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The message says what is done and how to go on; then the rest is done."""
+    undrawn(monkeypatch)
     with monkeypatch.context() as patch:
         interrupted_at(patch, MODELS[1])
         code, out, err = run("--out", tmp_path, "--seeds", 2)
