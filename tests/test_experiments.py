@@ -485,6 +485,7 @@ def test_command_without_the_extra(run: Run, tmp_path: Path, without: Callable[[
 # Real processes
 
 
+@pytest.mark.slow  # as are the last runs of those that are killed
 def test_local_processes(tmp_path: Path, undisturbed: Swept) -> None:
     """In other processes the results are the same."""
     found = sweep(MODELS, STRATEGIES, tmp_path, workers=2)
