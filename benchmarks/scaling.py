@@ -20,6 +20,7 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
+import matplotlib
 import numpy as np
 import typer
 from matplotlib.figure import Figure
@@ -136,6 +137,7 @@ PANELS = (
 @app.command()
 def draw(table: Path, out: Annotated[Path, typer.Option()]) -> None:
     """Draw how they grow, and print a table of exponents."""
+    matplotlib.rcParams["svg.hashsalt"] = "scaling"  # so that the file is the same each time
     rows = list(csv.DictReader(table.open()))
     figure = Figure(figsize=(13, 7.5), layout="constrained")
     for index, (axis, field, ylabel, xlabel) in enumerate(PANELS):

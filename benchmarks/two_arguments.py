@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Annotated
 
+import matplotlib
 import typer
 from matplotlib.figure import Figure
 
@@ -80,6 +81,7 @@ def measure(models: list[Path], out: Annotated[Path, typer.Option()]) -> None:
 @app.command()
 def draw(table: Path, out: Annotated[Path, typer.Option()]) -> None:
     """Draw share of the right inputs against operations, and print a table of means."""
+    matplotlib.rcParams["svg.hashsalt"] = "pair-sum"  # so that the file is the same each time
     rows = list(csv.DictReader(table.open()))
     figure = Figure(figsize=(8.5, 5), layout="constrained")
     axes = figure.add_subplot()

@@ -90,22 +90,26 @@ Section Run.
   Definition less_than (m : nat) (e : list int) : list int :=
     let top := nth m e 0%uint63 in map (fun z => top - z)%uint63 e.
 
+  (** Whether there is room for the model; its tables in machine integers; and one class, of last token q and largest m *)
+  Definition room (eZ : list (list Z)) (bZ : list (list (list Z))) : bool :=
+    forallb (forallb is_small) eZ && forallb (forallb (forallb is_small)) bZ.
+  Definition fitting : bool := tidy M && (S k <=? most_positions)%nat && (0 <=? cut)%Z.
+  Definition all_gaps (e : list (list int)) : list (list (list int)) := map (fun m => map (less_than m) e) (seq 0 v).
+  Definition in_class_of (T : tables) (b : list (list (list int))) (gaps : list (list (list int)))
+    (W : list (list (list (Z * Z)))) (safe : bool) (q m : nat) : result :=
+    let hint := nth (m - q) (nth q (of_classes h) []) ([], []) in
+    check v k q m (fst hint) safe (nth q b []) (nth m gaps []) (nth q W []) (closely T q m (fst hint)) (snd hint).
+
   Definition run : result :=
-    if negb (tidy M && (S k <=? most_positions)%nat && (0 <=? cut)%Z) then none else
+    if negb fitting then none else
     let T := tables_of M in
     let eZ := all_written T in
     let bZ := all_bases T in
-    if negb (forallb (forallb is_small) eZ && forallb (forallb (forallb is_small)) bZ) then none else
-    let e := map (map of_Z) eZ in
+    if negb (room eZ bZ) then none else
     let b := map (map (map of_Z)) bZ in
+    let gaps := all_gaps (map (map of_Z) eZ) in
     let W := all_weights M T (F.PtoP (precision h)) (unit h) in
-    let gaps := map (fun m => map (less_than m) e) (seq 0 v) in
-    total_result (map (fun q =>
-      let base := nth q b [] in let weights := nth q W [] in let hints := nth q (of_classes h) [] in
-      total_result (map (fun m =>
-        let hint := nth (m - q) hints ([], []) in
-        check v k q m (fst hint) base (nth m gaps []) weights (closely T q m (fst hint)) (snd hint)) (seq q (v - q))))
-      (seq 0 v)).
+    total_result (map (fun q => total_result (map (in_class_of T b gaps W false q) (seq q (v - q)))) (seq 0 v)).
 
   (** * Soundness *)
 
@@ -204,28 +208,39 @@ Proof.
   pose proof (count_nonneg (repeat (seq 0 (tokens M)) (positions M)) (fun x => negb (rightb M x))). lia.
 Qed.
 
-Theorem run_sound (M : model) (h : hints) : (fst (run M h) <= correct_count M <= inputs_of M - snd (run M h))%Z.
+Lemma positions_are (M : model) (h : hints) : fitting M h = true -> positions M = S (Nat.pred (positions M)).
 Proof.
-  unfold correct_count. rewrite count_inputs.
-  set (P := rightb M). set (root := repeat (seq 0 (tokens M)) (positions M)).
-  pose proof (size_inputs M : size root = inputs_of M) as Hsize.
-  assert (Hfair : (fst (run M h) <= count root P /\ snd (run M h) <= count root (fun x => negb (P x)))%Z);
-    [|pose proof (count_both root P); lia].
-  unfold run. destruct (negb _) eqn:E1; [apply fair_none|]. apply negb_false_iff in E1. cbv zeta.
-  destruct (negb _) eqn:E2 in |- *; [apply fair_none|]. apply negb_false_iff in E2.
+  unfold fitting. intros H. apply andb_true_iff in H as [H _]. apply andb_true_iff in H as [H _].
+  destruct (tidy_parts M H) as (_ & Hn & _). lia.
+Qed.
+
+(** What is found of one class; where outputs are called safe, they must be. *)
+Lemma class_sound (M : model) (h : hints) (safe : bool) (q m : nat) :
+  let T := tables_of M in
+  let k := Nat.pred (positions M) in
+  let P := rightb M in
+  let bs := with_largest k q m in
+  fitting M h = true -> room (all_written M h T) (all_bases M h T) = true -> (q <= m < tokens M)%nat ->
+  (safe = true -> forall b x o, In b bs -> member x (b ++ [[q]]) -> (o < tokens M)%nat ->
+    logit M x o < logit M x m \/ o = m \/ In o (fst (nth (m - q) (nth q (of_classes h) []) ([], [])))) ->
+  let r := in_class_of M h T (map (map (map of_Z)) (all_bases M h T)) (all_gaps M (map (map of_Z) (all_written M h T)))
+    (all_weights M T (F.PtoP (precision h)) (unit h)) safe q m in
+  (fst r <= sum_over bs (fun b => count (b ++ [[q]]) P) /\
+   snd r <= sum_over bs (fun b => count (b ++ [[q]]) (fun x => negb (P x))))%Z.
+Proof.
+  intros T k P bs E1 E2 Hm Hlose. cbv zeta. unfold bs in *. clear bs. unfold fitting in E1. unfold room in E2.
   apply andb_true_iff in E1 as [E1 Hcut]. apply andb_true_iff in E1 as [Htidy Hn].
   apply Nat.leb_le in Hn. apply Z.leb_le in Hcut. apply andb_true_iff in E2 as [He Hb].
   rewrite forallb_forall in He, Hb.
   destruct (tidy_parts M Htidy) as (_ & Hpos & Hhead & _).
-  set (k := Nat.pred (positions M)) in *. assert (Hk : positions M = S k) by (unfold k; lia).
-  set (v := tokens M) in *. set (T := tables_of M) in *.
-  unfold root. rewrite Hk, !count_by_classes.
-  apply total_result_le. intros q Hq. apply in_seq in Hq. cbv zeta. apply total_result_le. intros m Hm. apply in_seq in Hm.
+  fold k in Hn. assert (Hk : positions M = S k) by (unfold k; lia).
+  set (v := tokens M) in *. assert (Hq : (0 <= q < 0 + v)%nat) by lia.
   set (eZ := rounded_written M h T). set (bZ := rounded_base M h T q).
   set (w := fun p t => exp (exponent_at M q t p) * bpow radix2 (unit h)).
   set (gap := fun p t o => (wrote M q t p m - wrote M q t p o) / IZR (2 ^ cut M h)).
-  match goal with |- (fst (check v k q m ?d ?b ?g ?ws ?c ?t) <= _)%Z /\ _ =>
-    set (doubtful := d); set (base := b); set (gaps := g); set (weights := ws); set (looked := c); set (trees := t) end.
+  unfold in_class_of. cbv beta zeta. fold v k T.
+  match goal with |- (fst (check v k q m ?d _ ?b ?g ?ws ?c ?t) <= _)%Z /\ _ =>
+    set (doubtful := d) in *; set (base := b); set (gaps := g); set (weights := ws); set (looked := c); set (trees := t) end.
   assert (Hb_are : forall p, (p <= k)%nat ->
     Forall2 (fun o z => bounded (2 ^ 30) z /\ val z = bZ p o) (seq 0 v) (nth p base [])).
   { intros p Hp.
@@ -240,7 +255,7 @@ Proof.
     Forall2 (fun o z => bounded (2 ^ 31) z /\ val z = (eZ t m - eZ t o)%Z) (seq 0 v) (nth t gaps [])).
   { intros t Ht.
     assert (Eg : nth t gaps [] = less_than m (map of_Z (map (rounded_written M h T t) (seq 0 v)))).
-    { unfold gaps, all_written. fold v. rewrite nth_map_seq by lia.
+    { unfold gaps, all_gaps, all_written. fold v. rewrite nth_map_seq by lia.
       rewrite !(nth_map_in _ _ t []) by (rewrite ?map_length, seq_length; lia). rewrite nth_map_seq by lia. reflexivity. }
     rewrite Eg.
     pose proof (rounded_to_ints M (rounded_written M h T t)) as Hr. fold v in Hr. specialize (Hr (He _ ltac:(
@@ -282,30 +297,48 @@ Proof.
     destruct (Rlt_dec 0 (kappa * _)) as [H|H], (Rlt_dec 0 (along _ 0 x o)) as [H'|H']; try reflexivity; exfalso.
     - apply H'. apply (Rmult_lt_reg_l kappa); [assumption|]. rewrite Rmult_0_r. exact H.
     - apply H, Rmult_lt_0_compat; assumption. }
-  pose proof (check_fair v k q m doubtful base gaps weights looked w gap Hn ltac:(lia) ltac:(lia) bZ eZ
-    Hb_are Hg_are Hw_are Hgap_is Hlooked trees) as [F1 F2].
+  assert (Hwins : forall b x o, In b (with_largest k q m) -> member x (b ++ [[q]]) -> (o < v)%nat ->
+    0 < along (f k m weights w gap) 0 x o <-> logit M x o < logit M x m).
+  { intros b x o Hb' Hx Ho. destruct (members_of_class M q m b x Hb' ltac:(lia) Hx) as (L1 & L2 & _). fold k in L1, L2.
+    pose proof (sign_exact M x Htidy) as Hsign. unfold last in Hsign. fold k in Hsign. rewrite L2 in Hsign.
+    rewrite (Hsign ltac:(fold v; lia) m o) by (fold v; lia).
+    rewrite Hscale, along_total, L1, <- Hk. set (s := total _ _). split; intros H.
+    - apply (Rmult_lt_reg_l kappa); [assumption|]. rewrite Rmult_0_r. exact H.
+    - apply Rmult_lt_0_compat; assumption. }
+  assert (Hsafe : safe = true -> forall b x o, In b (with_largest k q m) -> member x (b ++ [[q]]) -> (o < v)%nat ->
+    0 < along (f k m weights w gap) 0 x o \/ o = m \/ In o doubtful).
+  { intros Hs b x o Hb' Hx Ho. rewrite (Hwins b x o Hb' Hx Ho). exact (Hlose Hs b x o Hb' Hx Ho). }
+  pose proof (check_fair v k q m doubtful safe base gaps weights looked w gap Hn ltac:(lia) ltac:(lia) bZ eZ
+    Hb_are Hg_are Hw_are Hgap_is Hlooked Hsafe trees) as [F1 F2].
   rewrite sum_over_map in F1, F2.
   assert (HP : forall b x, In b (with_largest k q m) -> member x (b ++ [[q]]) ->
     right_on_all v k m weights w gap x = P x).
-  { intros b x Hb' Hx. destruct (members_of_class M q m b x Hb' ltac:(lia) Hx) as (L1 & L2 & L3 & _). fold k in L1, L2.
+  { intros b x Hb' Hx. destruct (members_of_class M q m b x Hb' ltac:(lia) Hx) as (_ & _ & L3 & _).
     unfold P, right_on_all, rightb. rewrite L3. fold v.
     assert (Hext : forall l, (forall o, In o l -> (o < v)%nat) ->
       forallb (fun o => (o =? m)%nat || margin_positive k m weights w gap x o) l =
       forallb (fun o => (o =? m)%nat || (if Rlt_dec (logit M x o) (logit M x m) then true else false)) l).
     { induction l as [|o l IH]; intros Hl; [reflexivity|]. simpl. rewrite IH by (intros; apply Hl; simpl; auto). f_equal. f_equal.
-      specialize (Hl o ltac:(simpl; auto)). unfold margin_positive.
-      pose proof (sign_exact M x Htidy) as Hsign. unfold last in Hsign. fold k in Hsign. rewrite L2 in Hsign. fold v in Hsign.
-      specialize (Hsign ltac:(lia) m o ltac:(lia) Hl).
-      assert (E : along (f k m weights w gap) 0 x o = kappa * total (positions M) (fun p => part M q m p (nth p x O) o)).
-      { rewrite Hscale, along_total, L1, Hk. f_equal. }
-      rewrite E. set (s := total _ _) in *.
-      destruct (Rlt_dec 0 (kappa * s)) as [H|H], (Rlt_dec _ _) as [H'|H']; try reflexivity; exfalso.
-      - apply H', Hsign. apply (Rmult_lt_reg_l kappa); [assumption|]. rewrite Rmult_0_r. assumption.
-      - apply H. apply Rmult_lt_0_compat; [assumption|]. apply Hsign. assumption. }
+      pose proof (Hwins b x o Hb' Hx (Hl o ltac:(simpl; auto))) as [H1 H2]. unfold margin_positive.
+      destruct (Rlt_dec _ _) as [H|H], (Rlt_dec _ _) as [H'|H']; try reflexivity; exfalso; auto. }
     apply Hext. intros o Ho. apply in_seq in Ho. lia. }
   split; (eapply Z.le_trans; [eassumption|]); apply Z.eq_le_incl, sum_over_ext; intros b Hb'; apply count_ext; intros x Hx.
   - apply (HP b); assumption.
   - f_equal. apply (HP b); assumption.
+Qed.
+
+Theorem run_sound (M : model) (h : hints) : (fst (run M h) <= correct_count M <= inputs_of M - snd (run M h))%Z.
+Proof.
+  unfold correct_count. rewrite count_inputs.
+  set (P := rightb M). set (root := repeat (seq 0 (tokens M)) (positions M)).
+  pose proof (size_inputs M : size root = inputs_of M) as Hsize.
+  assert (Hfair : (fst (run M h) <= count root P /\ snd (run M h) <= count root (fun x => negb (P x)))%Z);
+    [|pose proof (count_both root P); lia].
+  unfold run. destruct (negb _) eqn:E1; [apply fair_none|]. apply negb_false_iff in E1. cbv zeta.
+  destruct (negb _) eqn:E2 in |- *; [apply fair_none|]. apply negb_false_iff in E2.
+  unfold root. rewrite (positions_are M h E1), !count_by_classes.
+  apply total_result_le. intros q Hq. apply in_seq in Hq. apply total_result_le. intros m Hm. apply in_seq in Hm.
+  apply class_sound; [assumption|assumption|lia|discriminate].
 Qed.
 
 (** * How a theorem about a model is stated *)

@@ -26,6 +26,7 @@ Qed.
 Section Check.
   Variables (v k : nat). (* tokens; positions but the last *)
   Variables (q m : nat) (doubtful : list nat).
+  Variable safe : bool. (* that all other outputs lose is known, and not looked at *)
   Variable base : list (list int).           (* position, output: direct path and position's writing *)
   Variable gaps : list (list int).           (* token, output: what the token writes for m, less what for the output *)
   Variable weights : list (list (Z * Z)).    (* position, token: bounds of exp score *)
@@ -36,14 +37,15 @@ Section Check.
   Definition shift : Z := Z.max 0 (Z.log2 (fold_right (fun l z => fold_right (fun w z => Z.max (snd w) z) z l) 1%Z in_class) - 25).
 
   Definition join (a b : element) : element := (zip imin (fst a) (fst b), snd a ++ snd b).
-  Definition empty : element := (map (fun _ => huge) (seq 0 v), []).
+  Definition screen : list nat := if safe then [] else seq 0 v.
+  Definition empty : element := (map (fun _ => huge) screen, []).
 
   (** At one position, from its weights and its base less and more the error of rounding *)
   Definition piece (ws : list (int * int)) (low high : list int) (t : nat) : element :=
     let (lo, hi) := nth t ws (0, 0)%uint63 in
     let gap := nth t gaps [] in
     let some := pick doubtful gap in
-    (row lo hi low gap, [(t, (row lo hi (pick doubtful low) some, row hi lo (pick doubtful high) some))]).
+    (if safe then [] else row lo hi low gap, [(t, (row lo hi (pick doubtful low) some, row hi lo (pick doubtful high) some))]).
   Definition elements (ws : list (int * int)) (low high : list int) (ts : list nat) : element :=
     fold_right (fun t e => join (piece ws low high t) e) empty ts.
 
@@ -85,7 +87,7 @@ Section Check.
     else (0%Z, size b).
 
   Definition judge (b : list element) (t : tree) : result :=
-    if screened (sums (seq 0 v) (map fst b)) then follow leaf t (map snd b) else none.
+    if screened (sums screen (map fst b)) then follow leaf t (map snd b) else none.
 
   Fixpoint judge_all (bs : list (list element)) (ts : list tree) : result :=
     match bs with [] => none | b :: bs => both (judge b (hd Leaf ts)) (judge_all bs (tl ts)) end.
@@ -115,6 +117,8 @@ Section Check.
 
   Hypothesis closely_is : forall x c, closely x = Some c ->
     forallb (fun o => if Rlt_dec 0 (along f 0 x o) then true else false) doubtful = c.
+  Hypothesis safe_is : safe = true -> forall b x o, In b (with_largest k q m) -> member x (b ++ [[q]]) -> (o < v)%nat ->
+    0 < along f 0 x o \/ o = m \/ In o doubtful.
 
   Notation below := (bounds Rle f).
   Notation above := (bounds Rge f).
@@ -235,7 +239,7 @@ Section Check.
     Definition fact (p t : nat) (r : pair_of_vectors) : Prop :=
       fst r = t /\ below doubtful p [t] (fst (snd r)) /\ above doubtful p [t] (snd (snd r)).
     Definition known (p : nat) (ts : list nat) (e : element) : Prop :=
-      below (seq 0 v) p ts (fst e) /\ Forall2 (fact p) ts (snd e).
+      below screen p ts (fst e) /\ Forall2 (fact p) ts (snd e).
 
     Lemma known_join p ts ts' e e' : known p ts e -> known p ts' e' -> known p (ts ++ ts') (join e e').
     Proof.
@@ -256,7 +260,7 @@ Section Check.
       unfold piece. destruct (nth t (nth p ints []) (0, 0)%uint63) as [lo hi] eqn:Ew.
       assert (Hd : forall o, In o doubtful -> (o < v)%nat) by (intros o Ho; apply doubtful_lt, Ho).
       split; cbn [fst snd].
-      - apply row_below; auto using in_seq_lt.
+      - unfold screen. destruct safe; [constructor|]. apply row_below; auto using in_seq_lt.
       - constructor; [|constructor]. split; [reflexivity|]. split; cbn [fst snd].
         + apply row_below; auto; apply (Forall2_pick _ v); assumption.
         + apply row_above; auto; apply (Forall2_pick _ v); assumption.
@@ -410,7 +414,7 @@ Section Check.
     Qed.
 
     Lemma all_known_parts : forall b p l, all_known p b l ->
-      all_bounds Rle f (seq 0 v) p b (map fst l) /\ facts fact p b (map snd l).
+      all_bounds Rle f screen p b (map fst l) /\ facts fact p b (map snd l).
     Proof.
       induction b as [|ts b IH]; intros p [|a l] H; try contradiction; [simpl; auto|].
       destruct H as [[H1 H2] H3]. destruct (IH (S p) l H3). simpl. auto.
@@ -422,16 +426,21 @@ Section Check.
       rewrite <- (count_ext b (fun x => negb (P x)) (fun x => negb (Q x))); [assumption|]. intros x Hx. rewrite H; auto.
     Qed.
 
-    Lemma judge_fair b l t : all_known 0 b l -> (length b <= most_positions)%nat -> fair right_on_all b (judge l t).
+    Lemma judge_fair b l t : all_known 0 b l -> (length b <= most_positions)%nat ->
+      (safe = true -> forall x o, member x b -> (o < v)%nat -> 0 < along f 0 x o \/ o = m \/ In o doubtful) ->
+      fair right_on_all b (judge l t).
     Proof.
-      intros Hk Hn. destruct (all_known_parts b O l Hk) as [HL HF]. unfold judge.
-      pose proof (sums_bound Rle Rplus_le_compat (Rle_refl 0) f (seq 0 v) b O _ HL Hn) as SL.
+      intros Hk Hn Hsafe. destruct (all_known_parts b O l Hk) as [HL HF]. unfold judge.
+      pose proof (sums_bound Rle Rplus_le_compat (Rle_refl 0) f screen b O _ HL Hn) as SL.
       destruct (screened _) eqn:Es; [|apply fair_none].
       apply (fair_ext right_on_doubtful).
       - intros x Hx.
         assert (HS : forall o, In o (seq 0 v) -> margin_positive x o = true \/ o = m \/ In o doubtful).
-        { unfold screened in Es. clear - SL Es Hx. induction SL as [|o a os l' [_ Hb] Hl IH]; [intros o []|].
-          simpl in Es. apply andb_true_iff in Es as [E1 E2]. intros o' [<-|Ho']; [|apply IH; assumption].
+        { intros o' Ho'. apply in_seq_lt in Ho' as Ho''. unfold screen in SL, Es. destruct safe.
+          { unfold margin_positive. destruct (Hsafe eq_refl x o' Hx Ho'') as [H|H]; [|right; exact H]. left.
+            destruct (Rlt_dec _ _); [reflexivity|contradiction]. }
+          revert o' Ho' Ho''. unfold screened in Es. clear - SL Es Hx. induction SL as [|o a os l' [_ Hb] Hl IH]; [intros o []|].
+          simpl in Es. apply andb_true_iff in Es as [E1 E2]. intros o' [<-|Ho'] Ho''; [|apply IH; assumption].
           apply orb_true_iff in E1 as [E1|E1]; [apply orb_true_iff in E1 as [E1|E1]|].
           - left. apply val_positive in E1. specialize (Hb x Hx). unfold margin_positive.
             destruct (Rlt_dec _ _); [reflexivity|lra].
@@ -452,10 +461,11 @@ Section Check.
       (fst r <= sum_over bs (fun b => count b P) /\ snd r <= sum_over bs (fun b => count b (fun x => negb (P x))))%Z.
 
     Lemma judge_all_fair : forall bs ls, Forall2 (all_known 0) bs ls ->
-      (forall b, In b bs -> (length b <= most_positions)%nat) -> forall ts, fair_all right_on_all bs (judge_all ls ts).
+      (forall b, In b bs -> (length b <= most_positions)%nat /\ (safe = true -> forall x o, member x b -> (o < v)%nat ->
+        0 < along f 0 x o \/ o = m \/ In o doubtful)) -> forall ts, fair_all right_on_all bs (judge_all ls ts).
     Proof.
       induction 1 as [|b l bs ls H1 H2 IH]; intros Hn ts; [split; simpl; lia|].
-      destruct (judge_fair b l (hd Leaf ts) H1 (Hn b ltac:(simpl; auto))) as [A1 A2].
+      destruct (Hn b ltac:(simpl; auto)) as [Hb Hs]. destruct (judge_fair b l (hd Leaf ts) H1 Hb Hs) as [A1 A2].
       destruct (IH (fun b Hb => Hn b (or_intror Hb)) (tl ts)) as [B1 B2]. split; simpl; lia.
     Qed.
   End WithWeights.
@@ -470,8 +480,9 @@ Section Check.
   Proof.
     unfold check. cbv zeta. destruct (_ && _) eqn:E.
     - apply andb_true_iff in E as [E1 E2]. apply judge_all_fair; [assumption|apply boxes_known; assumption|].
-      intros b Hb. apply in_map_iff in Hb as (b' & <- & Hb'). rewrite app_length, (with_largest_length _ _ Hb').
-      simpl. lia.
+      intros b Hb. apply in_map_iff in Hb as (b' & <- & Hb'). rewrite app_length, (with_largest_length _ _ Hb'). split.
+      + simpl. lia.
+      + intros Hs x o. apply (safe_is Hs b' x o Hb').
     - split; apply sum_over_nonneg; intros; apply count_nonneg.
   Qed.
 End Check.

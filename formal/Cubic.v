@@ -436,6 +436,28 @@ Section CubicRun.
 
   Lemma look_table f r c i j : (i < r)%nat -> (j < c)%nat -> look (table f r c) i j = f i j.
   Proof. intros Hi Hj. unfold look, table. rewrite nth_map_seq by assumption. apply (nth_map_seq (f i)), Hj. Qed.
+
+  Lemma gap_apart q t p m o : (0 <= cut M h)%Z -> let T := tables_of M in
+    IZR (rounded_direct T q m - rounded_direct T q o + (rounded_written M h T t m - rounded_written M h T t o) +
+      (rounded_at T p m - rounded_at T p o) - 3) <= (wrote M q t p m - wrote M q t p o) / IZR (2 ^ cut M h).
+  Proof.
+    intros Hcut T.
+    unfold rounded_direct, rounded_written, rounded_at, round.
+    rewrite !BigZ.spec_shiftr, !BigZ.spec_shiftl, !BigZ.spec_of_Z.
+    assert (H : forall o, let d := Z.shiftr (Z.shiftl (toZ (cell (direct T) q o)) (2 * Z.of_nat (exponent M))) (cut M h) in
+      let e := Z.shiftr (toZ (cell (written T) t o)) (cut M h) in let a := Z.shiftr (toZ (cell (written_at T) p o)) (cut M h) in
+      IZR d + IZR e + IZR a <= wrote M q t p o / IZR (2 ^ cut M h) <= IZR d + IZR e + IZR a + 3).
+    { intros o'. cbv zeta. unfold wrote. fold T. rewrite Z.shiftl_mul_pow2 by lia.
+      pose proof (floor_bounds (toZ (cell (direct T) q o') * 2 ^ (2 * Z.of_nat (exponent M))) _ Hcut) as F1.
+      pose proof (floor_bounds (toZ (cell (written T) t o')) _ Hcut) as F2.
+      pose proof (floor_bounds (toZ (cell (written_at T) p o')) _ Hcut) as F3.
+      rewrite mult_IZR in F1. replace (IZR (2 ^ (2 * Z.of_nat (exponent M)))) with ((2 ^ exponent M) ^ 2) in F1.
+      - unfold at_, vector_at. unfold cell in F1, F2, F3 |- *. unfold Rdiv in *. rewrite !Rmult_plus_distr_r. lra.
+      - rewrite <- pow_mult. replace (2 * Z.of_nat (exponent M))%Z with (Z.of_nat (exponent M * 2)) by lia.
+        rewrite <- pow_IZR. reflexivity. }
+    pose proof (H m) as H1. pose proof (H o) as H2. cbv zeta in H1, H2. unfold Rdiv in *. rewrite Rmult_minus_distr_r.
+    rewrite minus_IZR, !plus_IZR, !minus_IZR. lra.
+  Qed.
 End CubicRun.
 
 Theorem cubic_sound (M : model) (h : hints) : (cubic M h <= correct_count M)%Z.
@@ -462,21 +484,7 @@ Proof.
     exact (weights_enclose M T (F.PtoP (precision h)) (unit h) Hhead q p t ltac:(fold v; lia) ltac:(lia) ltac:(fold v; lia) E2).
   - intros p t o Hp Ht Ho. unfold gap, e, a. rewrite !look_table by lia.
     unfold table. rewrite nth_map_seq by lia. rewrite !(nth_map_seq (rounded_direct M h T q)) by lia.
-    unfold rounded_direct, rounded_written, rounded_at, round.
-    rewrite !BigZ.spec_shiftr, !BigZ.spec_shiftl, !BigZ.spec_of_Z.
-    assert (H : forall o, let d := Z.shiftr (Z.shiftl (toZ (cell (direct T) q o)) (2 * Z.of_nat (exponent M))) (cut M h) in
-      let e := Z.shiftr (toZ (cell (written T) t o)) (cut M h) in let a := Z.shiftr (toZ (cell (written_at T) p o)) (cut M h) in
-      IZR d + IZR e + IZR a <= wrote M q t p o / IZR (2 ^ cut M h) <= IZR d + IZR e + IZR a + 3).
-    { intros o'. cbv zeta. unfold wrote. fold T. rewrite Z.shiftl_mul_pow2 by lia.
-      pose proof (floor_bounds (toZ (cell (direct T) q o') * 2 ^ (2 * Z.of_nat (exponent M))) _ Hcut) as F1.
-      pose proof (floor_bounds (toZ (cell (written T) t o')) _ Hcut) as F2.
-      pose proof (floor_bounds (toZ (cell (written_at T) p o')) _ Hcut) as F3.
-      rewrite mult_IZR in F1. replace (IZR (2 ^ (2 * Z.of_nat (exponent M)))) with ((2 ^ exponent M) ^ 2) in F1.
-      - unfold at_, vector_at. unfold cell in F1, F2, F3 |- *. unfold Rdiv in *. rewrite !Rmult_plus_distr_r. lra.
-      - rewrite <- pow_mult. replace (2 * Z.of_nat (exponent M))%Z with (Z.of_nat (exponent M * 2)) by lia.
-        rewrite <- pow_IZR. reflexivity. }
-    pose proof (H m) as H1. pose proof (H o) as H2. cbv zeta in H1, H2. unfold Rdiv in *. rewrite Rmult_minus_distr_r.
-    rewrite minus_IZR, !plus_IZR, !minus_IZR. lra.
+    apply (gap_apart M h q t p m o Hcut).
   - intros p t o Hp Ht Ho. rewrite (nth_map_seq (fun m => token_leads v k m (look e) (look a))) by lia.
     apply token_leads_le; assumption.
   - intros x L1 L2 L3 L4 Hx. unfold P, rightb. rewrite L3. fold v. apply forallb_forall. intros o Ho. apply in_seq in Ho.

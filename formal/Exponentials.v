@@ -120,10 +120,11 @@ Section Weights.
     map (fun q => let row := nth q A [] in map (fun t => exponential (toZ (nth t row BigZ.zero))) (seq 0 count))
       (seq 0 (tokens M)).
 
-  Definition all_weights : list (list (list (Z * Z))) :=
+  Definition products (A B : list (list I.type)) : list (list (list (Z * Z))) :=
     map (fun rows => map (fun at_position => map (fun of_token => ends unit (I.mul precision of_token at_position)) (fst rows))
-      (snd rows))
-      (combine (all_exponentials (score_token T) (tokens M)) (all_exponentials (score_position T) (positions M))).
+      (snd rows)) (combine A B).
+  Definition all_weights : list (list (list (Z * Z))) :=
+    products (all_exponentials (score_token T) (tokens M)) (all_exponentials (score_position T) (positions M)).
 
   Definition weight_of (W : list (list (list (Z * Z)))) (q p t : nat) : Z * Z := nth t (nth p (nth q W []) []) (-1, -1)%Z.
 
@@ -144,7 +145,7 @@ Section Weights.
     let e := exp ((/ 2 ^ exponent M) ^ 4 * (at_ (score_token T) q t + at_ (score_position T) q p) / sqrt (INR (head_width M))) in
     (0 <= fst w)%Z -> IZR (fst w) <= e * bpow radix2 unit <= IZR (snd w).
   Proof.
-    intros Hq Hp Ht. cbv zeta. unfold weight_of, all_weights.
+    intros Hq Hp Ht. cbv zeta. unfold weight_of, all_weights, products.
     set (A := all_exponentials (score_token T) _). set (B := all_exponentials (score_position T) _).
     assert (HA : length A = tokens M) by (unfold A, all_exponentials; rewrite map_length; apply seq_length).
     assert (HB : length B = tokens M) by (unfold B, all_exponentials; rewrite map_length; apply seq_length).

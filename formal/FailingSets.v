@@ -153,24 +153,41 @@ Section Network.
   Qed.
 
   (** Then o never beats the largest token. *)
-  Theorem safe_output k lead b W N R_ L : positions M = S k -> (forall p, (p <= k)%nat -> (nth p x O <= m)%nat) ->
-    (q < m)%nat -> (exists p, (p < k)%nat /\ nth p x O = m) -> (forall p, (p < k)%nat -> least <= by_position p) ->
-    (forall p, (p <= k)%nat -> lead <= bracket m p) ->
-    (forall t p, (t < m)%nat -> (p <= k)%nat -> b t <= bracket t p) ->
-    (forall t, (t < m)%nat -> relative_weight t <= W t) ->
-    N <= 0 /\ (forall t, (t < m)%nat -> N <= W t * b t) ->
-    (forall p, (p < k)%nat -> relative_position p <= R_) -> relative_position k <= L ->
-    0 < lead + ((INR k - 1) * R_ + L) * N -> logit M x o < logit M x m.
-  Proof.
-    intros Hk Hfew Hq Hm Hleast Hlead Hb HW HN HR HL H. apply margin_tables. rewrite Hk.
-    apply (queries_below_the_largest k q m x _ _ _ Hfew) with (lead := lead) (b := b) (W := W) (N := N) (R_ := R_) (L := L);
-      try assumption.
-    - unfold last. rewrite Hk. reflexivity.
-    - intros p Hp. unfold relative_position. specialize (Hleast p Hp). pose proof (exp_ineq1_le (by_position p - least)). lra.
-    - apply exp_pos.
-    - intros t. apply exp_pos.
-    - unfold relative_weight. replace (by_token m - by_token m) with 0 by ring. apply exp_0.
-  Qed.
+  Section Safe.
+    Variables (k : nat) (lead : R) (b W : nat -> R) (N R_ : R).
+    Hypothesis positions_are : positions M = S k.
+    Hypothesis few_ : forall p, (p <= k)%nat -> (nth p x O <= m)%nat.
+    Hypothesis least_is : forall p, (p < k)%nat -> least <= by_position p.
+    Hypothesis leads : forall p, (p <= k)%nat -> lead <= bracket m p.
+    Hypothesis brackets : forall t p, (t < m)%nat -> (p <= k)%nat -> b t <= bracket t p.
+    Hypothesis weights : forall t, (t < m)%nat -> relative_weight t <= W t.
+    Hypothesis N_is_least : N <= 0 /\ forall t, (t < m)%nat -> N <= W t * b t.
+    Hypothesis R_is_most : forall p, (p < k)%nat -> relative_position p <= R_.
+
+    Lemma last_token : nth k x O = q.
+    Proof. unfold last. rewrite positions_are. reflexivity. Qed.
+    Lemma at_least_1 p : (p < k)%nat -> 1 <= relative_position p.
+    Proof.
+      intros Hp. unfold relative_position. pose proof (least_is p Hp). pose proof (exp_ineq1_le (by_position p - least)). lra.
+    Qed.
+    Lemma largest_weight : relative_weight m = 1.
+    Proof. unfold relative_weight. replace (by_token m - by_token m) with 0 by ring. apply exp_0. Qed.
+
+    Ltac sum_that_decides lemma :=
+      apply margin_tables; rewrite positions_are; eapply (lemma k q m x relative_position relative_weight bracket);
+      eauto using last_token, at_least_1, largest_weight, exp_pos; try (intros; apply exp_pos).
+
+    Theorem safe_output L : (q < m)%nat -> (exists p, (p < k)%nat /\ nth p x O = m) -> relative_position k <= L ->
+      0 < lead + ((INR k - 1) * R_ + L) * N -> logit M x o < logit M x m.
+    Proof. intros Hq Hm HL H. sum_that_decides queries_below_the_largest. Qed.
+
+    Theorem safe_output_of_one_query : (q < m)%nat -> (exists p, (p < k)%nat /\ nth p x O = m) ->
+      0 < lead + (INR k - 1) * R_ * N + Rmin 0 (relative_position k * W q * b q) -> logit M x o < logit M x m.
+    Proof. intros Hq Hm H. sum_that_decides one_query_below_the_largest. Qed.
+
+    Theorem safe_output_of_largest : q = m -> 0 < lead + INR k * R_ / relative_position k * N -> logit M x o < logit M x m.
+    Proof. intros Hq H. sum_that_decides largest_as_query. Qed.
+  End Safe.
 End Network.
 
 (** * Counting: cells of inputs of which all are right do not count as wrong *)

@@ -1,4 +1,4 @@
-(** What one would expect of the definitions in the statement.  No other file needs this one. *)
+(** What one would expect of the definitions in the statement. *)
 From Coq Require Import Reals ZArith List Arith Bool Lia FinFun.
 From CompactProofs Require Import Statement.
 Import ListNotations.

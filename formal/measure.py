@@ -1,7 +1,7 @@
 """Measure theorems about models of the zoo; goes on where it ended.
 
-usage: python formal/measure.py [--cubic] NAME... | --family max-of-4    coqc, a row for each model in measured.csv
-       python formal/measure.py --program [--cubic] ...                  the extracted program, in program.csv
+usage: python formal/measure.py [--argument cubic] NAME... | --family max-of-4    coqc, a row for each in measured.csv
+       python formal/measure.py --program [--argument cubic] ...                  the extracted program, in program.csv
 """
 
 import argparse
@@ -10,6 +10,7 @@ import re
 import tempfile
 import time
 from pathlib import Path
+from typing import get_args
 
 from compactproofs import zoo
 from compactproofs.formal import extracted
@@ -17,7 +18,7 @@ from compactproofs.formal.check import LIBRARY, check
 from compactproofs.formal.dyadic import exact_weights
 from compactproofs.formal.export import Claims, export
 from compactproofs.formal.extracted import Answer
-from compactproofs.formal.hints import find_hints
+from compactproofs.formal.hints import Argument, find_hints
 from compactproofs.opening.models import Model
 from compactproofs.search.certificates import Certificate
 from compactproofs.tasks.max_of_k import max_of_k
@@ -30,14 +31,14 @@ BY_COQC = (
 BY_PROGRAM = ("model", "argument", "at_least", "at_most", "total", "hints_seconds", "program_seconds")
 
 
-def by_program(model: Model, cubic: bool) -> tuple[int, int, float, Answer]:
+def by_program(model: Model, argument: Argument) -> tuple[int, int, float, Answer]:
     """The bounds that the extracted program finds, the seconds for hints, and all that it says."""
     task = max_of_k(model).task
     start = time.process_time()
-    hints = find_hints(exact_weights(model), trees=not cubic)
+    hints = find_hints(exact_weights(model), argument)
     seconds = time.process_time() - start
     claim = Certificate(  # of more than is true, so that the bounds are printed
-        *(task.record, model.sha256, "cubic" if cubic else "brute-force", "", task.total, task.total),
+        *(task.record, model.sha256, "brute-force" if argument == "boxes" else argument, "", task.total, task.total),
         family=model.family,
     )
     with tempfile.TemporaryDirectory() as directory:
@@ -48,15 +49,17 @@ def by_program(model: Model, cubic: bool) -> tuple[int, int, float, Answer]:
     return at_least, at_most, seconds, answer
 
 
-def program_row(model: Model, cubic: bool) -> tuple[object, ...]:
+def program_row(model: Model, argument: Argument) -> tuple[object, ...]:
     """What the extracted program finds, and how fast."""
-    at_least, at_most, seconds, answer = by_program(model, cubic)
+    at_least, at_most, seconds, answer = by_program(model, argument)
     return at_least, at_most, max_of_k(model).task.total, f"{seconds:.1f}", f"{answer.seconds:.1f}"
 
 
-def coqc_row(model: Model, cubic: bool) -> tuple[object, ...]:
+def coqc_row(model: Model, argument: Argument) -> tuple[object, ...]:
     """Whether Coq's kernel accepts the best theorem, and how fast."""
-    claims = Claims(max_of_k(model).task.total, by_program(model, cubic)[0], cubic=True) if cubic else None
+    claims = None
+    if argument != "boxes":
+        claims = Claims(max_of_k(model).task.total, by_program(model, argument)[0], argument=argument)
     with tempfile.TemporaryDirectory() as directory:
         start = time.process_time()
         claims = export(model, Path(directory), claims)
@@ -71,7 +74,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--family")
-    parser.add_argument("--cubic", action="store_true", help="by the argument of the strategy cubic, not by boxes")
+    parser.add_argument(
+        "--argument", choices=get_args(Argument), default="boxes", help="by boxes, or that of a strategy"
+    )
     parser.add_argument("--program", action="store_true", help="by the extracted program, not by coqc")
     options = parser.parse_args()
     out, columns, row = (
@@ -79,15 +84,14 @@ def main() -> None:
         if options.program
         else (HERE / "measured.csv", BY_COQC, coqc_row)
     )
-    argument = "cubic" if options.cubic else "boxes"
     if not out.exists():
         out.write_text(",".join(columns) + "\n", encoding="ascii")
     with out.open(newline="", encoding="ascii") as stream:
         done = {(row["model"], row["argument"]) for row in csv.DictReader(stream)}
     names = options.names + [name for name in zoo.names() if name.startswith(f"{options.family}/")]
     for name in dict.fromkeys(names):
-        if (name, argument) not in done:
-            found = (name, argument, *row(zoo.load_model(name), options.cubic))
+        if (name, options.argument) not in done:
+            found = (name, options.argument, *row(zoo.load_model(name), options.argument))
             with out.open("a", newline="", encoding="ascii") as stream:
                 csv.writer(stream, lineterminator="\n").writerow(found)
 

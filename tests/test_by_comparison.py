@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from exactcheck import checking, whole_classes
 from exactcheck.reading import read_weights
 from records import refused_by_both
 from soundness.models import all_cases, cases
-from soundness.truth import exact_correct
+from soundness.truth import exact_correct_set
 
 PLACE = "by-comparison/branch-and-bound"
 LOWER, UPPER = BUILT_IN.strategies[PLACE], BUILT_IN.strategies[f"{PLACE}-upper"]
@@ -41,8 +42,21 @@ def right_answer(task: ByComparison, x: tuple[int, ...]) -> int:
 
 
 def truth(model: Model, task: ByComparison) -> int:
-    """How many inputs are answered correctly, from the definition of the network."""
-    return exact_correct(model, lambda x: right_answer(task, x))
+    """How many inputs are answered correctly, or what they count, from the definition of the network."""
+    right = exact_correct_set(model, lambda x: right_answer(task, x))
+    every = product(range(task.d_vocab), repeat=task.n_ctx)
+    return sum(
+        prod(task.weights[t] for t in x) if task.weights else 1
+        for x, correct in zip(every, right, strict=True)
+        if correct
+    )
+
+
+def weighted(rng: np.random.Generator, task: ByComparison) -> ByComparison:
+    """The same, or with weights, some of which are 0 or large."""
+    weights = rng.choice([0, 1, 1, 2, 3, 17], task.d_vocab)
+    weights[rng.integers(task.d_vocab)] = rng.integers(1, 6)
+    return replace(task, weights=tuple(weights.tolist())) if rng.random() < 0.4 else task
 
 
 def tasks_of(n: int, v: int) -> list[ByComparison]:
@@ -77,10 +91,10 @@ def some(seed: int, number: int) -> Iterator[tuple[str, Model, ByComparison]]:
     few = [case for case in all_cases() if case.model.d_vocab**case.model.n_ctx <= 130]
     for i in rng.permutation(len(few))[:number]:
         tasks = tasks_of(few[i].model.n_ctx, few[i].model.d_vocab)
-        yield few[i].name, few[i].model, tasks[rng.integers(len(tasks))]
+        yield few[i].name, few[i].model, weighted(rng, tasks[rng.integers(len(tasks))])
         n, v = ((2, 5), (3, 3), (3, 4), (4, 3))[rng.integers(4)]
         task = tasks_of(n, v)[rng.integers(2 * n)]
-        yield f"at work {i}", at_work(rng, task), task
+        yield f"at work {i}", at_work(rng, task), weighted(rng, task)
 
 
 def test_boxes() -> None:
@@ -109,7 +123,7 @@ def test_few_boxes() -> None:
 def test_bounds_hold() -> None:
     """No bound exceeds the truth, or falls short of it where it is one from above; claims are within checks."""
     met = 0
-    for name, model, task in some(0, 60):
+    for name, model, task in some(0, 35):
         right = truth(model, task)
         problem: Any = Problem(model, task)
         check: Any = MeasuredWorkspace(problem, "check")
@@ -117,7 +131,7 @@ def test_bounds_hold() -> None:
         low, high = (strategy.bound(check, {}) for strategy in (LOWER, UPPER))
         assert 0 <= LOWER.bound(claim, {}) <= low <= right <= high <= UPPER.bound(claim, {}) <= task.total, (name, task)
         met += 0 < low == right == high
-    assert met > 50
+    assert met > 29
 
 
 def test_with_little_work(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,7 +151,7 @@ def test_with_little_work(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("end", [0, 1], ids=["largest", "smallest"])
 def test_the_ends_are_known(end: int) -> None:
     """Of the largest and the smallest token the same is proved as by branch and bound."""
-    for case in (*cases("working")[::5], *cases("folded")[::7], *cases("contrary")[::7], *cases("wide")[::7]):
+    for case in (*cases("working")[::9], *cases("folded")[::13], *cases("contrary")[::13], *cases("wide")[::13]):
         n, v = case.model.n_ctx, case.model.d_vocab
         known: Any = Problem(case.model, (MaxOfK, MinOfK)[end](n, v))
         task: Any = Problem(case.model, ByComparison(RANK, n, v, (0, n - 1)[end]))
@@ -157,16 +171,29 @@ ERRORS: dict[str, tuple[str, str, str]] = {
     "what is alike in number": (TASK, "setdefault(after.tobytes(), [])", "setdefault(bytes([bool(after.any())]), [])"),
     "no token above": (THEOREM, "1: range(label + 1, v)}", "1: range(label + 2, v)}"),
     "the label is below itself": (THEOREM, "{-1: range(label),", "{-1: range(label + 1),"),
-    "another label's direct path": (THEOREM, "direct[label] - direct[outputs]", "direct[label - 1] - direct[outputs]"),
+    "another label's direct path": (THEOREM, "return direct[..., label, None]", "return direct[..., label - 1, None]"),
     "another label's values": (THEOREM, "tokens[:, label, None] - tokens", "tokens[:, label - 1, None] - tokens"),
-    "another query": (THEOREM, "terms[:, np.append(tokens, query)]", "terms[:, np.append(tokens, query - 1)]"),
+    "the query counts 1": (THEOREM, "int(work.task.counts[query])", "1"),
+    "tokens count 1": (THEOREM, "work.task.counts[kept]", "work.task.counts[kept].clip(1, 1)"),
+    "another query": (THEOREM, "np.append(kept, query)", "np.append(kept, query - 1)"),
+    "positions at their best": (THEOREM, "values.min(axis=0)", "values.max(axis=0)"),
+    "the largest of tokens": (THEOREM, "min(axis=1) for parts in", "max(axis=1) for parts in"),
+    "the largest of three sets": (THEOREM, "part in parts]).min(", "part in parts]).max("),
+    "screened by another query": (THEOREM, "np.arange(len(some)), some]", "np.arange(len(some)), some - 1]"),
+    "screened without the query": (THEOREM, "len(allowed)] for", "0] for"),
+    "screened by another query's positions": (
+        THEOREM,
+        "position_weights(work)[some]",
+        "position_weights(work)[some - 1]",
+    ),
+    "screened by the best of boxes": (THEOREM, "doubtful[numbers].any(", "doubtful[numbers].all("),
     "the largest of parts": (THEOREM, "stop].min(axis=1) for part in places", "stop].max(axis=1) for part in places"),
     "the best of boxes": (THEOREM, "np.min(smallest, axis=0)", "np.max(smallest, axis=0)"),
     "the best of parts": (THEOREM, "np.min([least[part]", "np.max([least[part]"),
     "without the last position": (THEOREM, "+ low[-1, -1] <= 0", "<= 0"),
     "known without integers": (THEOREM, "return of_query * _weight_of", "return 0 * _weight_of"),
     "the first box only": (THEOREM, "of_class=boxes", "of_class=boxes[:1]"),
-    "unsorted tokens of a part": (BOXES, "build(part[np.argsort(line[part]", "build(0 * part[np.argsort(line[part]"),
+    "unsorted tokens of a part": (BOXES, "ordered = part[np.argsort(", "ordered = 0 * part[np.argsort("),
     "a part alone": (BOXES, "join(node(parts[:-1]), last)", "node(parts[:-1])"),
     "nothing below a part": (BOXES, "np.minimum(lows[a], lows[b])", "np.maximum(lows[a], lows[b])"),
 }
@@ -176,10 +203,12 @@ ERRORS: dict[str, tuple[str, str, str]] = {
 def test_planted_errors(error: str) -> None:
     """Each makes more proved than true on some model, from below or from above."""
     names = ("theorems", "kernel.workspace", "tasks.by_comparison")
-    planted = Planted("compactproofs", [ERRORS[error]], names)
+    planted = Planted("compactproofs", [ERRORS[error]], names, sparing=True)
     strategies = planted.module("theorems").BUILT_IN.strategies
     for _, model, task in some(2, 90):
-        copy = planted.module("tasks.by_comparison").ByComparison(task.name, task.n_ctx, task.d_vocab, task.k)
+        copy = planted.module("tasks.by_comparison").ByComparison(
+            task.name, task.n_ctx, task.d_vocab, task.k, task.weights
+        )
         work = planted.module("kernel.workspace").Workspace(Problem(model, copy))
         right = truth(model, task)
         try:
@@ -193,7 +222,7 @@ def test_planted_errors(error: str) -> None:
 def test_both_checkers(tmp_path: Path, capsys: Any) -> None:
     """What is proved is accepted by both, one more is not, and no other k unless that is true as well."""
     proof, path = tmp_path / "p.cert.json", tmp_path / "m.safetensors"
-    for name, model, task in list(some(3, 12))[1::2]:
+    for name, model, task in list(some(3, 8))[1::2]:
         model.save(path)
         prover = Prover(model, task)
         for strategy in (LOWER, UPPER):
@@ -211,7 +240,8 @@ def test_both_checkers(tmp_path: Path, capsys: Any) -> None:
                     claim.save(proof)
                     accepted = effort.verify(cp.Certificate.load(proof), model).accepted
                     assert accepted or claim is not certificate
-                    assert checking.main([str(proof), str(path)]) == (0 if accepted else 1), (name, capsys.readouterr())
+                    code = checking.main([str(proof), str(path)])  # 3: open, for ties
+                    assert code == 0 if accepted else code in (1, 3), (name, capsys.readouterr())
 
 
 def test_the_second_checker_counts(tmp_path: Path) -> None:
@@ -220,7 +250,7 @@ def test_the_second_checker_counts(tmp_path: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         for number, (name, model, task) in enumerate(list(some(4, 12))[1::2]):
             model.save(path)
-            weights = read_weights(path.read_bytes())
+            weights = read_weights(path.read_bytes()).in_order_of(dict(task.record))
             right = truth(model, task)
             if number % 2:
                 patch.setattr(whole_classes, "MAX_SUMS", 3)
@@ -234,6 +264,13 @@ def test_the_second_checker_counts(tmp_path: Path) -> None:
     "change",
     [
         *({"k": k} for k in (-1, 3, 2**31, "1", True, None)),
+        *(
+            {"weights": "1 2 3"},
+            {"weights": "0 0 0 0"},
+            {"weights": "1 2 3 -4"},
+            {"weights": "01 2 3 4"},
+            {"weights": 7},
+        ),
         *({"n_ctx": 0}, {"d_vocab": 0}, {"d_vocab": "4"}, {"more": 1}, {"order": "0 1 2 3"}, {"name": "first"}),
     ],
     ids=str,
@@ -292,6 +329,6 @@ def test_on_the_command_line(tmp_path: Path, capsys: Any) -> None:
         assert __main__.run(["prove", str(path), "--task", *wrong]) == 2
         assert capsys.readouterr().err.count("error: -k: expected") == 1
     assert __main__.run(["prove", str(path), "--task", "first", "--all"]) == 0
-    assert "warning: the label is the first token, but this model names" in capsys.readouterr().err
+    assert "warning: the label is the first token, which this model names" in capsys.readouterr().err
     assert __main__.run(["prove", str(path), "--task", "first", "--strategy", "enumerate"]) == 0
     assert "decoder" in capsys.readouterr().out

@@ -26,7 +26,7 @@ from compactproofs.search.prover import SPARED_BITS
 from compactproofs.search.workspaces import workspace
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.tasks.pairs import add_mod
-from compactproofs.theorems import STRATEGIES
+from compactproofs.theorems import BUILT_IN
 from compactproofs.theorems.max_of_k.branching import boxes, branch_and_bound, class_margins
 from compactproofs.theorems.max_of_k.core import brute_force, enumeration
 from compactproofs.theorems.max_of_k.counting import half_sums, histogram, sums
@@ -65,7 +65,7 @@ def code(cell: str) -> str:
 
 def all_strategies() -> dict[str, Strategy]:
     """The strategies of all modules, whether they are registered or not."""
-    found = dict(STRATEGIES)
+    found = dict(BUILT_IN.strategies)
     for module in pkgutil.walk_packages(compactproofs.theorems.__path__, "compactproofs.theorems."):
         for value in vars(importlib.import_module(module.name)).values():
             if isinstance(value, Strategy):

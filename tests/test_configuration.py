@@ -195,7 +195,7 @@ def test_unknown_and_unsaid() -> None:
     ("work", "found"),
     [
         ("max", None),
-        ("min", "this model names the largest token for 4.0% of inputs, and the smallest token for 100.0%"),
+        ("min", "for 4.0% of inputs, and the smallest token for 100.0%"),
         ("first", "and the first token for 100.0%"),
     ],
 )
@@ -207,7 +207,7 @@ def test_another_task(tmp_path: Path, work: str, found: str | None) -> None:
         assert lines == []
     else:
         assert len(lines) == 1
-        assert lines[0].startswith("warning: the label is the largest token, but ")
+        assert lines[0].startswith("warning: the label is the largest token, which this model names for ")
         assert found in lines[0]
         assert "bounds hold nevertheless" in lines[0]
 

@@ -25,7 +25,7 @@ from compactproofs.theorems.max_of_k.counting.half_sums import count_in_halves
 
 BOUNDED = ("trivial", "brute-force", "cubic", *(id for id in cp.STRATEGIES if id.startswith("sub-cubic")))
 #: v, n, d, h
-SIZES = [(2, 1, 1, 1), (4, 2, 4, 4), (4, 8, 4, 4), (16, 3, 16, 8), (64, 4, 32, 32), (32, 20, 32, 32), (128, 2, 4, 4)]
+SIZES = [(2, 1, 1, 1), (4, 2, 4, 4), (4, 8, 4, 4), (16, 3, 16, 8), (64, 4, 32, 32), (32, 20, 32, 32), (96, 2, 4, 4)]
 #: All strategies, but of the 100 sub-cubic ones three.
 STRATEGIES = [
     *(s for s in cp.STRATEGIES.values() if not s.id.startswith("sub-cubic")),
@@ -69,6 +69,8 @@ def test_strategies_take_no_more_than_they_declare(size: tuple[int, ...]) -> Non
     peaks, declared = [], []
     for strategy in STRATEGIES:
         if strategy.limit(max_of_k(model)) is not None or (strategy.id == "brute-force" and size[0] >= 64):
+            continue
+        if strategy.id == "trivial":  # which computes nothing
             continue
         hints = hints_of(strategy, model)
         needed = effort.declared(strategy, max_of_k(model), hints)
@@ -233,7 +235,9 @@ def test_what_halves_take_is_booked(labels: int, far: bool) -> None:
     with allowing(allowance):
         work: Workspace[AttentionOnly, MaxOfK] = Workspace(max_of_k(model_of(2, 2)))
         chosen = np.tile(np.arange(16) % labels, (8, 1))
-        count_in_halves(work, entries, start, required, chosen, np.zeros((2, 64), np.int64), True)
+        count_in_halves(
+            work, entries, start, required, np.ones(16, np.int64), chosen, np.zeros((2, 64), np.int64), True
+        )
     assert allowance.spent >= 10**7 + 100 * labels**4
 
 

@@ -19,13 +19,26 @@ from compactproofs.formal import command
 from compactproofs.formal.check import LIBRARY, Verdict, build_library, check
 from compactproofs.formal.dyadic import exact_weights
 from compactproofs.formal.export import Claims, export
-from compactproofs.formal.hints import ClassHint, find_hints
+from compactproofs.formal.hints import Argument, ClassHint, argument_for, find_hints
 from compactproofs.networks.attention_only.model import WEIGHTS
 
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(LIBRARY.glob("*.v"))
 
-needs_coqc = pytest.mark.skipif(shutil.which("coqc") is None, reason="coqc is not installed")
+Test = Callable[..., None]
+
+
+def needs(what_is_there: object, what: str) -> Callable[[Test], Test]:
+    """Mark a test that Coq is needed for, and skip it where that is not there."""
+
+    def mark(test: Test) -> Test:
+        marked: Test = pytest.mark.coq(pytest.mark.skipif(not what_is_there, reason=what)(test))
+        return marked
+
+    return mark
+
+
+needs_coqc = needs(shutil.which("coqc"), "coqc is not installed")
 
 
 def tiny_model(seed: int, d_vocab: int = 6, n_ctx: int = 3, noise: float = 0.3) -> cp.Model:
@@ -74,11 +87,12 @@ def test_biases_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "exported").exists()
 
 
+@pytest.mark.parametrize("argument", ["boxes", "failing-sets"])
 @pytest.mark.parametrize("seed", range(4))
-def test_hints_find_the_number(seed: int) -> None:
+def test_hints_find_the_number(seed: int, argument: Argument) -> None:
     """What the search expects the checker to decide is what is true, and all of it."""
     model = tiny_model(seed)
-    hints = find_hints(exact_weights(model))
+    hints = find_hints(exact_weights(model), argument)
     correct = exact_correct(model)
 
     assert 0 < correct < 6**3
@@ -131,7 +145,9 @@ def test_claims_are_read_back(claims: tuple[int | None, int | None]) -> None:
     claim = Claims(16, *claims)
     assert Claims.of_theorem(claim.theorem) == claim
     if claims == (3, None):
-        assert Claims.of_theorem(Claims(16, 3, cubic=True).theorem) == Claims(16, 3, cubic=True)
+        for argument in ("cubic", "failing-sets"):
+            other = Claims(16, 3, argument=argument)
+            assert Claims.of_theorem(other.theorem) == other != claim
     for text in (
         claim.theorem.replace("Qed", "Admitted"),
         claim.theorem + "\n",
@@ -240,7 +256,8 @@ def test_command(library: None, tmp_path: Path, capsys: pytest.CaptureFixture[st
     """A certificate of this package becomes a theorem; one that claims one more is rejected with exit code 1."""
     model = tiny_model(2, d_vocab=4)
     model.save(tmp_path / "tiny.safetensors")
-    certificate = cp.prove(model, "brute-force").certificate
+    certificate = cp.prove(model, "failing-sets").certificate
+    assert certificate.certified == exact_correct(model)
     file = tmp_path / "claim.cert.json"
     certificate.save(file)
     assert entry.run(["formal-check", str(file), str(tmp_path / "tiny.safetensors")]) == 0
@@ -282,20 +299,24 @@ def test_coq_refuses_other_weights(library: None, tmp_path: Path) -> None:
 
 @needs_coqc
 @pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["cubic", "failing-sets"])
 @pytest.mark.parametrize("sizes", [(5, 3), (4, 4)])
-def test_cubic(library: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], sizes: tuple[int, int]) -> None:
-    """A cubic certificate is proved by the cubic argument, which never counts a wrong answer."""
+def test_arguments_of_strategies(
+    library: None, tmp_path: Path, capsys: pytest.CaptureFixture[str], strategy: str, sizes: tuple[int, int]
+) -> None:
+    """A certificate of a strategy is proved by the argument of that strategy, which never counts a wrong answer."""
     model = tiny_model(1, *sizes, noise=0.1)
     model.save(tmp_path / "tiny.safetensors")
-    certificate = cp.prove(model, "cubic").certificate
+    certificate = cp.prove(model, strategy).certificate
     assert certificate.certified > 0
     certificate.save(tmp_path / "claim.cert.json")
     assert entry.run(["formal-check", str(tmp_path / "claim.cert.json"), str(tmp_path / "tiny.safetensors")]) == 0
     assert capsys.readouterr().out.startswith(f"accepted: {certificate.certified} <= correct_count the_model (of ")
 
     correct = exact_correct(model)
-    export(model, tmp_path / "more", Claims(sizes[0] ** sizes[1], correct + 1, cubic=True))
-    assert not check(tmp_path / "more").accepted
+    export(model, tmp_path / "more", Claims(sizes[0] ** sizes[1], correct + 1, argument=argument_for(strategy)))
+    verdict = check(tmp_path / "more")
+    assert (verdict.accepted, verdict.claims.argument) == (False, strategy)
 
 
 @needs_coqc
@@ -316,10 +337,11 @@ def test_the_statement_needs_nothing_unusual(library: None) -> None:
     """All theorems of the library that exported ones use rest on the same assumptions as they do."""
     lemmas = ["bounds_checked", "number_checked", "at_least_checked", "at_most_checked", "shapes_checked"]
     lemmas += ["cubic_checked"]
-    for file in ("Program.v", "Rounding.v", "FailingSets.v"):
-        lemmas += re.findall(r"^ *Theorem (\w+)", (LIBRARY / file).read_text(), re.MULTILINE)
-    assert {"accepted_is_true", "product_of_matrices", "safe_output"} <= set(lemmas)
-    text = "From CompactProofs Require Import Checker Cubic Program Rounding FailingSets.\n"
+    files = ("Program", "Rounding", "FailingSets", "SafeOutputs", "FailingInputs")
+    for file in files:
+        lemmas += re.findall(r"^ *Theorem (\w+)", (LIBRARY / f"{file}.v").read_text(), re.MULTILINE)
+    assert {"accepted_is_true", "product_of_matrices", "safe_output", "failing_sets_checked"} <= set(lemmas)
+    text = f"From CompactProofs Require Import Checker Cubic {' '.join(files)}.\n"
     text += f"Definition all := ({', '.join(lemmas)}).\nPrint Assumptions all.\n"
     done = subprocess.run(
         ["coqtop", "-quiet", "-Q", str(LIBRARY), "CompactProofs"],
@@ -334,13 +356,16 @@ def test_the_statement_needs_nothing_unusual(library: None) -> None:
     assert found <= set(re.findall(r"`([\w.]+)`", page))
 
 
-@pytest.mark.parametrize(("heading", "file"), [("Rounding", "Rounding.v"), ("Failing sets", "FailingSets.v")])
-def test_lemmas_are_listed(heading: str, file: str) -> None:
-    """The page names each theorem of the file, and no other."""
+@pytest.mark.parametrize(
+    ("heading", "files"),
+    [("Rounding", ["Rounding"]), ("Failing sets", ["FailingSets", "SafeOutputs", "FailingInputs"])],
+)
+def test_lemmas_are_listed(heading: str, files: list[str]) -> None:
+    """The page names each theorem of the files, and no other."""
     page = (ROOT / "docs" / "formal.md").read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     listed = re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in page.splitlines() if line.startswith("| `")))
-    theorems = re.findall(r"^ *Theorem (\w+)", (LIBRARY / file).read_text(), re.MULTILINE)
-    assert sorted(listed) == sorted(theorems)
+    texts = [(LIBRARY / f"{file}.v").read_text() for file in files]
+    assert sorted(listed) == sorted(re.findall(r"^ *Theorem (\w+)", "\n".join(texts), re.MULTILINE))
 
 
 def test_small_trees_decide_small_boxes() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -13,12 +13,12 @@ from compactproofs import __main__ as entry
 from compactproofs.formal import extracted
 from compactproofs.formal.dyadic import exact_weights
 from compactproofs.formal.extracted import Answer, answer
-from compactproofs.formal.hints import ClassHint, Hints, find_hints
+from compactproofs.formal.hints import Argument, ClassHint, Hints, argument_for, find_hints
 from compactproofs.kernel.certificate import MalformedCertificate
 from compactproofs.search.certificates import Certificate
 from soundness.truth import exact_correct
 from test_corpus import CERTIFICATES, CORPUS, WORDS, model_path
-from test_formal import tiny_model
+from test_formal import needs, tiny_model
 
 
 def _is_there() -> bool:
@@ -28,7 +28,7 @@ def _is_there() -> bool:
         return False
 
 
-needs_program = pytest.mark.skipif(not _is_there(), reason="the program extracted from Coq is not built")
+needs_program = needs(_is_there(), "the program extracted from Coq is not built")
 
 
 def claim(model: cp.Model, number: int, strategy: str = "brute-force", at: str = "at least") -> bytes:
@@ -87,18 +87,19 @@ def test_what_machine_integers_leave_open(tmp_path: Path, gap: float) -> None:
 
 
 @needs_program
-def test_cubic(tmp_path: Path) -> None:
-    """Its number by its own argument, which needs no hints but how precisely to count."""
+@pytest.mark.parametrize("strategy", ["cubic", "failing-sets"])
+def test_arguments_of_strategies(tmp_path: Path, strategy: str) -> None:
+    """Their numbers by their own arguments."""
     model = tiny_model(1, 5, 3, noise=0.1)
     model.save(tmp_path / "tiny.safetensors")
     file = (tmp_path / "tiny.safetensors").read_bytes()
-    hints = find_hints(exact_weights(model), trees=False)
-    proved = cp.prove(model, "cubic").certificate.certified
+    hints = find_hints(exact_weights(model), argument_for(strategy))
+    proved = cp.prove(model, strategy).certificate.certified
     correct = cp.Prover(model).exact_correct()
     assert proved > 0
     assert correct is not None
-    assert answer(claim(model, proved, "cubic"), file, hints).accepted
-    assert not answer(claim(model, correct + 1, "cubic"), file, hints).accepted
+    assert answer(claim(model, proved, strategy), file, hints).accepted
+    assert not answer(claim(model, correct + 1, strategy), file, hints).accepted
 
 
 @needs_program
@@ -149,7 +150,7 @@ def test_weights_of_all_sizes(tmp_path: Path) -> None:
     model = cp.Model(**weights)
     model.save(tmp_path / "m.safetensors")
     found = answer(
-        claim(model, 0, "trivial"), (tmp_path / "m.safetensors").read_bytes(), find_hints(exact_weights(model), False)
+        claim(model, 0, "trivial"), (tmp_path / "m.safetensors").read_bytes(), find_hints(exact_weights(model), "cubic")
     )
     assert found.accepted
     assert found.model_sha256 == model.sha256
@@ -161,14 +162,15 @@ def test_the_corpus() -> None:
     counts = dict.fromkeys(WORDS, 0)
     for name in ("ladder", "spoiled"):
         model = cp.Model.load(model_path(name))
-        file, hints = Path(model_path(name)).read_bytes(), find_hints(exact_weights(model))
-        correct, total = exact_correct(model), model.d_vocab**model.n_ctx
-        assert (hints.right, hints.wrong) == (correct, total - correct)
+        file, correct, total = Path(model_path(name)).read_bytes(), exact_correct(model), model.d_vocab**model.n_ctx
+        hints = {argument: find_hints(exact_weights(model), argument) for argument in get_args(Argument)}
+        for argument in ("boxes", "failing-sets"):
+            assert (hints[argument].right, hints[argument].wrong) == (correct, total - correct)
         for path in CERTIFICATES:
             if not path.name.startswith(f"{name}--"):
                 continue
             verdict = path.parent.name
-            found = _answer_or_none(path.read_bytes(), file, hints)
+            found = _answer_or_none(path.read_bytes(), file, hints[_argument(path)])
             if found is None or not found.accepted:
                 assert verdict != "accept", path.name
                 continue
@@ -180,6 +182,14 @@ def test_the_corpus() -> None:
             else:
                 assert int(said[0]) <= correct, path.name
     assert counts["accept"] > 100
+
+
+def _argument(path: Path) -> Argument:
+    """What the program checks this certificate by, if it is one."""
+    try:
+        return argument_for(Certificate.from_bytes(path.read_bytes()).strategy)
+    except ValueError:
+        return "boxes"
 
 
 def _answer_or_none(certificate: bytes, file: bytes, hints: Hints) -> Answer | None:

@@ -60,8 +60,8 @@ def brackets(kind: str, model: Model, reading: Reading = "check") -> tuple[int, 
 @KINDS
 @pytest.mark.parametrize("part", range(3))
 def test_bounds_bracket_the_truth(kind: str, part: int) -> None:
-    """On hostile models of all kinds, half of them by histograms; claims leave something to the check."""
-    for index, case in enumerate(all_cases()[part :: 3 if kind == "branch-and-bound" else 6]):
+    """On a share of hostile models of all kinds, fewer by histograms; claims leave something to the check."""
+    for index, case in enumerate(all_cases()[part :: 7 if kind == "branch-and-bound" else 13]):
         truth = exact_correct(case.model)
         lower, upper = brackets(kind, case.model)
         claimed_lower, claimed_upper = (lower, upper) if index % 3 else brackets(kind, case.model, "claim")
@@ -83,7 +83,15 @@ def test_bounds_bracket_the_truth_at_length(kind: str, seed: int) -> None:
 
 
 @KINDS
-@pytest.mark.parametrize("family", ["working", "positions", "moderate", "rough", "contrary", "float32"])
+@pytest.mark.parametrize(
+    "family",
+    [
+        "working",
+        "moderate",
+        "float32",
+        *(pytest.param(f, marks=pytest.mark.slow) for f in ("positions", "rough", "contrary")),
+    ],
+)
 def test_close_on_ordinary_models(kind: str, family: str) -> None:
     """Where no margin is as small as rounding errors, branch and bound is exact, and histograms are on average near."""
     widths = []
@@ -96,7 +104,8 @@ def test_close_on_ordinary_models(kind: str, family: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "right", "histograms"), [("max-of-4/123", 16772438, True), ("max-of-4/50", 16729300, False)]
+    ("name", "right", "histograms"),
+    [("max-of-4/123", 16772438, True), pytest.param("max-of-4/50", 16729300, False, marks=pytest.mark.slow)],
 )
 def test_trained_models_with_four_positions(name: str, right: int, histograms: bool) -> None:
     """Exact by branch and bound, and within 2e-5 by histograms; the numbers are those of a full enumeration."""
@@ -189,21 +198,21 @@ def test_sizes_that_are_refused() -> None:
 # --- errors on purpose ---
 
 
-def broken_counts(sums: ModuleType) -> bool:
+def broken_counts(sums: ModuleType, number: int | None = None) -> bool:
     """Whether some count of a copy of `counting.sums` is on the wrong side."""
     work = verifying(cases("working")[0].model)
 
     def wrong(problem: Problem) -> bool:
         entries, start = problem.entries, problem.start
         axes = [sums.Axis(entries[:, :, j], int(start[j]), *window) for j, window in enumerate(problem.windows)]
-        under = sums.count_at_most_zero(work, axes, problem.required, False)
-        over = sums.count_at_most_zero(work, axes, problem.required, True)
+        under = sums.count_at_most_zero(work, axes, problem.required, problem.counts, False)
+        over = sums.count_at_most_zero(work, axes, problem.required, problem.counts, True)
         return not under <= problem.answer() <= over
 
-    return any(wrong(problem) for problem in problems(0, 500))
+    return any(wrong(problem) for problem in problems(0, 500)[:number])
 
 
-def broken_halves(halves: ModuleType) -> bool:
+def broken_halves(halves: ModuleType, number: int | None = None) -> bool:
     """Whether some count of a copy of `counting.half_sums` is on the wrong side."""
     work = verifying(cases("working")[0].model)
     rng = np.random.default_rng(0)
@@ -214,14 +223,18 @@ def broken_halves(halves: ModuleType) -> bool:
             edges = np.arange(1000)[None]
         else:
             labels = rng.integers(0, rng.integers(1, 5), problem.entries.shape[:2])
-            edges = rng.integers(0, 2**16, (problem.entries.shape[2], int(rng.integers(1, 40))))
+            most = int(rng.choice([2**4, 2**16, 2**16, 2**16]))  # small problems have few bins
+            edges = rng.integers(0, most, (problem.entries.shape[2], int(rng.integers(1, 40))))
         under, over = (
-            halves.count_in_halves(work, problem.entries, problem.start, problem.required, labels, edges, side)
+            halves.count_in_halves(
+                work, problem.entries, problem.start, problem.required, problem.counts, labels, edges, side
+            )
             for side in (False, True)
         )
         return not under <= problem.answer() <= over
 
-    return any(wrong(problem) for problem in problems(1, 300, axes=2) + problems(2, 30, axes=2, most=6))
+    tried = problems(1, 300, axes=2) + problems(2, 30, axes=2, most=6)
+    return any(wrong(problem) for problem in tried[:number])
 
 
 @cache
@@ -236,7 +249,7 @@ def classes() -> list[tuple[ClassMargins, list[Step], int, int]]:
     return found
 
 
-def broken_unions(unions: ModuleType) -> bool:
+def broken_unions(unions: ModuleType, number: int | None = None) -> bool:
     """Whether some bound of a copy of `counting.unions` is on the wrong side."""
     work = verifying(cases("working")[0].model)
 
@@ -244,7 +257,7 @@ def broken_unions(unions: ModuleType) -> bool:
         under, over = (unions.wrong_inputs(work, margins, steps, side) for side in (False, True))
         return not (under <= certainly and possibly <= over)
 
-    return any(wrong(*known) for known in classes())
+    return any(wrong(*known) for known in classes()[:number])
 
 
 def broken_bounds(planted: Planted, module: str, models: tuple[Case, ...]) -> bool:
@@ -277,19 +290,13 @@ COUNTING_ERRORS: dict[str, tuple[Change, ...]] = {
             "first // axis.width",
         ),
     ),
-    "a sum of 0 counts as positive": (
-        (
-            "counting.sums",
-            "kept = (z < low) | (z <= -least)",
-            "kept = (z < low) | (z < -least)",
-        ),
-    ),
-    "a sum of 1 is done": (("counting.sums", "done = z <= -most", "done = z <= 1 - most"),),
+    "a sum of 0 counts as positive": (("counting.sums", "max(low - 1, -least)", "max(low - 1, -least - 1)"),),
+    "a sum of 1 is done": (("counting.sums", "(-most, min(", "(1 - most, min("),),
     "what is above the window is dropped": (
-        ("counting.sums", "(z < low) | (z <= -least)", "(z < low) | (z <= min(high, -least))"),
+        ("counting.sums", "max(low - 1, -least)", "max(low - 1, min(high, -least))"),
     ),
-    "what is below the window is dropped": (("counting.sums", "(z < low) | (z <= -least)", "(z <= -least)"),),
-    "what is below the window is done": (("counting.sums", "done = z <= -most", "done = (z <= -most) | (z < low)"),),
+    "what is below the window is dropped": (("counting.sums", "max(low - 1, -least)", "-least"),),
+    "what is below the window is done": (("counting.sums", "(-most, min(", "(max(low - 1, -most), min("),),
     "sets need not be met": (("counting.sums", "value = float(states[(-1,)", "value = float(states[(0,)"),),
     "sets are met by any token": (("counting.sums", "met = (required * 2", "met = (np.ones_like(required) * 2"),),
     "least and most of the steps as they are clipped": (
@@ -301,6 +308,7 @@ COUNTING_ERRORS: dict[str, tuple[Change, ...]] = {
         ),
     ),
     "a token leads only to its own sets": (("counting.sums", "states[groups & ~sets]", "states[groups & 0]"),),
+    "tokens count 1": (("counting.sums", "moves[tuple(move)] += count", "moves[tuple(move)] += 1"),),
     "tokens in one bin count once": (("counting.sums", "block if times == 1 else", "block if True else"),),
 }
 
@@ -315,9 +323,14 @@ HALVES_ERRORS: dict[str, Change] = {
         "cluster = 4 * label + bits",
         "cluster = 4 * label",
     ),
+    "a cluster counts its number of tokens": (
+        "counting.half_sums",
+        "np.add.reduceat(counts[order], first)",
+        "np.diff(first, append=len(order))",
+    ),
     "a cluster counts as one token": (
         "counting.half_sums",
-        "np.diff(first, append=len(order))",
+        "np.add.reduceat(counts[order], first)",
         "np.ones_like(first)",
     ),
     "sets need not be met": ("counting.half_sums", "(2 ** len(required) - 1) & ~", "0 & ~"),
@@ -328,13 +341,13 @@ HALVES_ERRORS: dict[str, Change] = {
     ),
     "sets are to be met in both halves": (
         "counting.half_sums",
-        "& ~(first.met[block, None] | second.met)",
-        "& ~(0 * first.met[block, None] | 0 * second.met)",
+        "np.bitwise_or.outer(np.arange(2 ** len(required)), second.met)",
+        "np.bitwise_or.outer(0 * np.arange(2 ** len(required)), 0 * second.met)",
     ),
     "the start is forgotten": (
         "counting.half_sums",
-        "sums=first.sums + start[:, None]",
-        "sums=first.sums",
+        "first.sums - start[:, None]",
+        "first.sums",
     ),
     "a shared rank counts from below": (
         "counting.half_sums",
@@ -351,12 +364,13 @@ HALVES_ERRORS: dict[str, Change] = {
         "(0 if over else 1)",
         "(0 if over else 2)",
     ),
-    "limits are a bin too low": ("counting.half_sums", "np.clip(bins, -1, BINS) + 1", "np.clip(bins, 0, BINS)"),
-    "counts are not cumulative on the first axis": (
+    "limits are a bin too low": ("counting.half_sums", ">> scale.shift, mode", "- 1 >> scale.shift, mode"),
+    "counts are not cumulative on the last axis": (
         "counting.half_sums",
-        "for axis in range(len(scales)):",
-        "for axis in range(len(scales) - 1):",
+        "np.cumsum(table, axis=-1, out=table)",
+        "table",
     ),
+    "counts are not cumulative on the first axis": ("counting.half_sums", "if len(sizes) == 2:", "if len(sizes) == 3:"),
     "what some limit is out of reach for is left out": (
         "counting.half_sums",
         "second.sums.min(axis=1)",
@@ -364,8 +378,8 @@ HALVES_ERRORS: dict[str, Change] = {
     ),
     "a sum at the limit is out of reach": (
         "counting.half_sums",
-        "[:, None] < np.array(",
-        "[:, None] <= np.array(",
+        "reach >= width",
+        "reach > width",
     ),
     "the second half has one position less": (
         "counting.half_sums",
@@ -431,7 +445,7 @@ UNIONS_ERRORS: dict[str, tuple[Change, ...]] = {
             "(margins.high, margins.high_last)",
         ),
     ),
-    "sets need not be met": (("counting.unions", "axes, margins.required, over", "axes, margins.required[:0], over"),),
+    "sets need not be met": (("counting.unions", "axes, margins.required, ", "axes, margins.required[:0], "),),
 }
 
 STRATEGY_ERRORS: dict[str, tuple[str, tuple[Change, ...]]] = {
@@ -448,8 +462,8 @@ STRATEGY_ERRORS: dict[str, tuple[str, tuple[Change, ...]]] = {
         (
             (
                 "branching.class_margins",
-                "(entries - least[:, None]).min(axis=0, initial=2**53)",
-                "(entries - least[:, None]).sum(axis=0)",
+                "(low - least[:, None]).min(axis=0, initial=2**53)",
+                "(low - least[:, None]).sum(axis=0)",
             ),
         ),
     ),
@@ -463,13 +477,11 @@ STRATEGY_ERRORS: dict[str, tuple[str, tuple[Change, ...]]] = {
     ),
     "heavy tokens may be missing from their part": (
         "counting.histogram",
-        (
-            (
-                "branching.class_margins",
-                "required = np.concatenate([required, (level == highest)[None, kept]])",
-                "pass",
-            ),
-        ),
+        (("branching.class_margins", "[: highest > levels[0]]", "[:0]"),),
+    ),
+    "parts that no step is about are right": (
+        "counting.histogram",
+        (("branching.class_margins", "*weights) if left else 0", "*weights) if not left else 0"),),
     ),
     "a heavy token where it is lightest, everywhere": (
         "counting.histogram",
@@ -532,16 +544,16 @@ def test_planted_error_in_halves_is_caught(error: str) -> None:
 
 
 def test_unchanged_copy_counts_right() -> None:
-    """It is the errors that are found."""
+    """It is the errors that are found; the package itself is tested on many more."""
     planted = Planted(
         ("counting.sums", "_MOST = 2**19", "_MOST = 2**19"),
         ("counting.half_sums", "BINS = 2**16", "BINS = 2**16"),
         ("counting.unions", "ALL_OTHERS = -1", "ALL_OTHERS = -1"),
     )
 
-    assert not broken_counts(planted.module("counting.sums"))
-    assert not broken_halves(planted.module("counting.half_sums"))
-    assert not broken_unions(planted.module("counting.unions"))
+    assert not broken_counts(planted.module("counting.sums"), 100)
+    assert not broken_halves(planted.module("counting.half_sums"), 50)
+    assert not broken_unions(planted.module("counting.unions"), 200)
 
 
 SEARCH_ERRORS: dict[str, Change] = {
@@ -578,7 +590,7 @@ def test_error_in_the_search_is_harmless(error: str) -> None:
     """Bounds are worse at most."""
     planted = Planted(SEARCH_ERRORS[error])
 
-    assert not broken_bounds(planted, "counting.histogram", all_cases()[::16])
+    assert not broken_bounds(planted, "counting.histogram", all_cases()[::31])
 
 
 @pytest.mark.parametrize("error", STRATEGY_ERRORS)

@@ -76,7 +76,7 @@ def logits(model: Model, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float6
     return np.array(rows)
 
 
-def assert_same_function(model: Model | Decoder, other: Any) -> None:
+def assert_same_function(model: object, other: Any) -> None:
     """Both give the same logits at the last position, up to the rounding of the HookedTransformer's type."""
     assert isinstance(model, Model)
     tokens = np.random.default_rng(1).integers(0, model.d_vocab, (50, model.n_ctx))
@@ -124,6 +124,42 @@ def test_certify() -> None:
     live.add_hook("hook_embed", lambda value, hook: 0.0 * value)
     with pytest.raises(InvalidModel, match="has hooks"):
         certify(live)
+
+
+@pytest.mark.parametrize("how", ["live", "file", "saved"])
+@pytest.mark.parametrize(
+    ("name", "options", "right"),
+    [
+        ("biases", {}, 1000),
+        ("argmax", {"task": "argmax"}, 975),
+        ("bos", {"prefix": [10]}, 999),
+        ("two_heads", {}, 973),
+        ("min", {"task": "min"}, 999),
+        ("mlp", {}, 999),
+        ("ln", {}, 992),
+    ],
+)
+def test_cases(name: str, options: dict[str, Any], right: int, how: str, tmp_path: Path) -> None:
+    """Trained models from elsewhere are certified to the last input, as a file, live, and saved from what is live."""
+    (path,) = (Path(__file__).parent / "cases").glob(f"{name}*_v10.safetensors")
+    model: Any = path
+    if how != "file":
+        tensors = load_file(path)
+        (heads, d_model, d_head), (n_ctx, _) = tensors["blocks.0.attn.W_Q"].shape, tensors["pos_embed.W_pos"].shape
+        sizes = {"n_heads": heads, "d_model": d_model, "d_head": d_head, "n_ctx": n_ctx}
+        sizes |= {"d_vocab": len(tensors["embed.W_E"]), "d_vocab_out": tensors["unembed.W_U"].shape[1]}
+        kind: dict[str, dict[str, Any]] = {
+            "mlp": {"attn_only": False, "act_fn": "relu", "d_mlp": 128},
+            "ln": {"normalization_type": "LN"},
+        }
+        model = hooked(**sizes, **kind.get(name, {}))
+        model.load_state_dict({key: torch.from_numpy(tensors[key]) for key in tensors}, strict=False)
+    if how == "saved":
+        live, model = model, tmp_path / "saved.safetensors"
+        save(live, model)
+    found = certify(model, **options)
+    assert (found.exact, found.certificate.certified, found.certificate.total) == (True, right, 1000)
+    assert verify(found.certificate, found.network).accepted
 
 
 def test_zoo_model() -> None:

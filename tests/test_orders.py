@@ -69,7 +69,7 @@ def test_as_of_the_moved_model(strategy: Strategy) -> None:
     """Whatever the hints, each strategy proves of an order what it proves of the largest token for the moved model."""
     rng = np.random.default_rng(list(STRATEGIES).index(strategy.id))
     some = cases("working")[::7] + cases("folded")[::9]
-    for case in (some[i] for i in rng.permutation(len(some))[:3]):
+    for case in (some[i] for i in rng.permutation(len(some))[:2]):
         task = some_order(rng, case.model)
         here: Any = Problem(moved(case, task), task)
         there: Any = Problem(case.model, MaxOfK(task.n_ctx, task.d_vocab))
@@ -224,7 +224,7 @@ def test_on_the_command_line(tmp_path: Path, capsys: Any) -> None:
     assert __main__.run(["prove", str(CASE), "--order", "0 1 2 3 4 5 6 7 8 9", "--strategy", "cubic"]) == 0
     assert "and the smallest token for 99.9%" in capsys.readouterr().err
     assert __main__.run(["prove", "max-of-4/123", "--task", "min", "--strategy", "cubic"]) == 0
-    assert "warning: the label is the smallest token, but this model names" in capsys.readouterr().err
+    assert "warning: the label is the smallest token, which this model names" in capsys.readouterr().err
     for wrong in (("--order", "1 2"), ("--order", "9 8 7 6 5 4 3 2 1 0", "--task", "min"), ("--order", "x")):
         assert __main__.run(["prove", str(CASE), *wrong, "--strategy", "cubic"]) == 2
         assert capsys.readouterr().err.startswith("error: --order: ")

@@ -201,7 +201,7 @@ def test_a_group(command: Limited, tmp_path: Path, capsys: pytest.CaptureFixture
         (("--task", f"table:{file}"), "its arguments are 0 to 2"),
         (("--prefix", "3"), "by --task alone"),
         (("--family", "decoder"), "--family: expected pair-sum"),
-        (("--strategy", "enumerate"), "use pair-sum/trivial, pair-sum/brute-force"),
+        (("--strategy", "enumerate"), "use pair-sum/brute-force"),
     ):
         outcome = command.run("prove", model, *options, "--strategy", "pair-sum/low-rank")
         assert (outcome.code, outcome.err.count("\n")) == (2, 1)

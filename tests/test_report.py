@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 import compactproofs as cp
 from compactproofs import __main__ as entry
@@ -20,8 +22,8 @@ from compactproofs.analysis.inputs import Inputs
 from compactproofs.analysis.models import Summary, summarise
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.opening.models import write_tensors
+from compactproofs.report import charts, pictures, side_by_side
 from compactproofs.report import command as explain
-from compactproofs.report import pictures
 from compactproofs.report.model_page import SECTIONS, model_page
 from compactproofs.report.models_page import models_page
 from compactproofs.report.page import Cell, Page, Section, cell, environment, render, section, write
@@ -29,15 +31,18 @@ from compactproofs.report.pair_page import pair_page
 from compactproofs.report.pictures import Picture, picture
 from compactproofs.report.sections import (
     faithfulness,
-    low_rank,
     models,
     pair_neurons,
     pair_quadrature,
     pair_waterfall,
+    two_waterfalls,
     waterfall,
 )
+from compactproofs.report.side_by_side import alike
 from compactproofs.report.subjects import Models, Subject
-from compactproofs.report.wording import large, listed, mean_std, numbers, probability, with_minus
+from compactproofs.report.two_page import SECTIONS as SECTIONS_OF_TWO
+from compactproofs.report.two_page import two_page, two_pair_page
+from compactproofs.report.wording import large, listed, mean_std, numbers, probability, proved, with_minus
 from compactproofs.runs.store import is_of
 from compactproofs.search.workspaces import workspace
 from compactproofs.tasks.pairs import Pairs, add_mod, group_products, pair_table
@@ -96,8 +101,8 @@ def laid_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def replace_pictures(monkeypatch: pytest.MonkeyPatch, by: Callable[..., Picture]) -> None:
     """Let all sections make their pictures so."""
-    modules = (pictures, faithfulness, low_rank, waterfall, pair_neurons, pair_quadrature, pair_waterfall)
-    for module in modules:
+    drawing = (pictures, side_by_side, faithfulness, waterfall, two_waterfalls)
+    for module in (*drawing, pair_neurons, pair_quadrature, pair_waterfall):
         monkeypatch.setattr(module, "picture", by)
 
 
@@ -232,7 +237,7 @@ def test_names_are_escaped(undrawn: None) -> None:
     name = "<script>alert('x')</script>&{q}"
     text = render(model_page(name, random_model(3, 2), draws=2))
     assert "<script>alert" not in text
-    assert text.count("&lt;script&gt;alert") == 3
+    assert text.count("&lt;script&gt;alert") == 2
     assert "&amp;{q}" in text
 
 
@@ -310,13 +315,89 @@ def test_pages_of_other_tables(undrawn: None, network: PairSum, task: Pairs, wor
     assert {"nan", "inf", "None", "{", "Markup"}.isdisjoint(body.split())
 
 
+# Two models beside each other
+
+
+def test_page_of_two_models(undrawn: None) -> None:
+    """Answers, pictures in pairs, and what differs most; what is fetched, and where links lead, as on other pages."""
+    seen: list[tuple[int, int]] = []
+    first, second = ("<a>", random_model(6, 3)), ("b", random_model(6, 3, seed=1, copying=4.0))
+    page = two_page(first, second, done=lambda i, of: seen.append((i, of)))
+    text = render(page)
+    outline = Outline(text)
+    assert "<h1>&lt;a&gt; beside b</h1>" in text
+    assert len(outline.ids) == len(set(outline.ids))
+    assert {link[1:] for link in outline.links} <= set(outline.ids)
+    assert outline.fetched == []
+    assert len(outline.labels) == len(page.pictures) == len({p.name for p in page.pictures})
+    names = [p.name for p in page.pictures if p.name != "bounds"]
+    assert {name[:-2] + "-2" for name in names if name.endswith("-1")} == {n for n in names if n.endswith("-2")}
+    parts = 2 + len(SECTIONS_OF_TWO)
+    assert seen == [(i + 1, parts) for i in range(parts)]
+    # The largest difference comes first, and the second less the first is what is said.
+    listed = text[text.index("by their difference") : text.index("as a share of the larger number")]
+    differences = [float(number) for number in re.findall(r'class="number" data-sort="([^"]*)"', listed)]
+    rows = [differences[i : i + 3] for i in range(0, len(differences), 3)]
+    assert all(b - a == pytest.approx(d) for a, b, d in rows)
+    assert [abs(d) for _, _, d in rows] == sorted((abs(d) for _, _, d in rows), reverse=True)
+
+
+def test_page_of_two_networks_of_two_arguments(undrawn: None) -> None:
+    """The same questions; of another table there are no irreps to look at."""
+    network, task = ADDITION
+    other = network_of_waves(7, (1, 2), 8, np.random.default_rng(1), 0.02)
+    page = two_pair_page(("a", network, task), ("b", other, task))
+    outline = Outline(render(page))
+    assert {link[1:] for link in outline.links} <= set(outline.ids)
+    assert len(outline.labels) == len(page.pictures) == len({p.name for p in page.pictures})
+    assert "figure-pair-shares-2" in outline.ids
+    table = of_table(pair_table([[0, 1, 1], [1, 0, 0], [0, 0, 1]]))
+    text = render(two_pair_page(("a", *table), ("a", *table)))
+    assert "figure-pair-shares" not in text
+    assert "In nothing that this page looks at" in text
+    with pytest.raises(ValueError, match="a and b are not of one family: of one the task is x"):
+        two_pair_page(("a", network, task), ("b", *table))
+
+
+def test_page_of_a_model_and_itself(undrawn: None) -> None:
+    """Differs in nothing, though it has two names."""
+    model = random_model(4, 2)
+    text = render(two_page(("a", model), ("a", model)))
+    assert "In nothing that this page looks at: they are the same." in text
+    assert "<h1>a beside a (2)</h1>" in text
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e4])
+def test_page_of_strange_models_beside_each_other(undrawn: None, scale: float) -> None:
+    """Zeros, or scores that overflow: a page all the same."""
+    model = random_model(2, 1)
+    weights = [scale * getattr(model, n) for n in ("W_E", "W_pos", "W_Q", "W_K", "W_V", "W_O", "W_U")]
+    assert "</html>" in render(two_page(("a", model), ("b", cp.Model(*weights))))
+
+
+def test_pairs_have_the_same_axes_and_colours() -> None:
+    """Those that hold both."""
+    tables = np.eye(3), np.array([[0.0, -7.0], [2.0, 0.0]])
+    shown = []
+    for draw in alike([charts.heat_map(table, "y", "x", "unit") for table in tables]):
+        axes = Figure().add_subplot()
+        draw(axes)
+        shown.append((axes.get_xlim(), axes.get_ylim(), axes.images[0].get_clim()))
+    assert shown == [((-0.5, 2.5), (-0.5, 2.5), (-7.0, 7.0))] * 2
+    turned = alike([charts.waterfall([("exact", 1.0), *[("step", 0.5)] * steps], 0.0) for steps in (1, 3)])
+    axes = Figure().add_subplot()
+    turned[0](axes)
+    assert axes.get_ylim() == (4.4, -0.75)
+
+
 def test_page_of_many_models(page_of_many: Page, summaries: list[Summary]) -> None:
     """It stands alone as well, and has a row for each model."""
     outline = Outline(render(page_of_many))
     assert len(outline.ids) == len(set(outline.ids))
     assert {link[1:] for link in outline.links} <= set(outline.ids)
     assert outline.fetched == []
-    rows = re.findall("<tr><td>(.*?)</td>", page_of_many.sections[-1].html)
+    (table,) = (one.html for one in page_of_many.sections if one.id == "models")
+    rows = re.findall("<tr><td>(.*?)</td>", table)
     assert rows == [s["model"] for s in summaries]
 
 
@@ -354,6 +435,9 @@ def test_text_helpers() -> None:
     assert cell(None, ".1f") == Cell("", float("-inf"))
     assert large(4**12) == "16,777,216"
     assert large(64**12) == "4.72 · 10²¹"
+    assert large(1_045_999_999_999) == "1.04 · 10¹²"
+    assert proved(Fraction(99_999, 100_000)) == "99.99%"
+    assert (proved(0.25), proved(1.0)) == ("25%", "100%")
     assert probability(0.0251) == "p = 0.025"
     assert probability(3.2e-12) == "p = 3·10⁻¹²"
     assert probability(0.0) == "p < 10⁻¹⁰⁰"
@@ -460,6 +544,20 @@ def test_command_for_two_arguments(run: Run, undrawn: None, small: Path, tmp_pat
         assert err.count("\n") == 1
 
 
+def test_command_for_two_models(run: Run, undrawn: None, small: Path, tmp_path: Path) -> None:
+    """One page about both; networks of two arguments are explained one by one."""
+    random_model(5, 3, seed=1).save(tmp_path / "other.safetensors")
+    said = "the report is small-and-other.html, its figures are in small-and-other-figures\n"
+    assert run(small, "other.safetensors") == (0, said, "")
+    assert "small.safetensors beside other.safetensors" in (tmp_path / "small-and-other.html").read_text(
+        encoding="utf-8"
+    )
+    (tmp_path / "adder.safetensors").write_bytes(write_tensors(dict(ADDITION[0].tensors)))
+    code, out, err = run("small.safetensors", "adder.safetensors")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: small.safetensors and adder.safetensors are not of one family: one of them reads two")
+
+
 def test_command_refuses(run: Run, small: Path, tmp_path: Path) -> None:
     """One line that says what is wrong, exit code 2, and nothing written."""
     (tmp_path / "mine.html").write_text("mine")
@@ -468,6 +566,12 @@ def test_command_refuses(run: Run, small: Path, tmp_path: Path) -> None:
     for words, message in {
         (): "choose one: a MODEL, or --seeds all",
         (small, "--seeds", "all"): "choose one: a MODEL, or --seeds all",
+        (small, small, small): "expected one MODEL, or two to compare, found 3; --seeds is about many",
+        (small, "max-of-4/12"): "there is no file and no model of the zoo named 'max-of-4/12'",
+        (
+            small,
+            "max-of-4/123",
+        ): "small.safetensors and max-of-4/123 are not of one family: of one inputs are 3 ",
         ("max-of-4/124",): "there is no file and no model of the zoo named 'max-of-4/124': did you mean ",
         ("none.safetensors",): "none.safetensors: No such file or directory",
         (small, "--out", "page.txt"): "--out: expected a name that ends in .html, found page.txt",
@@ -643,11 +747,11 @@ def test_in_a_browser(browser: Any, pages: list[Path]) -> None:
             assert browser.execute_script("return performance.getEntriesByType('resource').length") == 0
             assert browser.execute_script("return document.documentElement.scrollWidth") <= width
             boxes = browser.execute_script(
-                "return [...document.querySelectorAll('figure svg')].map(f => {"
+                "return [...document.querySelectorAll('.picture')].filter(f => f.checkVisibility()).map(f => {"
                 " const r = f.getBoundingClientRect(); return [r.left, r.right, r.width, r.height]; })"
             )
             assert len(boxes) > 10
-            assert all(0 <= left < right <= width and w > 200 and h > 120 for left, right, w, h in boxes)
+            assert all(0 <= left < right <= width and w > 180 and h > 120 for left, right, w, h in boxes)
 
 
 @needs_browser

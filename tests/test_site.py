@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from types import ModuleType
 import pytest
 
 import compactproofs as cp
+from compactproofs import zoo
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -92,6 +94,26 @@ def test_dead_links_are_seen(part: Part, tmp_path: Path) -> None:
     assert not part("finished").dead_links(tmp_path)
     (tmp_path / "b.html").write_text('<p id="elsewhere"><a href="c.html">c</a>', encoding="utf-8")
     assert part("finished").dead_links(tmp_path) == ["a.html: b.html#there", "b.html: c.html"]
+
+
+def test_the_chart_has_every_model(part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bounds of each model as they are stored, and means as in the table of the frontier."""
+    monkeypatch.setitem(sys.modules, "altair", ModuleType("altair"))  # which draws, and is not asked here
+    families = part("pictures")._single_models()
+    for name, family in families.items():
+        assert all(f"{name}/{model}" in zoo.names() for model in family["models"])
+        for _, operations, bounds in family["lines"]:
+            assert isinstance(bounds, int) or len(bounds) == len(family["models"])
+            assert isinstance(operations, int) or [n is None for n in operations] == [n is None for n in bounds]
+    four = families["max-of-4"]
+    lines = {strategy: bounds for strategy, _, bounds in four["lines"]}
+    assert lines["cubic"][four["models"].index("123")] == 15965263 * 10**6 // 16772438
+    with (DOCS / "frontier.csv").open(encoding="utf-8") as stream:
+        means = {row["strategy"]: float(row["normalised"]) for row in csv.DictReader(stream)}
+    assert {*means} - {*lines} <= {"brute-force", "trivial"}
+    for strategy, bounds in lines.items():
+        mean = bounds if isinstance(bounds, int) else sum(bounds) / len(bounds)
+        assert mean / 10**6 == pytest.approx(means[strategy], abs=2e-6)
 
 
 def test_docstrings_are_shown_as_they_are_written(part: Part) -> None:

@@ -232,6 +232,7 @@ def test_shards(sweep: Swept, few: Path) -> None:
     """Together they do everything, each its own part; the last one writes the table, which --collect does before."""
     words = (few, *LINES, *TWO_SIDES)
     assert "holds no results of a sweep" in sweep(*words, "--collect", code=2)
+    assert "makes the table of all parts; leave out --shard" in sweep(*words, "--collect", "--shard", "1/2", code=2)
     said = sweep(*words, "--shard", "3/3")
     assert " of 20 results are missing in " in said
     assert "the table is written" in said

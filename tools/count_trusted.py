@@ -23,7 +23,7 @@ TIERS = {
     ),
     "other orders, weights of tokens": ("tasks/orders.py",),
     "biases": ("networks/attention_only/biases.py",),
-    "core theorems, library": ("theorems/__init__.py", f"{_MAX_OF_K}/__init__.py", f"{_MAX_OF_K}/core/*.py"),
+    "core theorems, library": ("theorems/*.py", f"{_MAX_OF_K}/__init__.py", f"{_MAX_OF_K}/core/*.py"),
     **{
         f"`{tier}`": (f"{_MAX_OF_K}/{tier}/*.py",)
         for tier in ("branching", "subcubic", "failing_sets", "few_dimensions", "counting")

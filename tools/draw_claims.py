@@ -35,7 +35,7 @@ class Kind:
 AS_TRAINED = Kind("certified, networks as trained", "#0072b2", "o")
 TIGHTENED = Kind("certified, networks trained toward a proof", "#d55e00", "D")
 FEW = Kind("certified, trained toward few dimensions", "#cc79a7", "v")
-REWRITTEN = Kind("certified, networks rewritten on a line", "#009e73", "s")
+ON_LINE = Kind("certified, trained toward a line", "#009e73", "s")
 RANDOM = Kind("not certified: random inputs, error 2⁻²⁰", "#333333", "^", certified=False)
 
 #: Points that are named: the kind, the strategy or number of draws, and where the words stand.
@@ -46,7 +46,7 @@ NAMED = {
     (TIGHTENED, "failing-sets/low-rank-QK+EU"): ("failing sets", (-28, 8)),
     (FEW, "6 dimensions"): ("6 dimensions", (7, -14)),
     (FEW, "4 dimensions"): ("4 dimensions", (-34, -16)),
-    (REWRITTEN, "number-line"): ("number line", (-8, 8)),
+    (ON_LINE, "number-line"): ("number line", (-8, 8)),
     (RANDOM, "1000"): ("1,000 draws", (8, -12)),
     (RANDOM, "10000"): ("10,000 draws", (8, -12)),
     (RANDOM, "100000"): ("100,000 draws", (8, -12)),
@@ -61,22 +61,24 @@ def points() -> dict[Kind, pl.DataFrame]:
     drawn = pl.read_csv(DOCS / "confidence" / "plain.csv").with_columns(
         pl.col("samples").cast(pl.String).alias("strategy"), pl.col("at_least").alias("proved")
     )
+    named = ("proved", pl.col("right_after").alias("right"), pl.col("operations").alias("flops"))
     few = pl.read_csv(DOCS / "tighten" / "subspace" / "results.csv").select(
-        (pl.col("dimensions").cast(pl.String) + " dimensions").alias("strategy"),
-        *("proved", pl.col("right_after").alias("right"), pl.col("operations").alias("flops")),
+        (pl.col("dimensions").cast(pl.String) + " dimensions").alias("strategy"), *named
     )
+    line = pl.read_csv(DOCS / "tighten" / "line" / "results.csv").filter(pl.col("distance_penalty") == 10)
+    line = line.select(pl.lit("number-line").alias("strategy"), *named)
     return {
         AS_TRAINED: trained.with_columns((1 - pl.col("normalised")).alias("lost")),
-        TIGHTENED: pl.concat([_changes("results"), exact.select("strategy", "models", "flops", "lost")]),
+        TIGHTENED: pl.concat([_tightened(), exact.select("strategy", "models", "flops", "lost")]),
         FEW: _means(few),
-        REWRITTEN: _changes("number-line"),
+        ON_LINE: _means(line),
         RANDOM: _means(drawn.join(known, on="model")),
     }
 
 
-def _changes(name: str) -> pl.DataFrame:
-    """What was proved of networks after training, in a table that `compactproofs tighten` wrote."""
-    table = pl.read_csv(DOCS / "tighten" / f"{name}.csv").with_columns(
+def _tightened() -> pl.DataFrame:
+    """What was proved of networks after training toward a sub-cubic strategy."""
+    table = pl.read_csv(DOCS / "tighten" / "results.csv").with_columns(
         (pl.col("after") * pl.col("total")).alias("proved")
     )
     return _means(table.rename({"proved_by": "strategy", "correct_after": "right"}))

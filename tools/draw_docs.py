@@ -1,16 +1,19 @@
-"""Draw the pictures of docs/strategies from the model max-of-4/123.
+"""Draw the pictures of docs/strategies from the model max-of-4/123, and those of docs/table1.md from docs/table1.
 
 python tools/draw_docs.py        # needs the extra report; writes docs/figures/*.svg
 """
 
+import runpy
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
 
 import compactproofs as cp
 from compactproofs.networks.attention_only import circuits
+from compactproofs.paper.frontier import draw_bound_against_flops, draw_unexplained_against_flops
 from compactproofs.search.hints import search_hints
 from compactproofs.search.workspaces import MaxWorkspace, workspace
 from compactproofs.theorems.max_of_k.failing_sets.margin_tables import exact_tables
@@ -19,7 +22,8 @@ from compactproofs.theorems.max_of_k.subcubic.direct_path import direct_path
 from compactproofs.theorems.max_of_k.subcubic.gaps import pairs
 from compactproofs.theorems.max_of_k.subcubic.own_output import own_output, worst_position
 
-FIGURES = Path(__file__).parent.parent / "docs" / "figures"
+ROOT = Path(__file__).parent.parent
+FIGURES = ROOT / "docs" / "figures"
 MODEL = "max-of-4/123"
 
 
@@ -121,11 +125,16 @@ def draw_outputs(work: MaxWorkspace, near: int = 4) -> None:
 
 def main() -> None:
     """Draw everything."""
+    matplotlib.rcParams["svg.hashsalt"] = "docs"  # so that files are the same each time
     FIGURES.mkdir(parents=True, exist_ok=True)
     work = workspace(cp.load_model(MODEL), "value")
     draw_chords(work)
     draw_gaps(work)
     draw_outputs(work)
+    stored = runpy.run_path(str(ROOT / "benchmarks" / "table1_larger.py"))["stored"]
+    results = stored(ROOT / "docs" / "table1" / "max-of-4.csv")
+    draw_bound_against_flops(results, FIGURES / "bound-against-flops")
+    draw_unexplained_against_flops(results, FIGURES / "unexplained-against-flops")
 
 
 if __name__ == "__main__":

@@ -17,11 +17,12 @@ from typing import Any
 
 import altair as alt
 
+from compactproofs.zoo import ZooRow, table
 from links import DOCS
 
 _PLACE = re.compile(r"<!-- interactive: ([a-z-]+) -->\n+!\[[^\]]*\]\([^)]*\)")
-_COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7"]
-_SHAPES = ["circle", "diamond", "square", "triangle-up"]
+_COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"]
+_SHAPES = ["circle", "diamond", "square", "triangle-up", "triangle-down"]
 
 
 def _rows(name: str) -> list[dict[str, str]]:
@@ -33,7 +34,7 @@ def _chart(rows: list[dict[str, Any]], groups: list[str], tooltip: list[Any], y_
     """Bound against operations, one mark a row; drag and scroll to look closer."""
     kind = {"scale": alt.Scale(domain=groups, range=_COLOURS[: len(groups)])}
     shape = {"scale": alt.Scale(domain=groups, range=_SHAPES[: len(groups)])}
-    legend = alt.Legend(title=None, orient="top", columns=2, symbolSize=90)
+    legend = alt.Legend(title=None, orient="top", columns=3, symbolSize=90)
     return (
         alt.Chart(alt.Data(values=rows), width="container", height=340)
         .mark_point(filled=True, size=70, opacity=0.85)
@@ -50,30 +51,65 @@ def _chart(rows: list[dict[str, Any]], groups: list[str], tooltip: list[Any], y_
     )
 
 
+#: Families of the zoo, and where what is proved of their models is kept besides docs/table1/FAMILY.csv.
+_FAMILIES = {
+    "max-of-4": "strategies/failing-sets.csv",
+    "max-of-5": "strategies/large-k.csv",
+    "max-of-10": "strategies/large-k.csv",
+    "max-of-20": "strategies/large-k.csv",
+    "max-of-10-v128": None,
+}
+
+
+def _single_models() -> dict[str, dict[str, Any]]:
+    """What each strategy, but brute force, proves of each model of a family; `interactive.js` makes points of it.
+
+    A line has the strategy, the operations, one number where all models take the same, and the bounds as shares of the
+    inputs that are answered correctly; one number where there are means only.  Shares are in millionths, rounded down.
+    """
+    rows = table()
+    return {family: _family(family, [row for row in rows if row.name.startswith(f"{family}/")]) for family in _FAMILIES}
+
+
+def _family(family: str, models: list[ZooRow]) -> dict[str, Any]:
+    total, names = models[0].total, [row.name for row in models]
+    right = {row.name: row.exact_correct or round((row.sampled_accuracy or 0) * row.total) for row in models}
+    more, strategies = _FAMILIES[family], dict[str, dict[str, tuple[int, int]]]()
+    for row in _rows(f"table1/{family}.csv"):
+        if row["strategy"] != "brute-force":  # far to the right
+            strategies[row["strategy"]] = {name: (int(row["flops"]), int(row[name])) for name in names}
+    for row in _rows(more) if more else []:
+        if row["model"] in right and not row["strategy"].endswith("-upper"):
+            of = strategies.setdefault(row["strategy"], {})
+            of[row["model"]] = int(row["flops"]), int(row["certified"])
+    lines: list[list[Any]] = []
+    for strategy, of in strategies.items():
+        operations = [of[name][0] if name in of else None for name in names]
+        bounds = [of[name][1] * 10**6 // right[name] if name in of else None for name in names]
+        lines.append([strategy, operations[0] if len({*operations}) == 1 else operations, bounds])
+    if family == "max-of-4":
+        for row in _rows("frontier.csv"):
+            if row["strategy"].startswith("failing-sets") and row["strategy"] not in strategies:
+                lines.append([row["strategy"], round(float(row["flops"])), int(float(row["normalised"]) * 1e6)])
+    return {
+        "models": [name.partition("/")[2] for name in names],
+        "right": [right[name] * 10**6 // total for name in names],
+        "known": "all inputs" if models[0].exact_correct else "a million inputs",
+        "lines": lines,
+    }
+
+
 def _frontier() -> alt.Chart:
-    """All strategies but brute force on the 151 models of K = 4."""
-    rows = [
-        {
-            "strategy": row["strategy"],
-            "group": row["strategy"].partition("/")[0],
-            "model": f"mean of {row['models']} models max-of-4/…",
-            "bound": float(row["normalised"]),
-            "lowest": float(row["lowest"]),
-            "exact": f"{row['exact']} of {row['models']}",
-            "operations": round(float(row["flops"])),
-        }
-        for row in _rows("frontier.csv")
-        if row["strategy"] != "brute-force"  # far to the right
-    ]
+    """Bounds against operations, of single models of a family or in the mean, by all strategies."""
     tooltip = [
         alt.Tooltip("strategy:N"),
         alt.Tooltip("model:N"),
         alt.Tooltip("bound:Q", title="normalised bound", format=".6f"),
-        alt.Tooltip("lowest:Q", title="lowest of a model", format=".6f"),
-        alt.Tooltip("exact:N", title="exact for"),
+        alt.Tooltip("right:N", title="is right on"),
         alt.Tooltip("operations:Q", format=","),
     ]
-    return _chart(rows, ["sub-cubic", "failing-sets", "cubic"], tooltip, "certified share of what is right")
+    groups = ["sub-cubic", "cubic", "failing-sets", "branch-and-bound", "histogram"]
+    return _chart([], groups, tooltip, "certified share of what is right")
 
 
 def _two_arguments() -> alt.Chart:
@@ -97,11 +133,14 @@ def _two_arguments() -> alt.Chart:
         alt.Tooltip("claim:N", title="at least"),
         alt.Tooltip("operations:Q", format=","),
     ]
-    groups = ["brute-force", "equivariant-distance", "low-rank"]
+    groups = ["brute-force", "equivariant-distance", "low-rank", "low-rank-separable"]
     return _chart(rows, groups, tooltip, "certified share of all inputs")
 
 
 _PICTURES: dict[str, Callable[[], alt.Chart]] = {"frontier": _frontier, "two-arguments": _two_arguments}
+
+#: What a reader chooses from, for pictures that have no points until then.
+_CHOICES: dict[str, Callable[[], Any]] = {"frontier": _single_models}
 
 
 def _read(app: Any, docname: str, source: list[str]) -> None:
@@ -111,13 +150,16 @@ def _read(app: Any, docname: str, source: list[str]) -> None:
 
 def _block(name: str) -> str:
     """What stands in the page; `interactive.js` draws it."""
-    spec = json.dumps(_PICTURES[name]().to_dict(), ensure_ascii=False).replace("</", "<\\/")
-    return (
-        "```{raw} html\n"
-        f'<div class="interactive" role="img" aria-label="{_PICTURES[name].__doc__}"></div>\n'
-        f'<script type="application/json" class="interactive-spec">{spec}</script>\n'
-        "```\n"
-    )
+    doc = _PICTURES[name].__doc__
+    lines = [f'<div class="interactive" role="img" aria-label="{doc}"></div>', _json(_PICTURES[name]().to_dict())]
+    if name in _CHOICES:
+        lines = [f'<p class="interactive-choices" data-picture="{name}"></p>', *lines, _json(_CHOICES[name]())]
+    return "\n".join(["```{raw} html", *lines, "```", ""])
+
+
+def _json(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
+    return f'<script type="application/json">{text}</script>'
 
 
 def _vega(app: Any) -> None:
@@ -132,7 +174,7 @@ def _vega(app: Any) -> None:
 
 
 def _scripts(app: Any, pagename: str, templatename: str, context: Any, doctree: Any) -> None:
-    if doctree is not None and "interactive-spec" in context.get("body", ""):
+    if doctree is not None and 'class="interactive"' in context.get("body", ""):
         app.add_js_file("vega.js", loading_method="defer")
         app.add_js_file("interactive.js", loading_method="defer")
 

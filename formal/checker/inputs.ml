@@ -10,7 +10,13 @@ let read path =
   text
 
 (* ** Certificates: what is claimed about which model.  What else is in them is not looked at. *)
-type certificate = { sha256 : string; claim : claim; number : int; total : int; n_ctx : int; d_vocab : int; by_cubic : bool }
+let argument_for strategy =
+  match String.split_on_char '/' strategy with
+  | "cubic" :: _ -> By_cubic
+  | "failing-sets" :: _ -> By_failing_sets
+  | _ -> By_boxes
+
+type certificate = { sha256 : string; claim : claim; number : int; total : int; n_ctx : int; d_vocab : int; argument : argument }
 
 let certificate text =
   let json = Json.parse text in
@@ -32,7 +38,7 @@ let certificate text =
     | "at most" -> At_most (Integers.integer number)
     | _ -> fail "claim: expected \"at least\" or \"at most\"" in
   { sha256 = Json.text "model_sha256" json; claim; number; total = natural "total"; n_ctx = Json.integer "n_ctx" task;
-    d_vocab = Json.integer "d_vocab" task; by_cubic = Json.text "strategy" json = "cubic" }
+    d_vocab = Json.integer "d_vocab" task; argument = argument_for (Json.text "strategy" json) }
 
 (* ** Models.  Nothing here is trusted: the hash is computed from the result. *)
 

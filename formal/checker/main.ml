@@ -11,7 +11,7 @@ let check certificate model hints =
   else if (certificate.d_vocab, certificate.n_ctx) <> (Integers.of_natural model.tokens, Integers.of_natural model.positions)
       || certificate.total <> inputs then misfit (Printf.sprintf "the model has %d inputs, of other sizes than the certificate says" inputs)
   else
-    match answer model (Inputs.hints (Inputs.read hints)) certificate.by_cubic certificate.claim with
+    match answer model (Inputs.hints (Inputs.read hints)) certificate.argument certificate.claim with
     | Accepted ->
       let statement = match certificate.claim with
         | At_least _ -> Printf.sprintf "%d <= correct_count" certificate.number

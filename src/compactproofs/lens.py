@@ -3,7 +3,7 @@
 A state dict does not say how its weights are used: a model whose LayerNorm has been folded, or whose attention is
 scaled or clipped, has the same tensors as a plain one.  So convert a live model here, where its configuration is
 checked and its logits are compared with those of its weights, or save it here, with its configuration.  Nothing here is
-trusted: a certificate is about the weights of the `Model` or `Decoder`.
+trusted: a certificate is about the weights of the `Model`, `ManyHeads` or `Decoder`.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from compactproofs.kernel.decisions import FloatArray, IntArray
 from compactproofs.kernel.problem import Problem
 from compactproofs.kernel.strict import shown
 from compactproofs.kernel.workspace import Workspace
+from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.decoder import model as decoder
 from compactproofs.networks.decoder.forward import uncapped_logits
 from compactproofs.networks.decoder.model import is_buffer
@@ -53,8 +54,8 @@ _RADII = 8.0  # that a live decoder may be off
 _CALL_ENTRIES = 2**22  # of the live model's largest array in one call
 
 
-def from_hooked_transformer(model: HookedTransformer) -> Model | Decoder:
-    """The weights of a HookedTransformer, exactly: a `Model` if that has all of it, else a `Decoder`.
+def from_hooked_transformer(model: HookedTransformer) -> Model | ManyHeads | Decoder:
+    """The weights of a HookedTransformer, exactly: a `Model` or `ManyHeads` if that has all of it, else a `Decoder`.
 
     No hooks may be attached to its hook points.  The live model's logits on some inputs, in evaluation mode, must be
     those of the weights up to rounding, so that a replaced `forward`, a hook of PyTorch or a changed buffer is seen if
@@ -70,7 +71,8 @@ def from_hooked_transformer(model: HookedTransformer) -> Model | Decoder:
             "call model.reset_hooks(including_permanent=True) first"
         )
     tensors, settings = _tensors(model), _settings(model)
-    if unsupported(settings, model.cfg) is None:
+    attention_only = unsupported(settings, model.cfg) is None
+    if attention_only and model.cfg.n_heads == 1:
         converted = Model.from_state_dict(tensors)
         _compare(model, converted)
         return converted
@@ -81,6 +83,9 @@ def from_hooked_transformer(model: HookedTransformer) -> Model | Decoder:
     except ValueError as error:
         raise InvalidModel(f"cfg: {error}") from error
     _compare_decoder(model, network)
+    if attention_only:
+        with contextlib.suppress(InvalidModel):  # for biases
+            return ManyHeads.from_state_dict(weights)
     return network
 
 

@@ -25,7 +25,6 @@ from compactproofs.api.frames import rows
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.report import charts
 from compactproofs.report.pictures import styled
-from compactproofs.report.sections.circuits import AXES
 from compactproofs.report.subjects import family_of
 from compactproofs.search.choice import Certified
 from compactproofs.search.prover import Proof
@@ -60,8 +59,8 @@ def circuits(model: AttentionOnly | str | Path) -> Figure:
         tables = Tables.of(workspace(network, "value"))._asdict()
     with styled():
         figure: Figure = plt.figure(figsize=(12.0, 6.4), layout="constrained")
-        for place, (name, labels) in enumerate(AXES.items(), 1):
+        for place, (name, table) in enumerate(tables.items(), 1):
             axes = figure.add_subplot(2, 3, place)
-            charts.heat_map(tables[name], *labels)(axes)
+            charts.circuit(name, table)(axes)
             axes.set_title(name)
     return figure

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import product
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ class Problem:
     start: IntArray  # (axes,)
     required: BoolArray  # (sets, tokens)
     windows: list[tuple[int, int, int]]  # of each axis: width, low, high
+    counts: IntArray  # (tokens,)
 
     def answer(self) -> int:
         """By enumeration."""
@@ -32,13 +34,16 @@ class Problem:
     @cached_property
     def _answer(self) -> int:
         positions, tokens, _ = self.entries.shape
-        count = 0
-        for sequence in product(range(tokens), repeat=positions):
-            chosen = list(sequence)
-            met = self.required[:, chosen].any(axis=1).all()
-            sums = self.start + self.entries[np.arange(positions), chosen].sum(axis=0)
-            count += bool(met and (sums <= 0).all())
-        return count
+        chosen = sequences(tokens, positions)
+        met = self.required[:, chosen].any(axis=2).all(axis=0)
+        sums = self.start + self.entries[np.arange(positions), chosen].sum(axis=1)
+        return sum(map(prod, self.counts[chosen[met & (sums <= 0).all(axis=1)]].tolist()))
+
+
+@cache
+def sequences(tokens: int, positions: int) -> IntArray:
+    """All of them, one a row."""
+    return np.array(list(product(range(tokens), repeat=positions)), np.int64).reshape(tokens**positions, positions)
 
 
 @cache
@@ -60,13 +65,18 @@ def problems(seed: int, number: int, axes: int = 3, most: int = 4) -> tuple[Prob
         for _ in range(r):
             low = int(rng.integers(-60, 10))
             windows.append((int(rng.integers(1, 6)), low, low + int(rng.integers(-9, 80))))
-        found.append(Problem(entries, rng.integers(-reach, reach, r), required, windows))
+        counts = np.ones(tokens, np.int64) if rng.random() < 0.5 else rng.choice([0, 1, 2, 17], tokens)
+        found.append(Problem(entries, rng.integers(-reach, reach, r), required, windows, counts))
     return (*found, LONG_STEPS)
 
 
 #: A step that is clipped to the window and a longer one back: sums are -50 or 150, and on the way -1 or 1.
 LONG_STEPS = Problem(
-    np.array([[-100, 100], [50, 50]])[..., None], np.array([0]), np.zeros((0, 2), np.bool_), [(1, 0, 0)]
+    np.array([[-100, 100], [50, 50]])[..., None],
+    np.array([0]),
+    np.zeros((0, 2), np.bool_),
+    [(1, 0, 0)],
+    np.ones(2, np.int64),
 )
 
 
@@ -116,12 +126,10 @@ def random_steps(rng: np.random.Generator, margins: ClassMargins) -> list[Step]:
 def wrong_inputs(margins: ClassMargins) -> tuple[int, int, int]:
     """Certainly and possibly wrong inputs, and all inputs, by enumeration."""
     positions, tokens, _ = margins.low.shape
-    certainly = possibly = size = 0
-    for sequence in product(range(tokens), repeat=positions):
-        chosen = list(sequence)
-        if margins.required[:, chosen].any(axis=1).all():
-            places = np.arange(positions)
-            certainly += bool((margins.high_last + margins.high[places, chosen].sum(axis=0) <= 0).any())
-            possibly += bool((margins.low_last + margins.low[places, chosen].sum(axis=0) <= 0).any())
-            size += 1
-    return certainly, possibly, size
+    chosen = sequences(tokens, positions)
+    chosen = chosen[margins.required[:, chosen].any(axis=2).all(axis=0)]
+    certainly, possibly = (
+        int((last + terms[np.arange(positions), chosen].sum(axis=1) <= 0).any(axis=1).sum())
+        for terms, last in ((margins.high, margins.high_last), (margins.low, margins.low_last))
+    )
+    return certainly, possibly, len(chosen)

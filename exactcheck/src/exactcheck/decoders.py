@@ -23,8 +23,12 @@ from flint import arb, ctx
 from exactcheck.balls import Table, balls, mean, product, total, transposed
 from exactcheck.reading import Certificate, Tensor, entries, expect, tensors_of
 
-FAMILY, THEOREM = "decoder", "decoder/enumerate@1"
-CLAIMS = {"enumerate": "at least", "enumerate-upper": "at most"}
+FAMILY = "decoder"
+STRATEGIES = {  # theorem, claim
+    "decoder/trivial": ("decoder/trivial@1", "at least"),
+    "enumerate": ("decoder/enumerate@1", "at least"),
+    "enumerate-upper": ("decoder/enumerate@1", "at most"),
+}
 MOST_INPUTS, FEW_INPUTS, SOME_INPUTS = 10**7, 2**12, 2**10
 PRECISIONS = (128, 512, 2048)
 
@@ -355,7 +359,8 @@ def counted(network: Network, task: Task, inputs: Sequence[Input]) -> tuple[int,
 def verdict(certificate: Certificate, data: bytes, labels: list[int], table: str) -> tuple[bool | None, str]:
     """True if the certificate is accepted, False if it is rejected, None if that is not known; and why."""
     strategy = certificate.strategy
-    expect(strategy in CLAIMS, f"strategy: {strategy!a:.80} is not one that this checker knows for decoders")
+    expect(strategy in STRATEGIES, f"strategy: {strategy!a:.80} is not one that this checker knows for decoders")
+    theorem, claim = STRATEGIES[strategy]
     task = read_task(certificate.task, labels, table)
     network = Network(data, task.settings)
     inputs, total = task.v**task.n, task.total
@@ -363,8 +368,8 @@ def verdict(certificate: Certificate, data: bytes, labels: list[int], table: str
         ("model_sha256", certificate.model_sha256, network.sha256),
         ("family", certificate.family, FAMILY),
         ("total", certificate.total, total),
-        ("theorem", certificate.theorem, THEOREM),
-        ("claim", certificate.claim, CLAIMS[strategy]),
+        ("theorem", certificate.theorem, theorem),
+        ("claim", certificate.claim, claim),
     ):
         if claimed != actual:
             return False, f"{name}: the certificate says {claimed!a:.80}, expected {actual!a:.80}"
@@ -373,6 +378,8 @@ def verdict(certificate: Certificate, data: bytes, labels: list[int], table: str
     if task.length > sizes["c"] or largest >= sizes["v"] or task.outputs > sizes["o"]:
         return False, "task: its positions, tokens or labels are more than the model has"
     expect(not certificate.hints, f"hints: {strategy} has none")
+    if strategy == "decoder/trivial":
+        return certificate.certified == 0, "0 is proved"
     if inputs > MOST_INPUTS:
         return False, "more than 10^7 inputs"
     every = inputs <= FEW_INPUTS

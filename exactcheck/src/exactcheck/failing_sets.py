@@ -61,13 +61,13 @@ def tables_of(weights: Weights, hints: dict[str, Hint], decide: Decisions) -> Ta
 def certified(weights: Weights, hints: dict[str, Hint], decide: Decisions) -> int:
     """N, as `docs/certificate-format.md` defines it for failing-sets and the strategies that follow it."""
     tables = tables_of(weights, hints, decide)
-    v, n = tables.v, tables.n
+    v = tables.v
     entries = hints["skip"].entries
     skipped = {entries[i : i + 3] for i in range(0, len(entries), 3)}
     lost = 0
     for m in range(v):
         windows = [hints["window"].entries[q * v + m] for q in range(m + 1)]
-        lost += sum(class_size(q, m, n) for q in range(m + 1) if windows[q] == GIVEN_UP)
+        lost += sum(class_size(weights, q, m) for q in range(m + 1) if windows[q] == GIVEN_UP)
         queries = [q for q in range(m + 1) if windows[q] != GIVEN_UP]
         if not queries:
             continue
@@ -76,13 +76,14 @@ def certified(weights: Weights, hints: dict[str, Hint], decide: Decisions) -> in
             suspects.setdefault(q, []).append(o)
         for q, outputs in suspects.items():
             window = min(windows[q] - 1, m) if windows[q] else m
-            lost += wrong_inputs(tables, q, m, outputs, window, decide)
-    return int(v**n - lost)
+            lost += wrong_inputs(weights, tables, q, m, outputs, window, decide)
+    return int(weights.count(range(v)) ** weights.n - lost)
 
 
-def class_size(q: int, m: int, n: int) -> int:
-    """The number of inputs with last token q and maximum m."""
-    return int((m + 1) ** (n - 1) - (m ** (n - 1) if q < m else 0))
+def class_size(weights: Weights, q: int, m: int) -> int:
+    """What the inputs with last token q and maximum m count: without weights, their number."""
+    up_to, below = (weights.count(range(end)) ** (weights.n - 1) for end in (m + 1, m))
+    return int(weights.count([q]) * (up_to - (below if q < m else 0)))
 
 
 class Tables:
@@ -240,13 +241,15 @@ class Maximum:
         return self.decide.positive(self._lead(m, o) + f + (n - 2) * t.rho_max[q] * N + of_query.min(ZERO))
 
 
-def wrong_inputs(t: Tables, q: int, m: int, outputs: list[int], window: int, decide: Decisions) -> int:
-    """The inputs of a class in choices of cells with a sum that is not positive for some output."""
+def wrong_inputs(
+    weights: Weights, t: Tables, q: int, m: int, outputs: list[int], window: int, decide: Decisions
+) -> int:
+    """What the inputs of a class count in choices of cells with a sum that is not positive for some output."""
     n, first = t.n, m - window  # the first token that is a cell of its own
     cells: list[int | None] = ([None] if first > 0 else []) + list(range(first, m + 1))  # None: all tokens below
     if len(outputs) * len(cells) ** (n - 1) > MAX_CHOICES:
-        return class_size(q, m, n)
-    size = {cell: first if cell is None else 1 for cell in cells}
+        return class_size(weights, q, m)
+    size = {cell: weights.count(range(first) if cell is None else [cell]) for cell in cells}
     score, direct = t.score.best, t.direct.best
     low, high = score.low[q], score.high[q]
     # Lower and upper bounds of w; w of m is 1, and all far tokens have one upper bound.
@@ -271,4 +274,4 @@ def wrong_inputs(t: Tables, q: int, m: int, outputs: list[int], window: int, dec
             )
             if not all(decide.positive(x) for x in sums):
                 wrong += prod(size[cell] for cell in choice)
-    return wrong
+    return weights.count([q]) * wrong

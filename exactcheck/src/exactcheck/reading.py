@@ -110,6 +110,11 @@ class Weights:
         return sum(self.counts[t] if self.counts else 1 for t in tokens)
 
     @property
+    def too_heavy(self) -> bool:
+        """Whether the inputs with one last token count 2^62 and more together, by weights."""
+        return bool(self.counts) and sum(self.counts) ** (self.n - 1) >= 2**62
+
+    @property
     def folded(self) -> dict[str, Matrix]:
         """The matrices of a model without biases that has the same logits: these, unless some bias is not zero."""
         if not any(map(any, self.biases.values())):
@@ -226,6 +231,8 @@ def read_certificate(data: bytes) -> Certificate:
     elif fields["family"] != "decoder" or "n_ctx" in task:
         besides = {"largest-in-order": {"order"}, WEIGHTED: {"order", "weights"}, POSITION: {"k"}, RANK: {"k"}}
         more = besides.get(str(task.get("name")), set())
+        if task.get("name") in (POSITION, RANK):
+            more |= set(task) & {"weights"}
         expect(set(task) == {"name", "n_ctx", "d_vocab"} | more, "task")
         names = ("max",) if fields["version"] == 1 else ("max-of-k", "min-of-k", *besides)
         expect(task["name"] in names, "task.name")
@@ -240,7 +247,7 @@ def read_certificate(data: bytes) -> Certificate:
             every = sorted(map(int, order.split())) == list(range(order.count(" ") + 1))
             expect(every and order.count(" ") + 1 == task["d_vocab"], "task.order")
             expect(order == " ".join(str(int(token)) for token in order.split()), "task.order")
-        if task["name"] == WEIGHTED:
+        if "weights" in task:
             text = task["weights"]
             number = "(0|[1-9][0-9]{0,18})"
             expect(isinstance(text, str) and re.fullmatch(f"{number}( {number})*", text) is not None, "task.weights")

@@ -94,13 +94,14 @@ def right_inputs(weights: Weights) -> tuple[int, int]:
 def right_inputs_by_comparison(weights: Weights, task: dict[str, Any]) -> tuple[int, int]:
     """The same for the task of this record, whose label is a token's place among all, or a place in the sequence."""
     paths = Paths(weights)
-    v, n = paths.v, paths.n
+    v, counts = paths.v, [weights.count([t]) for t in range(paths.v)]
     most_wrong = least_wrong = 0
     for m in range(v):
         for q in range(v):
-            least, most = wrong_inputs_of_class(paths, q, m, by_comparison(task, q, m), [1] * v)
-            least_wrong, most_wrong = least_wrong + least, most_wrong + most
-    return v**n - most_wrong, v**n - least_wrong
+            least, most = wrong_inputs_of_class(paths, q, m, by_comparison(task, q, m), counts)
+            least_wrong, most_wrong = least_wrong + counts[q] * least, most_wrong + counts[q] * most
+    every = sum(counts) ** paths.n
+    return every - most_wrong, every - least_wrong
 
 
 def sequences(counts: list[int], length: int, label: Label) -> list[dict[Any, int]]:

@@ -107,15 +107,20 @@ def errors(tables: Tables, inputs: Inputs) -> Errors:
     return Errors(wrong, maximum, gap, wrong[:, -1], inputs.number, inputs.sample is None)
 
 
-def answers(tables: Tables, inputs: IntArray) -> IntArray:
-    """The model's answer to each input, shape (N, n) to (N,)."""
+def attended(tables: Tables, inputs: IntArray) -> tuple[FloatArray, FloatArray]:
+    """For inputs (N, n) the attention that each position gets, (N, n), and the logits, (N, v)."""
     positions = np.arange(inputs.shape[1])
     query = inputs[:, -1]
     scores = tables.EQKE[query[:, None], inputs] + tables.EQKP[query[:, None], positions]
     attention = np.exp(scores - scores.max(axis=1, keepdims=True))
     attention /= attention.sum(axis=1, keepdims=True)
     written = attention[:, :, None] * (tables.EVOU[inputs] + tables.PVOU)
-    result: IntArray = (tables.EU[query] + written.sum(axis=1)).argmax(axis=1)
+    return attention, tables.EU[query] + written.sum(axis=1)
+
+
+def answers(tables: Tables, inputs: IntArray) -> IntArray:
+    """The model's answer to each input, shape (N, n) to (N,)."""
+    result: IntArray = attended(tables, inputs)[1].argmax(axis=1)
     return result
 
 

@@ -27,6 +27,7 @@ from compactproofs.cli.common import (
     extra,
     whose,
 )
+from compactproofs.cli.common import models as known_models
 from compactproofs.cli.doctor import doctor
 from compactproofs.cli.proving import prove
 from compactproofs.cli.questions import task_of
@@ -69,6 +70,11 @@ def execute(arguments: list[str]) -> int:
             return command.invoke(context) or 0
     except typer.Exit as stop:  # after --help and --version
         return 2 if stop.exit_code or not arguments else 0
+    except Exception as error:  # wrong usage that is found before it is known of which command
+        if getattr(error, "ctx", error) is None and arguments[0] in command.commands:
+            of_all = typer.Context(command, info_name="compactproofs")
+            error.ctx = typer.Context(command.commands[arguments[0]], of_all, arguments[0])  # type: ignore[attr-defined]
+        raise
 
 
 def _print_version(wanted: bool) -> None:
@@ -191,11 +197,11 @@ def tighten(
     strategy: Annotated[
         str | None, typer.Option(help="A sub-cubic strategy, subspace or number-line; default: the paper's cheapest.")
     ] = None,
-    steps: Annotated[int, typer.Option(help="Training steps.")] = 1200,
-    rate: Annotated[
-        float, typer.Option(help="Learning rate of AdamW; 0: 0.005, and for number-line 0.001.", show_default=False)
-    ] = 0.0,
-    distance_penalty: Annotated[float, typer.Option(help="What moving the weights costs.")] = 0.0,
+    steps: Annotated[int, typer.Option(help="Training steps.")] = 1000,
+    rate: Annotated[float, typer.Option(help="Learning rate of AdamW.")] = 0.005,
+    distance_penalty: Annotated[
+        float | None, typer.Option(help="What moving the weights costs; default: 0, for number-line 10.")
+    ] = None,
     dimensions: Annotated[int, typer.Option(help="How many embeddings keep, for subspace.")] = 6,
     seed: Annotated[int, typer.Option(help="Of the random inputs.")] = 0,
     control: Annotated[bool, typer.Option(help="Also train as long on cross-entropy alone, to compare.")] = True,
@@ -253,11 +259,16 @@ def frontier(out_dir: OutOption, seeds: SeedsOption = None, jobs: JobsOption = 2
 
 @app.command()
 def explain(
-    model: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="A zoo name, or a path to a .safetensors file.")
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="MODEL",
+            help="A zoo name, or a path to a .safetensors file; two of one family to compare.",
+            autocompletion=known_models,
+        ),
     ] = None,
     seeds: Annotated[
-        str | None, typer.Option(metavar="all|N", help="Instead of one model, all 151 of the paper or the first N.")
+        str | None, typer.Option(metavar="all|N", help="Instead of a model, all 151 of the paper or the first N.")
     ] = None,
     target: Annotated[
         Path | None, typer.Option("--out", help="The page, such as report.html; its figures go beside it.")
@@ -269,15 +280,22 @@ def explain(
     jobs: JobsOption = 2,
     scheduler: DaskOption = None,
 ) -> None:
-    """Show the mechanism: an HTML report about a model, or over many; with --seeds an interrupted run resumes."""
-    if (model is None) == (seeds is None):
+    """Show the mechanism in an HTML report: of a model, of two side by side, or of many; with --seeds a run resumes."""
+    names = models or []
+    if bool(names) == (seeds is not None):
         raise ValueError("choose one: a MODEL, or --seeds all")
+    if len(names) > 2:
+        raise ValueError(f"expected one MODEL, or two to compare, found {len(names)}; --seeds is about many")
     command = extra("report.command")
-    if model is not None:
+    if names:
         name, table = task_of(task)
-        command.explain_model(model, target, Options(task=name, table=table, family=family))
+        options = Options(task=name, table=table, family=family)
+        if len(names) == 1:
+            command.explain_model(names[0], target, options)
+        else:
+            command.explain_two((names[0], names[1]), target, options)
     elif (task, family) != (None, None):
-        raise ValueError("--task and --family are for one MODEL of two arguments")
+        raise ValueError("--task and --family are for a MODEL of two arguments")
     else:
         command.explain_models(seeds, target, jobs, scheduler)
 

@@ -327,8 +327,6 @@ def _why_not_normalised(problem: Problem[Any, Any], exact: int | None, ids: list
     one = "heads/branch-and-bound" if problem.network.family == ManyHeads.family else "brute-force"
     if problem.task.record["name"] in BY_COMPARISON.tasks:
         one = BY_COMPARISON.id
-    if problem.task.record["name"] not in get_strategy(one).tasks:
-        return "brute force does not count weights"
     limit = get_strategy(one).limit(problem)
     if limit is None:
         limit = f"{one} was not tried" if DECIDING.isdisjoint(ids) else f"{one} left inputs undecided"

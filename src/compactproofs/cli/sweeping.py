@@ -52,6 +52,8 @@ def sweep(
     """Prove bounds on many models by many strategies, on one machine or many; an interrupted sweep resumes."""
     if every == bool(strategy):
         raise ValueError("choose one: --strategy ID (may be repeated), or --all")
+    if collect and shard is not None:
+        raise ValueError("--collect makes the table of all parts; leave out --shard")
     part = _part(shard)
     ids = None if every else strategy_ids(strategy or ())
     names = model_names(model)

@@ -13,7 +13,7 @@ from compactproofs.formal import extracted
 from compactproofs.formal.check import LIBRARY, Verdict, check, require_coqc
 from compactproofs.formal.dyadic import exact_weights
 from compactproofs.formal.export import FILES, Claims, export
-from compactproofs.formal.hints import find_hints
+from compactproofs.formal.hints import argument_for, find_hints
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.runs.inputs import load_certificate, load_model, open_file
 from compactproofs.search.certificates import MAX_BYTES, Certificate
@@ -41,7 +41,7 @@ def _claims(name: str, model: AttentionOnly) -> Claims:
     number = certificate.certified
     if certificate.claim == "at most":
         return Claims(certificate.total, at_most=number)
-    return Claims(certificate.total, at_least=number, cubic=certificate.strategy == "cubic")
+    return Claims(certificate.total, at_least=number, argument=argument_for(certificate.strategy))
 
 
 def formal_check(what: str, model: str | None, library: Path | None) -> Verdict:
@@ -63,8 +63,8 @@ def verify(certificate: str, model: str) -> extracted.Answer:
     extracted.program()  # before minutes of search
     claim = read_limited(Path(readable(certificate)), MAX_BYTES)
     file = open_file(model)
-    by_cubic = Certificate.from_bytes(claim).strategy == "cubic"
-    return extracted.answer(claim, file.data, find_hints(exact_weights(file.attention_only()), trees=not by_cubic))
+    argument = argument_for(Certificate.from_bytes(claim).strategy)
+    return extracted.answer(claim, file.data, find_hints(exact_weights(file.attention_only()), argument))
 
 
 def in_words(verdict: Verdict) -> Iterator[str]:

@@ -8,8 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from compactproofs.formal.dyadic import Weights, exact_weights
-from compactproofs.formal.hints import ClassHint, Hints, Tree, find_hints
+from compactproofs.formal.hints import Argument, ClassHint, Hints, Tree, find_hints
 from compactproofs.networks.attention_only.model import AttentionOnly
+
+# The arguments that have a file of the library to themselves: which, and its theorem.
+_BY_ARGUMENT: dict[Argument, tuple[str, str]] = {
+    "cubic": ("Cubic", "cubic_checked"),
+    "failing-sets": ("FailingInputs", "failing_sets_checked"),
+}
 
 # In the order in which coqc must read them.
 FILES = ("Weights.v", "Hints.v", "Theorem.v")
@@ -22,7 +28,7 @@ class Claims:
     total: int
     at_least: int | None = None
     at_most: int | None = None
-    cubic: bool = False  # proved by the argument of the strategy `cubic`, which bounds from below
+    argument: Argument = "boxes"  # by which it is proved; the others bound from below
 
     def __str__(self) -> str:
         return f"{self.statement} (of {self.total} inputs)"
@@ -39,8 +45,8 @@ class Claims:
     @property
     def _lemma(self) -> tuple[str, str]:
         """Which theorem of the library proves the statement, and for which numbers."""
-        if self.cubic:
-            return "cubic_checked", f"{self.at_least}"
+        if self.argument in _BY_ARGUMENT:
+            return _BY_ARGUMENT[self.argument][1], f"{self.at_least}"
         if self.at_least == self.at_most:
             return "number_checked", f"{self.at_least}"
         if self.at_least is None:
@@ -53,10 +59,11 @@ class Claims:
     def theorem(self) -> str:
         """The file Theorem.v."""
         lemma, numbers = self._lemma
+        file, _ = _BY_ARGUMENT.get(self.argument, ("", ""))
         return textwrap.dedent(f"""\
             (* There are {self.total} inputs. *)
             From Coq Require Import ZArith.
-            From CompactProofs Require Import Statement Checker{" Cubic" if self.cubic else ""}.
+            From CompactProofs Require Import Statement Checker{file and f" {file}"}.
             Require Import Weights.
             Require Hints.
             Open Scope Z_scope.
@@ -82,7 +89,8 @@ class Claims:
         if total is not None and found is not None:
             low, high = ((found[side] or found["is"]) for side in ("low", "high"))
             at_least, at_most = (None if number is None else int(number) for number in (low, high))
-            claims = cls(int(total[1]), at_least, at_most, cubic="cubic_checked" in text)
+            by = [argument for argument, (_, lemma) in _BY_ARGUMENT.items() if f"({lemma} " in text]
+            claims = cls(int(total[1]), at_least, at_most, by[0] if by else "boxes")
             if (claims.at_least, claims.at_most) != (None, None) and claims.theorem == text:
                 return claims
         raise ValueError("Theorem.v is not as 'compactproofs export' writes it; read it, and run coqc yourself")
@@ -94,7 +102,7 @@ def export(model: AttentionOnly, directory: Path, claims: Claims | None = None) 
     Raises ValueError for models that the checker has no room for.
     """
     weights = exact_weights(model)
-    hints = find_hints(weights, trees=claims is None or not claims.cubic)
+    hints = find_hints(weights, "boxes" if claims is None else claims.argument)
     if claims is None:
         total = weights.d_vocab**weights.n_ctx
         claims = Claims(total, hints.right, total - hints.wrong)

@@ -1,9 +1,10 @@
 """Hints for the checker in Coq, and the numbers that it will find: its integers, computed by NumPy.
 
 `formal/Classes.v` decides inputs by classes (last token q, largest token m) and boxes in them.  Which outputs of a
-class it should look at closely, and how it should split boxes, is found here.  Exponentials are NumPy's, so where one
-of them is within rounding of an integer, the checker's may differ by one: then it may decide an input less or more, but
-no input wrongly.
+class it should look at closely, and how it should split boxes, is found here: for the argument by boxes, and for that
+of failing sets, which rules out the other outputs of a class without looking at its inputs.  Exponentials are NumPy's,
+so where one of them is within rounding of an integer, the checker's may differ by one: then it may decide an input less
+or more, but no input wrongly.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, TypeAlias
+from functools import partial
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +25,18 @@ from compactproofs.formal.dyadic import Weights
 Integers: TypeAlias = npt.NDArray[np.int64]
 Tree: TypeAlias = "tuple[int, int, Tree, Tree] | None"  # position, how many tokens are in the first part; None: a leaf
 
+Argument: TypeAlias = Literal["boxes", "cubic", "failing-sets"]
+
 MOST_POSITIONS = 7
 WEIGHT_BITS = 25
 SMALL = 2**30
 _CLEAR = Decimal("1e-40")  # far beyond what the checker's 200 bits leave open
+
+
+def argument_for(strategy: str) -> Argument:
+    """By which argument a certificate of this strategy is checked; those that have none of their own, by boxes."""
+    kind = strategy.partition("/")[0]
+    return "cubic" if kind == "cubic" else "failing-sets" if kind == "failing-sets" else "boxes"
 
 
 @dataclass
@@ -50,12 +60,16 @@ class Hints:
     leaves: int = 0
 
 
-def find_hints(weights: Weights, trees: bool = True) -> Hints:
-    """The hints of a model, or only precisions; ValueError where the checker has no room for it."""
+def find_hints(weights: Weights, argument: Argument = "boxes") -> Hints:
+    """The hints of a model for an argument; ValueError where the checker has no room for the model."""
     tables = _Tables(weights)
     hints = Hints(tables.fraction, tables.unit, 40, [])
-    for query in range(weights.d_vocab if trees else 0):
-        hints.classes.append([_of_class(tables, hints, query, m) for m in range(query, weights.d_vocab)])
+    if argument == "cubic" or (argument == "failing-sets" and tables.n < 2):
+        return hints  # which need no more than precisions
+    doubtful = _SafeOutputs(tables).doubtful if argument == "failing-sets" else partial(_doubtful_on_boxes, tables)
+    for query in range(weights.d_vocab):
+        classes = range(query, weights.d_vocab)
+        hints.classes.append([_of_class(tables, hints, query, m, doubtful(query, m)) for m in classes])
     return hints
 
 
@@ -70,20 +84,23 @@ class _Tables:
         asking = W["W_E"] + W["W_pos"][-1]
         queries = asking @ W["W_Q"]
         scale = math.ldexp(1 / math.sqrt(weights.d_head), -4 * weights.exponent)
-        by_token = (queries @ (W["W_E"] @ W["W_K"]).T * scale).astype(float)
-        by_position = (queries @ (W["W_pos"] @ W["W_K"]).T * scale).astype(float)
-        self.scores = by_position[:, :, None] + by_token[:, None, :]  # query, position, token
+        self.by_token = (queries @ (W["W_E"] @ W["W_K"]).T * scale).astype(float)
+        self.by_position = (queries @ (W["W_pos"] @ W["W_K"]).T * scale).astype(float)
+        self.scores = self.by_position[:, :, None] + self.by_token[:, None, :]  # query, position, token
         if np.abs(self.scores).max() > 500:
             raise ValueError("the formal checker does not count with scores beyond 500")
         self.unit = max(0, 40 - math.floor(self.scores.min() / math.log(2)))
         written = W["W_E"] @ W["W_V"] @ W["W_O"] @ W["W_U"]
-        base = (asking @ W["W_U"] * 2 ** (2 * weights.exponent))[:, None, :]
-        base = base + (W["W_pos"] @ W["W_V"] @ W["W_O"] @ W["W_U"])[None]
+        direct = asking @ W["W_U"] * 2 ** (2 * weights.exponent)
+        written_at = W["W_pos"] @ W["W_V"] @ W["W_O"] @ W["W_U"]
+        base = direct[:, None, :] + written_at[None]
         largest = max(1, *(abs(int(x)) for x in (*written.ravel(), *base.ravel())))
         self.fraction = min(30 + 4 * weights.exponent - largest.bit_length() - 1, 4 * weights.exponent)
         cut = 4 * weights.exponent - self.fraction
         self.written: Integers = (written >> cut).astype(np.int64)
         self.base: Integers = (base >> cut).astype(np.int64)
+        self.direct: Integers = (direct >> cut).astype(np.int64)
+        self.written_at: Integers = (written_at >> cut).astype(np.int64)
         self.n, self.v = n, v
         self._given = weights
 
@@ -115,28 +132,73 @@ class _Tables:
         exact = np.exp(scores + unit * math.log(2))
         return np.floor(exact).astype(np.int64), np.ceil(exact).astype(np.int64)
 
+    def terms(self, query: int, m: int, outputs: Integers, slack: int) -> Integers:
+        """Bounds of the terms of margins, by position, token up to m and output: below if `slack` is, or above."""
+        low, high = self.weights(query, m)
+        base = self.base[query][:, m, None] - self.base[query][:, outputs]
+        g = base[:, None] + slack + self.written[: m + 1, m, None] - self.written[: m + 1, outputs]
+        least, most = (low, high) if slack < 0 else (high, low)
+        terms: Integers = np.where(g >= 0, least[..., None], most[..., None]) * g
+        return terms
 
-def _of_class(tables: _Tables, hints: Hints, query: int, m: int) -> ClassHint:
-    k = tables.n - 1
-    low, high = tables.weights(query, m)
-    base = tables.base[query][:, m, None] - tables.base[query]
-    gaps = tables.written[: m + 1, m, None] - tables.written[: m + 1]
-    g = base[:, None] - 2 + gaps[None]
-    below = np.where(g >= 0, low[..., None], high[..., None]) * g  # position, token, output
-    boxes = list(_boxes(k, query, m))
-    doubtful = np.zeros(tables.v, dtype=bool)
-    for box in boxes:
-        least = sum(below[p, a:b].min(axis=0) for p, (a, b) in enumerate(box)) + below[k, query]
-        doubtful |= least <= 0
-    doubtful[m] = False
-    outputs = np.flatnonzero(doubtful)
+
+def _of_class(tables: _Tables, hints: Hints, query: int, m: int, outputs: Integers) -> ClassHint:
+    """The hint of a class of which these outputs are in doubt; what it decides is added to the counts."""
+    boxes = list(_boxes(tables.n - 1, query, m))
     if not len(outputs):
         hints.right += sum(_size(box) for box in boxes)
         return ClassHint()
-    g = base[:, None][..., outputs] + 2 + gaps[None][..., outputs]
-    above = np.where(g >= 0, high[..., None], low[..., None]) * g
-    search = _Search(hints, tables, below[..., outputs], above, query, m, outputs.tolist())
+    below, above = (tables.terms(query, m, outputs, slack) for slack in (-2, 2))
+    search = _Search(hints, tables, below, above, query, m, outputs.tolist())
     return ClassHint(outputs.tolist(), [search.tree(box) for box in boxes])
+
+
+def _doubtful_on_boxes(tables: _Tables, query: int, m: int) -> Integers:
+    """The outputs that might win on some box of a class, by the least term of each position."""
+    k = tables.n - 1
+    below = tables.terms(query, m, np.arange(tables.v), -2)
+    doubtful = np.zeros(tables.v, dtype=bool)
+    for box in _boxes(k, query, m):
+        doubtful |= sum(below[p, a:b].min(axis=0) for p, (a, b) in enumerate(box)) + below[k, query] <= 0
+    doubtful[m] = False
+    return np.flatnonzero(doubtful)
+
+
+class _SafeOutputs:
+    """The tests `by_itself` and `as_query` of `formal/SafeOutputs.v`, in floats, with something to spare."""
+
+    NEAR = 4
+    SCALE = 2.0**24
+    SPARE = 1e-9
+
+    def __init__(self, tables: _Tables) -> None:
+        self.tables = tables
+        others, last = tables.by_position[:, :-1], tables.by_position[:, -1]
+        self.most = self._up(np.exp(others.max(axis=1) - others.min(axis=1)))
+        self.last_to_least = self._up(np.exp(last - others.min(axis=1)))
+        self.most_to_last = self._up(np.exp(others.max(axis=1) - last))
+
+    def _up(self, numbers: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        up: npt.NDArray[Any] = np.ceil(numbers * self.SCALE * (1 + self.SPARE)) / self.SCALE
+        return up
+
+    def doubtful(self, query: int, m: int) -> Integers:
+        """The outputs that are not ruled out for a class."""
+        t, k, far = self.tables, self.tables.n - 1, max(1, m - self.NEAR)
+        gaps = t.written[: m + 1, m, None] - t.written[: m + 1]  # token, output
+        places = t.written_at[:, m, None] - t.written_at
+        floor = t.direct[query, m] - t.direct[query] + places.min(axis=0) - 3
+        scores = t.by_token[query, : m + 1] - t.by_token[query, m]
+        weights = self._up(np.exp(np.append(scores[:far].max(), scores[far:m])))  # by cell
+        brackets = np.append(gaps[:far].min(axis=0)[None], gaps[far:m], axis=0) + floor
+        price = k * self.most_to_last[query] if query == m else (k - 1) * self.most[query]
+        terms = [gaps[m] + floor, np.minimum((self._up(price * weights)[:, None] * brackets).min(axis=0), 0.0)]
+        if query != m:
+            own = self._up(self.last_to_least[query] * self._up(np.exp(scores[query])))
+            terms.append(np.minimum(own * (gaps[query] + floor), 0.0))
+        doubtful = np.sum(terms, axis=0) <= self.SPARE * np.abs(terms).sum(axis=0)
+        doubtful[m] = False
+        return np.flatnonzero(doubtful)
 
 
 Box: TypeAlias = list[tuple[int, int]]  # for each position but the last, the first token and that behind the last

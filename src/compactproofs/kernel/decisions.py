@@ -115,7 +115,7 @@ def outward(mid: FloatArray, rad: FloatArray, scale: float) -> tuple[IntArray, I
     # Scaling by a power of two is exact but for underflow below 2^-1022, which the extra 1 on each side outweighs;
     # floor, ceil and the sums are exact below 2^53.
     with np.errstate(all="ignore"):
-        low, high, wide = np.floor(mid * scale), np.ceil(mid * scale), np.ceil(rad * scale) + 1.0
-        if not (np.abs(mid * scale) + wide < 2.0**52).all():
+        scaled, wide = mid * scale, np.ceil(rad * scale) + 1.0
+        if not (np.abs(scaled) + wide < 2.0**52).all():
             raise OverflowError("a value is too large or too uncertain for the integer grid")
-    return (low - wide).astype(np.int64), (high + wide).astype(np.int64)
+    return (np.floor(scaled) - wide).astype(np.int64), (np.ceil(scaled) + wide).astype(np.int64)

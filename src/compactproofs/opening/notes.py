@@ -61,7 +61,7 @@ def in_short(
     shares, about = _shares(model, task)
     if shares[_own(task)] < _ENOUGH or _best(shares, _own(task)) != _own(task):
         lines.append(
-            f"warning: {label(task)}, but {_named(shares, about, _own(task))}; was it trained for another task? "
+            f"warning: {_named(shares, about, _own(task))}; was it trained for another task? "
             "The bounds hold nevertheless"
         )
     return lines
@@ -73,7 +73,7 @@ def in_full(name: str, model: AttentionOnly | ManyHeads) -> dict[str, str]:
     if _in_zoo(model):
         return {"task": label(task)}
     return {
-        "task": f"{label(task)}; {_named(*_shares(model, task), _own(task))}",
+        "task": _named(*_shares(model, task), _own(task)),
         "reading": "; ".join(_open(name)) or f"as the settings in its metadata say ({configuration.KEY})",
     }
 
@@ -130,10 +130,10 @@ def _best(shares: dict[str, float], own: str) -> str:
 
 
 def _named(shares: dict[str, float], about: str, own: str) -> str:
-    """What the model answers, in words."""
+    """What the label is, and what the model answers, in words."""
     best = _best(shares, own)
     other = "" if best == own else f", and {best} for {about}{shares[best]:.1%}"
-    return f"this model names {own} for {about}{shares[own]:.1%} of inputs{other}"
+    return f"the label is {own}, which this model names for {about}{shares[own]:.1%} of inputs{other}"
 
 
 def _in_zoo(model: AttentionOnly | ManyHeads) -> bool:

@@ -8,19 +8,34 @@ from statistics import NormalDist
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, PercentFormatter, ScalarFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter, ScalarFormatter
 
 from compactproofs.analysis.correlations import Regression
 from compactproofs.analysis.mechanism import AttentionGaps, Copying, Errors
 from compactproofs.analysis.remainder import Budget, Comparison
 from compactproofs.analysis.spectra import Factor, Fit
 from compactproofs.kernel.decisions import FloatArray
-from compactproofs.report.pictures import BLUE, GREEN, GREY, GRID, INK, MUTED, ORANGE, PURPLE, RED, SERIES
+from compactproofs.report.pictures import BLUE, GREEN, GREY, GRID, HALF, INK, MUTED, ORANGE, PURPLE, RED, SERIES
 
 Draw = Callable[[Axes], None]
 
 #: From red for 0 to blue for 1, pale enough for black text.
 _PALE = LinearSegmentedColormap.from_list("pale", ["#f2b3a8", "#f8e3b8", "#a8cdf0"])
+
+
+#: What is along the axes of each table, and in its cells.
+AXES = {
+    "EU": ("query token", "output", "logits"),
+    "EVOU": ("attended token", "output", "logits"),
+    "PVOU": ("attended position", "output", "logits"),
+    "EQKE": ("query token", "key token", "score"),
+    "EQKP": ("query token", "key position", "score"),
+}
+
+
+def circuit(name: str, table: FloatArray) -> Draw:
+    """One of the five tables that a model is."""
+    return heat_map(table, *AXES[name])
 
 
 def heat_map(table: FloatArray, y: str, x: str, unit: str) -> Draw:
@@ -37,6 +52,27 @@ def heat_map(table: FloatArray, y: str, x: str, unit: str) -> Draw:
             axis.set_major_locator(MaxNLocator(6, integer=True))
         bar = axes.figure.colorbar(image, ax=axes, label=unit)
         bar.outline.set_visible(False)
+
+    return draw
+
+
+def example(tokens: Sequence[int], attention: FloatArray, logits: FloatArray) -> Draw:
+    """The logits of one input, with its tokens, the attention they get, and the answer."""
+
+    def draw(axes: Axes) -> None:
+        answer, room = int(logits.argmax()), float(np.ptp(logits)) or 1.0
+        axes.set_ylim(logits.min() - 0.06 * room, logits.max() + 0.45 * room)
+        shares = {token: sum(attention[p] for p, t in enumerate(tokens) if t == token) for token in tokens}
+        for token, share in shares.items():
+            axes.axvline(token, ymax=0.84, color=GRID if share < 0.5 else GREEN, lw=1.0, zorder=0)
+            if len(shares) <= 6:
+                label = f"{token}\n{share:.0%}"
+                axes.text(token, logits.max() + 0.42 * room, label, ha="center", va="top", color=INK, fontsize=8)
+        axes.plot(logits, color=BLUE, lw=1.2)
+        axes.plot(answer, logits[answer], "o", color=GREEN, ms=6)
+        axes.set_xlabel("output")
+        axes.set_ylabel("logits")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
 
     return draw
 
@@ -188,20 +224,22 @@ def two_directions(first: FloatArray, second: FloatArray, labels: tuple[str, str
     return draw
 
 
-def factor_spectrum(factor: Factor) -> Draw:
-    """Singular values of a factor, before and after."""
+def factor_spectra(factors: Sequence[Factor]) -> Draw:
+    """Singular values of each factor, before and after, on a logarithmic scale, without those that are rounding."""
 
     def draw(axes: Axes) -> None:
-        for values, colour, label in (
-            (factor.before, ORANGE, "whole"),
-            (factor.after, BLUE, "without principal parts"),
-        ):
-            axes.plot(np.arange(1, len(values) + 1), values, "o-", ms=3, lw=1, color=colour, label=label)
-        axes.set_ylim(0)
+        axes.plot([], [], ":", color=MUTED, label="whole")
+        axes.plot([], [], "-", color=MUTED, label="without principal parts")
+        for factor, colour in zip(factors, SERIES, strict=False):
+            for values, style, label in ((factor.before, ":", None), (factor.after, "-", factor.name)):
+                kept = values[values > max(factor.before.max() * 1e-6, 1e-300)]
+                axes.plot(np.arange(1, len(kept) + 1), kept, style, lw=1.3, color=colour, label=label)
+                if len(kept):
+                    axes.set_yscale("log")
         axes.set_xlabel("number")
-        axes.set_ylabel(f"singular value of {factor.name}")
-        axes.legend()
+        axes.set_ylabel("singular value")
         axes.grid(axis="y")
+        axes.legend(ncols=2)
 
     return draw
 
@@ -236,21 +274,26 @@ def budget(budgets: Sequence[Budget]) -> Draw:
         axes.plot(flops, [one.true.mean() for one in budgets], "_", color=INK, ms=12, mew=1.6, label="true spread")
         if min(one.bound.max() for one in budgets) > 0.0:
             axes.set_yscale("log")
-        axes.set_xscale("log", base=2)
-        axes.set_xlabel("operations for the scores (FLOPs)")
+        operations(axes, "operations for the scores (FLOPs)")
         axes.set_ylabel("row spread of the remainder")
         axes.grid()
-        _legend_below(axes)
+        _legend_beside(axes)
 
     return draw
 
 
-def waterfall(steps: Sequence[tuple[str, float]]) -> Draw:
-    """Bars from the first value down to the last, each the loss of one step."""
+def start_of_waterfall(steps: Sequence[tuple[str, float]]) -> float:
+    """Where the axis begins: a little below the least value."""
+    least = min(value for _, value in steps)
+    return max(0.0, least - max(0.12 * (1 - least), 0.004))
+
+
+def waterfall(steps: Sequence[tuple[str, float]], low: float | None = None) -> Draw:
+    """Bars from the first value down to the last, each the loss of one step; the axis begins at `low`."""
+    low = start_of_waterfall(steps) if low is None else low
 
     def draw(axes: Axes) -> None:
         values = [value for _, value in steps]
-        low = max(0.0, min(values) - max(0.12 * (1 - min(values)), 0.004))
         _bar(axes, 0, low, values[0], BLUE, f"{steps[0][0]}:  {values[0]:.4f}", low)
         for i, (name, value) in enumerate(steps[1:], 1):
             loss = values[i - 1] - value
@@ -274,9 +317,9 @@ def _bar(axes: Axes, row: int, left: float, right: float, colour: str, label: st
     axes.text(at, row - 0.27, label, va="bottom", ha="left", fontsize=8, color=INK).set_in_layout(False)
 
 
-def waterfall_size(steps: int) -> tuple[float, float]:
-    """The figure size for so many steps, in inches."""
-    return (4.0, 0.8 + 0.43 * (steps + 1))
+def waterfall_size(steps: int, width: float = HALF[0]) -> tuple[float, float]:
+    """The figure size for so many steps, in inches; with fewer the bars are wider."""
+    return (width, 0.8 + 0.43 * (steps + 1))
 
 
 def noise_histogram(comparison: Comparison) -> Draw:
@@ -296,20 +339,19 @@ def deviations(comparisons: Mapping[str, Sequence[float] | FloatArray]) -> Draw:
     """How many standard deviations trained values are above noise, one or many for each name."""
 
     def draw(axes: Axes) -> None:
-        for i, (name, values) in enumerate(comparisons.items()):
+        for i, values in enumerate(comparisons.values()):
             if len(values) == 1:
-                axes.barh(i, values[0], 0.4, color=RED if values[0] > 0 else BLUE)
+                axes.barh(i, values[0], 0.5, color=RED if values[0] > 0 else BLUE)
             else:
-                spread = np.linspace(-0.2, 0.2, len(values))
+                spread = np.linspace(-0.3, 0.3, len(values))
                 axes.scatter(values, i + spread, s=5, color=BLUE, alpha=0.5, linewidth=0, rasterized=True)
-                axes.plot([np.mean(values)] * 2, [i - 0.24, i + 0.24], color=RED, lw=2)
-            text = axes.text(0, i - 0.27, name, va="bottom", fontsize=8, transform=axes.get_yaxis_transform())
-            text.set_in_layout(False)
+                axes.plot([np.mean(values)] * 2, [i - 0.36, i + 0.36], color=RED, lw=2)
         axes.axvline(0, color=MUTED, lw=0.8, zorder=0)
-        axes.set_yticks([])
+        axes.set_yticks(range(len(comparisons)), list(comparisons))
+        axes.tick_params(axis="y", length=0, labelsize=7.5)
         axes.spines["left"].set_visible(False)
-        axes.set_ylim(len(comparisons) - 0.5, -0.8)
-        axes.set_xlabel("standard deviations above noise")
+        axes.set_ylim(len(comparisons) - 0.5, -0.5)
+        axes.set_xlabel("deviations above noise")
         axes.grid(axis="x")
 
     return draw
@@ -351,7 +393,7 @@ def matrix(values: FloatArray, names: Sequence[str]) -> Draw:
     """Accuracies as a labelled symmetric table, from red for 0 to blue for 1."""
 
     def draw(axes: Axes) -> None:
-        axes.imshow(values, cmap=_PALE, vmin=0, vmax=1)
+        axes.imshow(values, cmap=_PALE, vmin=0, vmax=1, aspect="auto")
         for (i, j), value in np.ndenumerate(values):
             axes.text(j, i, _accuracy(value), ha="center", va="center", fontsize=8.2, color="black")
         axes.set_xticks(range(len(names)), names)
@@ -366,6 +408,21 @@ def _accuracy(value: float) -> str:
     return f"{value:.3f}" if value < 0.99 else f"{value:.4f}"
 
 
+def operations(axes: Axes, label: str) -> None:
+    """A logarithmic axis, with powers of 2 and what is between them where there are few."""
+    axes.set_xscale("log", base=2)
+    low, high = np.log2(axes.get_xlim())
+    parts = 4 if high - low < 1.5 else 2 if high - low < 3.0 else 1
+    axes.xaxis.set_major_locator(LogLocator(2, subs=[2.0 ** (i / parts) for i in range(parts)]))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"$2^{{{np.log2(x):.4g}}}$"))
+    axes.set_xlabel(label)
+
+
+def _legend_beside(axes: Axes) -> None:
+    """Where the picture is wide."""
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+
+
 def _legend_below(axes: Axes) -> None:
     """In two columns if the labels are short."""
     labels = axes.get_legend_handles_labels()[1]
@@ -373,24 +430,36 @@ def _legend_below(axes: Axes) -> None:
     axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.17), ncols=columns, fontsize=7.5)
 
 
-def bounds(points: Mapping[str, Sequence[tuple[float, float]]], above: Sequence[tuple[float, float]] = ()) -> Draw:
-    """(operations, bound) of strategies by group, and of those that bound from above."""
+def bounds(
+    points: Mapping[str, Sequence[tuple[float, float]]],
+    above: Sequence[tuple[float, float]] = (),
+    wide: bool = False,
+) -> Draw:
+    """(operations, bound) of strategies by group, with the best for so many operations, and those from above."""
 
     def draw(axes: Axes) -> None:
         for (name, group), colour in zip(points.items(), SERIES, strict=False):
             x, y = zip(*group, strict=True)
-            axes.scatter(x, y, s=14, color=colour, alpha=0.85, label=name)
+            axes.scatter(x, y, s=26, color=colour, alpha=0.85, linewidth=0, zorder=3, label=name)
+        axes.step(*_best(points), where="post", color=MUTED, lw=1.0, label="the best so far", zorder=2)
         if above:
             x, y = zip(*above, strict=True)
             axes.scatter(x, y, s=45, marker="v", facecolor="none", edgecolor=INK, label="from above")
-        axes.set_xscale("log", base=2)
         axes.set_ylim(-0.02, 1.05)
-        axes.set_xlabel("operations to verify (FLOPs)")
+        operations(axes, "operations to verify (FLOPs)")
         axes.set_ylabel("normalised bound")
         axes.grid()
-        _legend_below(axes)
+        (_legend_beside if wide else _legend_below)(axes)
 
     return draw
+
+
+def _best(points: Mapping[str, Sequence[tuple[float, float]]]) -> tuple[list[float], list[float]]:
+    """Operations and bounds of the points above all cheaper ones, to the dearest of all."""
+    ordered = sorted(point for group in points.values() for point in group)
+    best = [(x, y) for i, (x, y) in enumerate(ordered) if all(y > other for _, other in ordered[:i])]
+    ends = [*best, (ordered[-1][0], best[-1][1])] if ordered else []
+    return [x for x, _ in ends], [y for _, y in ends]
 
 
 def regression(x: FloatArray, y: FloatArray, line: Regression | None, xlabel: str, ylabel: str) -> Draw:
@@ -405,7 +474,7 @@ def regression(x: FloatArray, y: FloatArray, line: Regression | None, xlabel: st
             axes.fill_between(10**places, middle - half, middle + half, color=ORANGE, alpha=0.3, lw=0)
             axes.plot(10**places, middle, color=ORANGE)
         axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 4, 6)))
+        axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.xaxis.set_major_formatter(ScalarFormatter())
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(xlabel)
@@ -416,7 +485,11 @@ def regression(x: FloatArray, y: FloatArray, line: Regression | None, xlabel: st
 
 
 def labelled_points(
-    groups: Mapping[str, Sequence[tuple[float, float]]], xlabel: str, ylabel: str, log_y: bool = False
+    groups: Mapping[str, Sequence[tuple[float, float]]],
+    xlabel: str,
+    ylabel: str,
+    log_y: bool = False,
+    wide: bool = False,
 ) -> Draw:
     """Points by group over a logarithmic axis."""
 
@@ -424,13 +497,25 @@ def labelled_points(
         for (name, group), colour in zip(groups.items(), SERIES, strict=False):
             a, b = zip(*group, strict=True)
             axes.scatter(a, b, s=16, color=colour, alpha=0.85, label=name)
-        axes.set_xscale("log", base=2)
         if log_y:
             axes.set_yscale("log", base=2)
-        axes.set_xlabel(xlabel)
+        operations(axes, xlabel)
         axes.set_ylabel(ylabel)
         axes.grid()
-        _legend_below(axes)
+        (_legend_beside if wide else _legend_below)(axes)
+
+    return draw
+
+
+def copied(share: FloatArray) -> Draw:
+    """By token, the share of the models that copy it."""
+
+    def draw(axes: Axes) -> None:
+        axes.bar(np.arange(len(share)), share, color=BLUE, width=0.85)
+        axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+        axes.set_ylim(0, 1.02)
+        axes.set_xlabel("token")
+        axes.set_ylabel("models that copy it")
 
     return draw
 
@@ -444,7 +529,7 @@ def histogram(values: FloatArray, xlabel: str, mark: float | None = None, mark_l
         axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
         if mark is not None:
             axes.axvline(mark, color=RED, label=mark_label)
-            axes.legend()
+            axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0))
         axes.set_xlabel(xlabel)
         axes.set_ylabel("models")
 

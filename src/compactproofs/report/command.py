@@ -10,12 +10,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from compactproofs.analysis.models import Summary, summarise
 from compactproofs.networks.pair_sum.model import PairSum
+from compactproofs.opening.networks import File
 from compactproofs.opening.pairs import TASKS
 from compactproofs.paper.command import models_of_seeds
 from compactproofs.report.model_page import model_page
 from compactproofs.report.models_page import models_page
 from compactproofs.report.page import Page, check_target, figures_directory, write
 from compactproofs.report.pair_page import pair_page
+from compactproofs.report.two_page import two_page, two_pair_page
 from compactproofs.runs.inputs import load_model, open_file
 from compactproofs.runs.runner import run
 from compactproofs.runs.store import Job, Results
@@ -35,15 +37,43 @@ def explain_model(name: str, target: Path | None, options: Options) -> None:
     """
     path = target or Path(f"{_stem(name)}.html")
     check_target(path)
-    file, called = open_file(name), Path(name).name if name.endswith(".safetensors") else name
+    file, called = open_file(name), _called(name)
     find: Callable[[Callable[[int, int], None]], Page]
     if file.is_pair_sum or options != Options():
-        question = asked(file, options, name)
-        if not isinstance(question.network, PairSum) or not isinstance(question.task, Pairs):
-            raise ValueError(f"--task: the report is about the largest token, or about two arguments ({TASKS})")
-        find = partial(pair_page, called, question.network, question.task)
+        find = partial(pair_page, called, *_of_two_arguments(file, options, name))
     else:
         find = partial(model_page, called, load_model(name), 0, DRAWS)
+    _find_and_write(find, path)
+
+
+def explain_two(names: tuple[str, str], target: Path | None, options: Options) -> None:
+    """Write the page about two models of the same family, to A-and-B.html unless a target is named."""
+    path = target or Path(f"{_stem(names[0])}-and-{_stem(names[1])}.html")
+    check_target(path)
+    files = [open_file(name) for name in names]
+    pairs = [file.is_pair_sum or options != Options() for file in files]
+    find: Callable[[Callable[[int, int], None]], Page]
+    if all(pairs):
+        first, second = (
+            (_called(name), *_of_two_arguments(file, options, name)) for file, name in zip(files, names, strict=True)
+        )
+        find = partial(two_pair_page, first, second)
+    elif any(pairs):
+        raise ValueError(f"{names[0]} and {names[1]} are not of one family: one of them reads two arguments")
+    else:
+        one, other = ((_called(name), load_model(name)) for name in names)
+        find = partial(two_page, one, other, 0)
+    _find_and_write(find, path)
+
+
+def _of_two_arguments(file: File, options: Options, name: str) -> tuple[PairSum, Pairs]:
+    question = asked(file, options, name)
+    if not isinstance(question.network, PairSum) or not isinstance(question.task, Pairs):
+        raise ValueError(f"--task: the report is about the largest token, or about two arguments ({TASKS})")
+    return question.network, question.task
+
+
+def _find_and_write(find: Callable[[Callable[[int, int], None]], Page], path: Path) -> None:
     columns = (TextColumn("explaining"), BarColumn(), MofNCompleteColumn(), TextColumn("sections"), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
         bar = progress.add_task("explaining", total=None)
@@ -75,6 +105,11 @@ def _stem(name: str) -> str:
     if name == STANDARD:
         return "stdin"
     return Path(name).stem if name.endswith(".safetensors") else name.replace("/", "-")
+
+
+def _called(name: str) -> str:
+    """What the page calls it."""
+    return Path(name).name if name.endswith(".safetensors") else name
 
 
 def _say_where(path: Path) -> None:

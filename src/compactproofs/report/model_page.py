@@ -29,17 +29,17 @@ from compactproofs.report.subjects import Subject
 #: In the page's order, in which random numbers are drawn as well.
 SECTIONS = (
     circuits.of_model,
-    copying.of_model,
     attention.of_model,
-    errors.of_model,
     low_rank.of_model,
-    words.of_any,
-    budget.of_model,
+    copying.of_model,
     bounds.of_model,
     waterfall.of_model,
+    budget.of_model,
+    errors.of_model,
     noise.of_model,
     noise_model.of_model,
     ablations.of_model,
+    words.of_any,
 )
 
 

@@ -9,6 +9,7 @@ from compactproofs.analysis.waterfall import WATERFALLS
 from compactproofs.report.page import Page, section
 from compactproofs.report.sections import (
     ablations,
+    bounds,
     budget,
     compression,
     faithfulness,
@@ -24,7 +25,7 @@ from compactproofs.report.subjects import Models
 
 SECTIONS = (
     mechanism.of_models,
-    words.of_any,
+    bounds.of_models,
     faithfulness.of_models,
     compression.of_models,
     waterfall.of_models,
@@ -33,6 +34,7 @@ SECTIONS = (
     noise_model.of_models,
     ablations.of_models,
     models.of_models,
+    words.of_any,
 )
 
 

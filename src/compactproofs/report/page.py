@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from compactproofs.report.pictures import Picture
-from compactproofs.report.subjects import Models, PairSubject, Subject
+from compactproofs.report.subjects import Both, BothPairs, Models, PairSubject, Subject
 from compactproofs.report.wording import FILTERS, form
 from compactproofs.search.families import companion_of
 from compactproofs.system.files import write_atomically
@@ -29,7 +29,7 @@ GENERATOR = f"compactproofs {__version__}"
 
 #: The variables of a section's template; those called "figures" are its pictures.
 Found = dict[str, Any]
-About = TypeVar("About", Subject, PairSubject, Models)
+About = TypeVar("About", Subject, PairSubject, Both, BothPairs, Models)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def section(find: Callable[[About], Found], subject: About) -> Section:
 
 @dataclass(frozen=True)
 class Page:
-    """A page: its head, which stands above the contents, its sections, and the strategies whose theorems it gives."""
+    """A page: its head with what is found and how, its sections, and the strategies whose theorems it gives."""
 
     head: Section
     sections: Sequence[Section]
@@ -79,7 +79,7 @@ class Page:
     @property
     def pictures(self) -> list[Picture]:
         """All figures, in order."""
-        return [picture for section in self.sections for picture in section.pictures]
+        return [picture for section in (self.head, *self.sections) for picture in section.pictures]
 
     @property
     def theorems(self) -> list[tuple[str, str, str]]:
@@ -107,7 +107,10 @@ def environment() -> Environment:
     made.globals.update(cell=cell, anchor=lambda strategy: _anchor(companion_of(get_strategy(strategy)).stated_in))
     parts = made.get_template("parts.html.j2").module
     made.globals.update(
-        {name: getattr(parts, name) for name in ("figure", "table", "theorem", "inputs_of", "operations")}
+        {
+            name: getattr(parts, name)
+            for name in ("figure", "pair", "table", "theorem", "columns", "inputs_of", "shorter", "operations")
+        }
     )
     return made
 

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from compactproofs.analysis.pair_sums import Boxes, curve
 from compactproofs.kernel.decisions import FloatArray
-from compactproofs.report.charts import Draw
+from compactproofs.report.charts import Draw, operations
 from compactproofs.report.pictures import BLUE, GREEN, INK, MUTED, ORANGE, PURPLE, RED
 
 #: What is read of x and of y, and what is written.
@@ -75,12 +75,12 @@ def plane(points: Mapping[str, FloatArray], axes_labels: tuple[str, str]) -> Dra
     return draw
 
 
-def phases(read: Mapping[str, FloatArray], written: Mapping[str, FloatArray]) -> Draw:
+def phases(turns: Mapping[str, tuple[FloatArray, FloatArray]]) -> Draw:
     """The phase that each neuron writes with, against the sum of those with which it reads, in turns."""
 
     def draw(axes: Axes) -> None:
-        for name, turns in read.items():
-            axes.scatter(turns, written[name], s=9, alpha=0.75, lw=0, label=name)
+        for name, (read, written) in turns.items():
+            axes.scatter(read, written, s=9, alpha=0.75, lw=0, label=name)
         axes.plot([0, 1], [0, 1], color=MUTED, lw=0.8, ls=":")
         axes.set_xlabel("phases read of x and of y, added, in turns")
         axes.set_ylabel("phase written, in turns")
@@ -103,19 +103,17 @@ def rectangles(found: Boxes) -> Draw:
             alpha=0.35,
             edgecolor=BLUE,
             linewidth=0.4,
-            label="a neuron each",
         )
-        axes.plot(t, curve(t), color=INK, lw=1.1, label="ReLU(cos t) cos 2t")
+        axes.plot(t, curve(t), color=INK, lw=1.1)
         axes.axhline(0, color=MUTED, lw=0.6)
-        axes.set_xlabel("t: phase of the neuron less that of the input")
-        axes.set_ylabel("what counts for the label")
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+        axes.set_xlabel("phase, less that of the input")
+        axes.set_ylabel("for the label")
 
     return draw
 
 
-def bounds(points: Mapping[str, Sequence[tuple[float, float]]]) -> Draw:
-    """(operations, share) of strategies, those of one with more or fewer directions joined by a line."""
+def bounds(points: Mapping[str, Sequence[tuple[float, float]]], joined: bool = True) -> Draw:
+    """(operations, share) by strategy, those of one with more or fewer directions joined by a line; or by network."""
 
     def draw(axes: Axes) -> None:
         for (name, each), colour in zip(points.items(), (BLUE, RED, ORANGE, PURPLE, GREEN), strict=False):
@@ -124,18 +122,17 @@ def bounds(points: Mapping[str, Sequence[tuple[float, float]]]) -> Draw:
             axes.plot(
                 x,
                 y,
-                "v" if below else "o-",
+                "v" if below else "o-" if joined else "o",
                 ms=8 if below else 4,
                 lw=1,
                 color=colour,
                 label=name,
                 fillstyle="none" if below else "full",
             )
-        axes.set_xscale("log", base=2)
         axes.set_ylim(-0.03, 1.06)
-        axes.set_xlabel("operations to verify (FLOPs)")
+        operations(axes, "operations to verify (FLOPs)")
         axes.set_ylabel("certified share of the inputs")
         axes.grid()
-        axes.legend(loc="upper center", bbox_to_anchor=(0.45, -0.17), ncols=1, fontsize=7.5)
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
 
     return draw

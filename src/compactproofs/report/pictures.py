@@ -22,6 +22,9 @@ INK, MUTED, GRID = "#24292f", "#6e7781", "#d8dee4"
 BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#3b82c4", "#d9822b", "#2f9e77", "#d1495b", "#8a63c9", "#8b949e"
 SERIES = (BLUE, ORANGE, GREEN, RED, PURPLE, GREY, "#b08900", "#c45ab3", "#4aa3a3", "#7a8450")
 
+#: Sizes in inches: as wide as the page, half of it, a third and a quarter, so that letters come out equally large.
+WIDE, HALF, THIRD, QUARTER = (9.0, 3.8), (4.2, 3.0), (2.8, 2.3), (2.3, 2.0)
+
 _STYLE = {
     "font.size": 9.0,
     "axes.titlesize": 9.5,
@@ -57,6 +60,12 @@ class Picture:
     png: bytes
 
     @property
+    def ratio(self) -> str:
+        """Width to height, as style sheets write it."""
+        found = re.search(rb'viewBox="0 0 ([\d.]+) ([\d.]+)"', self.svg)
+        return " / ".join(side.decode() for side in found.groups()) if found else "auto"
+
+    @property
     def inline(self) -> str:
         """The SVG element as it stands in a page: as wide as its place, in the page's colours and font."""
         text = self.svg.decode("utf-8")
@@ -78,7 +87,7 @@ def styled(more: Mapping[str, Any] | None = None) -> AbstractContextManager[None
     return found
 
 
-def picture(name: str, draw: Callable[[Axes], None], size: tuple[float, float] = (4.0, 3.0)) -> Picture:
+def picture(name: str, draw: Callable[[Axes], None], size: tuple[float, float] = HALF) -> Picture:
     """Draw on one pair of axes of this size in inches."""
     with styled({"svg.hashsalt": name}):
         figure = Figure(figsize=size, layout="constrained")
@@ -90,9 +99,14 @@ def picture(name: str, draw: Callable[[Axes], None], size: tuple[float, float] =
     return Picture(name, svg, png)
 
 
-def pictures(drawings: Mapping[str, Callable[[Axes], None]], height: float = 3.0) -> dict[str, Picture]:
-    """Pictures of this height in inches by their names."""
-    return {name: picture(name, draw, (4.0, height)) for name, draw in drawings.items()}
+def pictures(drawings: Mapping[str, Callable[[Axes], None]], size: tuple[float, float] = HALF) -> dict[str, Picture]:
+    """Pictures of this size in inches by their names."""
+    return {name: picture(name, draw, size) for name, draw in drawings.items()}
+
+
+def size_of_each(number: int) -> tuple[float, float]:
+    """The size of so many figures in rows."""
+    return HALF if number < 3 else THIRD
 
 
 def _saved(figure: Figure, kind: str, **options: Any) -> bytes:

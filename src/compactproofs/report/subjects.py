@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,15 +14,17 @@ from compactproofs.analysis import pair_sums
 from compactproofs.analysis.inputs import Inputs, Share
 from compactproofs.analysis.irreps import irreps
 from compactproofs.analysis.margins import Tables
+from compactproofs.analysis.mechanism import attended
 from compactproofs.analysis.models import Summary
 from compactproofs.analysis.waterfall import WATERFALLS, Waterfalls
-from compactproofs.kernel.decisions import FloatArray
+from compactproofs.kernel.decisions import FloatArray, IntArray
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.paper.rows import ROWS
 from compactproofs.search.workspaces import MaxWorkspace
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.tasks.pairs import Pairs
 from compactproofs.theorems import get_strategy
+from compactproofs.theorems.max_of_k import MaxProblem
 from compactproofs.theorems.pair_sum.brute_force import decide as pairs_decide
 
 #: The best of the failing sets.
@@ -31,6 +33,9 @@ FAILING_SETS = "failing-sets"
 OWN = {row: strategy for row, strategy in WATERFALLS.items() if row not in {paper.name for paper in ROWS}}
 #: The kinds of remainder that are looked at one by one; the tables have all.
 DRAWN_KINDS = ("exact_EQKE+max_diff_exact", "svd", "max_diff", "max_diff_subproduct", "max_diff_subproduct_recursive")
+
+#: Irreps whose neurons are drawn, the largest at the top of the page.
+MOST_PLACES = 7
 
 
 @dataclass
@@ -55,6 +60,13 @@ class Subject:
         self.works = self.accuracy > 0.5
 
     @cached_property
+    def example(self) -> tuple[IntArray, FloatArray, FloatArray]:
+        """An input with its tokens far apart, the largest not where the query is; its attention, and its logits."""
+        tokens = np.linspace(0, self.model.d_vocab - 1, self.model.n_ctx + 2).astype(np.int64)[1:-1]
+        attention, logits = attended(self.tables, np.roll(tokens, 2)[None])
+        return np.roll(tokens, 2), attention[0], logits[0]
+
+    @cached_property
     def proofs(self) -> dict[str, cp.Proof]:
         """A certificate for each strategy of the paper's table but brute force, and for our own."""
         ids = [s for row in ROWS for s in row.strategies if s != "brute-force"] + [*OWN.values()]
@@ -68,6 +80,32 @@ class Subject:
         """The strategy of these that certifies most, the cheapest of several."""
         proofs = self.proofs
         return max(strategies, key=lambda s: (proofs[s].certificate.certified, -proofs[s].cost.flops))
+
+
+class Both(NamedTuple):
+    """Two models beside each other."""
+
+    first: Subject
+    second: Subject
+
+
+class Place(NamedTuple):
+    """Neurons of a part: what they read of x and of y in a plane, (2, m); of waves, the phases read and written."""
+
+    part: pair_sums.Part
+    sides: dict[str, FloatArray]
+    labels: tuple[str, str]
+    turns: tuple[FloatArray, FloatArray] | None
+
+    @property
+    def off(self) -> float:
+        """By how much half of the neurons write less beside the phases that they read, in turns."""
+        return float(np.median(np.abs(self.turns[1] - self.turns[0]))) if self.turns else 0.0
+
+
+def _turns(points: FloatArray) -> FloatArray:
+    """The angles of points (2, m), from 0 to 1."""
+    return np.asarray(np.arctan2(points[1], points[0]) / (2 * np.pi) % 1.0)
 
 
 @dataclass
@@ -96,6 +134,32 @@ class PairSubject:
         return {s: self.prover.prove(s) for s in feasible if s != "pair-sum/trivial"}
 
     @property
+    def by_irrep(self) -> tuple[FloatArray, list[str], str]:
+        """The shares of irreps, what these are called, and what they are; constants left out."""
+        first, label = (1, "character") if self.task.group else (0, "frequency k")
+        return self.shares[first:], [self.called(i) for i in range(first, len(self.irreps))], label
+
+    @cached_property
+    def places(self) -> dict[str, Place]:
+        """The neurons of the largest irreps, by what these are called."""
+        found = {}
+        for part in [part for part in self.parts if len(part.neurons)][:MOST_PLACES]:
+            sides = {"reads of x": self.neurons.left, "reads of y": self.neurons.right}
+            sides = {side: pair_sums.plane(functions[:, part.neurons], part) for side, functions in sides.items()}
+            turns, labels = None, ("first direction", "second direction")
+            if not self.task.group:
+                written = pair_sums.plane(self.neurons.out[part.neurons, : self.task.n].T, part)
+                read = (_turns(sides["reads of x"]) + _turns(sides["reads of y"])) % 1.0
+                turns, labels = (read, read + (_turns(written) - read + 0.5) % 1.0 - 0.5), ("cosine", "sine")
+            found[self.called(part.number)] = Place(part, sides, labels, turns)
+        return found
+
+    @property
+    def directions(self) -> int:
+        """How many the proof by low rank computes of what neurons write."""
+        return len(self.proofs["pair-sum/low-rank"].certificate.hints["factors"])
+
+    @property
     def total(self) -> int:
         """The number of inputs."""
         return self.task.total
@@ -106,6 +170,13 @@ class PairSubject:
         return f"χ{number}" if one.frequency is None else f"k\u00a0=\u00a0{one.frequency}"
 
 
+class BothPairs(NamedTuple):
+    """Two networks of the same two arguments beside each other."""
+
+    first: PairSubject
+    second: PairSubject
+
+
 class Models:
     """Many models, by their summaries as `analysis.summarise` makes them."""
 
@@ -113,6 +184,8 @@ class Models:
         self.summaries = summaries
         self.accuracy = self.column("accuracy")
         self.ratio = np.array([s["singular_values"][0] / max(s["singular_values"][1], 1e-300) for s in summaries])
+        #: Normalised bound, operations and unexplained dimension of each strategy, (N, 3).
+        self.proofs = {strategy: self.column("proofs", strategy) for strategy in summaries[0]["proofs"]}
 
     def column(self, *keys: str) -> FloatArray:
         """A number of each model, (N,), or several, (N, ...)."""
@@ -123,7 +196,24 @@ class Models:
 
     def bounds(self, strategy: str) -> FloatArray:
         """The strategy's normalised bounds."""
-        return self.column("proofs", strategy)[:, 0]
+        return self.proofs[strategy][:, 0]
+
+    @cached_property
+    def problem(self) -> MaxProblem:
+        """What the first is asked, and so all."""
+        return max_of_k(cp.load_model(self.summaries[0]["model"]))
+
+    @cached_property
+    def copied(self) -> FloatArray:
+        """By token, the share of the models that copy it."""
+        fails = [token for summary in self.summaries for token in summary["not_copied"]]
+        return 1.0 - np.bincount(fails, minlength=self.problem.task.d_vocab) / len(self.summaries)
+
+    @property
+    def mean_proofs(self) -> tuple[dict[str, float], ...]:
+        """Normalised bounds, operations and unexplained dimensions by strategy, means over the models."""
+        bound, flops, unexplained = ({s: float(p[:, i].mean()) for s, p in self.proofs.items()} for i in range(3))
+        return bound, flops, unexplained
 
 
 def with_remainder(kind: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 
@@ -28,12 +29,17 @@ def percent(value: float) -> str:
     return f"{100 * value:.3g}%"
 
 
+def proved(share: float | Fraction) -> str:
+    """A certified share as a percentage: what is proved is never rounded up."""
+    return f"{math.floor(share * 10_000) / 100:.2f}".removesuffix(".00") + "%"
+
+
 def large(number: int) -> str:
-    """All its digits, or three of them and a power of ten."""
+    """All its digits, or the first three, which say no more than there is, and a power of ten."""
+    digits = str(number)
     if number < 10**12:
         return f"{number:,}"
-    digits, power = f"{number:.2e}".split("e+")
-    return f"{digits} · 10{power.translate(_RAISED)}"
+    return f"{digits[0]}.{digits[1:3]} · 10{str(len(digits) - 1).translate(_RAISED)}"
 
 
 def probability(p: float) -> str:
@@ -66,4 +72,4 @@ def numbers(values: IntArray, most: int = 12) -> str:
     return shown + (f" and {len(values) - most} more" if len(values) > most else "")
 
 
-FILTERS = {f.__name__: f for f in (form, percent, large, probability, mean_std, listed, numbers, math.log2)}
+FILTERS = {f.__name__: f for f in (form, percent, proved, large, probability, mean_std, listed, numbers, math.log2)}

@@ -48,7 +48,7 @@ def prove_within(prover: Prover, budget: int, done: Callable[[str], None] = lamb
 
     for strategy_id in feasible_strategies(prover.model, prover.problem.task):
         strategy = get_strategy(strategy_id)
-        if strategy.claim == "at least" and _least_cost(strategy_id, prover.problem) <= budget:
+        if strategy.claim == "at least" and least_cost(strategy_id, prover.problem) <= budget:
             proof = prover.prove(strategy_id)
             consider(proof)
             if strategy_id in KINDS and proof.cost.flops > budget:
@@ -68,8 +68,8 @@ def prove_within(prover: Prover, budget: int, done: Callable[[str], None] = lamb
     return best
 
 
-def _least_cost(strategy_id: str, problem: Problem[Any, Any]) -> int:
-    """What the strategies that are far from cheap cost at the least, so that they are not tried in vain."""
+def least_cost(strategy_id: str, problem: Problem[Any, Any]) -> int:
+    """What checking costs at the least, of strategies that are far from cheap; of others 0."""
     model = problem.network
     if isinstance(model, PairSum):
         of_all_logits = 2 * problem.task.total * model.neurons * model.outputs
@@ -123,7 +123,7 @@ def _by_reward(prover: Prover, kind: Kind, hints: HintArrays) -> list[tuple[int,
                 group = ClassesInDoubt(work, tables, m, np.unique(np.concatenate(list(found.values()))), [0, m])
                 for q, outputs in found.items():
                     window = min(max(int(hints["window"][q, m]) - 1, 0), m)
-                    gain = max_of_k(prover.model).task.class_size(q, m) - group.count(q, outputs, window)
+                    gain = work.task.class_size(q, m) - group.count(q, outputs, window)
                     # Brackets, weights, sums and far cells of each position, for each output.
                     cost = len(outputs) * (window + 2) * (4 * n - 6)
                     reward[q, m] = gain / cost

@@ -1,7 +1,8 @@
 """The best bounds that some seconds buy: one strategy after the other, the quickest first, until time is up.
 
-Those that go through inputs come last, since their proofs are long.  Strategies that another one surpasses, and that
-take fewer operations, are left to `search.budget`.
+Those that go through inputs come last, since their proofs are long.  When bounds meet, only what may prove the same
+with fewer operations is still tried.  Strategies that another one surpasses, and that take fewer operations, are left
+to `search.budget`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from compactproofs.kernel.problem import Problem, Strategy
+from compactproofs.search.budget import least_cost
 from compactproofs.search.certificates import Certificate
 from compactproofs.search.companions import Companion
 from compactproofs.search.companions import no_hints as no_search
@@ -97,14 +99,14 @@ def seconds_for(strategy: Strategy, problem: Problem[Any, Any], companion: Compa
 def in_patience(prover: Prover, strategy_ids: Collection[str]) -> tuple[list[str], list[str]]:
     """Those of the strategies that may take a minute at most, each, and what is to be said of the others.
 
-    Where there would be none, they are all of them.
+    Where there would be none that claim anything, they are all of them.
     """
     needed = {}
     for strategy_id in strategy_ids:
         strategy = prover.library.strategy(strategy_id)
         needed[strategy_id] = seconds_for(strategy, prover.problem, prover.companion(strategy))
     quick = [strategy_id for strategy_id in strategy_ids if needed[strategy_id] <= PATIENCE]
-    if not quick:
+    if not any(needed[strategy_id] for strategy_id in quick):
         return list(strategy_ids), []
     return quick, [
         f"{strategy_id} may take {seconds:.0f} s and was left out; ask for it by --strategy {strategy_id}"
@@ -113,13 +115,25 @@ def in_patience(prover: Prover, strategy_ids: Collection[str]) -> tuple[list[str
     ]
 
 
+def _with(found: Certified, proof: Proof) -> Certified:
+    """The same with one proof more."""
+    return replace(found, proofs=tuple(sorted([*found.proofs, proof], key=lambda proof: proof.rank)))
+
+
+def _may_cost_less(prover: Prover, strategy_id: str, best: Proof) -> bool:
+    """Whether this strategy may prove what the best one does with fewer operations."""
+    claims_alike = prover.library.strategy(strategy_id).claim == best.certificate.claim
+    return claims_alike and least_cost(strategy_id, prover.problem) < best.cost.flops
+
+
 def certify_within(
     prover: Prover, seconds: float, trying: Callable[[str], None] = lambda strategy_id: None
 ) -> Certified:
     """The best bounds by any strategy of this package, from below and from above, that are found in so many seconds.
 
-    Calls `trying` with each strategy before it is tried.  Ctrl-C ends the search, and leaves what was found.  Raises
-    Infeasible where nothing was found in time, and KeyboardInterrupt where nothing was found until Ctrl-C.
+    Calls `trying` with each strategy before it is tried.  The trivial one is always among what is found.  Ctrl-C ends
+    the search, and leaves what was found.  Raises Infeasible, and KeyboardInterrupt where nothing was found, only of
+    other libraries, which may have no trivial strategy.
     """
     start = time.monotonic()
     about = [
@@ -136,18 +150,22 @@ def certify_within(
         if limits[strategy.id] is None
     )
     if not by_time:
-        reasons = dict.fromkeys(limit for limit in limits.values() if limit)
-        raise Infeasible("; ".join(reasons) or "no strategy is about this model and task")
+        raise Infeasible("no strategy is about this model and task")
 
     def left() -> float:
         return max(start + seconds - time.monotonic(), 0.0)
 
-    missing: list[str] = []
+    reasons = dict.fromkeys(limit for limit in limits.values() if limit)
+    missing = list(reasons) if not any(needed for _, needed, *_ in by_time) else []
     found = Certified(prover.model, (), "every strategy was tried")
+    while by_time and not by_time[0][1]:  # what claims nothing takes no time
+        found = _with(found, prover.prove(by_time.pop(0)[-1]))
     trying_now = ""
     try:
         with interrupted_after(seconds):
             for _, needed, _, trying_now in by_time:
+                if found.exact and not _may_cost_less(prover, trying_now, found.lower):
+                    continue
                 if needed > _TOO_MUCH * left():
                     missing.append(f"{trying_now} may take {needed:.0f} s")
                     log.info("search: %s, and %.0f are left", missing[-1], left())
@@ -159,11 +177,7 @@ def certify_within(
                     missing.append(f"{trying_now} needs more memory")
                     log.info("search: %s", missing[-1])
                     continue
-                found = replace(found, proofs=tuple(sorted([*found.proofs, proof], key=lambda proof: proof.rank)))
-                if found.exact:
-                    found = replace(found, stopped="the bounds meet")
-                    missing.clear()
-                    break
+                found = _with(found, proof)
     except KeyboardInterrupt:
         if left():
             if not found.proofs:
@@ -172,6 +186,8 @@ def certify_within(
             missing.append("interrupted")
         else:
             missing.append(f"no time was left for {trying_now or 'any strategy'}")
+    if found.exact and not found.interrupted:
+        missing = ["the bounds meet"]
     why = "; ".join(missing)
     if not found.proofs:
         raise Infeasible(f"nothing was proved in {seconds:g} seconds: {why}; give more (--seconds, seconds=)")

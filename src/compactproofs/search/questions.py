@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from compactproofs.kernel.strict import shown
@@ -69,7 +69,7 @@ class Options:
     @property
     def compared(self) -> bool:
         """Whether they ask for one of all the tokens that there are, by its position or its rank."""
-        return self == Options(task=self.task, k=self.k) and self.task in _BY_COMPARISON
+        return self == Options(task=self.task, k=self.k, weights=self.weights) and self.task in _BY_COMPARISON
 
 
 @dataclass(frozen=True)
@@ -217,10 +217,14 @@ def _by_comparison(network: AttentionOnly, options: Options) -> ByComparison:
     """The token that is asked for by its position or its rank."""
     name, number = _BY_COMPARISON[str(options.task)]
     try:
-        return ByComparison(name, network.n_ctx, network.d_vocab, number(options.k or 0, network.n_ctx - 1))
+        task = ByComparison(name, network.n_ctx, network.d_vocab, number(options.k or 0, network.n_ctx - 1))
     except ValueError:
         expected = f"a position from 0 to {network.n_ctx - 1}" if name == RANK else "none, since this task has none"
         raise ValueError(f"-k: expected {expected}, found {options.k}") from None
+    try:
+        return replace(task, weights=options.weights)
+    except ValueError as error:
+        raise ValueError(f"--weights: {error}") from error
 
 
 def _in_order(network: AttentionOnly | ManyHeads, options: Options) -> MaxOfK:

@@ -13,7 +13,8 @@ and either rule makes of s the sign of its label less t, which is 0 for the labe
 
 So the inputs with last token q and label t are those whose signs are such, and these depend on the sign of q - t alone.
 `boxes` says which: position by position, those signs are put together that leave the same choice to the positions
-after.  Boxes are disjoint, since two of them differ in the signs at the first position where they part.
+after.  Boxes are disjoint, since two of them differ in the signs at the first position where they part.  If there are
+weights, an input counts the product of its tokens', as in `tasks.max_of_k`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from compactproofs.kernel.decisions import BoolArray, IntArray
-from compactproofs.tasks.max_of_k import OneOfTheTokens
+from compactproofs.tasks.max_of_k import OneOfTheTokens, read_weights
 
 Box: TypeAlias = tuple[tuple[int, ...], ...]  # which of the signs, at each of the first K - 1 positions
 POSITION, RANK = "token-at-position", "kth-largest-token"
@@ -41,23 +42,29 @@ class ByComparison(OneOfTheTokens):
     n_ctx: int
     d_vocab: int
     k: int
+    weights: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.k < self.n_ctx or self.d_vocab < 1:
             raise ValueError(f"k is {self.k}; expected a position from 0 to n_ctx - 1 = {self.n_ctx - 1}")
+        if self.weights:
+            self.check_weights()
 
     @property
     def record(self) -> dict[str, str | int]:
         """The task as certificates name it."""
-        return {"name": self.name, "n_ctx": self.n_ctx, "d_vocab": self.d_vocab, "k": self.k}
+        weights = {"weights": " ".join(map(str, self.weights))} if self.weights else {}
+        return {"name": self.name, "n_ctx": self.n_ctx, "d_vocab": self.d_vocab, "k": self.k, **weights}
 
     @classmethod
     def of_record(cls, record: Mapping[str, str | int]) -> ByComparison:
         """The task of a certificate; ValueError if it is not one of these."""
         numbers: Any = [record.get(key) for key in ("n_ctx", "d_vocab", "k")]
-        if len(record) != 4 or not all(type(number) is int and 0 <= number < 2**31 for number in numbers):
+        if len(record) != 4 + ("weights" in record) or not all(type(n) is int and 0 <= n < 2**31 for n in numbers):
             raise ValueError("expected the keys name, n_ctx, d_vocab and k, the last three with integers below 2^31")
-        return cls(str(record["name"]), *numbers)
+        weights = read_weights(str(record["weights"])) if "weights" in record else ()
+        n_ctx, d_vocab, k = numbers
+        return cls(str(record["name"]), n_ctx, d_vocab, k, weights)
 
     def label(self, tokens: IntArray) -> IntArray:
         """What the rule makes of tokens, or of signs, along the last axis."""

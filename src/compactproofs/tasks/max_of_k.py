@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,20 +24,25 @@ import numpy.typing as npt
 
 from compactproofs.kernel.decisions import IntArray
 from compactproofs.kernel.problem import Network, Problem
+from compactproofs.kernel.strict import MAX_DIGITS
 
 N = TypeVar("N", bound=Network)
 C = TypeVar("C")
 
-#: The names of the tasks that theorems about the largest of K tokens cover, if inputs count 1, and if by weights too.
-ORDERS = ("max-of-k", "min-of-k", "largest-in-order")
-WEIGHTED = (*ORDERS, "weighted-largest-in-order")
+MAX_WEIGHTS = 2**62
+#: The names of the tasks that theorems about the largest of K tokens cover.
+ORDERS = ("max-of-k", "min-of-k", "largest-in-order", "weighted-largest-in-order")
 
 
 class OneOfTheTokens:
-    """Name one of `n_ctx` tokens out of 0 ... d_vocab - 1, whichever: all sequences of them are inputs."""
+    """Name one of `n_ctx` tokens out of 0 ... d_vocab - 1, whichever: all sequences of them are inputs.
+
+    `weights`: what each token counts, one number for each of 0 ... d_vocab - 1; without them each counts 1.
+    """
 
     n_ctx: int
     d_vocab: int
+    weights: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
@@ -46,21 +52,38 @@ class OneOfTheTokens:
     @property
     def total(self) -> int:
         """What all inputs count together: v^K without weights."""
-        return self.size
+        return math.prod([sum(self.weights)] * self.n_ctx) if self.weights else self.size
 
     @cached_property
     def counts(self) -> IntArray:
         """What each token counts, shape (v,)."""
-        return np.ones(self.d_vocab, np.int64)
+        return np.array(self.weights) if self.weights else np.ones(self.d_vocab, np.int64)
+
+    def check_weights(self) -> None:
+        """Raise ValueError unless there is a weight for each token, and their sum is a number of 64 bits."""
+        if len(self.weights) != self.d_vocab or min(self.weights) < 0 or not 0 < sum(self.weights) < MAX_WEIGHTS:
+            raise ValueError(
+                f"there must be {self.d_vocab} weights from 0, which add up to less than 2^62 and not to 0"
+            )
 
     def misfit(self, network: Any) -> str | None:
-        """Networks of this task read K tokens and name one of the v that there are."""
+        """Networks of this task read K tokens and name one of v; certificates hold no larger total."""
         if (network.n_ctx, network.d_vocab) == (self.n_ctx, self.d_vocab):
+            if self.weights and self.total >= 10**MAX_DIGITS:
+                return f"by their weights its inputs count 10^{MAX_DIGITS} and more together; less is supported"
             return None
         return (
             f"the certificate says {self.n_ctx} tokens out of {self.d_vocab}, "
             f"the model has {network.n_ctx} out of {network.d_vocab}"
         )
+
+
+def read_weights(text: str) -> tuple[int, ...]:
+    """The weights as certificates have them; ValueError if these are none."""
+    texts = text.split(" ")
+    if not all(re.fullmatch("0|[1-9][0-9]{0,18}", each, re.ASCII) for each in texts):
+        raise ValueError("expected weights as integers in decimal, with one space between them")
+    return tuple(map(int, texts))
 
 
 @dataclass(frozen=True)
@@ -95,6 +118,13 @@ def max_of_k(network: N) -> Problem[N, MaxOfK]:
     """The question how often this network names the largest of its tokens."""
     sizes: Any = network
     return Problem(network, MaxOfK(sizes.n_ctx, sizes.d_vocab))
+
+
+def too_heavy(task: OneOfTheTokens) -> str | None:
+    """Why what inputs with one last token count together is no number of 64 bits, or None."""
+    if int(task.counts.sum()) ** (task.n_ctx - 1) < 2**62:
+        return None
+    return "by their weights, inputs with one last token count 2^62 and more together; less is supported"
 
 
 def boxes_of_class(positions: int, seen: bool, smaller: C, maximum: C, either: C) -> list[list[C]]:

@@ -17,8 +17,6 @@ With weights of tokens an input counts the product of those of its tokens, as in
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,10 +25,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from compactproofs.kernel.decisions import FloatArray, IntArray
-from compactproofs.kernel.strict import MAX_DIGITS
-from compactproofs.tasks.max_of_k import MaxOfK
-
-MAX_WEIGHTS = 2**62
+from compactproofs.tasks.max_of_k import MaxOfK, read_weights
 
 
 class InOrder(MaxOfK):
@@ -96,27 +91,12 @@ class WeightedLargest(LargestInOrder):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if len(self.weights) != self.d_vocab or min(self.weights) < 0 or not 0 < sum(self.weights) < MAX_WEIGHTS:
-            raise ValueError(
-                f"there must be {self.d_vocab} weights from 0, which add up to less than 2^62 and not to 0"
-            )
-
-    @property
-    def total(self) -> int:
-        """What all inputs count together."""
-        return math.prod([sum(self.weights)] * self.n_ctx)
+        self.check_weights()
 
     @cached_property
     def counts(self) -> IntArray:
         """The weight of the token at each place, shape (v,)."""
         return np.array(self.weights)[self.places]
-
-    def misfit(self, network: Any) -> str | None:
-        """The same, and certificates hold no larger total."""
-        found = super().misfit(network)
-        if found is None and self.total >= 10**MAX_DIGITS:
-            return f"by their weights its inputs count 10^{MAX_DIGITS} and more together; less is supported"
-        return found
 
     @property
     def record(self) -> dict[str, str | int]:
@@ -127,10 +107,7 @@ class WeightedLargest(LargestInOrder):
     def of_record(cls, record: Mapping[str, str | int]) -> WeightedLargest:
         """The task of a certificate; ValueError if it is not one of these."""
         order = LargestInOrder.of_record({key: value for key, value in record.items() if key != "weights"})
-        texts = str(record.get("weights")).split(" ")
-        if not all(re.fullmatch("0|[1-9][0-9]{0,18}", text, re.ASCII) for text in texts):
-            raise ValueError("expected weights as integers in decimal, with one space between them")
-        return cls(order.n_ctx, order.d_vocab, order.order, tuple(map(int, texts)))
+        return cls(order.n_ctx, order.d_vocab, order.order, read_weights(str(record.get("weights"))))
 
 
 TASKS: tuple[type[MaxOfK], ...] = (MinOfK, LargestInOrder, WeightedLargest)

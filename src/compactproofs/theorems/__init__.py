@@ -18,7 +18,6 @@ from compactproofs.theorems.max_of_k.branching.branch_and_bound import BRANCH_AN
 from compactproofs.theorems.max_of_k.by_comparison.branch_and_bound import BY_COMPARISON, BY_COMPARISON_UPPER
 from compactproofs.theorems.max_of_k.core.brute_force import BRUTE_FORCE
 from compactproofs.theorems.max_of_k.core.cubic import CUBIC
-from compactproofs.theorems.max_of_k.core.trivial import TRIVIAL
 from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM, HISTOGRAM_UPPER
 from compactproofs.theorems.max_of_k.failing_sets.strategies import FAILING_SETS
 from compactproofs.theorems.max_of_k.few_dimensions.number_line import NUMBER_LINE
@@ -28,20 +27,20 @@ from compactproofs.theorems.max_of_k.heads.brute_force import HEADS_BRUTE_FORCE
 from compactproofs.theorems.max_of_k.heads.cubic import HEADS_CUBIC
 from compactproofs.theorems.max_of_k.subcubic.gaps import SUBCUBIC
 from compactproofs.theorems.pair_sum import brute_force as pairs_brute_force
-from compactproofs.theorems.pair_sum import trivial as pairs_trivial
 from compactproofs.theorems.pair_sum.equivariant import EQUIVARIANT
 from compactproofs.theorems.pair_sum.halves import HALVES
 from compactproofs.theorems.pair_sum.low_rank import LOW_RANK
 from compactproofs.theorems.pair_sum.separable import SEPARABLE
 from compactproofs.theorems.pair_sum.thin import THIN
+from compactproofs.theorems.trivial import TRIVIAL
 
-_CORE = (TRIVIAL, BRUTE_FORCE, CUBIC)
+_CORE = (*TRIVIAL, BRUTE_FORCE, CUBIC)
 _LARGE_K = (BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER, HISTOGRAM, HISTOGRAM_UPPER)
 _COMPARED = (BY_COMPARISON, BY_COMPARISON_UPPER)
 _HEADS = (HEADS_BRUTE_FORCE, HEADS_CUBIC, HEADS_BRANCH_AND_BOUND, HEADS_BRANCH_AND_BOUND_UPPER)
 _ENUMERATE = (ENUMERATE, ENUMERATE_UPPER)
 _EVERY_PAIR = (pairs_brute_force.BRUTE_FORCE, pairs_brute_force.BRUTE_FORCE_UPPER)
-_PAIRS = (pairs_trivial.TRIVIAL, *_EVERY_PAIR, LOW_RANK, SEPARABLE, HALVES, THIN, EQUIVARIANT)
+_PAIRS = (*_EVERY_PAIR, LOW_RANK, SEPARABLE, HALVES, THIN, EQUIVARIANT)
 
 _TASKS: dict[str, Callable[[Mapping[str, Any]], Task]] = {
     MaxOfK.name: MaxOfK.of_record,

@@ -1,9 +1,8 @@
 """What training toward a proof moves, and what the proof asks of it.
 
 For the sub-cubic strategies these are the weights themselves.  For `subspace` W_E and W_pos are products of coordinates
-and a few axes.  For `number-line` they are a line, the places of tokens on it, and the weights but for W_E, which is
-that line, and W_pos, of which all rows are one: so what comes out is a network that was made for the proof, and as
-another function than before it is to be looked at anew.
+and a few axes.  For `number-line` W_E is a line with places of tokens on it, all rows of W_pos are one, and of W_U it
+is trained how outputs cross along the line.
 """
 
 from __future__ import annotations
@@ -26,13 +25,13 @@ from compactproofs.training.conditions import as_tensor, conditions, known_hints
 from compactproofs.training.gradients import DifferentiableWorkspace
 
 _NEW_DIRECTIONS = 10  # steps
-# Of the first network on a line: scores rise by so much from a token to the next, neighbours' outputs cross at this
-# part of the way from one to the other, and differ there by at least so much.
-_RISE, _CROSSING, _LEAD = 3.5, 0.45, 0.05
 # What attention counts beside what the head writes, and what the whole embedding counts, where axes are chosen.
 _ATTENTION, _LENGTH = 6.0, 1.0
-# Neighbours on a line of 64 tokens differ by far less than a logit, so a tenth of the usual room is asked for.
-_PART_OF_ROOM = 0.1
+# Logits by which outputs of neighbours change places at least from the one token to the other; and how outputs cross is
+# learned so many times as fast as weights are.
+_APART, _FASTER = 0.05, 5.0
+# Neighbours on a line of 64 tokens differ by far less than a logit, so this part of the usual room is asked for.
+_PART_OF_ROOM = 0.04
 
 Tensors = dict[str, torch.Tensor]
 
@@ -80,34 +79,55 @@ class Free:
 
 
 class OnLine:
-    """A network whose tokens are on a line and whose positions are alike, toward `number-line`."""
+    """A network whose tokens are on a line and whose positions are alike, toward `number-line`.
+
+    It begins with the line that fits its embedding best.  Of each output only three numbers matter there: what W_U
+    makes of what all inputs share, of the query's place, and of the place that is attended to.  Outputs of neighbours
+    differ by so little that entries of W_U would have to agree to many digits.  So what is trained is by how much each
+    output outgrows the one before it, and where between their tokens the two cross; W_U is changed as little as gives
+    that.
+    """
 
     patient: ClassVar[bool] = False
 
     def __init__(self, model: AttentionOnly) -> None:
         self._model = model
-        first = on_a_line(model)
-        places = _places(model.d_vocab)
-        self._parts = {name: _parameter(getattr(first, name)) for name in WEIGHTS if name not in ("W_E", "W_pos")}
-        b = (first.W_E[-1] - first.W_E[0]) / (places[-1] - places[0])
-        self._parts |= {"e0": _parameter(first.W_E[0] - places[0] * b), "b": _parameter(b)}
-        self._parts |= {"position": _parameter(first.W_pos[0]), "gaps": _parameter(np.log(np.diff(places)))}
+        v = model.d_vocab
+        c = np.arange(v) * 2.0 / v - 1.0
+        centred = c - c.mean()
+        b = centred @ model.W_E / (centred @ centred)
+        slope = float(centred @ (b @ model.W_V @ model.W_O @ model.W_U) / (centred @ centred))
+        self._parts = {name: _parameter(getattr(model, name)) for name in WEIGHTS if name not in ("W_E", "W_pos")}
+        self._parts |= {"e0": _parameter(model.W_E.mean(axis=0) - c.mean() * b), "b": _parameter(b)}
+        self._parts |= {"position": _parameter(model.W_pos.mean(axis=0)), "gaps": _parameter(np.log(np.diff(c)))}
+        apart = math.log(max(slope * (c[1] - c[0]) ** 2, _APART)) / _FASTER
+        self._parts |= {"apart": _parameter(np.full(v - 1, apart)), "crossings": _parameter(np.zeros(v - 1))}
 
     def tensors(self) -> list[torch.nn.Parameter]:
-        """The line, the logarithms of gaps between places, the one position, and the other weights."""
+        """The line, the logarithms of gaps between places, the one position, how outputs cross, and other weights."""
         return list(self._parts.values())
 
     def weights(self) -> Tensors:
-        """W_E is the line, and W_pos has equal rows."""
+        """W_E is the line, W_pos has equal rows, and outputs of neighbours cross where they are to."""
         e0, b, c = self._line()
+        position = self._parts["position"]
+        written = torch.stack([e0 + position, b]) @ self._parts["W_V"] @ self._parts["W_O"]
+        seen = torch.stack([e0 + position + written[0], b, written[1]])
+        gaps = c[1:] - c[:-1]
+        slopes = (_APART + (_FASTER * self._parts["apart"]).exp()) / gaps
+        at = c[:-1] + torch.sigmoid(_FASTER * self._parts["crossings"]) * gaps
+        steps = torch.stack([-slopes * at, torch.zeros_like(slopes), slopes])
+        wanted = torch.cat([steps.new_zeros(3, 1), steps.cumsum(1)], 1)
+        change = wanted - seen @ self._parts["W_U"]
         weights = {
             "W_E": e0 + c[:, None] * b,
-            "W_pos": self._parts["position"].expand(self._model.n_ctx, -1),
+            "W_pos": position.expand(self._model.n_ctx, -1),
+            "W_U": self._parts["W_U"] + torch.linalg.pinv(seen) @ (change - change.mean(1, keepdim=True)),
         }
         return {name: weights[name] if name in weights else self._parts[name] for name in WEIGHTS}
 
     def conditions(self, weights: Tensors, step: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Those of `number-line`, in tenths of a logit, which all count alike."""
+        """Those of `number-line`, in parts of a logit, which all count alike."""
         work = DifferentiableWorkspace(max_of_k(self._model), weights)
         room = room_on_line(work, Line(*map(work.lifted, self._line())))
         leads = -torch.cat([as_tensor(x).reshape(-1) for x in room]) / _PART_OF_ROOM
@@ -172,41 +192,6 @@ class InSubspace:
         return -torch.cat([steps, leads]), torch.cat([torch.full_like(steps, 1.0 / v), (up_to**n).diff()])
 
 
-def on_a_line(model: AttentionOnly) -> AttentionOnly:
-    """A network near this one that `number-line` certifies, where attention grows along its embedding's best line.
-
-    Tokens move to that line, in equal steps, and positions to their mean; scores are scaled up until they rise by
-    `_RISE` a step; and W_U is changed as little as possible so that the outputs of neighbours cross between their
-    places, and the query's own output does not matter.
-    """
-    v, h = model.d_vocab, model.d_head
-    c = _places(v)
-    centred = c - c.mean()
-    b = centred @ model.W_E / (centred @ centred)
-    e0, position = model.W_E.mean(axis=0) - c.mean() * b, model.W_pos.mean(axis=0)
-    query = e0 + position
-    rise = float(((query + c[:, None] * b) @ model.W_Q @ (b @ model.W_K)).min()) / math.sqrt(h) * (c[1] - c[0])
-    scale = math.sqrt(max(1.0, _RISE / rise)) if rise > 0 else 1.0
-    written = np.stack([query, b]) @ model.W_V @ model.W_O
-    seen = np.stack([query + written[0], b, written[1]])
-    outputs = seen @ model.W_U
-    step = c[1] - c[0]
-    slope = max(float(centred @ outputs[2] / (centred @ centred)), _LEAD / _CROSSING / step**2)
-    falls = np.full(v - 1, -slope * step)  # differences of neighbours along the line
-    constant = np.append(0.0, -np.cumsum(-falls * (c[:-1] + _CROSSING * step)))
-    wanted = np.stack([constant - constant.mean(), np.zeros(v), slope * centred])
-    wanted = wanted + outputs.mean(axis=1, keepdims=True)
-    return AttentionOnly(
-        W_E=e0 + c[:, None] * b,
-        W_pos=np.repeat(position[None], model.n_ctx, axis=0),
-        W_Q=scale * model.W_Q,
-        W_K=scale * model.W_K,
-        W_V=model.W_V,
-        W_O=model.W_O,
-        W_U=model.W_U + np.linalg.pinv(seen) @ (wanted - outputs),
-    )
-
-
 def network_of(weights: Tensors) -> AttentionOnly:
     """The network with these weights."""
     return AttentionOnly(**{name: value.detach().numpy().astype(np.float64) for name, value in weights.items()})
@@ -217,11 +202,6 @@ def parameters_for(model: AttentionOnly, strategy: str, dimensions: int) -> Para
     if strategy == SUBSPACE.id:
         return InSubspace(model, dimensions)
     return OnLine(model) if strategy == NUMBER_LINE.id else Free(model, strategy)
-
-
-def _places(v: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Equal steps from -1 to less than 1."""
-    return np.arange(v) * 2.0 / v - 1.0
 
 
 def _parameter(values: object) -> torch.nn.Parameter:

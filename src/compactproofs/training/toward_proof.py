@@ -46,18 +46,18 @@ class Tightening:
     """How a network is trained toward the proof by `strategy`.
 
     `room`, in logits: by how much a condition is to hold.  `penalty`: what the condition counts beside the
-    cross-entropy; 0 for a control that is trained as long without it.  `learning_rate`: 0 for the usual one, 0.005, and
-    0.001 on the line, where neighbours are close.  `distance_penalty`: what the squared relative distance from the
-    first weights counts.  `seed`: of the random inputs.
+    cross-entropy; 0 for a control that is trained as long without it.  `distance_penalty`: what the squared relative
+    distance from the first weights counts; None for 0, and for 10 on the line, where nothing else keeps weights small.
+    `seed`: of the random inputs.
     """
 
     strategy: str = CHEAPEST
-    steps: int = 1200
-    learning_rate: float = 0.0
+    steps: int = 1000
+    learning_rate: float = 5e-3
     batch_size: int = 256
     penalty: float = 10.0
     room: float = 0.5
-    distance_penalty: float = 0.0
+    distance_penalty: float | None = None
     dimensions: int = 6
     seed: int = 0
 
@@ -68,8 +68,8 @@ class Tightening:
                 f"the {len(CHOICES)} sub-cubic strategies, such as {CHEAPEST} (others often gain too: prove them "
                 "afterwards)"
             )
-        if self.learning_rate == 0.0:
-            object.__setattr__(self, "learning_rate", 1e-3 if self.strategy == NUMBER_LINE.id else 5e-3)
+        if self.distance_penalty is None:
+            object.__setattr__(self, "distance_penalty", 10.0 if self.strategy == NUMBER_LINE.id else 0.0)
         for name, least in (("steps", 1), ("batch_size", 1), ("dimensions", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name}: expected at least {least}, got {getattr(self, name)}")

@@ -36,6 +36,7 @@ from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening import configuration, foreign
 from compactproofs.opening.models import MAX_FILE_BYTES, Model
 from compactproofs.system.files import read_limited
+from compactproofs.system.messages import close_files
 
 if TYPE_CHECKING:
     from compactproofs_zoo import Row as PairRow
@@ -113,7 +114,7 @@ def path(name: str) -> Path:
         return _root() / "models" / f"{name}.safetensors"
     if _PAIR_NAME.fullmatch(name) and any(name == row.name for row in pair_table()):
         return Path(importlib.import_module(_PAIRS).path(name))
-    raise UnknownModel(name, difflib.get_close_matches(name, names(), n=3))
+    raise UnknownModel(name, close_files(name) or difflib.get_close_matches(name, names(), n=3))
 
 
 def load_model(name_or_path: str | Path) -> Model:

@@ -10,7 +10,7 @@ from compactproofs.analysis.ablations import KINDS, ablate_all, by_set
 from compactproofs.analysis.margins import PATHS
 from compactproofs.report import charts
 from compactproofs.report.page import Found
-from compactproofs.report.pictures import pictures
+from compactproofs.report.pictures import HALF, pictures
 from compactproofs.report.subjects import Models, Subject
 from compactproofs.report.wording import std
 
@@ -34,7 +34,7 @@ def of_model(subject: Subject) -> Found:
             (" + ".join(a.paths), a.kind, a.accuracy, a.accuracy - accuracy, a.spread if len(a.shares) > 1 else None)
             for a in found
         ],
-        "figures": pictures({"ablations": _bars(single), **drawings}),
+        "figures": pictures({"ablations": _bars(single), **drawings}, (HALF[0], 2.4)),
     }
 
 

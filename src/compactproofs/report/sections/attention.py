@@ -7,7 +7,7 @@ import numpy as np
 from compactproofs.analysis.mechanism import attention_gaps
 from compactproofs.report import charts
 from compactproofs.report.page import Found
-from compactproofs.report.pictures import pictures
+from compactproofs.report.pictures import HALF, pictures
 from compactproofs.report.subjects import Subject
 
 
@@ -18,5 +18,5 @@ def of_model(subject: Subject) -> Found:
     return {
         "gaps": gaps,
         "reliable": int(gaps.difference[always[-1]]) + 1 if len(always) else 1,
-        "figures": pictures({"attention-gap": charts.attention_gap(gaps)}),
+        "figures": pictures({"attention-gap": charts.attention_gap(gaps)}, (HALF[0], 2.0)),
     }

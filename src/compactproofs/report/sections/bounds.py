@@ -1,12 +1,16 @@
-"""What the proofs about one model certify, and how long they are."""
+"""What the proofs certify, and how long they are."""
 
 from __future__ import annotations
 
 from compactproofs.paper.rows import ROWS
 from compactproofs.report import charts
 from compactproofs.report.page import Found
-from compactproofs.report.pictures import pictures
-from compactproofs.report.subjects import FAILING_SETS, OWN, Subject, by_family
+from compactproofs.report.pictures import WIDE, pictures
+from compactproofs.report.subjects import FAILING_SETS, OWN, Models, Subject, by_family
+from compactproofs.report.wording import std
+
+#: The strategies of the rows of the paper's table, and our own.
+FAMILIES = {row.name: row.strategies for row in ROWS} | {name: (strategy,) for name, strategy in OWN.items()}
 
 
 def of_model(subject: Subject) -> Found:
@@ -15,8 +19,7 @@ def of_model(subject: Subject) -> Found:
     flops = {strategy: proof.cost.flops for strategy, proof in proofs.items()}
     bound = {strategy: float(proof.bound) for strategy, proof in proofs.items()}
     normalised = {strategy: share / max(subject.accuracy, 1e-300) for strategy, share in bound.items()}
-    families = {row.name: row.strategies for row in ROWS} | {name: (strategy,) for name, strategy in OWN.items()}
-    members = {name: [s for s in family if s in proofs] for name, family in families.items()}
+    members = {name: [s for s in family if s in proofs] for name, family in FAMILIES.items()}
     best = {name: subject.best(able) for name, able in members.items() if able}
     cheapest = min(proofs, key=lambda s: flops[s])
     return {
@@ -28,5 +31,22 @@ def of_model(subject: Subject) -> Found:
         "rows": [
             (name, bound[s], normalised[s], flops[s], proofs[s].unexplained_dimension, s) for name, s in best.items()
         ],
-        "figures": pictures({"bounds": charts.bounds(by_family(flops, normalised))}, height=4.1),
+        "figures": pictures({"bounds": charts.bounds(by_family(flops, normalised), wide=True)}, WIDE),
+    }
+
+
+def of_models(models: Models) -> Found:
+    """The same, means over the models."""
+    bound, flops, unexplained = models.mean_proofs
+    members = {name: [s for s in family if s in bound] for name, family in FAMILIES.items()}
+    best = {name: max(able, key=lambda s: bound[s]) for name, able in members.items() if able}
+    return {
+        "low": min(flops, key=lambda s: flops[s]),
+        "bound": bound,
+        "flops": flops,
+        "rows": [
+            (name, bound[s], std(models.bounds(s)), models.bounds(s).min(), flops[s], unexplained[s], s)
+            for name, s in best.items()
+        ],
+        "figures": pictures({"bounds": charts.bounds(by_family(flops, bound), wide=True)}, WIDE),
     }

@@ -9,7 +9,7 @@ import numpy as np
 from compactproofs.analysis.remainder import BOUNDS, budgets
 from compactproofs.report import charts
 from compactproofs.report.page import Found
-from compactproofs.report.pictures import pictures
+from compactproofs.report.pictures import WIDE, pictures
 from compactproofs.report.subjects import Models, Subject
 from compactproofs.report.wording import std
 from compactproofs.search.workspaces import workspace
@@ -23,7 +23,7 @@ def of_model(subject: Subject) -> Found:
         "dear": found[0],
         "cheap": found[-1],
         **_means({b.kind: (b.true.mean(), b.bound.mean(), b.bound.max(), b.factor, b.flops) for b in found}),
-        "figures": pictures({"error-against-budget": charts.budget(found)}, height=4.9),
+        "figures": pictures({"error-against-budget": charts.budget(found)}, (WIDE[0], 3.2)),
     }
 
 
@@ -33,7 +33,7 @@ def of_models(models: Models) -> Found:
     factor = {kind: float((found[:, 1] / found[:, 0]).mean()) for kind, found in by_kind.items()}
     points = {kind: [tuple(one) for one in found[:, [2, 1]].tolist()] for kind, found in by_kind.items()}
     drawing = charts.labelled_points(
-        points, "operations for the scores (FLOPs)", "row spread of the remainder", log_y=True
+        points, "operations for the scores (FLOPs)", "row spread of the remainder", log_y=True, wide=True
     )
     return {
         **_means(
@@ -42,7 +42,7 @@ def of_models(models: Models) -> Found:
                 for kind, (true, bound, flops) in ((kind, found.T) for kind, found in by_kind.items())
             }
         ),
-        "figures": pictures({"error-against-budget": drawing}, height=4.9),
+        "figures": pictures({"error-against-budget": drawing}, (WIDE[0], 3.2)),
     }
 
 

@@ -1,4 +1,4 @@
-"""The five tables that a model is, as heat maps."""
+"""The five tables that a model is; the heat maps of those that are not at the top of the page."""
 
 from __future__ import annotations
 
@@ -7,17 +7,8 @@ import numpy as np
 from compactproofs.analysis.margins import PATHS
 from compactproofs.report import charts
 from compactproofs.report.page import Found
-from compactproofs.report.pictures import pictures
+from compactproofs.report.pictures import THIRD, pictures
 from compactproofs.report.subjects import Subject
-
-#: What is along the axes of each table, and in its cells.
-AXES = {
-    "EU": ("query token", "output", "logits"),
-    "EVOU": ("attended token", "output", "logits"),
-    "PVOU": ("attended position", "output", "logits"),
-    "EQKE": ("query token", "key token", "score"),
-    "EQKP": ("query token", "key position", "score"),
-}
 
 
 def of_model(subject: Subject) -> Found:
@@ -26,8 +17,7 @@ def of_model(subject: Subject) -> Found:
     spans = {name: float(np.ptp(tables[name], axis=1).mean()) for name in PATHS}
     return {
         "tables": tables,
-        "axes": AXES,
         "spans": spans,
         "small": [name for name in ("EU", "PVOU") if spans[name] < 0.25 * spans["EVOU"]],
-        "figures": pictures({name: charts.heat_map(tables[name], *axes) for name, axes in AXES.items()}),
+        "figures": pictures({name: charts.circuit(name, tables[name]) for name in ("EU", "PVOU", "EQKP")}, THIRD),
     }

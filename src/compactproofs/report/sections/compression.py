@@ -6,16 +6,12 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-import compactproofs as cp
 from compactproofs.analysis.correlations import rank_correlation
 from compactproofs.report import charts
 from compactproofs.report.page import Found
-from compactproofs.report.pictures import pictures
+from compactproofs.report.pictures import HALF, pictures
 from compactproofs.report.subjects import Models, by_family, with_remainder
 from compactproofs.report.wording import std
-from compactproofs.search.families import companion_of
-from compactproofs.tasks.max_of_k import max_of_k
-from compactproofs.theorems import get_strategy
 from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES, Choice
 from compactproofs.theorems.max_of_k.subcubic.remainder import KINDS
 
@@ -24,26 +20,22 @@ _FLOPS, _NUMBERS, _BOUND = "operations to verify (FLOPs)", "unexplained dimensio
 
 def of_models(models: Models) -> Found:
     """Unexplained dimension, operations and bound of each strategy, means over the models, and how they go together."""
-    proofs = {strategy: models.column("proofs", strategy) for strategy in models.summaries[0]["proofs"]}
-    bound, flops, unexplained = ({s: float(p[:, i].mean()) for s, p in proofs.items()} for i in range(3))
+    bound, flops, unexplained = models.mean_proofs
     ways = {kind: with_remainder(kind) for kind in KINDS}
     best = max(ways, key=lambda kind: bound[ways[kind]])
-    first = max_of_k(cp.load_model(models.summaries[0]["model"]))
     drawings = {
         "compression-flops": charts.labelled_points(by_family(unexplained, flops), _NUMBERS, _FLOPS, log_y=True),
         "compression-bound": charts.labelled_points(by_family(unexplained, bound), _NUMBERS, _BOUND),
-        "compression-tightness": charts.labelled_points(by_family(flops, bound), _FLOPS, _BOUND),
     }
     return {
         **{"bound": bound, "flops": flops, "unexplained": unexplained, "ways": ways, "best": best},
         "fewer": sum(flops[s] > flops[ways[best]] for s in ways.values()),
-        "all": companion_of(get_strategy("brute-force")).unexplained_dimension(first),
         "family": [(unexplained[s], flops[s]) for s in CHOICES],
         "over_all": _correlation(unexplained, flops, CHOICES),
         "tighter": _correlation(unexplained, bound, CHOICES),
         **{part: np.mean([_correlation(unexplained, flops, of) for of in _differing(part)]) for part in Choice._fields},
-        "rows": [(k, unexplained[s], flops[s], bound[s], std(proofs[s][:, 0])) for k, s in ways.items()],
-        "figures": pictures(drawings, height=4.1),
+        "rows": [(k, unexplained[s], flops[s], bound[s], std(models.bounds(s))) for k, s in ways.items()],
+        "figures": pictures(drawings, (HALF[0], 3.9)),
     }
 
 

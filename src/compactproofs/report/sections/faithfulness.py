@@ -7,7 +7,7 @@ import numpy as np
 from compactproofs.analysis.correlations import explained, rank_correlation, regress
 from compactproofs.report import charts
 from compactproofs.report.page import Found
-from compactproofs.report.pictures import picture
+from compactproofs.report.pictures import HALF, QUARTER, picture
 from compactproofs.report.subjects import DRAWN_KINDS, Models, with_remainder
 from compactproofs.theorems.max_of_k.subcubic import remainder
 
@@ -44,6 +44,7 @@ def of_models(models: Models) -> Found:
             kind: picture(
                 f"faithfulness-{kind}".replace("+", "-").replace("_", "-").lower(),
                 charts.regression(models.ratio, bounds[kind], lines[kind], "σ₁ / σ₂ of EQKE", "normalised bound"),
+                (HALF[0], 4.0) if kind == "svd" else QUARTER,
             )
             for kind in DRAWN_KINDS
         },

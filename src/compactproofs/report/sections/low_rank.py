@@ -7,10 +7,8 @@ import math
 from compactproofs.analysis.spectra import excess_kurtosis, factors, fit, simplest_fit, spectrum
 from compactproofs.report import charts
 from compactproofs.report.page import Found
-from compactproofs.report.pictures import picture, pictures
+from compactproofs.report.pictures import pictures
 from compactproofs.report.subjects import Subject
-
-_STEMS = {"E_q": "queries", "Q": "Q", "K": "K", "Ē": "keys"}
 
 
 def of_model(subject: Subject) -> Found:
@@ -37,9 +35,9 @@ def of_model(subject: Subject) -> Found:
                     "second-directions": charts.two_directions(
                         found.second_query, found.second_key, ("queries", "keys")
                     ),
+                    "factor-spectra": charts.factor_spectra(parts),
                     "residual-entries": charts.normal_quantiles(parts),
                 }
             ),
-            **{part.name: picture(f"spectrum-{_STEMS[part.name]}", charts.factor_spectrum(part)) for part in parts},
         },
     }

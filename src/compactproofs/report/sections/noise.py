@@ -7,7 +7,7 @@ import numpy as np
 from compactproofs.analysis.remainder import REPLACEMENTS, compare_with_noise, replace_residuals
 from compactproofs.report import charts
 from compactproofs.report.page import Found
-from compactproofs.report.pictures import pictures
+from compactproofs.report.pictures import THIRD, pictures
 from compactproofs.report.subjects import Models, Subject
 from compactproofs.report.wording import std
 
@@ -26,8 +26,8 @@ def of_model(subject: Subject) -> Found:
         "rows": [(name, c.trained, c.noise.mean(), c.noise.std(ddof=1), c.deviations) for name, c in compared.items()],
         "replaced_rows": [(r.kind, r.accuracy, r.accuracy - exact, len(r.shares)) for r in replaced],
         "figures": {
-            **pictures({stem: charts.noise_histogram(compared[name]) for stem, name in _DRAWN.items()}),
-            **pictures({"noise-deviations": charts.deviations({n: [d] for n, d in deviations.items()})}, height=3.5),
+            **pictures({stem: charts.noise_histogram(compared[name]) for stem, name in _DRAWN.items()}, THIRD),
+            **pictures({"noise-deviations": charts.deviations({n: [d] for n, d in deviations.items()})}, THIRD),
         },
     }
 
@@ -49,7 +49,7 @@ def of_models(models: Models) -> Found:
         ],
         "replaced_rows": [(kind, replaced[kind].mean(), c.mean(), c.min(), c.max()) for kind, c in change.items()],
         "figures": {
-            **pictures({stem: charts.histogram(deviations[name], axis, *mark) for stem, name in _DRAWN.items()}),
-            **pictures({"noise-deviations": charts.deviations(deviations)}, height=3.6),
+            **pictures({stem: charts.histogram(deviations[name], axis, *mark) for stem, name in _DRAWN.items()}, THIRD),
+            **pictures({"noise-deviations": charts.deviations(deviations)}, THIRD),
         },
     }

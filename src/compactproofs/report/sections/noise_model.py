@@ -5,7 +5,7 @@ from __future__ import annotations
 from compactproofs.analysis.noise_models import ERROR, noise_model
 from compactproofs.report import charts
 from compactproofs.report.page import Found
-from compactproofs.report.pictures import pictures
+from compactproofs.report.pictures import HALF, pictures
 from compactproofs.report.subjects import Models, Subject
 
 _SEEMS = 0.05  # factors that look less normal than this are said not to
@@ -20,7 +20,7 @@ def of_model(subject: Subject) -> Found:
         "error": ERROR,
         "odd": [name for name, p in found.normality.items() if p < _SEEMS],
         "rows": list(found.normality.items()),
-        "figures": pictures({"noise-model": drawing}),
+        "figures": pictures({"noise-model": drawing}, (HALF[0], 2.6)),
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compactproofs.report import pair_charts
 from compactproofs.report.page import Found
-from compactproofs.report.pictures import pictures
+from compactproofs.report.pictures import WIDE, pictures
 from compactproofs.report.subjects import PairSubject
 from compactproofs.search.families.pair_sum import Values
 from compactproofs.search.workspaces import MeasuredWorkspace, run
@@ -42,5 +42,5 @@ def of_pairs(subject: PairSubject) -> Found:
         "most": most,
         "fewer": fewer,
         "proofs": proofs,
-        "figures": pictures({"pair-bounds": pair_charts.bounds(points)}, height=4.1),
+        "figures": pictures({"pair-bounds": pair_charts.bounds(points)}, WIDE),
     }

@@ -7,7 +7,7 @@ import numpy as np
 from compactproofs.analysis.irreps import classes
 from compactproofs.report import pair_charts
 from compactproofs.report.page import Found
-from compactproofs.report.pictures import pictures
+from compactproofs.report.pictures import HALF, pictures
 from compactproofs.report.subjects import PairSubject
 
 #: Classes in a table of characters.
@@ -16,14 +16,8 @@ _MOST = 10
 
 def of_pairs(subject: PairSubject) -> Found:
     """The irreps that were learned, with their characters, and how many directions they and low rank need."""
-    hints = subject.proofs["pair-sum/low-rank"].certificate.hints
-    used, values = len(hints["factors"]), subject.neurons.values
-    drawings = {"pair-singular-values": pair_charts.singular_values(values, used)}
-    if subject.irreps:
-        first = 1 if subject.task.group else 0
-        names = [subject.called(i) for i in range(first, len(subject.irreps))]
-        label = "frequency k" if not subject.task.group else "character"
-        drawings["pair-shares"] = pair_charts.shares(subject.shares[first:], names, label)
+    values, used = subject.neurons.values, subject.directions
+    drawings = {"pair-singular-values": pair_charts.singular_values(values, used)} if subject.parts else {}
     return {
         "used": used,
         "values": values,
@@ -34,7 +28,7 @@ def of_pairs(subject: PairSubject) -> Found:
             for p in subject.parts
         ],
         "characters": _characters(subject) if subject.task.group else None,
-        "figures": pictures(drawings),
+        "figures": pictures(drawings, (HALF[0], 2.2)),
     }
 
 

@@ -7,7 +7,7 @@ import itertools
 from compactproofs.analysis.pair_sums import equivariant_steps, low_rank_steps, separable_steps
 from compactproofs.report import charts
 from compactproofs.report.page import Found
-from compactproofs.report.pictures import picture
+from compactproofs.report.pictures import HALF, picture
 from compactproofs.report.subjects import PairSubject
 
 _STEPS = {
@@ -17,18 +17,25 @@ _STEPS = {
 }
 
 
-def of_pairs(subject: PairSubject) -> Found:
-    """Shares of the inputs after each step, by strategy, and the step that loses most."""
-    falls, worst, figures = {}, {}, {}
+def falls_of(subject: PairSubject) -> dict[str, list[tuple[str, float]]]:
+    """The steps of each strategy that there is a proof by, and the share of the inputs that each leaves."""
+    falls = {}
     for name, steps_of in _STEPS.items():
         proof = subject.proofs.get(f"pair-sum/{name}")
-        if proof is None:
-            continue
-        counts = steps_of(subject.prover.values, proof.certificate.hints)
-        steps = [(step.name, step.right / subject.total) for step in counts]
+        if proof is not None:
+            counts = steps_of(subject.prover.values, proof.certificate.hints)
+            falls[name] = [(step.name, step.right / subject.total) for step in counts]
+    return falls
+
+
+def of_pairs(subject: PairSubject) -> Found:
+    """Shares of the inputs after each step, by strategy, and the step that loses most."""
+    falls, worst = falls_of(subject), {}
+    for name, steps in falls.items():
         losses = [(after[0], before[1] - after[1]) for before, after in itertools.pairwise(steps)]
-        falls[name], worst[name] = steps, max(losses, key=lambda loss: loss[1])
-        figures[name] = picture(f"pair-waterfall-{name}", charts.waterfall(steps), charts.waterfall_size(len(steps)))
+        worst[name] = max(losses, key=lambda loss: loss[1])
+    size = charts.waterfall_size(max(map(len, falls.values())), HALF[0] if len(falls) < 3 else 3.4)
+    figures = {name: picture(f"pair-waterfall-{name}", charts.waterfall(steps), size) for name, steps in falls.items()}
     rows = [
         (name, after[0], before[1] - after[1], after[1])
         for name, steps in falls.items()

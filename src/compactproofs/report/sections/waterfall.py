@@ -43,6 +43,7 @@ def of_models(models: Models) -> Found:
 def _found(falls: Mapping[str, tuple[list[str], FloatArray]]) -> Found:
     """What is left after each step and what it loses, by row and step, from the names and shares, (models, steps)."""
     left, loss, worst, rows, figures = {}, {}, {}, [], {}
+    size = charts.waterfall_size(max((len(names) for names, _ in falls.values()), default=1))
     for row, (names, shares) in falls.items():
         losses = shares[:, :-1] - shares[:, 1:]
         left[row] = dict(zip(names, shares.mean(axis=0).tolist(), strict=True))
@@ -54,5 +55,5 @@ def _found(falls: Mapping[str, tuple[list[str], FloatArray]]) -> Found:
         ]
         stem = row.replace(",", "").replace("&", "-").replace(" ", "-").lower()
         drawing = charts.waterfall(list(left[row].items()))
-        figures[row] = picture(f"waterfall-{stem}", drawing, charts.waterfall_size(len(names)))
+        figures[row] = picture(f"waterfall-{stem}", drawing, size)
     return {"left": left, "loss": loss, "worst": worst, "rows": rows, "figures": figures}

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from compactproofs.report.page import Found
-from compactproofs.report.subjects import Models, Subject
+from compactproofs.report.subjects import Both, Models, Subject
 
 
-def of_any(subject: Subject | Models) -> Found:
+def of_any(subject: Subject | Both | Models) -> Found:
     """The same for all pages."""
     return {}

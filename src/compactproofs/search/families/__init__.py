@@ -14,12 +14,15 @@ from compactproofs.search.families import (
     heads,
     pair_sum,
     subcubic,
+    trivial,
 )
 from compactproofs.search.families.attention_only import Beyond, task
 
 _COMPANIONS = {
     strategy_id: companion
-    for family in (core, subcubic, failing_sets, few_dimensions, counting, by_comparison, heads, decoders, pair_sum)
+    for family in (
+        *(trivial, core, subcubic, failing_sets, few_dimensions, counting, by_comparison, heads, decoders, pair_sum),
+    )
     for strategy_id, companion in family.COMPANIONS.items()
 }
 

@@ -17,8 +17,9 @@ def _task(network: AttentionOnly) -> NoReturn:
 
 
 def _branch_and_bound(v: int, n: int) -> int:
-    integers = v**2 * (8 * n * v**2 + CALL * 20 + _PARTS * (12 * n * v**2 + CALL * 12))
-    return int(integers + v * (8 * n * v**2 + 8 * CALL) + min(2**34, 2**12 * v**n) + 2**6 * CALL * v**2)
+    screening = v**2 * (5 * v**2 + 3**n * n * v + CALL * 40)  # of 3^(n-1) boxes at most
+    integers = v**2 * _PARTS * (12 * n * v**2 + CALL * 20)
+    return int(screening + integers + v * (8 * n * v**2 + 8 * CALL) + min(2**34, 2**12 * v**n) + 2**6 * CALL * v**2)
 
 
 COMPANIONS = {

@@ -300,7 +300,7 @@ class _Failing:
 
     def _edges(self, entries: IntArray, start: IntArray, labels: IntArray, over: bool) -> IntArray:
         """Edges of ranks, shape (2, EDGES): close to each other where many sums of both halves are."""
-        single = half_sums.clusters(entries, self.margins.required, labels, over)
+        single = half_sums.clusters(entries, self.margins.required, self.margins.counts, labels, over)
         half = len(single) // 2
         of_half = half_sums.together(single[:half], 2).sums
         rng = np.random.default_rng(0)

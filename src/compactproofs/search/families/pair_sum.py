@@ -421,7 +421,6 @@ def _tables(problem: Problem[PairSum, Pairs]) -> int:
 
 _CIRCUITS = "compactproofs.networks.pair_sum.circuits"
 COMPANIONS = {
-    "pair-sum/trivial": _companion("trivial", "O(1)", "claims nothing", unexplained_dimension=lambda problem: 0),
     **{
         f"pair-sum/brute-force{side}": _companion(
             "brute_force",

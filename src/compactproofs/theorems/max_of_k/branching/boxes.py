@@ -120,16 +120,17 @@ class _Tree:
             children.append((a, b))
             return len(sizes) - 1
 
-        def build(ordered: IntArray) -> int:
+        def build(ordered: IntArray, gaps: IntArray) -> int:
             if len(ordered) == 1:
                 return int(ordered[0])
-            cut = int(np.diff(line[ordered]).argmax()) + 1
-            return join(build(ordered[:cut]), build(ordered[cut:]))
+            cut = int(gaps.argmax()) + 1
+            return join(build(ordered[:cut], gaps[: cut - 1]), build(ordered[cut:], gaps[cut:]))
 
         @lru_cache(None)
         def node(parts: Parts) -> int:
             part = np.arange(parts[-1].start, parts[-1].stop)
-            last = build(part[np.argsort(line[part], kind="stable")])
+            ordered = part[np.argsort(line[part], kind="stable")]
+            last = build(ordered, np.diff(line[ordered]))
             return last if len(parts) == 1 else join(node(parts[:-1]), last)
 
         line = np.abs(low.sum(axis=0)).max(axis=1)

@@ -35,7 +35,7 @@ from typing import Any
 from compactproofs.kernel.problem import Hints, Strategy
 from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.tasks.max_of_k import WEIGHTED
+from compactproofs.tasks.max_of_k import ORDERS
 from compactproofs.theorems.max_of_k import MaxProblem, Work
 from compactproofs.theorems.max_of_k.branching.boxes import Decided, decide
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins, class_margins
@@ -89,7 +89,7 @@ BRANCH_AND_BOUND = Strategy(
     id="branch-and-bound",
     theorem="max-of-k/branch-and-bound@1",
     family=AttentionOnly.family,
-    tasks=WEIGHTED,
+    tasks=ORDERS,
     bound=bound,
     limit=limit,
 )

@@ -33,7 +33,7 @@ L < c_o 2^k h_o < H, and sum H <= 0 proves even S_o < 0; and no enclosure of 0 i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, TypeAlias
@@ -56,6 +56,7 @@ _CHUNK = 2**15  # entries held at once: queries x tokens x outputs
 _UNIT_BITS = 36
 
 Parts: TypeAlias = tuple[range, ...]  # disjoint, of indices of tokens
+Weights: TypeAlias = tuple[IntArray, int]  # what each of the tokens counts, and what the query does
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ class ClassMargins:
     @property
     def size(self) -> int:
         """What these inputs count together: without weights, their number."""
-        return self.of_query * _weight_of_sequences(len(self.low), self.required, self.counts)
+        return _weight_of_sequences(len(self.low), self.required, self.counts, self.of_query)
 
     def boxes(self) -> list[list[Parts]]:
         """The same inputs as disjoint boxes: at each position some parts of the tokens, none of them empty."""
@@ -102,32 +103,36 @@ class ClassMargins:
         """Enclosures with the signs of the margins, shape (inputs, n) of indices of terms to (inputs, outputs)."""
         return self.terms[np.arange(inputs.shape[1]), inputs].sum(axis=1)
 
-    def by_highest_level(self, work: Work, level: IntArray) -> Iterator[tuple[int, ClassMargins | int]]:
+    def by_highest_level(
+        self, work: Work, level: IntArray, wanted: Container[int] | None = None
+    ) -> Iterator[tuple[int, ClassMargins | int]]:
         """The same inputs, split by the highest level of their tokens; parts of which nothing is known by their size.
 
         `level`: shape (T,).  Where levels tell how much attention tokens get, the sums of one part are of one order of
-        magnitude, so that one grid suits them.
+        magnitude, so that one grid suits them.  `wanted`: levels, if not all, of which more is wanted than the size, 0
+        where no output could win.
         """
-        levels = np.unique(level)
-        if len(levels) == 1:
-            yield int(levels[0]), self
-            return
+        levels = np.unique(level).tolist()
         for highest in levels:
             kept = np.flatnonzero(level <= highest)
-            required = self.required[:, kept]
-            if highest > levels[0]:
-                required = np.concatenate([required, (level == highest)[None, kept]])
-            terms = self.terms[:, np.append(kept, len(level))]
+            required = np.concatenate([self.required, (level == highest)[None][: highest > levels[0]]])[:, kept]
             weights = self.counts[kept], self.of_query
-            yield int(highest), _integers(work, terms, self.query, self.tokens[kept], self.outputs, required, *weights)
+            if wanted is not None and highest not in wanted:
+                left = could_win(self.low[:, kept], self.low_last, required).any()
+                yield highest, _weight_of_sequences(len(self.low), required, *weights) if left else 0
+            elif len(levels) == 1:
+                yield highest, self
+            else:
+                terms = self.terms[:, np.append(kept, len(level))]
+                yield highest, _integers(work, terms, self.query, self.tokens[kept], self.outputs, required, weights)
 
 
-def _weight_of_sequences(positions: int, required: BoolArray, counts: IntArray) -> int:
-    """What the sequences of tokens count that hold one of each set, by inclusion and exclusion over those missed."""
+def _weight_of_sequences(positions: int, required: BoolArray, counts: IntArray, each: int) -> int:
+    """What sequences that hold a token of each set count, times `each`: inclusion and exclusion over those missed."""
     size = 0
     for missed in product((False, True), repeat=len(required)):
         left = int(counts[~required[list(missed)].any(axis=0)].sum())
-        size += (-1) ** sum(missed) * left**positions
+        size += (-1) ** sum(missed) * left**positions * each
     return size
 
 
@@ -159,10 +164,11 @@ def doubtful_outputs(work: Work, m: int) -> BoolArray:
     return result
 
 
-def class_margins(work: Work) -> Iterator[ClassMargins | int]:
+def class_margins(work: Work, wanted: Container[tuple[int, int]] | None = None) -> Iterator[ClassMargins | int]:
     """All classes that hold an input which could be wrong; those of which nothing is known by their size.
 
-    In every input of a class that is left out, all margins are positive.
+    In every input of a class that is left out, all margins are positive.  `wanted`: queries and maxima of classes, if
+    not all, of which more than the size is wanted.
     """
     n = work.network.n_ctx
     for m in range(work.network.d_vocab):
@@ -173,43 +179,44 @@ def class_margins(work: Work) -> Iterator[ClassMargins | int]:
                 tokens = np.arange(m + 1)
                 required = np.zeros((0 if query == m else 1, m + 1), np.bool_)
                 required[:, m] = True
+                weights = work.task.counts[: m + 1], int(work.task.counts[query])
+                if wanted is not None and (query, m) not in wanted:
+                    yield _weight_of_sequences(n - 1, required, *weights)
+                    continue
                 values = values_of_maximum(work, m, outputs)
                 terms = additive_terms(work, query, m, outputs, values)[:, np.append(tokens, query)]
-                weights = work.task.counts[: m + 1], int(work.task.counts[query])
-                found = _integers(work, terms, query, tokens, outputs, required, *weights)
+                found = _integers(work, terms, query, tokens, outputs, required, weights)
                 if isinstance(found, int) or found.outputs.size:
                     yield found
 
 
 def _integers(
-    work: Work,
-    terms: Array,
-    query: int,
-    tokens: IntArray,
-    outputs: IntArray,
-    required: BoolArray,
-    counts: IntArray,
-    of_query: int,
+    work: Work, terms: Array, query: int, tokens: IntArray, outputs: IntArray, required: BoolArray, weights: Weights
 ) -> ClassMargins | int:
     """The inputs of these tokens, with those of the outputs that could win; their number where nothing is known."""
     try:
         low, high = grid(work, terms, len(tokens) - 1)
     except OverflowError:
-        return of_query * _weight_of_sequences(len(terms) - 1, required, counts)
-    entries = low[:-1, :-1]
-    least = entries.min(axis=1)
-    smallest = least.sum(axis=0) + low[-1, -1]
-    above = (entries - least[:, None]).min(axis=0, initial=2**53)
-    left = smallest <= 0
-    for members in required:
-        if members.any():
-            left &= smallest + above[members].min(axis=0) <= 0
+        return _weight_of_sequences(len(terms) - 1, required, *weights)
+    left = could_win(low[:-1, :-1], low[-1, -1], required)
     work.charge(int_ops=2 * low.size)
     low, high = low[..., left], high[..., left]
     return ClassMargins(
         query, tokens, outputs[left], low[:-1, :-1], high[:-1, :-1], low[-1, -1], high[-1, -1], required,
-        terms[..., left], counts, of_query,
+        terms[..., left], *weights,
     )  # fmt: skip
+
+
+def could_win(low: IntArray, last: IntArray, required: BoolArray) -> BoolArray:
+    """Of which outputs not all sums of these L are positive, on sequences that hold a token of each set."""
+    least = low.min(axis=1)
+    smallest = least.sum(axis=0) + last
+    above = (low - least[:, None]).min(axis=0, initial=2**53)
+    left: BoolArray = smallest <= 0
+    for members in required:
+        if members.any():
+            left &= smallest + above[members].min(axis=0) <= 0
+    return left
 
 
 def grid(work: Any, terms: Array, label: int) -> tuple[IntArray, IntArray]:

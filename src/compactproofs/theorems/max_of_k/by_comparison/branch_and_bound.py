@@ -13,19 +13,24 @@ two outputs, an input x in it is answered wrongly exactly if for some output o !
 
     S_o(x) = sum_p h_o[p, x_p] <= 0,    h_o[p, r] = w(q, r) e(q, p) ( EU_D[q] + EVOU_D[r] + PVOU_D[p] ),
 
-where X_D[r] = X[r, t] - X[r, o].  Let L <= c_o 2^k h_o <= H be the integers of `branching.class_margins`, for the
-tokens of the part and found in the same way.  An output is left out if for each box the sum over positions of the least
-L that the box allows, with that of the last position, is positive: then S_o > 0 for all inputs of the part.  If no
-output is left, all of them are answered correctly.  Otherwise `branching.boxes` splits the part into inputs that are
-certainly right, certainly wrong, and undecided; where no integers can be found, all are undecided.  Parts are disjoint,
-so
+where X_D[r] = X[r, t] - X[r, o].  With g_o[r] = w(q, r) ( EU_D[q] + EVOU_D[r] + min_p PVOU_D[p] ) every h_o[p, r] is at
+least e(q, p) g_o[r], as w and e are positive.  So if, in every box of the part,
+
+    sum_{p < n} e(q, p) min g_o[r] + e(q, n) g_o[q] > 0,
+
+each minimum over the tokens r that the box allows at p, then S_o > 0 for all inputs of the part, and o is left out (the
+screening lemma).  If no output is left, all of them are answered correctly.  Otherwise let L <= c_o 2^k h_o <= H be the
+integers of `branching.class_margins`, for the tokens of the part and found in the same way.  Outputs of which they show
+the same are left out too, and `branching.boxes` splits the part into inputs that are certainly right, certainly wrong,
+and undecided; where no integers can be found, all are undecided.  Parts are disjoint, so
 
     total - wrong - undecided  <=  inputs answered correctly  <=  total - wrong,
 
-where all that counts as wrong has an output with a larger logit than the label's; ties are never decided.
+where all that counts as wrong has an output with a larger logit than the label's; ties are never decided.  With weights
+of tokens these numbers are what inputs count.
 
-Nothing is hinted, and the work is limited as in `branching.branch_and_bound`.  Cost: about 10 n v^4 for the integers,
-and 2 n r for a box with r outputs.
+Nothing is hinted, and the work is limited as in `branching.branch_and_bound`.  Cost: about 5 v^4 for the screening,
+10 n v^2 r for the integers of all classes of a label with r doubtful outputs, and 2 n r for a box.
 """
 
 from __future__ import annotations
@@ -37,7 +42,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from compactproofs.kernel.decisions import Array, IntArray
+from compactproofs.kernel.decisions import Array, BoolArray, IntArray, certainly_positive
 from compactproofs.kernel.problem import Hints, Problem, Strategy
 from compactproofs.kernel.workspace import Workspace, shared
 from compactproofs.networks.attention_only import circuits
@@ -52,6 +57,7 @@ ComparisonProblem: TypeAlias = Problem[AttentionOnly, ByComparison]
 Work: TypeAlias = Workspace[AttentionOnly, ByComparison]
 
 MAX_POSITIONS = 12
+_CHUNK = 2**15  # entries held at once: queries x tokens x outputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,17 +86,25 @@ def class_margins(work: Work) -> Iterator[ClassMargins | int]:
         outputs = other_outputs(work, label)
         values = _values(work, label, outputs)
         sets = {-1: range(label), 0: range(label, label + 1), 1: range(label + 1, v)}
-        for query in range(v):
-            alike: dict[frozenset[range], list[list[Parts]]] = {}
-            for signs in work.task.boxes(query, label):
-                box = [tuple(sets[sign] for sign in here if sets[sign]) for here in signs]
-                if all(box):
-                    alike.setdefault(frozenset(part for parts in box for part in parts), []).append(box)
-            terms = _terms(work, query, label, outputs, values) if alike else None
-            for used, boxes in alike.items():
-                found = _margins(work, terms, query, sets[0], outputs, used, boxes)
-                if found is not None:
-                    yield found
+        for queries in filter(None, sets.values()):  # which have the same boxes
+            boxes = [
+                [tuple(sets[sign] for sign in here if sets[sign]) for here in signs]
+                for signs in work.task.boxes(queries[0], label)
+            ]
+            boxes = [box for box in boxes if all(box)]
+            if not boxes:
+                continue
+            alike: dict[frozenset[range], list[int]] = {}
+            for number, box in enumerate(boxes):
+                alike.setdefault(frozenset(part for parts in box for part in parts), []).append(number)
+            for query, doubtful in zip(queries, _doubtful(work, queries, label, values, boxes), strict=True):
+                for used, numbers in alike.items():
+                    left = np.flatnonzero(doubtful[numbers].any(axis=0))
+                    if left.size:
+                        part = used, [boxes[number] for number in numbers]
+                        found = _margins(work, query, sets[0], outputs[left], values[:, :, left], *part)
+                        if isinstance(found, int) or found.outputs.size:
+                            yield found
 
 
 def _values(work: Work, label: int, outputs: IntArray) -> Array:
@@ -99,11 +113,25 @@ def _values(work: Work, label: int, outputs: IntArray) -> Array:
     return (tokens[:, label, None] - tokens[:, outputs]) + (positions[:, label, None] - positions[:, outputs])[:, None]
 
 
-def _terms(work: Work, query: int, label: int, outputs: IntArray, values: Array) -> Array:
-    """h_o[p, r], shape (n, v, outputs)."""
+def _direct(work: Work, query: Any, label: int, outputs: IntArray) -> Array:
+    """EU_D[q], over the queries, if there are several, and outputs."""
     direct = circuits.EU(work)[query]
-    weights = position_weights(work)[query][:, None] * token_weights(work)[query]
-    return weights[:, :, None] * (values + (direct[label] - direct[outputs]))
+    return direct[..., label, None] - direct[..., outputs]
+
+
+def _doubtful(work: Work, queries: range, label: int, values: Array, boxes: list[list[Parts]]) -> Iterator[BoolArray]:
+    """For each query the outputs that the screening lemma leaves, shape (boxes, outputs)."""
+    outputs, everywhere = other_outputs(work, label), values.min(axis=0)
+    allowed = list(dict.fromkeys(parts for box in boxes for parts in box))
+    index = np.array([[*map(allowed.index, box), len(allowed)] for box in boxes], np.int64)
+    step = max(1, _CHUNK // max(everywhere.size, index.size * len(outputs)))
+    for start in range(0, len(queries), step):
+        some = np.array(queries[start : start + step])
+        g = token_weights(work)[some][:, :, None] * (everywhere + _direct(work, some, label, outputs)[:, None])
+        least = {part: g[:, part.start : part.stop].min(axis=1) for parts in allowed for part in parts}
+        of_parts = [np.stack([least[part] for part in parts]).min(axis=0) for parts in allowed]
+        terms = np.stack([*of_parts, g[np.arange(len(some)), some]], axis=1)[:, index]
+        yield from ~certainly_positive((position_weights(work)[some][:, None, :, None] * terms).sum(axis=2))
 
 
 def _weight_of_boxes(boxes: list[list[Parts]], counts: IntArray) -> int:
@@ -113,26 +141,27 @@ def _weight_of_boxes(boxes: list[list[Parts]], counts: IntArray) -> int:
 
 def _margins(
     work: Work,
-    terms: Any,
     query: int,
     label: range,
     outputs: IntArray,
+    values: Array,
     used: frozenset[range],
     boxes: list[list[Parts]],
-) -> ClassMargins | int | None:
-    """The inputs in these boxes, with those of the outputs that could win; None if there is none.
+) -> ClassMargins | int:
+    """The inputs in these boxes, with those of the outputs that could win; by what they count, if nothing is known.
 
-    By what they count, if nothing is known.  `used`: all sets of tokens in them.
+    `used`: all sets of tokens in them.
     """
     kept: list[int] = []
     places = {}
     for part in sorted(used | {label}, key=lambda part: part.start):
         places[part] = range(len(kept), len(kept) + len(part))
         kept += part
-    tokens, counts = np.array(kept), work.task.counts[kept]
-    of_query = int(work.task.counts[query])
     boxes = [[tuple(places[part] for part in parts) for parts in box] for box in boxes]
-    terms = terms[:, np.append(tokens, query)]
+    counts, of_query = work.task.counts[kept], int(work.task.counts[query])
+    tokens = np.append(kept, query)
+    weights = position_weights(work)[query][:, None] * token_weights(work)[query, tokens]
+    terms = weights[:, :, None] * (values[:, tokens] + _direct(work, query, label.start, outputs))
     try:
         low, high = grid(work, terms, places[label].start)
     except OverflowError:
@@ -144,18 +173,15 @@ def _margins(
     ]
     left = np.min(smallest, axis=0) + low[-1, -1] <= 0
     work.charge(int_ops=2 * low.size + len(boxes) * len(terms) * len(outputs))
-    if not left.any():
-        return None
-    low, high = low[..., left], high[..., left]
     return LabelMargins(
         query=query,
-        tokens=tokens,
+        tokens=tokens[:-1],
         outputs=outputs[left],
-        low=low[:-1, :-1],
-        high=high[:-1, :-1],
-        low_last=low[-1, -1],
-        high_last=high[-1, -1],
-        required=np.zeros((0, len(tokens)), np.bool_),
+        low=low[:-1, :-1, left],
+        high=high[:-1, :-1, left],
+        low_last=low[-1, -1, left],
+        high_last=high[-1, -1, left],
+        required=np.zeros((0, len(kept)), np.bool_),
         terms=terms[..., left],
         counts=counts,
         of_query=of_query,

@@ -1,7 +1,7 @@
 """Brute force: every input is its own case.
 
 Theorem.  The number N returned is at most the number of inputs whose label has the strictly largest logit, with
-equality if no input is left undecided.
+equality if no input is left undecided; with weights (`tasks.orders`), what these inputs count.
 
 Proof.  Inputs are split by their last token q and their maximum m >= q, the label.  By the additive margin
 (`additive`) an input is answered correctly exactly if for every other output its sum of terms is positive, and
@@ -17,7 +17,7 @@ from __future__ import annotations
 from compactproofs.kernel.problem import Hints, Strategy
 from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.tasks.max_of_k import ORDERS
+from compactproofs.tasks.max_of_k import ORDERS, too_heavy
 from compactproofs.theorems.max_of_k import MaxProblem, Work
 from compactproofs.theorems.max_of_k.core.additive import additive_terms, other_outputs, values_of_maximum
 from compactproofs.theorems.max_of_k.core.enumeration import Enumerated, count_by_enumeration
@@ -28,6 +28,8 @@ MAX_INPUTS = 2**31
 @shared
 def enumerate_inputs(work: Work) -> Enumerated:
     """Decide all inputs of the model."""
+    if too_heavy(work.task):
+        return Enumerated(0, work.task.total)
     counts = Enumerated(0, 0)
     for m in range(work.network.d_vocab):
         outputs = other_outputs(work, m)
@@ -44,8 +46,8 @@ def bound(work: Work, hints: Hints) -> int:
 
 def limit(problem: MaxProblem) -> str | None:
     """Brute force is refused above 2^31 inputs."""
-    if problem.task.total <= MAX_INPUTS:
-        return None
+    if problem.task.size <= MAX_INPUTS:
+        return too_heavy(problem.task)
     return f"brute force would enumerate {problem.task.d_vocab}^{problem.task.n_ctx} inputs; at most 2^31 are supported"
 
 

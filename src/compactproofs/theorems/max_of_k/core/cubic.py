@@ -56,7 +56,7 @@ from compactproofs.kernel.decisions import Array, certainly_positive, max_where
 from compactproofs.kernel.problem import Hints, Strategy
 from compactproofs.networks.attention_only import circuits
 from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.tasks.max_of_k import WEIGHTED, sum_of_choices
+from compactproofs.tasks.max_of_k import ORDERS, sum_of_choices
 from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.core.additive import position_weights, token_weights
 from compactproofs.theorems.max_of_k.core.rivals import max_of_others
@@ -135,6 +135,6 @@ CUBIC = Strategy(
     id="cubic",
     theorem="max-of-k/cubic@1",
     family=AttentionOnly.family,
-    tasks=WEIGHTED,
+    tasks=ORDERS,
     bound=bound,
 )

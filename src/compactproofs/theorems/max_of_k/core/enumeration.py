@@ -1,7 +1,8 @@
 """Counting by enumeration: which sequences of tokens make every sum of table entries positive.
 
 Given F of shape (n, m + 1, r) over (position, token, rival) and a last token q <= m, consider the inputs x with
-x_n = q and maximum m.  With S_j(x) = sum_p F[p, x_p, j], count those with S_j(x) > 0 for all j.
+x_n = q and maximum m.  With S_j(x) = sum_p F[p, x_p, j], count those with S_j(x) > 0 for all j.  With weights each
+counts the product of its tokens' (`tasks.max_of_k`).
 
 Adding enclosures for every input would be slow, so almost all inputs are decided on integers.
 
@@ -20,7 +21,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import product
-from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +37,7 @@ Box = list[range]  # the tokens allowed at each of the first n - 1 positions
 
 @dataclass(frozen=True)
 class Enumerated:
-    """How many inputs are certainly right, and how many are neither that nor wrong by the integers: undecided."""
+    """What inputs count that are certainly right, and that are neither that nor wrong by the integers: undecided."""
 
     certain: int
     undecided: int
@@ -58,26 +58,29 @@ def count_by_enumeration(work: Work, terms: Array, query: int) -> Enumerated:
     integers stand for the terms, so their additions and minima are booked as floating-point operations.
     """
     n, tokens, _ = terms.shape
-    boxes = boxes_with_maximum(n, tokens - 1, query)
+    boxes, of_query = boxes_with_maximum(n, tokens - 1, query), int(work.task.counts[query])
     try:
         low, gap = _integer_terms(work, terms)
     except OverflowError:
-        return Enumerated(0, sum(prod(map(len, box)) for box in boxes))
+        return Enumerated(0, work.task.class_size(query, tokens - 1))
     certain = undecided = kept = 0
-    between = [np.zeros((0, n - 1), np.int64)]
+    between, each = [np.zeros((0, n - 1), np.int64)], [np.zeros(0, np.int64)]
     for box in boxes:
-        for start, sums in _blocks(work, low, query, box):
+        for start, sums, counts in _blocks(work, low, query, box):
             least = sums.min(axis=0)
-            certain += int(np.count_nonzero(least > 0))
+            certain += int(counts[least > 0].sum())
             unsure = np.flatnonzero((least > -gap) & (least <= 0))
-            undecided += unsure.size
+            undecided += int(counts[unsure].sum())
             unsure = unsure[: _MAX_UNDECIDED - kept]
             if unsure.size:
                 kept += unsure.size
                 between.append(_tokens(box, start + unsure))
-            work.charge(flops=sums.size - least.size, int_ops=2 * least.size)
-    right, wrong = decided_by_sums(terms, np.concatenate(between), query)
-    return Enumerated(certain + right, undecided - right - wrong)
+                each.append(counts[unsure])
+            work.charge(flops=sums.size - least.size, int_ops=3 * least.size)
+    right, wrong = decided_by_signs(
+        lambda full: terms[np.arange(n), full].sum(axis=1), np.concatenate(between), query, np.concatenate(each)
+    )
+    return Enumerated(of_query * (certain + right), of_query * (undecided - right - wrong))
 
 
 def _integer_terms(work: Work, terms: Array) -> tuple[npt.NDArray[np.int32], int]:
@@ -97,26 +100,29 @@ def _integer_terms(work: Work, terms: Array) -> tuple[npt.NDArray[np.int32], int
 
 def _blocks(
     work: Work, low: npt.NDArray[np.int32], query: int, box: Box
-) -> Iterator[tuple[int, npt.NDArray[np.int32]]]:
+) -> Iterator[tuple[int, npt.NDArray[np.int32], IntArray]]:
     """Sums over positions for all inputs of a box, the last token running fastest.
 
-    Yields (number of inputs before the block, sums of shape (rival, input of the block)).
+    Yields (number of inputs before the block, sums of shape (rival, input of the block), what each input counts), the
+    last without the query.
     """
     n, rivals, _ = low.shape
-    sums = low[n - 1][:, query].reshape(rivals, 1)
+    of_token = work.task.counts
+    sums, counts = low[n - 1][:, query].reshape(rivals, 1), np.ones(1, np.int64)
     outer = n - 1
     while outer > 0 and (outer == n - 1 or sums.size * len(box[outer - 1]) <= _BLOCK_ENTRIES):
         outer -= 1
         choices = low[outer][:, box[outer].start : box[outer].stop]
         sums = (choices[:, :, None] + sums[:, None, :]).reshape(rivals, -1)
+        counts = np.outer(of_token[box[outer].start : box[outer].stop], counts).ravel()
         work.charge(flops=sums.size)
     if outer == 0:
-        yield 0, sums
+        yield 0, sums, counts
         return
     for number, prefix in enumerate(product(*box[:outer])):
         shift = low[np.arange(outer), :, prefix].sum(axis=0, dtype=np.int32)
         work.charge(flops=(outer - 1) * rivals + sums.size)
-        yield number * sums.shape[1], sums + shift[:, None]
+        yield number * sums.shape[1], sums + shift[:, None], of_token[list(prefix)].prod() * counts
 
 
 def _tokens(box: Box, number: IntArray) -> IntArray:
@@ -125,22 +131,13 @@ def _tokens(box: Box, number: IntArray) -> IntArray:
     return np.asarray(digits + np.array([choices.start for choices in box], np.int64))
 
 
-def decided_by_sums(terms: Array, inputs: IntArray, last: int) -> tuple[int, int]:
-    """How many of these inputs certainly have only positive sums, and how many certainly a negative one.
-
-    `inputs`: shape (N, n - 1); `last`: what all have at position n; both as indices of tokens into `terms`.
-    """
-    return decided_by_signs(
-        lambda full: terms[np.arange(len(terms)), full].sum(axis=1), inputs, last, np.ones(len(inputs), np.int64)
-    )
-
-
 def decided_by_signs(
     margins: Callable[[IntArray], Array], inputs: IntArray, last: int, counts: IntArray
 ) -> tuple[int, int]:
-    """The same for whatever has the signs of the margins of inputs, shape (N, n) to (N, outputs).
+    """What these inputs count whose margins are all certainly positive, and those with a certainly negative one.
 
-    `counts`: what each input counts, shape (N,).
+    `margins`: what has the signs of the margins of inputs, shape (N, n) to (N, outputs); `inputs`: shape (N, n - 1);
+    `last`: what all have at position n; `counts`: what each input counts, shape (N,).
     """
     right = wrong = 0
     for start in range(0, len(inputs), 1024):

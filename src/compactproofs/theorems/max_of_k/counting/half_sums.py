@@ -1,7 +1,8 @@
 """Counting sequences by sums of table entries, meeting in the middle.
 
 The problem is that of `sums`: given integers a[p, t, j] of shape (P, T, r), a start s[j] and sets of tokens,
-how many sequences x of P tokens hold a token of each of the sets and have s[j] + sum_p a[p, x_p, j] <= 0 on all axes?
+what do the sequences x of P tokens count that hold a token of each of the sets and have s[j] + sum_p a[p, x_p, j] <= 0
+on all axes?  That is meant by their number.
 
 Theorem.  `count_in_halves` returns an integer that is at least (`over`), or at most (not over), their number, for all
 labels and edges.
@@ -19,8 +20,9 @@ one more than all others above.  A running maximum makes them non-decreasing, wh
 
 Floating point: as in `sums`, all terms are non-negative.  The sequences of the second half are put together from
 two parts, and looked up in blocks.  So each term passes through at most as many additions as there are w, sequences of
-each part, ranks on all axes, groups of sets, and blocks, and some 2 P products.  All are counted twice, since a product
-of matrices may round by 2u (`kernel.enclosure`), and (1 - 2u)^M >= 1 - 2 M u and (1 + 2u)^M <= 1 / (1 - 2 M u).
+each part, ranks on all axes, groups of sets, and blocks, some 2 P products, and P numbers that are rounded to floats.
+All are counted twice, since a product of matrices may round by 2u (`kernel.enclosure`), and (1 - 2u)^M >= 1 - 2 M u and
+(1 + 2u)^M <= 1 / (1 - 2 M u).
 
 Cost: for c clusters, c^(P - h) lookups of 2 floating-point and 6 r integer operations, and 2^sets r R^r for a table of
 R ranks on each axis.  All this takes many times longer than arithmetic does, since numbers are mostly moved about; the
@@ -52,8 +54,8 @@ _PER_POSITION, _PER_SEQUENCE, _PER_ENTRY, _PER_LOOKUP = 2**15, 2**8, 2**4, 2**4
 class Sequences(NamedTuple):
     """Sequences of clusters at some positions.
 
-    `sums`: shape (r, sequences); `number`: how many sequences of tokens each stands for; `met`: which sets they meet,
-    as bits; both of shape (sequences,).
+    `sums`: shape (r, sequences); `number`: what the sequences of tokens count that each stands for; `met`: which sets
+    they meet, as bits; both of shape (sequences,).
     """
 
     sums: IntArray
@@ -85,11 +87,6 @@ class Ranks(NamedTuple):
         rank = np.interp(np.arange(BINS), np.sort(edges), _BETWEEN * np.arange(len(edges))).astype(np.int64)
         return cls(least, shift, 1 + np.maximum.accumulate(np.clip(rank, 0, top - 1)))
 
-    def of_sums(self, sums: IntArray) -> IntArray:
-        """rho of the sums from which it was made."""
-        ranks: IntArray = self.of_bin[(sums - self.least) >> self.shift]
-        return ranks
-
     def of_limits(self, over: bool) -> IntArray:
         """Up to which rank sums count that shall not exceed limits: in the bin below all, in each, and above all."""
         top = self.of_bin[-1]
@@ -97,75 +94,86 @@ class Ranks(NamedTuple):
 
 
 def count_in_halves(
-    work: Work, entries: IntArray, start: IntArray, required: BoolArray, labels: IntArray, edges: IntArray, over: bool
+    work: Work,
+    entries: IntArray,
+    start: IntArray,
+    required: BoolArray,
+    counts: IntArray,
+    labels: IntArray,
+    edges: IntArray,
+    over: bool,
 ) -> int:
-    """A bound on the number of sequences with all sums at most 0: from above if `over`, else from below.
+    """A bound on what sequences with all sums at most 0 count: from above if `over`, else from below.
 
     `entries`: a, shape (P, T, r), with r at most 2; `start`: s, shape (r,); all below 2^53.
-    `required`: shape (sets, T); `labels`: shape (P, T), 0 to 2^60; `edges`: shape (r, any but 0).  Where there are
-    more than 64 positions, or these ask for too many sequences, nothing is counted.
+    `required`: shape (sets, T); `counts`: of tokens, shape (T,); `labels`: shape (P, T), 0 to 2^60; `edges`: shape
+    (r, any but 0).  Where there are more than 64 positions, or these ask for too many sequences, nothing is counted.
     """
-    positions, tokens, axes = entries.shape
+    positions, _, axes = entries.shape
     if axes > 2 or len(required) > 2:
         raise ValueError("at most two sums and two sets of tokens are supported")
     if any(int(start[j]) + int(entries[:, :, j].min(axis=1).sum()) > 0 for j in range(axes)):
         return 0
     if positions > 64:
-        return tokens**positions if over else 0
+        return int(counts.sum()) ** positions if over else 0
     spend(_PER_POSITION * positions)
-    single = clusters(entries, required, labels, over)
+    single = clusters(entries, required, counts, labels, over)
     half, last = positions // 2, max(positions // 2, positions - 2)
     parts = single[:half], single[half:last], single[last:]
     lengths = [prod(len(one.number) for one in part) for part in parts]
     if max(lengths[0], lengths[1] * lengths[2]) > _MOST:
-        return tokens**positions if over else 0
+        return int(counts.sum()) ** positions if over else 0
     ranks = _BETWEEN * edges.shape[1] + 1
     spend(_PER_SEQUENCE * (lengths[0] + lengths[1]) + _PER_ENTRY * 2 ** len(required) * ranks**axes)
     w, first, second = (together(part, axes) for part in parts)
-    first = first._replace(sums=first.sums + start[:, None] - (0 if over else 1))
 
     scales = [Ranks.with_edges(w.sums[j], edges[j]) for j in range(axes)]
     limits = [scale.of_limits(over) for scale in scales]
-    table = _table(w, 2 ** len(required), scales, ranks)
+    width = np.array([[2**scale.shift] for scale in scales])  # bins are numbered from 1 on, and 0 is below all
+    below = width - np.array([[scale.least] for scale in scales]) - first.sums - start[:, None] + (0 if over else 1)
+    reach = below - second.sums.min(axis=1)[:, None]
+    near = np.flatnonzero((reach >= width).all(axis=0))  # others have no w below their limits, whatever follows
+    tops = np.minimum((reach[:, near] // width).max(axis=1, initial=0), BINS + 1)
+    asked = [int(limit[top]) + 1 for limit, top in zip(limits, tops, strict=True)]
+    table = _table(w, 2 ** len(required), scales, asked)
     work.charge(flops=axes * table.size, int_ops=6 * axes * len(w.number))
-    # Some have no w below their limits, whatever follows.
-    far = -first.sums - second.sums.min(axis=1)[:, None] < np.array([[scale.least] for scale in scales])
-    near = np.flatnonzero(~far.any(axis=0))
+    # Where in the table what meets the sets that the second half does not begins, and each rank of the first axis.
+    lacking = prod(asked) * ((2 ** len(required) - 1) & ~np.bitwise_or.outer(np.arange(2 ** len(required)), second.met))
+    limits[0] = limits[0] * prod(asked[1:])
     step = max(1, _BLOCK // len(second.number))
     total, blocks = 0.0, range(0, len(near), step)
     for at in blocks:
         block = near[at : at + step]
         spend(_PER_LOOKUP * len(block) * len(second.number))
-        cell = (2 ** len(required) - 1) & ~(first.met[block, None] | second.met)
-        for j, scale in enumerate(scales):
-            bins = (-first.sums[j, block, None] - second.sums[j] - scale.least) >> scale.shift
-            cell = cell * ranks + limits[j][np.clip(bins, -1, BINS) + 1]
+        cell = lacking[first.met[block]]
+        for limit, scale, to, sums in zip(limits, scales, below, second.sums, strict=True):
+            cell += np.take(limit, (to[block, None] - sums) >> scale.shift, mode="clip")
         total += float(first.number[block] @ (np.take(table, cell) @ second.number))
         work.charge(flops=2 * cell.size, int_ops=6 * axes * cell.size)
     passed = len(w.number) + len(first.number) + len(second.number) + axes * ranks + 2 ** len(required) + len(blocks)
-    return rounded(total, 2 * (passed + 2 * positions + 32), over)
+    return rounded(total, 2 * (passed + 3 * positions + 32), over)
 
 
-def _table(w: Sequences, groups: int, scales: list[Ranks], ranks: int) -> FloatArray:
-    """For each group of sets, how many w that meet these have ranks up to those on each axis; flat."""
+def _table(w: Sequences, groups: int, scales: list[Ranks], sizes: list[int]) -> FloatArray:
+    """For each group of sets, how many w that meet these have ranks up to those on each axis, below `sizes`; flat."""
+    ranks = [scale.of_bin[(sums - scale.least) >> scale.shift] for scale, sums in zip(scales, w.sums, strict=True)]
+    asked = np.logical_and.reduce([rank < size for rank, size in zip(ranks, sizes, strict=True)])
     cell: IntArray = w.met
-    for scale, sums in zip(scales, w.sums, strict=True):
-        cell = cell * ranks + scale.of_sums(sums)
-    size = ranks ** len(scales)
-    counts = np.bincount(cell, weights=w.number, minlength=groups * size)
-    table: FloatArray = np.asarray(counts, np.float64).reshape(groups, size)
+    for rank, size in zip(ranks, sizes, strict=True):
+        cell = cell * size + rank
+    counts = np.bincount(cell[asked], weights=w.number[asked], minlength=groups * prod(sizes))
+    table: FloatArray = np.asarray(counts, np.float64).reshape(groups, *sizes)
     for one in (1, 2):  # of the sets, as bits: those that are to meet it and do, and those that need not
         for group in range(groups):
             if one < groups and not group & one:
                 table[group] += table[group | one]
-    for axis in range(len(scales)):
-        lines = table.reshape(-1, ranks, ranks**axis)
-        for rank in range(1, ranks):  # much faster than NumPy's cumulative sum along a leading axis
-            lines[:, rank] += lines[:, rank - 1]
-    return table.reshape(-1)
+    if len(sizes) == 2:
+        for row in range(1, sizes[0]):  # much faster than NumPy's cumulative sum along a leading axis
+            table[:, row] += table[:, row - 1]
+    return np.cumsum(table, axis=-1, out=table).reshape(-1)
 
 
-def clusters(entries: IntArray, required: BoolArray, labels: IntArray, over: bool) -> list[Sequences]:
+def clusters(entries: IntArray, required: BoolArray, counts: IntArray, labels: IntArray, over: bool) -> list[Sequences]:
     """The clusters of each position, as sequences of one."""
     bits = (required * 2 ** np.arange(len(required))[:, None]).sum(axis=0, dtype=np.int64)
     found = []
@@ -174,7 +182,8 @@ def clusters(entries: IntArray, required: BoolArray, labels: IntArray, over: boo
         order = np.argsort(cluster, kind="stable")
         first = np.flatnonzero(np.diff(cluster[order], prepend=-1))
         extreme = (np.minimum if over else np.maximum).reduceat(of_token[order], first, axis=0)
-        found.append(Sequences(extreme.T, np.diff(first, append=len(order)).astype(np.float64), bits[order[first]]))
+        number = np.add.reduceat(counts[order], first).astype(np.float64)
+        found.append(Sequences(extreme.T, number, bits[order[first]]))
     return found
 
 

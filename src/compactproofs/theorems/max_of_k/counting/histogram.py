@@ -8,9 +8,10 @@ Proof.  The inputs of a class (query q, maximum m >= q) that `branching.class_ma
 correctly, by its screening lemma and because a least sum of the integers L above 0 proves a positive margin.  Every
 other class is split into disjoint parts by levels of its tokens, which may be anything, and `unions` bounds the number
 of wrong inputs of each part from above and from below, for any steps.  A class or part for which no integers can be
-found counts as wrong for the lower bound, and as right for the upper one.  Classes are disjoint; so the sum of all
-bounds from above, taken from v^K, is at most the number of inputs answered correctly, and with those from below at
-least.
+found, or that no step is about, counts as wrong for the lower bound, unless the integers L of its class prove it right,
+and as right for the upper one.  Classes are disjoint; so the sum of all bounds from above, taken from v^K, is at most
+the number of inputs answered correctly, and with those from below at least.  With weights (`tasks.orders`) these are
+what inputs count instead of how many they are.
 
 Hints say where classes are split, and what is counted in each part, and how.
 
@@ -32,7 +33,6 @@ steps) (cells) for each histogram, and some 10^6 operations for each pair of out
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import replace
 from typing import Any
 
@@ -67,11 +67,12 @@ def _wrong(work: Work, hints: Hints, over: bool) -> int:
     """A bound on the number of wrong inputs: from above if `over`, else from below."""
     steps = _steps_by_part(hints)
     wrong = 0
-    for found in class_margins(work):
+    for found in class_margins(work, None if over else steps):
         if isinstance(found, ClassMargins):
-            for level, part in found.by_highest_level(work, levels(hints["weights"], found)):
+            of_level = steps.get((found.query, int(found.tokens[-1])), {})
+            for level, part in found.by_highest_level(work, levels(hints["weights"], found), of_level):
                 if isinstance(part, ClassMargins):
-                    wrong += wrong_inputs(work, part, steps[found.query, int(found.tokens[-1]), level], over)
+                    wrong += wrong_inputs(work, part, of_level[level], over)
                 elif over:
                     wrong += part
         elif over:
@@ -88,9 +89,9 @@ def levels(weights: npt.NDArray[Any], margins: ClassMargins) -> IntArray:
     return level
 
 
-def _steps_by_part(hints: Hints) -> defaultdict[tuple[int, int, int], list[Step]]:
-    """The steps for each query, maximum and level."""
-    steps = defaultdict(list)
+def _steps_by_part(hints: Hints) -> dict[tuple[int, int], dict[int, list[Step]]]:
+    """The steps for each query and maximum, and level."""
+    steps: dict[tuple[int, int], dict[int, list[Step]]] = {}
     labels, edges = hints["labels"].astype(np.int64), hints["edges"].astype(np.int64)
     windows = np.clip(hints["steps"][:, 6:], -(2**40), 2**62).reshape(-1, 2, 3)
     windows[:, :, 1:] = np.minimum(windows[:, :, 1:], 2**40)
@@ -98,8 +99,8 @@ def _steps_by_part(hints: Hints) -> defaultdict[tuple[int, int, int], list[Step]
     for (query, m, level, output, less, number), (one, two) in zip(
         hints["steps"][:, :6].tolist(), windows.tolist(), strict=True
     ):
-        halves = Halves(labels[number], edges[number]) if 0 <= number < min(len(labels), len(edges)) else None
-        steps[query, m, level].append(Step(output, less, (tuple(one), tuple(two)), halves))
+        how = Halves(labels[number], edges[number]) if 0 <= number < min(len(labels), len(edges)) else None
+        steps.setdefault((query, m), {}).setdefault(level, []).append(Step(output, less, (tuple(one), tuple(two)), how))
     return steps
 
 
@@ -119,7 +120,7 @@ def limit(problem: MaxProblem) -> str | None:
     if task.d_vocab > MAX_VOCABULARY:
         return f"histograms take v^4 operations to begin with; at most v = {MAX_VOCABULARY} is supported"
     if task.n_ctx > MAX_POSITIONS or task.total > MAX_INPUTS:
-        return f"the counts of {task.d_vocab}^{task.n_ctx} inputs do not fit; at most 2^900 inputs are supported"
+        return f"the counts of {task.d_vocab}^{task.n_ctx} inputs do not fit; at most 2^900 together are supported"
     return None
 
 

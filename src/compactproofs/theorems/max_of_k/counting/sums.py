@@ -5,7 +5,8 @@ sequences x of P tokens that hold a token of each of the sets, such that on ever
 
     s[j] + sum_p a[p, x_p, j] <= 0.                                                                               (*)
 
-`count_at_most_zero` returns an integer that is at least (`over`), or at most (not over), the number of them.
+`count_at_most_zero` returns an integer that is at least (`over`), or at most (not over), what these count together:
+each the product of what its tokens do, integers from 0.  Where it says "number" below, this is meant.
 
 Bins.  For any integer width D > 0 and any integers b[p], let k = floor((a - b) / D) and c = floor((s + sum_p b) / D) if
 over, and the same with ceil if not.  Then D (c + sum_p k) <= s + sum_p a if over, and >= if not.  So (*) implies
@@ -45,7 +46,7 @@ one above high, as k does, and both are dropped.
 Sets.  A state also says a group S of the sets, and counts the beginnings that met at least these.  A token of the sets
 B leads there from S less B, and the end is all of them.  So nothing is ever taken away.
 
-Floating point.  Counts are float64 sums of products of numbers that are 0 or at least 1, so nothing underflows; what
+Floating point.  Counts are float64 sums of products of integers from 0, rounded, so nothing underflows; what
 overflows stays as large as 2^1023 in every mode of arithmetic, and counts from 2^1000 on are refused.  Each operation
 that a count passes through changes it by a factor in [1 - u, 1 + u], u = 2^-53.  If there are at most M <= 2^50 in a
 row, the result is the count times a factor between (1 - u)^M >= 1 - M u and (1 + u)^M <= 1 / (1 - M u), so the count is
@@ -71,7 +72,6 @@ from compactproofs.theorems.max_of_k import Work
 Floats = npt.NDArray[np.float64]
 
 _NUMBERS = {True: slice(1, None), False: slice(0, 1)}  # of an axis of states: the numbers, and DONE
-_BELOW_ALL = -(2**62)
 _MOST = 2**19  # cells of a window
 
 
@@ -104,16 +104,17 @@ class _Steps(NamedTuple):
     most: list[int]
 
 
-def count_at_most_zero(work: Work, axes: list[Axis], required: BoolArray, over: bool) -> int:
-    """A bound on the number of sequences with all sums at most 0: from above if `over`, else from below.
+def count_at_most_zero(work: Work, axes: list[Axis], required: BoolArray, counts: IntArray, over: bool) -> int:
+    """A bound on what sequences with all sums at most 0 count: from above if `over`, else from below.
 
-    `required`: shape (sets, T), which tokens are in which of the sets that must be met.
+    `required`: shape (sets, T), which tokens are in which of the sets that must be met.  `counts`: what each token
+    counts, shape (T,).
     """
     positions, tokens = axes[0].entries.shape
     if any(axis.start + int(axis.entries.min(axis=1).sum()) > 0 for axis in axes):
         return 0
     if prod(max(axis.high - axis.low, 0) + 2 for axis in axes) > _MOST:
-        return tokens**positions if over else 0
+        return int(counts.sum()) ** positions if over else 0
     steps = [_bins(axis, over) for axis in axes]
     work.charge(int_ops=3 * len(axes) * positions * tokens)
     groups = np.arange(2 ** len(required))  # of sets, as bits
@@ -132,7 +133,9 @@ def count_at_most_zero(work: Work, axes: list[Axis], required: BoolArray, over: 
             )
         if position < positions:
             lowest = [first + step.shortest[position] for first, step in zip(lowest, steps, strict=True)]
-            moves = Counter(zip(met, *(step.moves[position] for step in steps), strict=True))
+            moves = Counter[tuple[int, ...]]()
+            for *move, count in zip(met, *(step.moves[position] for step in steps), counts.tolist(), strict=True):
+                moves[tuple(move)] += count
             by_sets = {sets: states[groups & ~sets] if sets else states for sets in {move[0] for move in moves}}
             states = _add_position(by_sets, moves, [step.spans[position] for step in steps])
             passed += tokens + 8
@@ -178,37 +181,38 @@ def _settle(
     states: Floats, axis: int, lowest: int, low: int, high: int, least: int, most: int, over: bool
 ) -> tuple[Floats, int]:
     """Settle the numbers of one axis, of which the first is `lowest`; returns the states and their first number."""
-    z = np.arange(lowest, lowest + states.shape[axis] - 1)
-    if over:
-        becomes = np.minimum(z, high)
-        done = (becomes < low) | (becomes <= -most)
-        kept = (z < low) | (z <= -least)
-    else:
-        becomes = np.maximum(z, low)
-        done = z <= -most
-        kept = (z <= min(high, -least)) & (done | (low <= min(high, -least)))
-    # What is kept comes first, and what becomes of it does not decrease: equal numbers are neighbours.
-    number = np.concatenate([[_BELOW_ALL], np.where(done, _BELOW_ALL, becomes)[kept]])
-    first = np.flatnonzero(np.diff(number, prepend=_BELOW_ALL + 1))
-    some = states[*[slice(None)] * axis, : len(number)]
-    return np.add.reduceat(some, first, axis=axis), int(number[first[1]]) if len(first) > 1 else low
+    # Numbers are in order: first those that are done, then others up to `kept`, which stay, but for those that become
+    # `high`, or `low`.  A number z comes before index z - lowest + 2.
+    done, kept = (max(low - 1, -most), max(low - 1, -least)) if over else (-most, min(high, -least))
+    if high <= done if over else kept < low:
+        done, kept = (kept, kept) if over else (done, min(done, kept))
+    end = max(1, min(kept - lowest + 2, states.shape[axis]))
+    first, before, beyond = (max(1, min(z - lowest + 2, end)) for z in (done, high - 1, low))
+    start, stop = (max(first, before), end) if over else (first, max(first, beyond))
+    cells = [states[*[slice(None)] * axis, a:b] for a, b in ((0, first), (first, start), (start, stop), (stop, end))]
+    cells[::2] = [np.add.reduceat(some, [0], axis=axis) if some.shape[axis] else some for some in cells[::2]]
+    number = lowest + first - 1 if first < end else low
+    return np.concatenate(cells, axis=axis), min(number, high) if over and first < end else max(number, low)
 
 
 def _add_position(by_sets: dict[int, Floats], moves: Counter[tuple[int, ...]], spans: list[int]) -> Floats:
     """The states after one more position, not settled yet; their first numbers are moved by the shortest steps.
 
-    `moves`: how many tokens are of these sets, and move so far along each axis; `by_sets`: the states from which tokens
-    of these sets lead to each.
+    `moves`: what tokens count that are of these sets, and move so far along each axis; `by_sets`: the states from which
+    tokens of these sets lead to each.
     """
     groups, *lengths = next(iter(by_sets.values())).shape
     result = np.zeros((groups, *(length + span for length, span in zip(lengths, spans, strict=True))))
+    *kinds, _ = product((True, False), repeat=len(lengths))  # on which axes there is a number, and not DONE
+    blocks = {sets: [of[:, *(_NUMBERS[moves] for moves in kind)] for kind in kinds] for sets, of in by_sets.items()}
     for (sets, *shifts), times in moves.items():
-        for moving in product((True, False), repeat=len(lengths)):  # on which axes there is a number, and not DONE
-            of = [_NUMBERS[moves] for moves in moving]
+        for kind, block in zip(kinds, blocks[sets], strict=True):
             to = [
                 slice(1 + shift, length + shift) if moves else _NUMBERS[False]
-                for moves, shift, length in zip(moving, shifts, lengths, strict=True)
+                for moves, shift, length in zip(kind, shifts, lengths, strict=True)
             ]
-            block = by_sets[sets][:, *of]
             result[:, *to] += block if times == 1 else block * float(times)
+    done = {sets: of.reshape(groups, -1)[:, 0] for sets, of in by_sets.items()}
+    each = np.array([done[sets] for sets, *_ in moves]) * np.array([*map(float, moves.values())])[:, None]
+    result.reshape(groups, -1)[:, 0] = np.add.accumulate(each)[-1]
     return result

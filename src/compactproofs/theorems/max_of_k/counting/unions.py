@@ -24,6 +24,8 @@ sum_j |B_j minus B({1, ..., j - 1})| inputs.
 
 Proof.  By lemma 2 the j-th of these sets is a part of B_j minus (B_1, ..., B_{j-1}); these are disjoint.
 
+With weights (`tasks.orders`) all this holds of what inputs count instead of how many they are.
+
 Theorem.  For every list of steps, `wrong_inputs` returns at least (`over`), or at most (not over), the number of wrong
 inputs.  For a step is skipped that names no output, and a set that is missing from those of lemma 3 counts as the whole
 class; and `sums` and `half_sums` err to the same side whatever a step says about how to count.
@@ -98,6 +100,7 @@ def count_failing(
     if step.halves is not None and earlier:
         both, start = np.stack([one for one, _ in sums], axis=2), np.array([at for _, at in sums])
         labels = step.halves.labels[:, margins.tokens]
-        return count_in_halves(work, both, start, margins.required, labels, step.halves.edges, over)
+        halves = count_in_halves(work, both, start, margins.required, margins.counts, labels, step.halves.edges, over)
+        return margins.of_query * halves
     axes = [Axis(*one, *window) for one, window in zip(sums, step.windows, strict=False)]
-    return count_at_most_zero(work, axes, margins.required, over)
+    return margins.of_query * count_at_most_zero(work, axes, margins.required, margins.counts, over)

@@ -13,7 +13,8 @@ the list never win (`safe_outputs`), it is answered correctly.  So at most
 
     sum over choices of cells with some sum that is not certainly positive, of the number of inputs with these cells
 
-inputs of the class are answered wrongly.  Proof.  The sum of lower bounds is a lower bound of the margin.
+inputs of the class are answered wrongly.  Proof.  The sum of lower bounds is a lower bound of the margin.  With weights
+(`tasks.orders`) the inputs with these cells count the product of what the tokens of each cell do.
 
 Inputs with q < m are split by the first position that holds m, so that each is counted once.
 
@@ -50,11 +51,12 @@ class ClassesInDoubt:
             self._far = np.minimum.accumulate(tables.value[:nearest, m] - bounds.value_max[:nearest])
 
     def count(self, q: int, outputs: IntArray, window: int) -> int:
-        """No fewer inputs than are wrong among those with query q and maximum m, if only `outputs` might win."""
+        """No less than the wrong inputs with query q and maximum m count, if only `outputs` might win."""
         work, tables, m = self.work, self.tables, self.m
-        n = work.network.n_ctx
+        n, counts = work.network.n_ctx, work.task.counts
         columns = np.searchsorted(self.outputs, outputs)
-        cells = np.array([m - window] * (window < m) + [1] * (window + 1), np.int64)
+        below = [counts[: m - window].sum()] if window < m else []
+        cells = np.array([*below, *counts[m - window : m + 1]], np.int64)
         if len(outputs) * len(cells) ** (n - 1) > MAX_CHOICES:
             return self.work.task.class_size(q, m)
         directs = tables.best_directs(np.full(1 + len(outputs), q), np.append(outputs, m))
@@ -65,7 +67,7 @@ class ClassesInDoubt:
         scores = tables.best_scores(np.full(len(tokens), q), tokens)
         contributions = self._contributions(q, scores, direct, positions, columns, window)
         of_query = self._of_query(q, scores, outputs, direct, positions, columns)
-        return self._count_cells(q, contributions, of_query, cells)
+        return int(counts[q]) * self._count_cells(q, contributions, of_query, cells)
 
     def _contributions(
         self, q: int, scores: Bounds, direct: Array, positions: Array, columns: IntArray, window: int
@@ -112,7 +114,7 @@ class ClassesInDoubt:
         return sum(self._count_box(h, of_query, cells, box) for box in boxes)
 
     def _count_box(self, h: Array, of_query: Array, cells: IntArray, box: list[slice]) -> int:
-        """Inputs in the choices of one box for which some output's sum is not certainly positive."""
+        """What inputs of one box count, but for the query, with some sum that is not certainly positive."""
         parts = [h[p, choice] for p, choice in enumerate(box)]
         sizes = [cells[choice] for choice in box]
         order = sorted(range(len(box)), key=lambda p: len(sizes[p]))

@@ -6,8 +6,9 @@ Proof.  Inputs are split by query q and maximum m >= q, the label.  Classes that
 whole.  For each m and its other classes, `safe_outputs` gives the pairs (q, o) for which o might win; for every
 other pair m certainly has the higher logit on all inputs of the class.  For a class (q, m) with such outputs,
 `failing_inputs` gives a number of inputs, at least as many as are wrong.  All other classes are right as a
-whole.  N is v^n minus the sum of these numbers, over disjoint classes.  Both lemmas need no more than upper and lower
-bounds of the tables, up to a constant for each query, and each strategy proves its own (`low_rank_tables`):
+whole.  N is v^n (with weights, `tasks.orders`, what all inputs count) minus the sum of these numbers, over disjoint
+classes.  Both lemmas need no more than upper and lower bounds of the tables, up to a constant for each query, and each
+strategy proves its own (`low_rank_tables`):
 
 * failing-sets: the tables, multiplied out.  If the enclosures show every positive sum to be positive, and the windows
   tell all tokens apart in the classes that are counted, none of which is too large, N is the exact number: an input is
@@ -46,7 +47,7 @@ from compactproofs.kernel.decisions import BoolArray, IntArray
 from compactproofs.kernel.problem import Hints, HintSpec, Problem, Strategy
 from compactproofs.networks.attention_only import circuits
 from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.tasks.max_of_k import ORDERS
+from compactproofs.tasks.max_of_k import ORDERS, too_heavy
 from compactproofs.theorems.max_of_k import MaxProblem, Work
 from compactproofs.theorems.max_of_k.failing_sets.failing_inputs import ClassesInDoubt
 from compactproofs.theorems.max_of_k.failing_sets.low_rank import Bounds
@@ -176,7 +177,7 @@ def _limit(problem: MaxProblem) -> str | None:
         return f"it supports at most {2**12} tokens, not {v}"
     if v ** (n - 1) > 2**24:
         return f"it would tell apart {v}^{n - 1} inputs of a class; at most 2^24 are supported"
-    return None
+    return too_heavy(problem.task)
 
 
 class Kind(NamedTuple):

@@ -66,7 +66,7 @@ from compactproofs.kernel.decisions import Array, certainly_positive
 from compactproofs.kernel.problem import Hints, HintSpec, Strategy
 from compactproofs.networks.attention_only import circuits
 from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.tasks.max_of_k import WEIGHTED
+from compactproofs.tasks.max_of_k import ORDERS
 from compactproofs.theorems.max_of_k import MaxProblem, Work
 from compactproofs.theorems.max_of_k.few_dimensions.norms import lengths, longest, size
 
@@ -148,7 +148,7 @@ NUMBER_LINE = Strategy(
     id="number-line",
     theorem="max-of-k/number-line@1",
     family=AttentionOnly.family,
-    tasks=WEIGHTED,
+    tasks=ORDERS,
     bound=bound,
     hints=_hints,
 )

@@ -72,7 +72,7 @@ import numpy.typing as npt
 from compactproofs.kernel.decisions import Array, BoolArray, certainly_positive
 from compactproofs.kernel.problem import Hints, HintSpec, Strategy
 from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.tasks.max_of_k import WEIGHTED
+from compactproofs.tasks.max_of_k import ORDERS
 from compactproofs.theorems.max_of_k import MaxProblem, Work
 from compactproofs.theorems.max_of_k.core.rivals import max_of_others
 from compactproofs.theorems.max_of_k.few_dimensions.norms import longest, size
@@ -186,7 +186,7 @@ SUBSPACE = Strategy(
     id="subspace",
     theorem="max-of-k/subspace@1",
     family=AttentionOnly.family,
-    tasks=WEIGHTED,
+    tasks=ORDERS,
     bound=bound,
     hints=_hints,
 )

@@ -20,7 +20,7 @@ from dataclasses import replace
 from compactproofs.kernel.problem import Hints, Strategy
 from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only.heads import ManyHeads
-from compactproofs.tasks.max_of_k import WEIGHTED
+from compactproofs.tasks.max_of_k import ORDERS
 from compactproofs.theorems.max_of_k.branching import branch_and_bound
 from compactproofs.theorems.max_of_k.branching.boxes import Decided
 from compactproofs.theorems.max_of_k.heads.averages import HeadsWork
@@ -48,7 +48,7 @@ HEADS_BRANCH_AND_BOUND = Strategy(
     id="heads/branch-and-bound",
     theorem="max-of-k/heads-branch-and-bound@1",
     family=ManyHeads.family,
-    tasks=WEIGHTED,
+    tasks=ORDERS,
     bound=bound,
     limit=branch_and_bound.limit,
 )

@@ -1,7 +1,7 @@
 """Brute force for several heads: the softmax of every head on every input.
 
 Theorem.  The number N returned is at most the number of inputs whose label has the strictly largest logit, with
-equality if no input is left undecided.
+equality if no input is left undecided; with weights (`tasks.orders`), what these inputs count.
 
 Proof.  By the lemma on averages (`averages`) the logits of an input are EU[q] plus, for each head, the average of what
 its tokens and positions write, with weights u^h.  An input counts if its label's logit is certainly larger than all
@@ -24,7 +24,7 @@ from compactproofs.kernel.problem import Hints, Strategy
 from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only import circuits
 from compactproofs.networks.attention_only.heads import ManyHeads
-from compactproofs.tasks.max_of_k import ORDERS
+from compactproofs.tasks.max_of_k import ORDERS, too_heavy
 from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.core.additive import position_weights, token_weights
 from compactproofs.theorems.max_of_k.core.enumeration import Enumerated
@@ -37,6 +37,8 @@ BLOCK_ENTRIES = 2**15  # logits held at once
 @shared
 def enumerate_inputs(work: HeadsWork) -> Enumerated:
     """Decide all inputs of the model."""
+    if too_heavy(work.task):
+        return Enumerated(0, work.task.total)
     n, v = work.network.n_ctx, work.network.d_vocab
     counts = Enumerated(0, 0)
     for query in range(v):
@@ -77,8 +79,10 @@ def _decide(work: HeadsWork, query: int, prefixes: IntArray, tables: list[_Table
     rivals = max_where(logits, np.arange(v) != label, axis=2)
     lead = np.take_along_axis(logits, label, axis=2)[:, :, 0] - rivals
     right, wrong = certainly_positive(lead), certainly_positive(-lead)
-    work.charge(int_ops=2 * lead.size)
-    return Enumerated(int(right.sum()), int((~right & ~wrong).sum()))
+    counts, of_query = work.task.counts, int(work.task.counts[query])
+    each = np.outer(counts[prefixes].prod(axis=1), counts if n > 1 else [1])
+    work.charge(int_ops=3 * lead.size)
+    return Enumerated(of_query * int(each[right].sum()), of_query * int(each[~right & ~wrong].sum()))
 
 
 def bound(work: HeadsWork, hints: Hints) -> int:
@@ -88,9 +92,9 @@ def bound(work: HeadsWork, hints: Hints) -> int:
 
 def limit(problem: HeadsProblem) -> str | None:
     """Refused above 2^26 inputs."""
-    if problem.task.total <= MAX_INPUTS:
-        return None
     task = problem.task
+    if task.size <= MAX_INPUTS:
+        return too_heavy(task)
     return f"it would go through {task.d_vocab}^{task.n_ctx} inputs; at most 2^26 are supported"
 
 

@@ -55,7 +55,7 @@ from compactproofs.kernel.decisions import Array, IntArray, certainly_positive, 
 from compactproofs.kernel.problem import Hints, Strategy
 from compactproofs.networks.attention_only import circuits
 from compactproofs.networks.attention_only.heads import ManyHeads
-from compactproofs.tasks.max_of_k import WEIGHTED, sum_of_choices
+from compactproofs.tasks.max_of_k import ORDERS, sum_of_choices
 from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.core.additive import position_weights, token_weights
 from compactproofs.theorems.max_of_k.heads.averages import HeadsWork, direct_path, heads
@@ -159,6 +159,6 @@ HEADS_CUBIC = Strategy(
     id="heads/cubic",
     theorem="max-of-k/heads-cubic@1",
     family=ManyHeads.family,
-    tasks=WEIGHTED,
+    tasks=ORDERS,
     bound=bound,
 )

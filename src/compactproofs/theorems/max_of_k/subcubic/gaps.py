@@ -66,7 +66,7 @@ from compactproofs.kernel.problem import Hints, HintSpec, Strategy
 from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only import circuits
 from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.tasks.max_of_k import WEIGHTED, MaxOfK, sum_of_choices
+from compactproofs.tasks.max_of_k import ORDERS, MaxOfK, sum_of_choices
 from compactproofs.theorems.max_of_k import MaxProblem, Work
 from compactproofs.theorems.max_of_k.core.additive import position_weights
 from compactproofs.theorems.max_of_k.core.rivals import max_of_others
@@ -212,7 +212,7 @@ def _strategy(choice: Choice) -> Strategy:
         id=choice.id,
         theorem="max-of-k/sub-cubic@1",
         family=AttentionOnly.family,
-        tasks=WEIGHTED,
+        tasks=ORDERS,
         bound=lambda work, hints: _bound(work, choice, hints),
         hints=partial(_hints, choice),
     )
