@@ -230,3 +230,15 @@ def test_settings() -> None:
     for other in ({"act_fn": "gelu"}, {"normalization_type": "LNPre"}, {"output_logits_soft_cap": 3.0}):
         with pytest.raises(ValueError, match=next(iter(other))):
             network_of_file(save(weights, metadata={KEY: as_text({**fits, **other})}))
+
+
+def test_outputs_that_are_alike() -> None:
+    """Both checkers see that what is left of two equal columns is at no distance, though neither is known exactly."""
+    third = {"factors": np.zeros((0, 3)), "scales": np.array([3.0])}
+    weights = {"W_x": np.eye(2), "W_y": np.eye(2), "W": np.ones((4, 1)), "W_U": np.full((1, 2), 0.1)}
+    network = PairSum({**weights, "b": np.array([1.0, 0.0])})  # which answers 0
+    prover = Prover(network, add_mod(2))
+    for strategy in (get_strategy("pair-sum/low-rank"), HALVES):
+        certificate = prover.certify(strategy, third).certificate
+        found = second.verdict(reading.read_certificate(certificate.to_bytes()), save(dict(network.tensors)), [], "")
+        assert (certificate.certified, found[0]) == (2, True), strategy.id

@@ -35,6 +35,11 @@ def total(numbers: Iterable[arb]) -> arb:
     return sum(numbers, ZERO)
 
 
+def square(x: arb) -> arb:
+    """x times x: the power 2 of a ball around 0 is NaN in python-flint."""
+    return x * x
+
+
 def largest(numbers: Iterable[arb]) -> arb:
     """The maximum of at least one number; nothing is known of it if nothing is known of one of them."""
     best = None

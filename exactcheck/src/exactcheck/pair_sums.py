@@ -13,7 +13,19 @@ from typing import Any
 
 from flint import arb, ctx
 
-from exactcheck.balls import Decisions, Table, balls, largest, mean, product, root, shifted, total, transposed
+from exactcheck.balls import (
+    Decisions,
+    Table,
+    balls,
+    largest,
+    mean,
+    product,
+    root,
+    shifted,
+    square,
+    total,
+    transposed,
+)
 from exactcheck.reading import Certificate, Hint, entries, expect, tensors_of
 
 FAMILY = "pair-sum"
@@ -233,10 +245,10 @@ def low_rank(forward: Forward, labels: Labels, hints: dict[str, Hint], decide: D
         h = [[x * s for x, s in zip(forward.hidden(*pair), scales, strict=True)] for pair in pairs]
         centre = [arb(float(mean(column).mid())) for column in transposed(h)]
         centre = [x if x.is_finite() else arb(0) for x in centre]
-        apart = [root(total((x - y) ** 2 for x, y in zip(columns[label], column, strict=True))) for column in columns]
+        apart = [root(total(square(x - y) for x, y in zip(columns[label], column, strict=True))) for column in columns]
         (from_rest,) = product([centre], rest)
         for (x, y), row, part in zip(pairs, h, product(product(h, C), B), strict=True):
-            off = root(total((a - b) ** 2 for a, b in zip(row, centre, strict=True)))
+            off = root(total(square(a - b) for a, b in zip(row, centre, strict=True)))
             logits = [
                 sum(parts, arb(0)) for parts in zip(part, from_rest, forward.of_x[x], forward.of_y[y], strict=True)
             ]
@@ -301,7 +313,7 @@ def halved(
 
 
 def _distance(columns: Table, z: int, o: int) -> arb:
-    return arb(0) if z == o else root(total((x - y) ** 2 for x, y in zip(columns[z], columns[o], strict=True)))
+    return root(total(square(x - y) for x, y in zip(columns[z], columns[o], strict=True)))
 
 
 def _norm(row: list[arb]) -> arb:
@@ -459,7 +471,7 @@ def equivariant(forward: Forward, labels: Labels, hints: dict[str, Hint], decide
     def distances(table: Table, weights: list[arb], label: int) -> list[arb]:
         columns = transposed(table)
         own = columns[label]
-        return [root(total((x - y) ** 2 / w for x, y, w in zip(own, one, weights, strict=True))) for one in columns]
+        return [root(total(square(x - y) / w for x, y, w in zip(own, one, weights, strict=True))) for one in columns]
 
     def norm(numbers: list[arb], weights: list[arb]) -> arb:
         return root(total(w * x * x for x, w in zip(numbers, weights, strict=True)))
