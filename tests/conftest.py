@@ -1,4 +1,4 @@
-"""What all tests share: slow ones run only when asked for, by `-m slow`, and drawn examples are the same every time."""
+"""What all tests share: slow ones and those of Coq run only when asked for, and drawn examples are always the same."""
 
 import os
 import sys
@@ -21,9 +21,9 @@ settings.load_profile("same")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Leave slow tests out unless the command line chooses by marks itself."""
+    """Leave slow tests and those of Coq out unless the command line chooses by marks itself."""
     if not config.option.markexpr:
-        config.option.markexpr = "not slow"
+        config.option.markexpr = "not slow and not coq"
 
 
 #: Packages some of whose modules need extras.

@@ -25,7 +25,20 @@ from compactproofs.networks.attention_only.model import WEIGHTS
 ROOT = Path(__file__).parent.parent
 SOURCES = sorted(LIBRARY.glob("*.v"))
 
-needs_coqc = pytest.mark.skipif(shutil.which("coqc") is None, reason="coqc is not installed")
+Test = Callable[..., None]
+
+
+def needs(what_is_there: object, what: str) -> Callable[[Test], Test]:
+    """Mark a test that Coq is needed for, and skip it where that is not there."""
+
+    def mark(test: Test) -> Test:
+        marked: Test = pytest.mark.coq(pytest.mark.skipif(not what_is_there, reason=what)(test))
+        return marked
+
+    return mark
+
+
+needs_coqc = needs(shutil.which("coqc"), "coqc is not installed")
 
 
 def tiny_model(seed: int, d_vocab: int = 6, n_ctx: int = 3, noise: float = 0.3) -> cp.Model:

@@ -18,7 +18,7 @@ from compactproofs.kernel.certificate import MalformedCertificate
 from compactproofs.search.certificates import Certificate
 from soundness.truth import exact_correct
 from test_corpus import CERTIFICATES, CORPUS, WORDS, model_path
-from test_formal import tiny_model
+from test_formal import needs, tiny_model
 
 
 def _is_there() -> bool:
@@ -28,7 +28,7 @@ def _is_there() -> bool:
         return False
 
 
-needs_program = pytest.mark.skipif(not _is_there(), reason="the program extracted from Coq is not built")
+needs_program = needs(_is_there(), "the program extracted from Coq is not built")
 
 
 def claim(model: cp.Model, number: int, strategy: str = "brute-force", at: str = "at least") -> bytes:
