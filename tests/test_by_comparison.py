@@ -123,7 +123,7 @@ def test_few_boxes() -> None:
 def test_bounds_hold() -> None:
     """No bound exceeds the truth, or falls short of it where it is one from above; claims are within checks."""
     met = 0
-    for name, model, task in some(0, 60):
+    for name, model, task in some(0, 35):
         right = truth(model, task)
         problem: Any = Problem(model, task)
         check: Any = MeasuredWorkspace(problem, "check")
@@ -131,7 +131,7 @@ def test_bounds_hold() -> None:
         low, high = (strategy.bound(check, {}) for strategy in (LOWER, UPPER))
         assert 0 <= LOWER.bound(claim, {}) <= low <= right <= high <= UPPER.bound(claim, {}) <= task.total, (name, task)
         met += 0 < low == right == high
-    assert met > 50
+    assert met > 29
 
 
 def test_with_little_work(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,7 +151,7 @@ def test_with_little_work(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("end", [0, 1], ids=["largest", "smallest"])
 def test_the_ends_are_known(end: int) -> None:
     """Of the largest and the smallest token the same is proved as by branch and bound."""
-    for case in (*cases("working")[::5], *cases("folded")[::7], *cases("contrary")[::7], *cases("wide")[::7]):
+    for case in (*cases("working")[::9], *cases("folded")[::13], *cases("contrary")[::13], *cases("wide")[::13]):
         n, v = case.model.n_ctx, case.model.d_vocab
         known: Any = Problem(case.model, (MaxOfK, MinOfK)[end](n, v))
         task: Any = Problem(case.model, ByComparison(RANK, n, v, (0, n - 1)[end]))
@@ -203,7 +203,7 @@ ERRORS: dict[str, tuple[str, str, str]] = {
 def test_planted_errors(error: str) -> None:
     """Each makes more proved than true on some model, from below or from above."""
     names = ("theorems", "kernel.workspace", "tasks.by_comparison")
-    planted = Planted("compactproofs", [ERRORS[error]], names)
+    planted = Planted("compactproofs", [ERRORS[error]], names, sparing=True)
     strategies = planted.module("theorems").BUILT_IN.strategies
     for _, model, task in some(2, 90):
         copy = planted.module("tasks.by_comparison").ByComparison(
@@ -222,7 +222,7 @@ def test_planted_errors(error: str) -> None:
 def test_both_checkers(tmp_path: Path, capsys: Any) -> None:
     """What is proved is accepted by both, one more is not, and no other k unless that is true as well."""
     proof, path = tmp_path / "p.cert.json", tmp_path / "m.safetensors"
-    for name, model, task in list(some(3, 12))[1::2]:
+    for name, model, task in list(some(3, 8))[1::2]:
         model.save(path)
         prover = Prover(model, task)
         for strategy in (LOWER, UPPER):

@@ -341,13 +341,13 @@ def test_equivariant_never_more_than_the_truth(kind: str) -> None:
 @pytest.mark.parametrize("strategy", STRATEGIES, ids=lambda strategy: strategy.id)
 def test_never_more_than_the_truth(strategy: Any, kind: str) -> None:
     """No bound is false: weights as drawn, ties, the ends of float64, razors; all kinds of hints; no tolerance."""
-    trial(strategy.id, kind).assert_sound(10 if kind == "mlp" else 3)
+    trial(strategy.id, kind).assert_sound(6 if kind == "mlp" else 2)
 
 
 def test_attacks_find_nothing() -> None:
     """Nor does a hill climb over weights and hints find one."""
     for strategy_id in ("pair-sum/low-rank", SEPARABLE, "pair-sum/brute-force-upper"):
-        assert trial(strategy_id, "mlp").attack(60).gap <= 0
+        assert trial(strategy_id, "mlp").attack(40).gap <= 0
 
 
 def test_tight() -> None:
@@ -431,5 +431,5 @@ LONGER = [
 )
 def test_planted(strategy_id: str, kind: str, module: str, old: str, new: str) -> None:
     """Each of these mistakes makes a bound false, and the trial finds it."""
-    wrong = trial(strategy_id, kind, Planted("compactproofs", [(module, old, new)], MODULES).module)
+    wrong = trial(strategy_id, kind, Planted("compactproofs", [(module, old, new)], MODULES, sparing=True).module)
     assert next(wrong.violations(60), None) is not None or wrong.attack(200).gap > 0

@@ -427,8 +427,8 @@ def test_copy_without_error_is_sound() -> None:
         )
     )
 
-    assert next(broken_on(unchanged, "cubic", ordinary_cases()), None) is None
-    assert next(broken_on(unchanged, EXACT, cases("rough") + cases("contrary")), None) is None
+    assert next(broken_on(unchanged, "cubic", ordinary_cases()[::4]), None) is None
+    assert next(broken_on(unchanged, EXACT, (cases("rough") + cases("contrary"))[::5]), None) is None
 
 
 def test_copy_is_private() -> None:

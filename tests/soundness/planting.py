@@ -27,17 +27,46 @@ _ALWAYS = (
 
 C = TypeVar("C", Case, HeadsCase)
 
+#: Models that show errors which few others do.
+SOON = frozenset(
+    (
+        "biased: bias 1 v=3 K=1",
+        "brink: margins overflow to the wrong side, v=3 K=3",
+        "brink: positions over 300 orders, v=3 K=2, halved",
+        "contrary: sharpness -1 gain 1 bias 2.5 v=3 K=3",
+        "contrary: sharpness 1 gain -1 bias 1.5 v=3 K=3",
+        "contrary: sharpness 3 gain -1 bias 0.3 v=2 K=4",
+        "contrary: sharpness 3 gain -1 bias 2.5 v=3 K=3",
+        "float32: v=3 K=4",
+        "folded: b_K astray v=2 K=4",
+        "folded: b_O alone v=2 K=1",
+        "folded: size 0.3 against attention v=3 K=2",
+        "moderate: sharpness 1.2 v=3 K=4",
+        "moderate: sharpness 1.6 v=2 K=4",
+        "positions: position 0.5 write 0.5 v=2 K=3",
+        "positions: position 1.5 write 0.5 v=3 K=3",
+        "positions: position 1.5 write 0.5 v=3 K=4",
+        "random 17",
+        "random: scale 30, and noise 30",
+        "razors: v=2 K=3 after",
+        "rough: 0.3 sharpness 12 v=5 K=2",
+        "ties: equal outputs",
+        "ties: hidden",
+        "wide: rough 0.3 sharpness 0.7 v=8 K=3",
+    )
+)
+
 _SHOWN: Counter[str] = Counter()  # how often a model, by its hash, showed an error
 
 
 def showing(models: Sequence[C], wrong: Callable[[C], Iterable[str]]) -> Iterator[str]:
     """What is wrong on these models.
 
-    The order decides only how soon an error is found: models that showed most errors so far come first, the others
-    with families mixed, because some errors show in one family only.
+    The order decides only how soon an error is found: models of `SOON` and those that showed most errors so far come
+    first, the others with families mixed, because some errors show in one family only.
     """
     mixed = [models[i] for i in np.random.default_rng(3).permutation(len(models))]
-    for case in sorted(mixed, key=lambda case: -_SHOWN[case.model.sha256]):
+    for case in sorted(mixed, key=lambda case: (case.name not in SOON, -_SHOWN[case.model.sha256])):
         for where in wrong(case):
             _SHOWN[case.model.sha256] += 1
             yield where
@@ -59,7 +88,8 @@ class Planted(planting.Planted):
         self._values: dict[str, Any] = {}
         self._found: dict[tuple[str, str], dict[str, Hint]] = {}
         self._last: tuple[Any, str, Any] | None = None  # a model, a reading and their workspace, for all kinds of hints
-        super().__init__("compactproofs", ((full_name(module), old, new) for module, old, new in changes), _ALWAYS)
+        named = ((full_name(module), old, new) for module, old, new in changes)
+        super().__init__("compactproofs", named, _ALWAYS, sparing=True)
 
     def module(self, name: str) -> ModuleType:
         """A module of the copy: one that was changed, or one of `_ALWAYS`."""
