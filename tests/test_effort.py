@@ -25,7 +25,7 @@ from compactproofs.theorems.max_of_k.counting.half_sums import count_in_halves
 
 BOUNDED = ("trivial", "brute-force", "cubic", *(id for id in cp.STRATEGIES if id.startswith("sub-cubic")))
 #: v, n, d, h
-SIZES = [(2, 1, 1, 1), (4, 2, 4, 4), (4, 8, 4, 4), (16, 3, 16, 8), (64, 4, 32, 32), (32, 20, 32, 32), (128, 2, 4, 4)]
+SIZES = [(2, 1, 1, 1), (4, 2, 4, 4), (4, 8, 4, 4), (16, 3, 16, 8), (64, 4, 32, 32), (32, 20, 32, 32), (96, 2, 4, 4)]
 #: All strategies, but of the 100 sub-cubic ones three.
 STRATEGIES = [
     *(s for s in cp.STRATEGIES.values() if not s.id.startswith("sub-cubic")),

@@ -48,7 +48,7 @@ EXACT = {key: strategy for key, strategy in KNOWN.items() if not key.startswith(
 #: Models whose numbers are farther than rounding errors from where a bound changes, and the other ones.
 ORDINARY = ("working", "positions", "moderate", "rough", "wide", "contrary", "biased", "float32", "folded")
 HARD = ("random", "razors", "ties", "extreme", "overflow")
-PAIRS = 500  # pairs of a model and hints in the default run, shared among the strategies
+PAIRS = 300  # pairs of a model and hints in the default run, shared among the strategies
 
 
 @cache
@@ -159,7 +159,7 @@ MORE = [key for key in EXACT if not key.startswith("sub-cubic")]
 def test_equal_on_more_small_models(strategy_id: str, folder: Path) -> None:
     """Outside the largest family each strategy gets more models."""
     strategy = KNOWN[strategy_id]
-    assert shortfall(strategy, part(strategy, ORDINARY, 40 * len(KNOWN), searched=True), folder) == 0
+    assert shortfall(strategy, part(strategy, ORDINARY, 20 * len(KNOWN), searched=True), folder) == 0
 
 
 @pytest.mark.slow
@@ -236,7 +236,7 @@ LARGE = ("branch-and-bound", "branch-and-bound-upper", "histogram", "histogram-u
 
 def test_large_models_agree(folder: Path) -> None:
     """Branch and bound finds the same number, and histograms enclose it, where inputs are too many to enumerate."""
-    assert check_larger(larger_models(1, 6, 4), folder) == 6
+    assert check_larger(larger_models(1, 3, 4), folder) == 3
 
 
 @pytest.mark.slow
@@ -319,7 +319,7 @@ TRAINED = (
 
 
 #: By default; the others find the same as the second checker on small models, above.
-TRAINED_SOON = (TRAINED[0], TRAINED[1], "failing-sets", "failing-sets/low-rank-QK+EU")
+TRAINED_SOON = (TRAINED[1], "failing-sets/low-rank-QK+EU")
 HINTED = [key for key in TRAINED if key.startswith("failing-sets")]  # no size tells how much work these are
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -113,10 +113,10 @@ def drawn(seed: int, fixed: tuple[tuple[str, float], ...]) -> tuple[Model, Hints
 
 
 def violation(
-    bound: Callable[[Model, Hints], int], number: int, fixed: Mapping[str, float] = MappingProxyType({})
+    bound: Callable[[Model, Hints], int], seeds: Iterable[int], fixed: Mapping[str, float] = MappingProxyType({})
 ) -> str | None:
-    """Among so many networks near a line, with that line as a hint, one of which `bound` says more than the truth."""
-    for seed in range(number):
+    """Among networks near a line, with that line as a hint, one of which `bound` says more than the truth."""
+    for seed in seeds:
         model, hints, at_least = drawn(seed, tuple(fixed.items()))
         found = bound(model, hints)
         if found > at_least and found > exact_correct(model):
@@ -124,11 +124,12 @@ def violation(
     return None
 
 
-def test_never_more_than_the_truth() -> None:
+@pytest.mark.parametrize("times", [1, pytest.param(3, marks=pytest.mark.slow)])
+def test_never_more_than_the_truth(times: int) -> None:
     """Networks made for the proof; spoiled, with all kinds of hints; and a climb to where an input just fails."""
-    assert violation(lambda model, hints: NUMBER_LINE.bound(verifying(model), hints), 1500) is None
-    trial().assert_sound(28)
-    found = trial().attack(150)
+    assert violation(lambda model, hints: NUMBER_LINE.bound(verifying(model), hints), range(500 * times)) is None
+    trial().assert_sound(14 * times)
+    found = trial().attack(60 * times)
     assert found.gap <= 0, f"{found} with {found.weights} and {found.hints}"
 
 
@@ -138,7 +139,7 @@ def test_bounds_are_worth_something() -> None:
         model = Model(**on_line(np.random.default_rng(seed), EXACT)[0])
         assert cp.prove(model, "number-line").certificate.certified == max_of_k(model).task.total
     shares = []
-    for seed in range(200):
+    for seed in range(100):
         weights, hints = on_line(np.random.default_rng(seed))
         model = Model(**weights)
         shares.append(NUMBER_LINE.bound(verifying(model), hints) / max_of_k(model).task.total)
@@ -217,10 +218,14 @@ ERRORS: dict[str, tuple[str, str, dict[str, float]]] = {
 }
 
 
+#: Seeds of networks that show errors which few others do.
+SOON = (991, 705, 689, 537, 365, 231, 173, 128)
+
+
 def caught(old: str, new: str, fixed: Mapping[str, float], number: int = 10_000) -> bool:
     """Whether a copy with this error claims too much on one of these networks."""
-    copy = Planted((PLACE, old, new))
-    return violation(lambda model, hints: copy.bound(NUMBER_LINE.id, model, hints=hints), number, fixed) is not None
+    copy, seeds = Planted((PLACE, old, new)), (*SOON, *range(number))
+    return violation(lambda model, hints: copy.bound(NUMBER_LINE.id, model, hints=hints), seeds, fixed) is not None
 
 
 @pytest.mark.parametrize("error", ERRORS)
@@ -231,7 +236,7 @@ def test_planted_error_is_caught(error: str) -> None:
 
 def test_copy_without_error_is_sound() -> None:
     """What finds the errors is the errors, not the copying."""
-    assert not caught("if not sigma", "if not sigma", {}, 50)
+    assert not caught("if not sigma", "if not sigma", {}, 40)
 
 
 def test_attention_in_the_wrong_order_proves_nothing() -> None:

@@ -133,7 +133,7 @@ def assert_sound(case: HeadsCase, strategy: Strategy) -> None:
 @pytest.mark.parametrize("strategy", HEADS, ids=lambda strategy: strategy.id)
 def test_never_more_than_the_truth(strategy: Strategy) -> None:
     """Networks with 1 to 3 heads made of all families of hostile models."""
-    for case in heads_cases(every=4)[HEADS.index(strategy) % 3 :: 3]:
+    for case in heads_cases(every=4)[HEADS.index(strategy) % 7 :: 7]:
         assert_sound(case, strategy)
 
 
@@ -159,7 +159,7 @@ def random_networks(number: int) -> Iterator[HeadsCase]:
 
 def test_exact_on_moderate_networks() -> None:
     """Brute force and branch and bound find the truth, from both sides."""
-    for case in random_networks(25):
+    for case in random_networks(15):
         right, ties = right_and_ties(case.model)
         assert ties == 0
         work = work_of(case.model)
@@ -256,7 +256,7 @@ def test_a_file_from_the_outside(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_the_second_checker_agrees(tmp_path: Path) -> None:
     """It accepts what the package proves, and rejects one more, by balls and code of its own."""
     path, file = tmp_path / "heads.safetensors", tmp_path / "claim.cert.json"
-    for network in (small(heads=2), small(heads=3, n=2), *(case.model for case in random_networks(6))):
+    for network in (small(heads=2), small(heads=3, n=2), *(case.model for case in random_networks(4))):
         if network.n_heads < 2:
             continue
         path.write_bytes(write_tensors(tensors(network)))
@@ -291,8 +291,8 @@ def moved(network: ManyHeads, task: MaxOfK) -> ManyHeads:
 def test_other_orders_and_weights(strategy: Strategy) -> None:
     """No bound exceeds what is true from the definition of the network, and exact strategies find it."""
     rng = np.random.default_rng(HEADS.index(strategy))
-    moderate = list(random_networks(12))
-    for case in (*moderate, *heads_cases(every=4)[HEADS.index(strategy) :: 9]):
+    moderate = list(random_networks(8))
+    for case in (*moderate, *heads_cases(every=4)[HEADS.index(strategy) :: 17]):
         task = some_task(rng, case.model)
         if task.name not in strategy.tasks:
             continue
@@ -313,7 +313,7 @@ def test_both_checkers_about_other_tasks(tmp_path: Path) -> None:
     """What is proved of an order, with weights or without, is accepted by both; one more, and other tasks, are not."""
     path, file = tmp_path / "heads.safetensors", tmp_path / "claim.cert.json"
     rng = np.random.default_rng(1)
-    for case in (HeadsCase("small", small()), *random_networks(5)):
+    for case in (HeadsCase("small", small()), *random_networks(3)):
         if case.model.n_heads < 2:
             continue
         task = some_task(rng, case.model)
@@ -524,25 +524,23 @@ ERRORS: dict[str, tuple[str, *tuple[Change, ...]]] = {
 
 
 @cache
-def hostile() -> tuple[tuple[HeadsCase, ...], dict[str, int]]:
-    """Networks that show errors, and how many inputs each, by its hash, answers correctly."""
-    networks = (*random_networks(25), *heads_cases(every=4))
-    return networks, {case.model.sha256: right_and_ties(case.model)[0] for case in networks}
+def hostile() -> tuple[HeadsCase, ...]:
+    """Networks that show errors."""
+    return (*random_networks(25), *heads_cases(every=4))
 
 
 def found_by(changes: Iterable[Change], strategy_id: str, every: int = 1) -> str | None:
     """A network on which the strategy with this error is wrong."""
     planted = Planted(*changes)
     strategy = planted.module("theorems").BUILT_IN.strategies[strategy_id]
-    networks, right = hostile()
 
     def wrong(case: HeadsCase) -> Iterator[str]:
         bound = strategy.bound(planted.module("search.workspaces").workspace(case.model, "check"), {})
-        truth = right[case.model.sha256]
+        truth = right_and_ties(case.model)[0]
         if bound > truth if strategy.claim == "at least" else bound < truth:
             yield case.name
 
-    return next(showing(networks[::every], wrong), None)
+    return next(showing(hostile()[::every], wrong), None)
 
 
 @pytest.mark.parametrize("error", ERRORS)

@@ -78,7 +78,7 @@ def test_low_rank_bounds_hold(seed: int) -> None:
     assert not low_rank_fails(low_rank, seed)
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", [pytest.param(s, marks=pytest.mark.slow if s > 7 else ()) for s in range(20)])
 def test_bilinear_bounds_hold(seed: int) -> None:
     """With and without the inner product, for good, small and absurd guesses of the norm."""
     assert not bilinear_fails(bilinear, seed)

@@ -126,7 +126,7 @@ def test_any_constant_and_any_bounds_will_do(family: str) -> None:
         above, below = (work.constant(room * rng.random(shape) * rng.integers(0, 2, shape)) for _ in range(2))
         return Bounds(bounds.high + constant + above, bounds.low + constant - below)
 
-    for case in cases(family):
+    for case in cases(family)[::2]:
         if case.model.n_ctx < 2:
             continue
         v = case.model.d_vocab

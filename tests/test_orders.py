@@ -69,7 +69,7 @@ def test_as_of_the_moved_model(strategy: Strategy) -> None:
     """Whatever the hints, each strategy proves of an order what it proves of the largest token for the moved model."""
     rng = np.random.default_rng(list(STRATEGIES).index(strategy.id))
     some = cases("working")[::7] + cases("folded")[::9]
-    for case in (some[i] for i in rng.permutation(len(some))[:3]):
+    for case in (some[i] for i in rng.permutation(len(some))[:2]):
         task = some_order(rng, case.model)
         here: Any = Problem(moved(case, task), task)
         there: Any = Problem(case.model, MaxOfK(task.n_ctx, task.d_vocab))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -118,7 +118,9 @@ def trial() -> Trial:
     )
 
 
-def violation(bound: Callable[[Model, Hints], int], seeds: range, fixed: Mapping[str, float] = NOTHING) -> str | None:
+def violation(
+    bound: Callable[[Model, Hints], int], seeds: Iterable[int], fixed: Mapping[str, float] = NOTHING
+) -> str | None:
     """Among networks in and near a subspace, with that one as a hint, one of which `bound` says more than the truth."""
     for seed in seeds:
         weights, hints = in_subspace(np.random.default_rng(seed), fixed)
@@ -129,11 +131,12 @@ def violation(bound: Callable[[Model, Hints], int], seeds: range, fixed: Mapping
     return None
 
 
-def test_never_more_than_the_truth() -> None:
+@pytest.mark.parametrize("times", [1, pytest.param(3, marks=pytest.mark.slow)])
+def test_never_more_than_the_truth(times: int) -> None:
     """Networks made for the proof; spoiled, with all kinds of hints; and a climb to where an input just fails."""
-    assert violation(lambda model, hints: SUBSPACE.bound(verifying(model), hints), range(1500)) is None
-    trial().assert_sound(28)
-    found = trial().attack(150)
+    assert violation(lambda model, hints: SUBSPACE.bound(verifying(model), hints), range(500 * times)) is None
+    trial().assert_sound(14 * times)
+    found = trial().attack(60 * times)
     assert found.gap <= 0, f"{found} with {found.weights} and {found.hints}"
 
 
@@ -143,7 +146,7 @@ def test_bounds_are_worth_something() -> None:
         model = Model(**in_subspace(np.random.default_rng(seed), {**EXACT, "steep": 30.0})[0])
         assert cp.prove(model, "subspace").certificate.certified == max_of_k(model).task.total
     shares = []
-    for seed in range(200):
+    for seed in range(100):
         weights, hints = in_subspace(np.random.default_rng(seed))
         model = Model(**weights)
         shares.append(SUBSPACE.bound(verifying(model), hints) / max_of_k(model).task.total)
@@ -225,10 +228,14 @@ ERRORS: dict[str, tuple[str, str, dict[str, float]]] = {
 }
 
 
+#: Seeds of networks that show errors which few others do.
+SOON = (250, 237, 224, 175, 86, 70, 65, 58)
+
+
 def caught(old: str, new: str, fixed: Mapping[str, float], number: int = 10_000) -> bool:
     """Whether a copy with this error claims too much on one of these networks."""
-    copy = Planted((PLACE, old, new))
-    return violation(lambda model, hints: copy.bound(SUBSPACE.id, model, hints=hints), range(number), fixed) is not None
+    copy, seeds = Planted((PLACE, old, new)), (*SOON, *range(number))
+    return violation(lambda model, hints: copy.bound(SUBSPACE.id, model, hints=hints), seeds, fixed) is not None
 
 
 @pytest.mark.parametrize("error", ERRORS)

@@ -34,13 +34,16 @@ class Problem:
     @cached_property
     def _answer(self) -> int:
         positions, tokens, _ = self.entries.shape
-        count = 0
-        for sequence in product(range(tokens), repeat=positions):
-            chosen = list(sequence)
-            met = self.required[:, chosen].any(axis=1).all()
-            sums = self.start + self.entries[np.arange(positions), chosen].sum(axis=0)
-            count += prod(self.counts[chosen].tolist()) * bool(met and (sums <= 0).all())
-        return count
+        chosen = sequences(tokens, positions)
+        met = self.required[:, chosen].any(axis=2).all(axis=0)
+        sums = self.start + self.entries[np.arange(positions), chosen].sum(axis=1)
+        return sum(map(prod, self.counts[chosen[met & (sums <= 0).all(axis=1)]].tolist()))
+
+
+@cache
+def sequences(tokens: int, positions: int) -> IntArray:
+    """All of them, one a row."""
+    return np.array(list(product(range(tokens), repeat=positions)), np.int64).reshape(tokens**positions, positions)
 
 
 @cache
@@ -123,12 +126,10 @@ def random_steps(rng: np.random.Generator, margins: ClassMargins) -> list[Step]:
 def wrong_inputs(margins: ClassMargins) -> tuple[int, int, int]:
     """Certainly and possibly wrong inputs, and all inputs, by enumeration."""
     positions, tokens, _ = margins.low.shape
-    certainly = possibly = size = 0
-    for sequence in product(range(tokens), repeat=positions):
-        chosen = list(sequence)
-        if margins.required[:, chosen].any(axis=1).all():
-            places = np.arange(positions)
-            certainly += bool((margins.high_last + margins.high[places, chosen].sum(axis=0) <= 0).any())
-            possibly += bool((margins.low_last + margins.low[places, chosen].sum(axis=0) <= 0).any())
-            size += 1
-    return certainly, possibly, size
+    chosen = sequences(tokens, positions)
+    chosen = chosen[margins.required[:, chosen].any(axis=2).all(axis=0)]
+    certainly, possibly = (
+        int((last + terms[np.arange(positions), chosen].sum(axis=1) <= 0).any(axis=1).sum())
+        for terms, last in ((margins.high, margins.high_last), (margins.low, margins.low_last))
+    )
+    return certainly, possibly, len(chosen)

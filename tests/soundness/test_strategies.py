@@ -27,9 +27,9 @@ from .reference import cubic_classes
 from .truth import all_inputs, exact_correct, exact_correct_set
 
 LOWER = {name: strategy for name, strategy in STRATEGIES.items() if strategy.claim == "at least"}
-MODEL_LIMIT = 3000  # pairs of a model and hints in the default run, shared among the strategies
-ATTACK_STEPS = 2500  # likewise
-SHORTEST_ATTACK = 20
+MODEL_LIMIT = 1300  # pairs of a model and hints in the default run, shared among the strategies
+ATTACK_STEPS = 1500  # likewise
+SHORTEST_ATTACK = 12
 
 
 @cache
@@ -58,33 +58,34 @@ def pairs(strategy: Strategy, seed: int = 0) -> list[tuple[Case, str]]:
 
 @pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=STRATEGIES)
 def test_never_more_than_the_truth(strategy: Strategy) -> None:
-    """The models and hints of the collection; with many strategies, each gets its own part of them.
+    """Two fifths of the models of all families; with many strategies, each gets its own part, and all kinds of hints.
 
     Claims, which no bound rests on, are made on a third.
     """
-    everything = pairs(strategy)
+    first = list(STRATEGIES).index(strategy.id)
+    everything = [case for index, case in enumerate(ordinary_cases()) if index % 5 in (0, 2)]
     stride = -(-len(everything) * len(STRATEGIES) // MODEL_LIMIT)
-    for index, (case, kind) in enumerate(everything[list(STRATEGIES).index(strategy.id) % stride :: stride]):
-        assert_sound(strategy, case, kind, claims=index % 3 == 0)
+    for index, case in enumerate(everything[first % stride :: stride]):
+        kinds = list(kinds_of(strategy, case.model))
+        assert_sound(strategy, case, kinds[(first + index) % len(kinds)], claims=index % 3 == 0)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=STRATEGIES)
 def test_overflow_only_loses_inputs(strategy: Strategy) -> None:
-    """Where float64 overflows a strategy still answers, with a number that holds."""
+    """Where float64 overflows a strategy still answers, with a number that holds: a third of the models for each."""
     first = list(STRATEGIES).index(strategy.id)
-    for offset, case in enumerate(cases("overflow")):
+    for index, case in enumerate(cases("overflow")[first % 3 :: 3]):
         kinds = list(kinds_of(strategy, case.model))
-        assert_sound(strategy, case, kinds[(first + offset) % len(kinds)], claims=(first + offset) % 3 == 0)
+        assert_sound(strategy, case, kinds[(first + index) % len(kinds)], claims=(first + index) % 3 == 0)
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES.values(), ids=STRATEGIES)
 def test_sound_at_the_brink(strategy: Strategy) -> None:
-    """Softmax weights over 300 orders of magnitude, exact ties, overflow in exp and in margins: a third for each."""
+    """Softmax weights over 300 orders of magnitude, exact ties, overflow in exp and in margins: a share for each."""
     first = list(STRATEGIES).index(strategy.id)
-    for offset, case in enumerate(cases("brink")):
-        if (first + offset) % 3 == 0:
-            kinds = list(kinds_of(strategy, case.model))
-            assert_sound(strategy, case, kinds[(first + offset // 3) % len(kinds)], claims=offset // 3 % 3 == 0)
+    for index, case in enumerate(cases("brink")[first % 5 :: 9]):
+        kinds = list(kinds_of(strategy, case.model))
+        assert_sound(strategy, case, kinds[(first + index) % len(kinds)], claims=index % 3 == 0)
 
 
 @pytest.mark.slow
@@ -121,7 +122,7 @@ def test_attack_finds_nothing(strategy: Strategy) -> None:
         assert found.gap <= 0, f"{strategy.id}, seed {seed}: {found} with {found.weights} and {found.hints}"
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", [pytest.param(s, marks=pytest.mark.slow if s % 3 else ()) for s in range(12)])
 def test_sound_where_the_bound_itself_drops(seed: int) -> None:
     """Two models on either side of where cubic loses an input: its own limits of rounding."""
     rng = np.random.default_rng(seed)
