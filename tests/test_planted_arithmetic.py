@@ -33,7 +33,7 @@ def random(*names: str) -> Callable[[], None]:
 
     def check() -> None:
         for name in names:
-            arb.check_random(BY_NAME[name], rounds=150, seed=1)
+            arb.check_random(BY_NAME[name])
 
     return check
 
@@ -257,8 +257,6 @@ def test_models_at_the_ends_of_float64_show_errors(monkeypatch: pytest.MonkeyPat
 
 
 def test_nothing_is_caught_without_an_error() -> None:
-    """All checks pass on the code as it is; `test_strategies` has the other models."""
-    every = (*(error[-1] for error in ERRORS), *(constant[-1] for constant in CONSTANTS))
-    checks = {id(check): check for check in every}.values()
-    assert not any(caught(check) for check in (*checks, test_enclosure.check_grid))
-    assert next(false_bounds(every=4), None) is None
+    """Checks pass on the code as it is; `test_enclosure` has the random ones, `test_strategies` the other models."""
+    assert not any(caught(check) for check in (gamma_checks, random("add", "2 @ 2"), test_enclosure.check_grid))
+    assert next(false_bounds(every=8), None) is None
