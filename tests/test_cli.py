@@ -359,7 +359,7 @@ def test_table_of_large_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    "factor", [0.0, 1e-300, *(pytest.param(factor, marks=pytest.mark.slow) for factor in (1e60, 1e100)), 1e300]
+    "factor", [0.0, *(pytest.param(factor, marks=pytest.mark.slow) for factor in (1e-300, 1e60, 1e100)), 1e300]
 )
 def test_prove_extreme_weights(run: Run, factor: float) -> None:
     """Weights at the ends of the range are not an error for any strategy; they only prove little."""
@@ -925,7 +925,6 @@ def test_processes(command: list[str], certificate: Path) -> None:
         (["verify", certificate, NAME], 0),
         (["verify", certificate, "max-of-4/50"], 1),
         (["verify", "none", NAME], 2),
-        (["prove", "none", "--all"], 2),
     ):
         result = subprocess.run([*command, *words], capture_output=True, text=True, check=False)
         assert result.returncode == code

@@ -23,11 +23,13 @@ PROVE = ("prove", str(SMALL), "--strategy", "cubic", "--strategy", "failing-sets
 TABLE = ("table1", "--seeds", "1", "--jobs", "1")
 
 
-@pytest.mark.parametrize("name", ["prove", pytest.param("table1", marks=pytest.mark.slow)])
-def test_killed_at_random_moments(tmp_path: Path, name: str) -> None:
-    """A few kills; `test_experiments.py` has some of `table1`."""
-    report = kill_often(JOBS[name], tmp_path, 2, random.Random(20261122))
-    assert report.kills == 2
+@pytest.mark.parametrize(
+    ("name", "kills"), [("prove", 1), *(pytest.param(name, 3, marks=pytest.mark.slow) for name in ("prove", "table1"))]
+)
+def test_killed_at_random_moments(tmp_path: Path, name: str, kills: int) -> None:
+    """A few kills; `test_experiments.py` has one of `table1`."""
+    report = kill_often(JOBS[name], tmp_path, kills, random.Random(20261122))
+    assert report.kills == kills
     assert report.finished_runs >= 1
 
 

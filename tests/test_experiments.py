@@ -399,7 +399,15 @@ FIGURES = {
 }
 
 
-def test_command(run: Run, proved: list[tuple[str, ...]], tmp_path: Path, undisturbed: Swept) -> None:
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on the command draws no figures, which would take most of its time."""
+    for name in ("draw_bound_against_flops", "draw_unexplained_against_flops"):
+        monkeypatch.setattr(command, name, lambda results, path: None)
+
+
+def test_command(
+    run: Run, proved: list[tuple[str, ...]], tmp_path: Path, undisturbed: Swept, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All that it writes and prints; a second time nothing is computed and the same is written."""
     code, out, err = run("--out", tmp_path / "run", "--seeds", 2)
     assert code == 0
@@ -419,6 +427,7 @@ def test_command(run: Run, proved: list[tuple[str, ...]], tmp_path: Path, undist
     markdown = (tmp_path / "run" / "table1.md").read_text(encoding="utf-8")
     assert lines == [row[0] for row in markdown_cells(markdown)]
 
+    undrawn(monkeypatch)
     texts = {name: (tmp_path / "run" / name).read_bytes() for name in FILES if "." in name}
     assert run("--out", tmp_path / "run", "--seeds", 2)[:2] == (0, out)
     assert len(proved) == 4
@@ -427,6 +436,7 @@ def test_command(run: Run, proved: list[tuple[str, ...]], tmp_path: Path, undist
 
 def test_command_interrupted(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The message says what is done and how to go on; then the rest is done."""
+    undrawn(monkeypatch)
     with monkeypatch.context() as patch:
         interrupted_at(patch, MODELS[1])
         code, out, err = run("--out", tmp_path, "--seeds", 2)
@@ -475,6 +485,7 @@ def test_command_without_the_extra(run: Run, tmp_path: Path, without: Callable[[
 # Real processes
 
 
+@pytest.mark.slow  # as are the last runs of those that are killed
 def test_local_processes(tmp_path: Path, undisturbed: Swept) -> None:
     """In other processes the results are the same."""
     found = sweep(MODELS, STRATEGIES, tmp_path, workers=2)
@@ -537,18 +548,21 @@ def assert_same_as_undisturbed(directory: Path, undisturbed: Swept) -> None:
     assert directories(directory) == FILES | FIGURES
 
 
+@pytest.mark.parametrize("kills", [1, pytest.param(4, marks=pytest.mark.slow)])
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc")
-def test_killed_outright(tmp_path: Path, undisturbed: Swept, start: Callable[[Path], "subprocess.Popen[str]"]) -> None:
-    """Killed at any moment, with no chance to tidy up: no process is left, and the next run ends as if undisturbed."""
+def test_killed_outright(
+    tmp_path: Path, undisturbed: Swept, start: Callable[[Path], "subprocess.Popen[str]"], kills: int
+) -> None:
+    """Killed at a moment, with no chance to tidy up: no process is left, and the next run ends as if undisturbed."""
     directory = tmp_path / "run"
     moments = random.Random(20240611)
-    for fraction in (moments.uniform(0.0, 0.5), moments.uniform(0.5, 1.0)):
+    for _ in range(kills):
         process = start(directory)
         folder = directory / "certificates"
         until = time.monotonic() + 60
         while not folder.exists() and process.poll() is None and time.monotonic() < until:
             time.sleep(0.01)
-        time.sleep(0.8 * fraction)
+        time.sleep(moments.uniform(0.0, 0.8))
         process.kill()
         process.communicate(timeout=60)
         while alive(process.pid) and time.monotonic() < until:
@@ -715,7 +729,7 @@ def assert_figure(path: Path, *words: str) -> None:
         assert f"<!-- {word} -->" in text
 
 
-@pytest.mark.parametrize("models", [1, 3])
+@pytest.mark.parametrize("models", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_figures(tmp_path: Path, models: int) -> None:
     """With all groups."""
     frontier.draw_bound_against_flops(made_up(models), tmp_path / "bound")
@@ -726,8 +740,8 @@ def test_figures(tmp_path: Path, models: int) -> None:
 
 
 def test_figures_of_little(tmp_path: Path, results: list[Bound]) -> None:
-    """With few strategies."""
-    for number, part in enumerate((results, [row for row in results if row["strategy"] == "cubic"], results[:1])):
+    """With few strategies, and with one of one model."""
+    for number, part in enumerate((results, results[:1])):
         frontier.draw_bound_against_flops(part, tmp_path / f"bound{number}")
         frontier.draw_unexplained_against_flops(part, tmp_path / f"unexplained{number}")
         assert_figure(tmp_path / f"bound{number}", "cubic")
