@@ -512,10 +512,10 @@ def outcome(data: bytes) -> tuple[str, Certificate | None]:
         return "malformed", None
 
 
-@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 3])
+@pytest.mark.parametrize("every", [pytest.param(1, marks=pytest.mark.slow), 7])
 @pytest.mark.parametrize("strategy", REAL)
 def test_one_flipped_bit(strategy: str, every: int) -> None:
-    """With any one bit flipped, or every third, no more than the original claim is accepted, of no other model."""
+    """With any one bit flipped, or every seventh, no more than the original claim is accepted, of no other model."""
     data, original = REAL[strategy], PROOFS[strategy]
     seen = set()
     for bit in range(0, 8 * len(data), every):
@@ -717,7 +717,7 @@ def test_any_bytes(data: bytes) -> None:
     refused(data)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.dictionaries(st.sampled_from(KEYS), JSON, max_size=3), st.dictionaries(st.text(max_size=5), HINT, max_size=2))
 def test_any_values(changes: dict[str, Any], hints: dict[str, Any]) -> None:
     """Nor does any JSON in the place of any field."""

@@ -13,7 +13,7 @@ from fuzz import targets
 from fuzz.seeds import seeds
 from fuzz.targets import CORPUS, TARGETS, Violation
 
-ROUNDS = {"certificate": 1000, "model": 500, "verify": 100}
+ROUNDS = {"certificate": 500, "model": 250, "verify": 50}
 
 
 def changed(rng: np.random.Generator, data: bytes, others: list[bytes]) -> bytes:
@@ -43,7 +43,7 @@ def replayed(target: str, times: int) -> Iterator[bytes]:
         yield changed(rng, known[rng.integers(len(known))], known)
 
 
-@pytest.mark.parametrize("times", [1, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("times", [1, pytest.param(40, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("target", TARGETS)
 def test_replay(target: str, times: int) -> None:
     """No seed and no change of one makes the package do what it must not do."""
