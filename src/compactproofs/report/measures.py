@@ -9,7 +9,7 @@ import numpy as np
 from compactproofs.analysis.margins import PATHS
 from compactproofs.analysis.mechanism import attention_gaps, copying
 from compactproofs.analysis.spectra import fit, spectrum
-from compactproofs.analysis.waterfall import WATERFALLS
+from compactproofs.report.sections.bounds import best_of_rows
 from compactproofs.report.subjects import PairSubject, Subject
 
 #: What it is, the number, and the id of the picture or section.
@@ -25,9 +25,8 @@ def shares(subject: Subject | PairSubject) -> Iterator[Measure]:
                 yield f"certified, {strategy.removeprefix('pair-sum/')}", float(proof.bound), "two-pair-proofs"
         return
     yield "accuracy", subject.accuracy, "two-mechanisms"
-    for row, strategy in WATERFALLS.items():
-        if strategy in subject.proofs:
-            yield f"certified, {row}", float(subject.proofs[strategy].bound), "two-bounds"
+    for row, strategy in best_of_rows(subject).items():
+        yield f"certified, {row}", float(subject.proofs[strategy].bound), "two-bounds"
 
 
 def mechanism(subject: Subject | PairSubject) -> Iterator[Measure]:

@@ -13,14 +13,18 @@ from compactproofs.report.wording import std
 FAMILIES = {row.name: row.strategies for row in ROWS} | {name: (strategy,) for name, strategy in OWN.items()}
 
 
+def best_of_rows(subject: Subject) -> dict[str, str]:
+    """The strategy that certifies most, for each row of the paper's table and of ours that has one."""
+    members = {name: [s for s in family if s in subject.proofs] for name, family in FAMILIES.items()}
+    return {name: subject.best(able) for name, able in members.items() if able}
+
+
 def of_model(subject: Subject) -> Found:
     """A point for each strategy, and the best strategy of each row."""
     proofs = subject.proofs
     flops = {strategy: proof.cost.flops for strategy, proof in proofs.items()}
     bound = {strategy: float(proof.bound) for strategy, proof in proofs.items()}
     normalised = {strategy: share / max(subject.accuracy, 1e-300) for strategy, share in bound.items()}
-    members = {name: [s for s in family if s in proofs] for name, family in FAMILIES.items()}
-    best = {name: subject.best(able) for name, able in members.items() if able}
     cheapest = min(proofs, key=lambda s: flops[s])
     return {
         "count": len(proofs),
@@ -29,7 +33,8 @@ def of_model(subject: Subject) -> Found:
         "obstacle": subject.obstacle(FAILING_SETS),
         "others": [s for s in ("branch-and-bound", "histogram") if subject.obstacle(s) is None],
         "rows": [
-            (name, bound[s], normalised[s], flops[s], proofs[s].unexplained_dimension, s) for name, s in best.items()
+            (name, bound[s], normalised[s], flops[s], proofs[s].unexplained_dimension, s)
+            for name, s in best_of_rows(subject).items()
         ],
         "figures": pictures({"bounds": charts.bounds(by_family(flops, normalised), wide=True)}, WIDE),
     }

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from compactproofs.report import charts
 from compactproofs.report.page import Found
-from compactproofs.report.pictures import WIDE, pictures
-from compactproofs.report.sections.bounds import FAMILIES
+from compactproofs.report.pictures import pictures
+from compactproofs.report.sections.bounds import best_of_rows
 from compactproofs.report.subjects import Both
 
 
@@ -17,18 +17,14 @@ def of_two(both: Both) -> Found:
         points[subject.name] = [
             (float(p.cost.flops), float(p.bound) / share) for p in subject.proofs.values() if p.cost.flops
         ]
-    rows = []
-    for name, family in FAMILIES.items():
-        cells: list[float | int] = []
-        for subject in both:
-            able = [s for s in family if s in subject.proofs]
-            if able:
-                best = subject.proofs[subject.best(able)]
-                cells += [float(best.bound), best.cost.flops]
-        if len(cells) == 4:
-            rows.append((name, cells[0], cells[2], cells[2] - cells[0], cells[1], cells[3]))
+    first, second = ({row: subject.proofs[s] for row, s in best_of_rows(subject).items()} for subject in both)
+    rows = [
+        (row, float(a.bound), float(b.bound), float(b.bound - a.bound), a.cost.flops, b.cost.flops)
+        for row, a in first.items()
+        if (b := second.get(row))
+    ]
     return {
         "rows": rows,
         "better": [sum(row[3] < 0 for row in rows), sum(row[3] > 0 for row in rows)],
-        "figures": pictures({"bounds": charts.bounds(points, wide=True)}, WIDE),
+        "figures": pictures({"bounds": charts.bounds(points)}),
     }
