@@ -281,7 +281,7 @@ def test_on_the_command_line(tmp_path: Path, capsys: Any) -> None:
     assert __main__.run(["prove", str(CASE), *asked, "--strategy", "cubic", "--out", str(proof)]) == 0
     out, _ = capsys.readouterr()
     assert "inputs that count 4096 by their weights; the label is the smallest token" in out
-    assert "normalised: ?, since the exact accuracy is not known (brute-force was not tried)" in out
+    assert "normalised: ?, since the exact accuracy is not known (there is no bound by brute-force)" in out
     assert __main__.run(["verify", str(proof), str(CASE)]) == 0
     assert "of 4096 inputs, by their weights, are answered correctly" in capsys.readouterr().out
     assert checking.main([str(proof), str(CASE)]) == 0

@@ -322,12 +322,12 @@ def _why_not_normalised(problem: Problem[Any, Any], exact: int | None, ids: list
         return "no input is answered correctly"
     if problem.network.family in (Decoder.family, PairSum.family):
         if DECIDING.isdisjoint(ids):
-            return "brute force was not tried"
+            return "there is no bound by brute force"
         return "the exact accuracy is not known (inputs were left undecided)"
     one = "heads/branch-and-bound" if problem.network.family == ManyHeads.family else "brute-force"
     if problem.task.record["name"] in BY_COMPARISON.tasks:
         one = BY_COMPARISON.id
     limit = get_strategy(one).limit(problem)
     if limit is None:
-        limit = f"{one} was not tried" if DECIDING.isdisjoint(ids) else f"{one} left inputs undecided"
+        limit = f"there is no bound by {one}" if DECIDING.isdisjoint(ids) else f"{one} left inputs undecided"
     return f"the exact accuracy is not known ({limit})"

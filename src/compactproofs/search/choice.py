@@ -185,7 +185,7 @@ def certify_within(
             found = replace(found, interrupted=True)
             missing.append("interrupted")
         else:
-            missing.append(f"no time was left for {trying_now or 'any strategy'}")
+            missing.append(f"the time was over before {trying_now or 'any strategy'} was finished")
     if found.exact and not found.interrupted:
         missing = ["the bounds meet"]
     why = "; ".join(missing)
