@@ -277,7 +277,7 @@ def budget(budgets: Sequence[Budget]) -> Draw:
         operations(axes, "operations for the scores (FLOPs)")
         axes.set_ylabel("row spread of the remainder")
         axes.grid()
-        _legend_beside(axes)
+        legend_beside(axes)
 
     return draw
 
@@ -367,7 +367,7 @@ def spreads(by_name: Mapping[str, FloatArray]) -> Draw:
         axes.set_xlabel("query")
         axes.set_ylabel("row spread of the remainder")
         axes.grid()
-        _legend_below(axes)
+        legend_below(axes)
 
     return draw
 
@@ -418,12 +418,12 @@ def operations(axes: Axes, label: str) -> None:
     axes.set_xlabel(label)
 
 
-def _legend_beside(axes: Axes) -> None:
+def legend_beside(axes: Axes) -> None:
     """Where the picture is wide."""
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
 
 
-def _legend_below(axes: Axes) -> None:
+def legend_below(axes: Axes) -> None:
     """In two columns if the labels are short."""
     labels = axes.get_legend_handles_labels()[1]
     columns = 2 if max(map(len, labels), default=0) <= 20 else 1
@@ -449,7 +449,7 @@ def bounds(
         operations(axes, "operations to verify (FLOPs)")
         axes.set_ylabel("normalised bound")
         axes.grid()
-        (_legend_beside if wide else _legend_below)(axes)
+        (legend_beside if wide else legend_below)(axes)
 
     return draw
 
@@ -502,7 +502,7 @@ def labelled_points(
         operations(axes, xlabel)
         axes.set_ylabel(ylabel)
         axes.grid()
-        (_legend_beside if wide else _legend_below)(axes)
+        (legend_beside if wide else legend_below)(axes)
 
     return draw
 

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from compactproofs.analysis.pair_sums import Boxes, curve
 from compactproofs.kernel.decisions import FloatArray
-from compactproofs.report.charts import Draw, operations
+from compactproofs.report.charts import Draw, legend_below, legend_beside, operations
 from compactproofs.report.pictures import BLUE, GREEN, INK, MUTED, ORANGE, PURPLE, RED
 
 #: What is read of x and of y, and what is written.
@@ -133,6 +133,6 @@ def bounds(points: Mapping[str, Sequence[tuple[float, float]]], joined: bool = T
         operations(axes, "operations to verify (FLOPs)")
         axes.set_ylabel("certified share of the inputs")
         axes.grid()
-        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+        (legend_beside if joined else legend_below)(axes)
 
     return draw

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from compactproofs.report import charts, pair_charts
 from compactproofs.report.page import Found
-from compactproofs.report.pictures import WIDE, picture, pictures
+from compactproofs.report.pictures import picture, pictures
 from compactproofs.report.sections.pair_waterfall import falls_of
 from compactproofs.report.subjects import BothPairs
 
@@ -12,7 +12,11 @@ from compactproofs.report.subjects import BothPairs
 def of_pairs(both: BothPairs) -> Found:
     """A point for each strategy and network; the waterfalls of those that prove something of both."""
     points = {
-        subject.name: sorted((float(p.cost.flops), float(p.bound)) for p in subject.proofs.values() if p.cost.flops)
+        subject.name: sorted(
+            (float(p.cost.flops), float(p.bound))
+            for p in subject.proofs.values()
+            if p.cost.flops and p.certificate.claim == "at least"
+        )
         for subject in both
     }
     rows = []
@@ -21,7 +25,7 @@ def of_pairs(both: BothPairs) -> Found:
         bounds = [float(proof.bound) for proof in (first, second)]
         rows.append((strategy, *bounds, bounds[1] - bounds[0], first.cost.flops, second.cost.flops))
     falls = [falls_of(subject) for subject in both]
-    figures = pictures({"pair-bounds": pair_charts.bounds(points, joined=False)}, WIDE)
+    figures = pictures({"pair-bounds": pair_charts.bounds(points, joined=False)})
     for name in falls[0]:
         steps = [fall[name] for fall in falls]
         low = min(map(charts.start_of_waterfall, steps))
