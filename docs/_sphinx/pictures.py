@@ -34,7 +34,7 @@ def _chart(rows: list[dict[str, Any]], groups: list[str], tooltip: list[Any], y_
     """Bound against operations, one mark a row; drag and scroll to look closer."""
     kind = {"scale": alt.Scale(domain=groups, range=_COLOURS[: len(groups)])}
     shape = {"scale": alt.Scale(domain=groups, range=_SHAPES[: len(groups)])}
-    legend = alt.Legend(title=None, orient="top", columns=3, symbolSize=90)
+    legend = alt.Legend(title=None, orient="top", symbolSize=90)
     return (
         alt.Chart(alt.Data(values=rows), width="container", height=340)
         .mark_point(filled=True, size=70, opacity=0.85)

@@ -80,7 +80,8 @@ function draw() {
     const many = spec.data.values && spec.data.values.length > 2000;
     if (many) Object.assign(spec.mark, { size: 14, opacity: 0.35 });
     const renderer = many ? "canvas" : "svg";
-    vegaEmbed(place, spec, { actions: false, renderer, config, tooltip: { theme: isDark() ? "dark" : "light" } });
+    const legend = { ...config.legend, columns: place.clientWidth < 480 ? 2 : 3 };
+    vegaEmbed(place, spec, { actions: false, renderer, config: { ...config, legend }, tooltip: { theme: isDark() ? "dark" : "light" } });
   }
 }
 
