@@ -340,6 +340,13 @@ def test_page_of_two_models(undrawn: None) -> None:
     rows = [differences[i : i + 3] for i in range(0, len(differences), 3)]
     assert all(b - a == pytest.approx(d) for a, b, d in rows)
     assert [abs(d) for _, _, d in rows] == sorted((abs(d) for _, _, d in rows), reverse=True)
+    # What is certified is, row for row, what stands among the proofs.
+    cells = r'<td class="number" data-sort="([^"]*)">[^<]*</td>' * 3
+    table = text[text.index("<caption><span>The best strategy of each row") :].split("</table>")[0]
+    proofs = re.findall(f"<td>([^<]*)</td>{cells}", table)
+    certified = re.findall(f">certified, ([^<]*)</a></td>{cells}", listed)
+    assert {row[:3] for row in certified} <= {row[:3] for row in proofs}
+    assert "sub-cubic without mean+diff" in {row for row, *_ in certified}
 
 
 def test_page_of_two_networks_of_two_arguments(undrawn: None) -> None:
