@@ -26,11 +26,13 @@ from compactproofs.tasks.orders import MinOfK
 from compactproofs.testing.planting import Planted
 from compactproofs.theorems import BUILT_IN
 from compactproofs.theorems.max_of_k.branching import branch_and_bound
+from compactproofs.theorems.max_of_k.by_comparison import branch_and_bound as by_comparison
 from exactcheck import checking, whole_classes
 from exactcheck.reading import read_weights
 from records import refused_by_both
 from soundness.models import all_cases, cases
 from soundness.truth import exact_correct_set
+from test_weights import near_the_limit
 
 PLACE = "by-comparison/branch-and-bound"
 LOWER, UPPER = BUILT_IN.strategies[PLACE], BUILT_IN.strategies[f"{PLACE}-upper"]
@@ -141,11 +143,21 @@ def test_with_little_work(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(1)
     for _, model, task in some(1, 25):
         monkeypatch.setattr(class_margins, "_UNIT_BITS", int(rng.choice([2, 5, 12, 36])))
+        monkeypatch.setattr(by_comparison, "_CHUNK", int(rng.choice([1, 2**15])))
         monkeypatch.setattr(boxes, "_BATCH", int(rng.choice([1, 7, 2**14])))
         monkeypatch.setattr(boxes, "_MAX_SINGLES", int(rng.choice([0, 3, 2**14])))
         monkeypatch.setattr(branch_and_bound, "MAX_BOXES", int(rng.choice([0, 20, 2**22])))
         work: Any = Workspace(Problem(model, task))
         assert LOWER.bound(work, {}) <= truth(model, task) <= UPPER.bound(work, {})
+
+
+def test_weights_near_the_limit() -> None:
+    """Where the sums and products of 64 bits are as large as they get, no bound is false."""
+    rng = np.random.default_rng(2)
+    for name, model, plain in some(2, 25):
+        task = replace(plain, weights=near_the_limit(rng, plain.d_vocab, plain.n_ctx))
+        work: Any = Workspace(Problem(model, task))
+        assert 0 <= LOWER.bound(work, {}) <= truth(model, task) <= UPPER.bound(work, {}) <= task.total, name
 
 
 @pytest.mark.parametrize("end", [0, 1], ids=["largest", "smallest"])

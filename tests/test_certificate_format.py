@@ -130,9 +130,13 @@ def test_hints(sizes: tuple[int, int, int, int]) -> None:
         "n": 5,
         "4": 4,
         "m+k": 10,
+        "a h": 6,
         "v+n+d": v + n + d,
     }
-    two_arguments = Problem(PairSum({"W_x": one(5, 2), "W_y": one(5, 2), "W": one(4, 7), "W_U": one(7, 3)}), add_mod(5))
+    attention = {"embed.W_E": one(5, d), "pos_embed.W_pos": one(2, d), "unembed.W_U": one(d, 3)}
+    attention |= {"blocks.0.attn.W_V": one(2, d, 3), "blocks.0.attn.W_O": one(2, 3, d)}
+    attention |= {"blocks.0.mlp.W_in": one(d, 7), "blocks.0.mlp.W_out": one(7, d)}
+    two_arguments = Problem(PairSum(attention), add_mod(5))
     forms = {}
     for name, dtype, shape, _ in table("hint", "dtype"):
         names = codes(dtype)

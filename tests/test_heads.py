@@ -34,6 +34,7 @@ from soundness.heads import OF_HEADS, HeadsCase, alone, halved, head_of, heads_c
 from soundness.models import NAMES, cases, one_hot_weights, working_weights
 from soundness.planting import Change, Planted, showing
 from soundness.truth import exact_correct
+from test_weights import near_the_limit
 
 TWO_HEADS = Path(__file__).parent / "cases" / "two_heads_max3_v10.safetensors"
 HEADS = [strategy for strategy in BUILT_IN.strategies.values() if strategy.family == ManyHeads.family]
@@ -271,11 +272,12 @@ def test_the_second_checker_agrees(tmp_path: Path) -> None:
                     assert code == (0 if claim is certificate else 1), f"{strategy.id}: {claim}"
 
 
-def some_task(rng: np.random.Generator, network: ManyHeads) -> MaxOfK:
+def some_task(rng: np.random.Generator, network: ManyHeads, large: bool = False) -> MaxOfK:
     """The smallest token, or the largest in an order, with weights or without."""
     n, v = network.n_ctx, network.d_vocab
     order = tuple(rng.permutation(v).tolist())
     weights = tuple((rng.choice([0, 1, 1, 2, 3, 17], v) + (order[0] == np.arange(v))).tolist())
+    weights = near_the_limit(rng, v, n) if large else weights
     tasks: list[MaxOfK] = [MinOfK(n, v), LargestInOrder(n, v, order), WeightedLargest(n, v, order, weights)]
     return tasks[int(rng.integers(len(tasks)))]
 
@@ -307,6 +309,17 @@ def test_other_orders_and_weights(strategy: Strategy) -> None:
             assert right <= checked <= claimed <= task.total, where
         if case in moderate and strategy.id in EXACT and not ties:
             assert checked == right, where
+
+
+@pytest.mark.parametrize("strategy", HEADS, ids=lambda strategy: strategy.id)
+def test_weights_near_the_limit(strategy: Strategy) -> None:
+    """Where the sums and products of 64 bits are as large as they get, no bound is false."""
+    rng = np.random.default_rng(7)
+    for case in [case for case in heads_cases(every=4) if case.model.n_ctx > 2][HEADS.index(strategy) :: 6]:
+        task = some_task(rng, case.model, large=True)
+        work: Any = Workspace(Problem(case.model, task))
+        found, (right, _) = strategy.bound(work, {}), right_and_ties(case.model, task)
+        assert 0 <= found <= right if strategy.claim == "at least" else right <= found <= task.total, case.name
 
 
 def test_both_checkers_about_other_tasks(tmp_path: Path) -> None:

@@ -80,10 +80,10 @@ def test_bounds_hold(strategy: Strategy) -> None:
 def test_exact_strategies_find_the_truth(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing is near a tie; sums are made in blocks that have some of the positions."""
     rng = np.random.default_rng(1)
-    monkeypatch.setattr(enumeration, "_BLOCK_ENTRIES", 64)
     for case in (*cases("working")[::3], *cases("folded")[::5], *cases("contrary")[::3]):
         if case.model.d_vocab**case.model.n_ctx <= 300:
             task = some_task(rng, case.model)
+            monkeypatch.setattr(enumeration, "_BLOCK_ENTRIES", int(rng.choice([1, 64])))
             for name in ("brute-force", "branch-and-bound", "branch-and-bound-upper"):
                 bound = STRATEGIES[name].bound(Workspace(Problem(case.model, task)), {})
                 assert bound == truth(case.model, task), case.name
@@ -256,6 +256,28 @@ def test_weights_near_the_limit(name: str) -> None:
         hints = hostile_hints(strategy, problem, "plausible", rng, dict, v)
         found, right = strategy.bound(Workspace(problem), hints), truth(models[i], task)
         assert found <= right if strategy.claim == "at least" else right <= found <= task.total
+
+
+def test_both_checkers_add_up_to_the_same_limit(tmp_path: Path) -> None:
+    """Inputs that count 2^62 and more together, though those with one last token do not."""
+    model = next(case.model for case in cases("working") if case.model.n_ctx == 3)
+    n, v = model.n_ctx, model.d_vocab
+    model.save(tmp_path / "m")
+    for total, code in ((2**31 - 1, 0), (2**31, 1)):
+        task = WeightedLargest(n, v, tuple(range(v)), (total - v + 1,) + (1,) * (v - 1))
+        assert task.total >= 2**62
+        work: Any = Workspace(Problem(model, task))
+        certified = truth(model, task) if code == 0 else 0
+        assert COUNTING["brute-force"].bound(work, {}) == certified
+        claim = replace(
+            Prover(model, task).prove("cubic").certificate,
+            strategy="brute-force",
+            theorem="max-of-k/brute-force@1",
+            certified=certified,
+        )
+        claim.save(tmp_path / "p")
+        assert verify(claim, model).accepted == (code == 0)
+        assert checking.main([str(tmp_path / "p"), str(tmp_path / "m")]) == code
 
 
 def test_totals_of_too_many_digits(tmp_path: Path) -> None:
