@@ -195,7 +195,7 @@ def test_pairs() -> None:
     rows = zoo.pair_table()
     models = zoo.path("S5/0").parent.parent
 
-    assert len({row.name for row in rows}) == len(rows) == 48
+    assert len({row.name for row in rows}) == len(rows) == 53
     assert {row.name for row in rows} == {
         path.relative_to(models).with_suffix("").as_posix() for path in models.rglob("*") if path.is_file()
     }
