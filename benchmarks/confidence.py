@@ -37,6 +37,8 @@ def measured(name: str, method: Method | Literal["importance"], samples: int) ->
     assert drawn is not None, name
     bounds = [bound(claim, work.task.total, urn, drawn, BITS + 1) for claim in CLAIMS]
     row |= {"not_right": drawn.not_right, "wrong": drawn.wrong, "urn": urn}
+    if method == "inside":
+        row |= {"open": drawn.open, "known": drawn.known}
     return row | ended(work, bounds, ["urn", "draw"], start)
 
 

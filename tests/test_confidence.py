@@ -11,7 +11,7 @@ import types
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from math import comb
 from pathlib import Path
@@ -113,7 +113,10 @@ def check_deciding(model: cp.Model) -> None:
 
 
 def check_inside(model: cp.Model, cells: int = 2048) -> None:
-    """The members' numbers are those of distinct inputs, as many as the definition has, and every wrong one is one."""
+    """The members' numbers are those of distinct inputs, as many as the definition has, and every wrong one is one.
+
+    Those that are said to be surely wrong are wrong, and as many as were counted.
+    """
     work = verifying(model)
     truth = exact_correct_set(model)
     v, n = model.d_vocab, model.n_ctx
@@ -122,10 +125,16 @@ def check_inside(model: cp.Model, cells: int = 2048) -> None:
     for part in inside.parts(work):
         if isinstance(part, int):
             return  # nothing is known of some part
-        members = inside.Members(work, part, cells)
+        members = inside.possibly_wrong(work, part, cells)
         drawn = members.by_number(list(range(members.size)))
         assert sorted(map(tuple, drawn.tolist())) == by_definition(part, members)
-        found += (np.column_stack([part.tokens[drawn], np.full(len(drawn), part.query)]) @ place).tolist()
+        numbers = np.column_stack([part.tokens[drawn], np.full(len(drawn), part.query)]) @ place
+        found += numbers.tolist()
+        surely = inside.surely_wrong(work, part, members, cells)
+        if surely is not None:
+            among = surely.among(drawn)
+            assert not truth[numbers[among]].any()
+            assert surely.by_number(list(range(surely.size))).tolist() == drawn[among].tolist()
     assert len(set(found)) == len(found)
     assert set(np.flatnonzero(~truth).tolist()) <= set(found)
 
@@ -141,6 +150,52 @@ def by_definition(part: ClassMargins, members: inside.Members) -> list[tuple[int
         failing = s + sum(int(a[p, t]) for p, t in enumerate(x)) <= 0
         assert not (failing and meets) or total <= 0
     return [x for x, total, meets in zip(every, sums, met, strict=True) if total <= 0 and meets]
+
+
+def check_surely_wrong() -> None:
+    """Where margins are known badly, only what loses for all that they may be is surely wrong; and some of it is."""
+    rng = np.random.default_rng(3)
+    found = 0
+    for _ in range(40):
+        low = rng.integers(-1000, 1000, (4, 5, 2))
+        high = low + rng.integers(0, 800, low.shape)
+        ones, none = np.ones(5, np.int64), np.zeros((0, 5), np.bool_)
+        part = ClassMargins(
+            0, np.arange(5), np.arange(2), low[:3], high[:3], low[3, 0], high[3, 0], none, low.astype(float), ones, 1
+        )
+        members = inside.possibly_wrong(verifying(tied()), part, 64)
+        surely = inside.surely_wrong(members.work, part, members, 64)
+        if surely is not None:
+            sequences = surely.by_number(list(range(surely.size)))
+            assert ((high[np.arange(3), sequences].sum(axis=1) + high[3, 0] <= 0).any(axis=1)).all()
+            found += surely.size
+    assert found > 100
+
+
+def coarse(patch: pytest.MonkeyPatch) -> None:
+    """Steps so coarse that not all is known of the model below."""
+    for name in ("possibly_wrong", "surely_wrong"):
+        patch.setattr(inside, name, partial(getattr(inside, name), cells=3))
+
+
+def check_draws() -> None:
+    """What is known to be wrong is not open, and a draw that is open is uniform on what is."""
+    model = imperfect()
+    work = verifying(model)
+    wrong = work.task.total - exact_correct(model)
+    with pytest.MonkeyPatch.context() as patch:
+        coarse(patch)
+        urn = 2 * sampling.urn_size(work, "inside")  # half of it is padding
+        drawn = sampling.draw(work, "inside", urn, 4000)
+    assert drawn is not None
+    assert drawn.samples == 4000
+    assert 0 < drawn.known < wrong
+    for found, of, share in (
+        (drawn.open, 4000, 1 - drawn.known / urn),
+        (drawn.not_right, drawn.open, (wrong - drawn.known) / (urn - drawn.known)),
+        (drawn.wrong, drawn.open, (wrong - drawn.known) / (urn - drawn.known)),
+    ):
+        assert abs(found - of * share) < 5 * (of * share * (1 - share)) ** 0.5
 
 
 def check_inputs_of_a_class() -> None:
@@ -206,6 +261,12 @@ def test_importance(same_bytes: None) -> None:
     check_inputs_of_a_class()
     check_fortunes()
     check_scores()
+
+
+def test_draws_from_inside(same_bytes: None) -> None:
+    """Those that are open, and those that are not."""
+    check_surely_wrong()
+    check_draws()
 
 
 def test_classes_that_hold_no_wrong_input() -> None:
@@ -290,7 +351,7 @@ def test_counting_many_positions(required: int) -> None:
     last, ones = np.array([5, 9]), np.ones(tokens, np.int64)
     terms = low.astype(np.float64)
     part = ClassMargins(0, np.arange(tokens), np.arange(2), low, low, last, last, sets, terms, ones, 1)
-    members = inside.Members(verifying(tied()), part, 200)
+    members = inside.possibly_wrong(verifying(tied()), part, 200)
     states = {(members.first, 0): 1}
     for step in members.steps.tolist():
         after: dict[tuple[int, int], int] = {}
@@ -342,11 +403,10 @@ def test_a_false_claim_is_accepted_as_rarely_as_stated(
     work, truth = verifying(model), exact_correct(model)
     parts = list(inside.parts(work))  # once, since it takes a while
     monkeypatch.setattr(inside, "parts", lambda work: iter(parts))
+    coarse(monkeypatch)
     false = truth + 1 if claim == "at least" else truth - 1
     runs, bits = 150, 2
     tested = claim_of(model, method, claim, false, bits, 60)
-    if method == "inside":
-        tested = replace(tested, urn=3 * tested.urn)  # with padding, since here all members are wrong
     accepted = sum(checker.check(tested, work).passed for _ in range(runs))
     assert accepted <= runs / 4 + 4 * (runs * 3 / 16) ** 0.5
     assert accepted > 0  # the test is no stricter than it says
@@ -453,18 +513,25 @@ def ties() -> None:
 def false_claims() -> None:
     """No claim that is false by one input passes where everything that can be drawn was drawn in its proportion."""
     total, wrong = 1000, 200
-    drawn = Drawn(100, 20, 20)
+    drawn = Drawn(100, 100, 20, 20)
     for claim, truth in (("at least", total - wrong), ("at most", total - wrong)):
         assert abs(checker.bound(claim, total, total, drawn, 10) - truth) > 80  # type: ignore[arg-type]
         assert (checker.bound(claim, total, total, drawn, 10) < truth) == (claim == "at least")  # type: ignore[arg-type]
-    none = Drawn(3, 0, 0)
+    none = Drawn(3, 3, 0, 0)
     for claimed in range(11):  # of 10, where one draw of three: (1 - w / 10)^3 <= 1/4
         allowed = (1 - Fraction(10 - claimed + 1, 10)) ** 3 <= Fraction(1, 4)
         assert checker.passes("at least", claimed, 10, 10, none, 2) == (allowed or claimed == 0)
-    every = Drawn(3, 3, 3)
+    every = Drawn(3, 3, 3, 3)
     for claimed in range(10):  # (w / 10)^3 <= 1/4
         allowed = Fraction(10 - claimed - 1, 10) ** 3 <= Fraction(1, 4)
         assert checker.passes("at most", claimed, 10, 10, every, 2) == allowed
+    for claimed, open_, known in product(range(11), (0, 3), (2, 6)):  # the same, of an urn of 6
+        left = 6 - known
+        more, fewer = 10 - claimed + 1 - known, 10 - claimed - 1 - known
+        allowed = more > left or (open_ > 0 and more > 0 and (1 - Fraction(more, left)) ** open_ <= Fraction(1, 4))
+        assert checker.passes("at least", claimed, 10, 6, Drawn(5, open_, 0, 0, known), 2) == allowed
+        allowed = fewer < 0 or (open_ > 0 and 0 <= fewer < left and Fraction(fewer, left) ** open_ <= Fraction(1, 4))
+        assert checker.passes("at most", claimed, 10, 6, Drawn(5, open_, open_, open_, known), 2) == allowed
 
 
 ERRORS: list[tuple[str, types.ModuleType, str, str, tuple[str, ...], Callable[[], None]]] = [
@@ -485,14 +552,27 @@ ERRORS: list[tuple[str, types.ModuleType, str, str, tuple[str, ...], Callable[[]
     ("no binomial", binomial, "return _rounded(comb(n, k), 0)", "return (1, 0)", ("few_is_unlikely",), check_tails),
     ("off by one, least", checker, "total - claimed + 1", "total - claimed + 2", ("passes",), false_claims),
     ("off by one, most", checker, "total - claimed - 1", "total - claimed - 2", ("passes",), false_claims),
-    ("sides exchanged", checker, 'if claim == "at least":\n        return few',
-     'if claim != "at least":\n        return few', ("passes",), false_claims),
-    ("steps up", inside, "(a - offsets[:, None]) // width", "-((offsets[:, None] - a) // width)", ("Members",),
+    ("sides exchanged", checker, 'if claim == "at least":\n        wrong =',
+     'if claim != "at least":\n        wrong =', ("passes",), false_claims),
+    ("known ones count twice", checker, "total - claimed + 1 - drawn.known", "total - claimed + 1", ("passes",),
+     false_claims),
+    ("known ones are left", checker, "left = urn - drawn.known", "left = urn", ("passes",), false_claims),
+    ("all are open", sampling, "samples - shut, not_right", "samples, not_right", ("_inside",), check_draws),
+    ("known ones are drawn", sampling, "drawn = drawn[~surely.among(drawn)]", "pass", ("_inside",), check_draws),
+    ("what is known is forgotten", sampling, "known += surely.size", "pass", ("_inside",), check_draws),
+    ("steps to the other side", inside, "-1 if up else 1", "1 if up else -1", ("_steps",),
      over(lambda model: check_inside(model, 8))),
+    ("both steps down", inside, "-1 if up else 1", "1", ("_steps",), over(lambda model: check_inside(model, 8))),
+    ("what could lose", inside, "part.high[:, :, o], int(part.high_last[o])",
+     "part.low[:, :, o], int(part.low_last[o])", ("surely_wrong",), check_surely_wrong),
+    ("another output's last", inside, "int(part.high_last[o])", "int(part.high_last[1 - o])", ("surely_wrong",),
+     check_surely_wrong),
+    ("another than was counted", inside, ".sum(axis=1) + self.first <= 0)", ".sum(axis=1) + self.first < 0)",
+     ("Members",), over(check_inside)),
     ("a table too short", inside, "max(1 - sum(largest[p:]),", "max(2 - sum(largest[p:]),", ("Members",),
      over(lambda model: check_inside(model, 8))),
     ("no set need be met", inside, "int(group == self.groups[-1])", "1", ("Members",), over(check_inside)),
-    ("another output", inside, "part.low.min(axis=2)", "part.low.max(axis=2)", ("Members",), over(check_inside)),
+    ("another output", inside, "part.low.min(axis=2)", "part.low.max(axis=2)", ("possibly_wrong",), over(check_inside)),
     ("no first place", importance, "place < first, below", "place < 0, below", ("_of_class",), check_inputs_of_a_class),
     ("sizes forgotten", importance, "fixed.importance[c] * work.task.class_size(*c)", "fixed.importance[c]", ("draw",),
      check_scores),
@@ -747,10 +827,12 @@ def test_inputs_of_draws(same_bytes: None, monkeypatch: pytest.MonkeyPatch) -> N
         return decide(work, inputs)
 
     monkeypatch.setattr(sampling, "decide", watched)
+    coarse(monkeypatch)
     urn = sampling.urn_size(work, "inside")
     drawn = sampling.draw(work, "inside", urn, 40 * urn)
     assert drawn is not None
     assert drawn.samples == 40 * urn
     counts = np.unique(np.concatenate(seen), axis=0, return_counts=True)[1]
-    assert len(counts) == urn
+    assert counts.sum() == drawn.open
+    assert len(counts) == urn - drawn.known > 1
     assert ((counts - 40) ** 2 / 40).sum() < urn + 6 * (2 * urn) ** 0.5

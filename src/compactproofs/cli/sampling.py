@@ -85,7 +85,7 @@ def sample(
     total, side = work.task.total, bits + 1
     facts: dict[str, Any]
     booked: tuple[str, ...] = ("draw",)
-    drawn, urn = Drawn(samples, 0, 0), 0  # so it stays where nothing can be wrong
+    drawn, urn = Drawn(samples, samples, 0, 0), 0  # so it stays where nothing can be wrong
     if by_importance:
         with _bar("drawing") as tell:
             scores, bet = work.once("draw", lambda: importance.sample(work, samples, side, tell))
@@ -102,9 +102,11 @@ def sample(
         booked = ("urn", "draw") if urn else ("urn",)
         # With an empty urn every input is right, and that by proof; but this command claims only with confidence.
         least, most = (bound(claim, total, urn, drawn, side) if urn else total for claim in CLAIMS)
-        of = f"a set of {urn} inputs that holds every wrong one" if inside else "all inputs"
+        of = "all inputs"
+        if inside:
+            of = f"a set of {urn} inputs that holds every wrong one, less {drawn.known} that surely are wrong"
         counted = f"{in_words(drawn, 'at least')}, {drawn.wrong} certainly wrong, from {of}"
-        facts = {"method": method, "urn": str(urn), **dataclasses.asdict(drawn)}
+        facts = {"method": method, "urn": str(urn), **dataclasses.asdict(drawn), "known": str(drawn.known)}
     seconds = time.perf_counter() - start
     operations = sum(work.cost(key).flops + work.cost(key).int_ops for key in booked)
     if out_name is not None:
@@ -137,7 +139,7 @@ def worth_testing(work: Work, method: Method, urn: int, drawn: Drawn, bits: int)
     for another machine, whose rounding may let some more inputs in.
     """
     room = round(4 * (drawn.not_right + 1) ** 0.5)
-    expected = Drawn(drawn.samples, min(drawn.not_right + room, drawn.samples), drawn.wrong)
+    expected = dataclasses.replace(drawn, not_right=min(drawn.not_right + room, drawn.open))
     urn = urn if method == "plain" else urn + (urn >> 20) + 1
     task = work.task
     return ClaimWithConfidence(

@@ -3,15 +3,17 @@
 Theorem.  For every network, and every claim whatever is in it, written by whoever does not know the random numbers: if
 the claim is false, `check` accepts it with a probability of at most 2^-error_bits.
 
-Proof.  By `sampling`, each of the n draws, independent and uniform in an urn of M elements, is wrong with probability
-w / M, where w inputs are not answered correctly, of T.  If "at least N" is false, then w >= T - N + 1.  Each draw is
-then not certainly right with a probability of at least p = (T - N + 1) / M, and the claim is accepted only if so many k
-are not that `few_is_unlikely(k, n, p, bits)`.  If "at most N" is false, then w <= T - N - 1, each draw is certainly
-wrong with a probability of at most p = (T - N - 1) / M, and the claim is accepted only if so many are that
-`many_is_unlikely(k, n, p, bits)`.
+Proof.  By `sampling`, of the M elements of an urn G are known to be wrong, and each draw of another one, independent
+and uniform among these, is wrong with probability (w - G) / (M - G), where w inputs are not answered correctly, of T.
+The number n of such draws is random; let it be given.  If "at least N" is false, then w >= T - N + 1.  Each draw is
+then not certainly right with a probability of at least p = (T - N + 1 - G) / (M - G), and the claim is accepted only if
+so many k are not that `few_is_unlikely(k, n, p, bits)`, or if p > 1, but then it is true.  If "at most N" is false,
+then w <= T - N - 1, each draw is certainly wrong with a probability of at most p = (T - N - 1 - G) / (M - G), and the
+claim is accepted only if so many are that `many_is_unlikely(k, n, p, bits)`, or if p < 0, but then it is true.
 
 Let k be the largest (in the second case smallest) number with which the claim is accepted.  It is accepted only if at
-most (at least) k draws count, and by the lemma of `binomial` the probability of that is at most 2^-bits.
+most (at least) k draws count, and by the lemma of `binomial` the probability of that is at most 2^-bits.  This holds
+for each n, and so altogether.
 
 Bounds.  The largest N that a run would accept, found after it, is false with a probability of at most 2^-bits too: let
 p be the true share; where N is false, the test holds at a share that is no larger than p (no smaller), and so at p; and
@@ -93,9 +95,14 @@ def require_fitting(work: Work, method: Method) -> None:
 
 def passes(claim: Claim, claimed: int, total: int, urn: int, drawn: Drawn, bits: int) -> bool:
     """Whether what was drawn would be so unlikely, were the claim false."""
+    left = urn - drawn.known
     if claim == "at least":
-        return few_is_unlikely(drawn.not_right, drawn.samples, Fraction(total - claimed + 1, urn), bits)
-    return many_is_unlikely(drawn.wrong, drawn.samples, Fraction(max(total - claimed - 1, 0), urn), bits)
+        wrong = total - claimed + 1 - drawn.known  # of those left, or more, if the claim is false
+        share = Fraction(wrong, left) if left else Fraction(0)
+        return wrong > left or few_is_unlikely(drawn.not_right, drawn.open, share, bits)
+    wrong = total - claimed - 1 - drawn.known  # or fewer
+    share = Fraction(wrong, left) if left else Fraction(1)
+    return wrong < 0 or many_is_unlikely(drawn.wrong, drawn.open, share, bits)
 
 
 def bound(claim: Claim, total: int, urn: int, drawn: Drawn, bits: int) -> int:
@@ -113,5 +120,5 @@ def bound(claim: Claim, total: int, urn: int, drawn: Drawn, bits: int) -> int:
 def in_words(drawn: Drawn, claim: Claim) -> str:
     """How many of the draws count."""
     if claim == "at least":
-        return f"{drawn.not_right} of {drawn.samples} draws are not certainly right"
-    return f"{drawn.wrong} of {drawn.samples} draws are certainly wrong"
+        return f"{drawn.not_right} of {drawn.open} draws are not certainly right"
+    return f"{drawn.wrong} of {drawn.open} draws are certainly wrong"

@@ -1,4 +1,4 @@
-"""A set that holds every wrong input, counted exactly, and its members by number.
+"""A set that holds every wrong input and a part of it that holds no other, counted exactly; its members by number.
 
 Members.  `theorems.max_of_k.branching.class_margins` splits the inputs that could be wrong into classes, and those into
 parts.  An input of a part that is answered wrongly has, for some output o, a sum of the L_o[p, x_p] and that of the
@@ -8,6 +8,11 @@ k = floor((a - b) / D) and c = floor((s + sum_p b) / D); then D (c + sum_p k[p, 
 wrong input is a *member*: one that holds a token of each required set and has
 
     c + sum_p k[p, x_p] <= 0.
+
+Surely wrong.  With a = H_o and s that of the last position, for one output o, and ceilings in place of floors, let c'
+and k' be what c and k are above; then D (c' + sum_p k'[p, x_p]) >= s + sum_p a[p, x_p].  So an input of the part with
+c' + sum_p k'[p, x_p] <= 0 loses to o (and is no tie, as `class_margins` says).  Being wrong it is a member too.  Which
+o is taken matters to nothing but their number.  They are counted as members are, by what follows.
 
 Counting.  Let f_p(S, z), for a group S of the sets and an integer z, be the number of sequences of tokens for the
 positions p, p + 1, ... that meet all sets outside of S and whose steps k add up to at most -z.  Then f_P(S, z) is 1 if
@@ -43,7 +48,8 @@ MAX_TOKENS = 2**9
 MAX_POSITIONS = 2**6
 _BITS = 52
 _MASK = 2**_BITS - 1
-_CELLS = 2**13  # about twice as many as a table has; the finer, the fewer members
+_CELLS = 2**14  # about twice as many as a table has; the finer, the fewer members that are not surely wrong
+_LOOKED_AT = 2**6
 _AT_ONCE = 2**9
 
 
@@ -61,21 +67,41 @@ def parts(work: Work) -> Iterator[ClassMargins | int]:
                 yield part
 
 
-class Members:
-    """The members of a part."""
+def possibly_wrong(work: Work, part: ClassMargins, cells: int = _CELLS) -> Members:
+    """The members of a part: every wrong input is one."""
+    return Members(work, part.required, *_steps(part.low.min(axis=2), int(part.low_last.min()), cells, up=False))
 
-    def __init__(self, work: Work, part: ClassMargins, cells: int = _CELLS) -> None:
-        a, s = part.low.min(axis=2), int(part.low_last.min())
-        positions, tokens = a.shape
+
+def surely_wrong(work: Work, part: ClassMargins, members: Members, cells: int = _CELLS) -> Members | None:
+    """Those that surely lose to one output: of some members spread evenly, the most do; None if no one does."""
+    spread = sorted({(2 * i + 1) * members.size // (2 * _LOOKED_AT) for i in range(_LOOKED_AT)} if members.size else ())
+    sequences = members.by_number(spread)
+    loses = part.high[np.arange(sequences.shape[1]), sequences].sum(axis=1) + part.high_last <= 0
+    work.charge(int_ops=2 * sequences.size * len(part.outputs))
+    if not loses.any():
+        return None
+    o = int(loses.sum(axis=0).argmax())
+    return Members(work, part.required, *_steps(part.high[:, :, o], int(part.high_last[o]), cells, up=True))
+
+
+def _steps(a: IntArray, s: int, cells: int, up: bool) -> tuple[IntArray, int]:
+    """k and c of this module, in a width that leaves about so many cells."""
+    ends = a.max(axis=1, initial=0).sum() + max(s, 0), -a.min(axis=1, initial=0).sum() - min(s, 0)
+    width, sign = 2 * int(max(ends)) // cells + 1, -1 if up else 1
+    offsets = np.array([sign * _densest(sign * entries, width) for entries in a], np.int64)
+    return sign * (sign * (a - offsets[:, None]) // width), sign * (sign * (s + int(offsets.sum())) // width)
+
+
+class Members:
+    """The sequences that hold a token of each required set, and of which first and steps add up to at most 0."""
+
+    def __init__(self, work: Work, required: BoolArray, steps: IntArray, first: int) -> None:
+        positions, tokens = steps.shape
         if tokens > MAX_TOKENS:
             raise ValueError(f"at most {MAX_TOKENS} tokens are supported")
-        above = int(np.maximum(a, 0).max(axis=1, initial=0).sum()) + max(s, 0)
-        width = 2 * above // cells + 1
-        offsets = np.array([_densest(entries, width) for entries in a], np.int64)
-        self.steps: IntArray = (a - offsets[:, None]) // width
-        self.first = (s + int(offsets.sum())) // width
-        self.sets = _as_bits(part.required)
-        self.groups = np.arange(2 ** len(part.required))
+        self.work, self.steps, self.first = work, steps, first
+        self.sets = _as_bits(required)
+        self.groups = np.arange(2 ** len(required))
         self.limbs = -(-(tokens**positions).bit_length() // _BITS)
         smallest, largest = (ends.tolist() for ends in (self.steps.min(axis=1), self.steps.max(axis=1)))
         self._low, self._high = [], []  # the z of the tables
@@ -121,8 +147,14 @@ class Members:
         place = np.clip(z - self._low[p] + 1, 0, self._cells(p) + 1)
         return self.tables[p][:, group, place]
 
+    def among(self, sequences: IntArray) -> BoolArray:
+        """Which of these sequences are counted here, shape (any, P); they hold a token of each set."""
+        self.work.charge(int_ops=sequences.size)
+        return np.asarray(self.steps[np.arange(sequences.shape[1]), sequences].sum(axis=1) + self.first <= 0)
+
     def by_number(self, numbers: list[int]) -> IntArray:
         """The members of these numbers below `size`, shape (numbers, P), as indices of the part's tokens."""
+        self.work.charge(int_ops=6 * len(numbers) * self.steps.size * self.limbs)
         chunks = [self._by_number(numbers[at : at + _AT_ONCE]) for at in range(0, len(numbers), _AT_ONCE)]
         return np.concatenate([np.zeros((0, len(self.steps)), np.int64), *chunks])
 

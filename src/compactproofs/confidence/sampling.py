@@ -1,12 +1,14 @@
 """Random elements of an urn that holds every wrong input once, and how many of them are wrong.
 
-An urn is M numbered elements.  Each wrong input is one of them, once, and no other element is wrong: so a uniform
-element is wrong with probability w / M, if w inputs are answered wrongly.
+An urn is M numbered elements.  Each wrong input is one of them, once, and no other element is wrong.  Of G of them, a
+set that the model alone fixes, it is known that they are wrong; the others are *open*.  A uniform element that is open
+is a uniform one of the M - G, and so it is wrong with probability (w - G) / (M - G), if w inputs are answered wrongly.
 
-- *plain*: the urn is all v^K inputs.
+- *plain*: the urn is all v^K inputs, and all are open.
 - *inside*: the first elements are the members of all parts (`inside`), one part after the other, which hold every wrong
   input once; a part of which nothing is known has as many elements as inputs, each undecided.  What is left up to M is
-  padding, which counts as right.  If there are more than M, nothing can be said.
+  padding, which counts as right.  If there are more than M, nothing can be said.  Those that are surely wrong are
+  known.
 
 Ties and undecided inputs count as not right, and not as certainly wrong; so the number of inputs that are not answered
 correctly is between those of both kinds.
@@ -36,11 +38,16 @@ Tell: TypeAlias = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Drawn:
-    """Of how many random elements how many are not certainly right, and how many certainly wrong."""
+    """Of how many random elements that are open how many are not certainly right, and how many certainly wrong.
+
+    `samples`: how many were drawn, open or not.  `known`: G.
+    """
 
     samples: int
+    open: int
     not_right: int
     wrong: int
+    known: int = 0
 
 
 def urn_size(work: Work, method: Method, tell: Tell = lambda share: None) -> int:
@@ -49,7 +56,7 @@ def urn_size(work: Work, method: Method, tell: Tell = lambda share: None) -> int
         return work.task.total
     size = 0
     for part in inside.parts(work):
-        size += part if isinstance(part, int) else inside.Members(work, part).size
+        size += part if isinstance(part, int) else inside.possibly_wrong(work, part).size
         tell(_share(work, part))
     return size
 
@@ -69,12 +76,12 @@ def draw(work: Work, method: Method, urn: int, samples: int, tell: Tell = lambda
         not_right += number - int(right.sum())
         wrong += int(bad.sum())
         tell((start + number) / samples)
-    return Drawn(samples, not_right, wrong)
+    return Drawn(samples, samples, not_right, wrong)
 
 
 def _inside(work: Work, urn: int, samples: int, tell: Tell) -> Drawn | None:
     numbers = sorted(large_integers(urn, samples))  # counting does not depend on their order
-    start = not_right = wrong = done = 0
+    start = not_right = wrong = done = known = shut = 0
     waiting: list[IntArray] = []
     held, batch = 0, batch_size(work)
 
@@ -94,14 +101,17 @@ def _inside(work: Work, urn: int, samples: int, tell: Tell) -> Drawn | None:
             upto = bisect_left(numbers, start)
             not_right += upto - done
         else:
-            members = inside.Members(work, part)
+            members = inside.possibly_wrong(work, part)
+            surely = inside.surely_wrong(work, part, members)
             upto = bisect_left(numbers, start + members.size)
-            if upto > done:
-                drawn = members.by_number([number - start for number in numbers[done:upto]])
-                work.charge(int_ops=6 * drawn.size * len(part.tokens) * members.limbs)
-                last = np.full((len(drawn), 1), part.query)
-                waiting.append(np.concatenate([part.tokens[drawn], last], axis=1))
-                held += len(drawn)
+            drawn = members.by_number([number - start for number in numbers[done:upto]])
+            if surely is not None:
+                known += surely.size
+                drawn = drawn[~surely.among(drawn)]
+            shut += upto - done - len(drawn)
+            last = np.full((len(drawn), 1), part.query)
+            waiting.append(np.concatenate([part.tokens[drawn], last], axis=1))
+            held += len(drawn)
             start += members.size
         if start > urn:
             return None
@@ -110,7 +120,7 @@ def _inside(work: Work, urn: int, samples: int, tell: Tell) -> Drawn | None:
         done = upto
         tell(_share(work, part))
     settle()
-    return Drawn(samples, not_right, wrong)
+    return Drawn(samples, samples - shut, not_right, wrong, known)
 
 
 def _share(work: Work, part: ClassMargins | int) -> float:
