@@ -353,6 +353,20 @@ def importance() -> str:
     return table(["model", "operations", "plain: draws", "width", "by importance: draws", "width"], rows)
 
 
+def inside() -> str:
+    """Draws from between two counted sets."""
+    rows = []
+    for row in drawn("inside"):
+        total = int(row["total"])
+        low, high = int(row["at_least"]), int(row["at_most"])
+        cells = [f"`{row['model']}`", *(f"{int(row[name]):,}" for name in ("samples", "open", "not_right"))]
+        cells += [f"{low * 10**9 // total / 10**9:.9f}", f"{-(-high * 10**9 // total) / 10**9:.9f}"]
+        cells += [f"{part / total:.1e}" for part in (high - low, int(row["urn"]), int(row["known"]))]
+        rows.append([*cells, f"2^{math.log2(int(row['flops']) + int(row['int_ops'])):.1f}"])
+    headers = ["model", "draws", "open", "not right", "accuracy from", "to", "width", "members", "known", "operations"]
+    return table(headers, rows)
+
+
 def drawn(name: str) -> list[dict[str, str]]:
     """Random inputs, with more digits than Polars has."""
     with (ROOT / f"docs/confidence/{name}.csv").open(newline="", encoding="utf-8") as stream:
@@ -447,6 +461,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "large-k": large_k,
     "large-k-summary": large_k_summary,
     "importance": importance,
+    "inside": inside,
     "distances": distances,
     "table1": table_1,
     "table1-larger": table_1_larger,
