@@ -67,6 +67,11 @@ def tighten() -> str:
         words = "the one trained for" if strategy == trained else f"`{strategy}`"
         flops = f"{part['flops'].mean():,.0f}"
         rows.append([words, *cells(part, ["before", "control", "after"]), flops])
+    others = read("docs/tighten/others.csv").with_columns(pl.col("before", "after") / pl.col("total"))
+    for strategy in others["proved_by"].unique(maintain_order=True):
+        part = others.filter(pl.col("proved_by") == strategy)
+        flops = f"{part['flops'].mean():,.0f}"
+        rows.append([f"`{strategy}`", *cells(part, ["before"]), "", "", *cells(part, ["after"]), flops])
     each = results.unique("model", maintain_order=True)
     right = each.select(
         before=pl.col("correct_before") / pl.col("total"),
