@@ -21,6 +21,7 @@ from compactproofs.theorems import BUILT_IN  # noqa: E402
 from compactproofs.theorems.max_of_k.few_dimensions import number_line, subspace  # noqa: E402
 from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES, Classes, pairs, possible_gaps  # noqa: E402
 from compactproofs.training import tightened  # noqa: E402
+from compactproofs.training.command import within  # noqa: E402
 from compactproofs.training.conditions import conditions, known_hints  # noqa: E402
 from compactproofs.training.gradients import DifferentiableWorkspace  # noqa: E402
 from compactproofs.training.parameters import InSubspace, OnLine, network_of  # noqa: E402
@@ -161,19 +162,19 @@ def test_conditions_on_a_line_are_those_of_the_proof() -> None:
 def test_conditions_of_a_subspace_are_those_of_the_proof() -> None:
     """Embeddings have as many dimensions as told, and what training sees is what the proof will, also between axes."""
     model = cp.load_model("max-of-4-tightened/123")
-    within = InSubspace(model, 7)
+    limited = InSubspace(model, 7)
     with torch.enable_grad():
-        within.conditions(within.weights(), 0)
+        limited.conditions(limited.weights(), 0)
         with torch.no_grad():
-            for part in within.tensors():
+            for part in limited.tensors():
                 part.mul_(1.0 + 0.01 * torch.sin(torch.arange(part.numel())).reshape(part.shape))
-        weights = within.weights()
+        weights = limited.weights()
         assert torch.linalg.matrix_rank(torch.cat([weights["W_E"], weights["W_pos"]])) == 7
         for step in (1, 10):  # in the axes of before, and in new ones
-            leads, shares = within.conditions(weights, step)
+            leads, shares = limited.conditions(weights, step)
         leads.sum().backward()
     assert shares[63:].sum() == pytest.approx(1.0)
-    assert all(torch.isfinite(part.grad).all() for part in within.tensors() if part.grad is not None)
+    assert all(torch.isfinite(part.grad).all() for part in limited.tensors() if part.grad is not None)
     work = workspace(network_of(weights), "value")
     seen = subspace.Subspace(work, subspace.coordinates_of(work, coordinates(work, 7)))
     steps, rest = seen.room(np.arange(64))
@@ -193,6 +194,21 @@ def test_training_toward_subspace(tmp_path: Path) -> None:
     assert np.linalg.matrix_rank(cp.load_model(after).W_E, tol=1e-4) <= 4
 
 
+def test_a_budget_chooses_the_strategy() -> None:
+    """The first that fits of the cheapest sub-cubic one, more and fewer dimensions, and a line; never a dearer one."""
+    zoo, prover = ["max-of-4/123", "max-of-4-tightened/50"], cp.Prover(cp.load_model("max-of-4/123"))
+    for budget, chosen in (
+        (10**7, (training.CHEAPEST, 6)), (1_292_735, (training.CHEAPEST, 6)), (1_292_734, ("subspace", 32)),
+        (231_012, ("subspace", 6)), (231_011, ("subspace", 5)), (60_975, ("number-line", 6)),
+    ):  # fmt: skip
+        assert within(budget, zoo, None, 6) == chosen
+    assert prover.prove("number-line").cost.flops == 60_975
+    with pytest.raises(training.NotTrainable, match="at least 60975"):
+        within(60_974, zoo, None, 6)
+    with pytest.raises(ValueError, match="differ in size"):
+        within(231_012, [*zoo, "max-of-10/123"], None, 6)
+
+
 def test_what_cannot_be_trained_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """One line that says what there is instead, and exit code 2."""
     model = small_model(0)
@@ -206,7 +222,11 @@ def test_what_cannot_be_trained_is_refused(tmp_path: Path, capsys: pytest.Captur
     for bad in ({"steps": 0}, {"dimensions": 0}, {"learning_rate": math.nan}, {"penalty": -1.0}, {"room": 0.0}):
         with pytest.raises(ValueError, match=next(iter(bad))):
             training.Tightening(**bad)
-    for wrong in (["--steps", "0", "max-of-4/50"], ["--strategy", "cubic", "max-of-4/50"], [], ["--seeds", "152"]):
+    both = ["--strategy", "subspace", "--budget", "300000", "max-of-4/50"]
+    few = ["--budget", "1", "max-of-4/50"]
+    for wrong in (
+        ["--steps", "0", "max-of-4/50"], ["--strategy", "cubic", "max-of-4/50"], [], ["--seeds", "152"], both, few,
+    ):  # fmt: skip
         assert command_line(["tighten", "--out", str(tmp_path / "no"), *wrong]) == 2
         assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "no").exists()

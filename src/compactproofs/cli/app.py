@@ -197,6 +197,10 @@ def tighten(
     strategy: Annotated[
         str | None, typer.Option(help="A sub-cubic strategy, subspace or number-line; default: the paper's cheapest.")
     ] = None,
+    budget: Annotated[
+        int | None,
+        typer.Option(min=1, help="Instead of --strategy, the most operations that checking the new networks may take."),
+    ] = None,
     steps: Annotated[int, typer.Option(help="Training steps.")] = 1000,
     rate: Annotated[float, typer.Option(help="Learning rate of AdamW.")] = 0.005,
     distance_penalty: Annotated[
@@ -210,6 +214,11 @@ def tighten(
     """Train networks until a cheap proof holds: certificates before and after; an interrupted run resumes."""
     from compactproofs import training
 
+    command = importlib.import_module("compactproofs.training.command")
+    if budget is not None:
+        if strategy is not None:
+            raise ValueError("choose one: --strategy or --budget, which chooses a strategy")
+        strategy, dimensions = command.within(budget, models or [], seeds, dimensions)
     how = training.Tightening(
         strategy=strategy or training.CHEAPEST,
         steps=steps,
@@ -218,9 +227,7 @@ def tighten(
         dimensions=dimensions,
         seed=seed,
     )
-    importlib.import_module("compactproofs.training.command").run_tighten(
-        models or [], seeds, out_dir, how, control, jobs
-    )
+    command.run_tighten(models or [], seeds, out_dir, how, control, jobs)
 
 
 @app.command()

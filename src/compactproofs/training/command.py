@@ -8,26 +8,32 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 
+import numpy as np
+
 from compactproofs import zoo
+from compactproofs.runs.inputs import load_model
 from compactproofs.search.families import companion_of
+from compactproofs.search.families.few_dimensions import coordinates
+from compactproofs.search.prover import Prover, feasible_strategies
 from compactproofs.system.files import write_atomically
 from compactproofs.system.places import check_directory
 from compactproofs.system.terminal import say, say_table
+from compactproofs.theorems.max_of_k.few_dimensions.number_line import NUMBER_LINE
+from compactproofs.theorems.max_of_k.few_dimensions.subspace import SUBSPACE
 from compactproofs.training.tightened import Tightened, tighten_models
-from compactproofs.training.toward_proof import Tightening
+from compactproofs.training.toward_proof import CHEAPEST, NotTrainable, Tightening
 
 
 def run_tighten(
     models: Sequence[str], seeds: str | None, directory: Path, how: Tightening, control: bool, workers: int
 ) -> None:
     """Train what is not there yet, write `changes.csv`, and print what was gained."""
-    if bool(models) == (seeds is not None):
-        raise ValueError("choose one: MODELs, or --seeds all (or the first N) of the zoo's max-of-4")
-    names = list(models) if seeds is None else _of_seeds(seeds)
+    names = _named(models, seeds)
     check_directory(directory)
     results = tighten_models(names, directory, how, control=control, workers=workers, progress=True)
     write_atomically(directory / "changes.csv", as_csv(results).encode())
-    say(f"trained toward {how.strategy} ({companion_of_strategy(how.strategy)})")
+    few = f" in {how.dimensions} dimensions" if how.strategy == SUBSPACE.id else ""
+    say(f"trained toward {how.strategy}{few} ({companion_of_strategy(how.strategy)})")
     headers = ("model", "proved before", "after", "control", "right before", "after", "distance", "seconds")
     say_table(headers, [_row(result) for result in results], numbers=range(1, len(headers)))
     if len(results) > 1:
@@ -39,6 +45,40 @@ def run_tighten(
             numbers=range(1, 6),
         )
     say(f"networks, certificates and results are in {directory}")
+
+
+def within(budget: int, models: Sequence[str], seeds: str | None, dimensions: int) -> tuple[str, int]:
+    """Which strategy to train toward if checking may take so many operations, and in how many dimensions.
+
+    The cheapest sub-cubic one, which asks least of a network; else `subspace` in the most dimensions that fit; else
+    `number-line`.  What these take depends on nothing but a network's size.
+    """
+    chosen = {}
+    for name in _named(models, seeds):
+        model = load_model(name)
+        size = (model.d_vocab, model.n_ctx, model.d_model, model.d_head)
+        if size not in chosen:
+            chosen[size] = _within(budget, Prover(model), dimensions)
+    if len({*chosen.values()}) > 1:
+        raise ValueError(
+            "--budget: these networks differ in size and need different strategies; name those of one size"
+        )
+    return next(iter(chosen.values()))
+
+
+def _within(budget: int, prover: Prover, unused: int) -> tuple[str, int]:
+    model = prover.model
+    if CHEAPEST in feasible_strategies(model) and prover.prove(CHEAPEST).cost.flops <= budget:
+        return CHEAPEST, unused
+    below = np.zeros(model.d_vocab, np.uint16)
+    for dimensions in range(min(model.d_model, model.d_vocab + model.n_ctx), 0, -1):
+        hints = {"coordinates": coordinates(prover.values, dimensions), "below": below}
+        if prover.cost(SUBSPACE, hints).flops <= budget:
+            return SUBSPACE.id, dimensions
+    least = prover.prove(NUMBER_LINE.id).cost.flops
+    if least > budget:
+        raise NotTrainable(f"--budget: expected at least {least}, what {NUMBER_LINE.id} takes for such a network")
+    return NUMBER_LINE.id, unused
 
 
 def companion_of_strategy(strategy: str) -> str:
@@ -60,6 +100,12 @@ def as_csv(results: Sequence[Tightened]) -> str:
             values = dict(result)
             writer.writerow([*(values[name] for name in fields), *change.values()])
     return stream.getvalue()
+
+
+def _named(models: Sequence[str], seeds: str | None) -> list[str]:
+    if bool(models) == (seeds is not None):
+        raise ValueError("choose one: MODELs, or --seeds all (or the first N) of the zoo's max-of-4")
+    return list(models) if seeds is None else _of_seeds(seeds)
 
 
 def _of_seeds(seeds: str) -> list[str]:
