@@ -37,6 +37,7 @@ TIGHTENED = Kind("certified, networks trained toward a proof", "#d55e00", "D")
 FEW = Kind("certified, trained toward few dimensions", "#cc79a7", "v")
 ON_LINE = Kind("certified, trained toward a line", "#009e73", "s")
 RANDOM = Kind("not certified: random inputs, error 2⁻²⁰", "#333333", "^", certified=False)
+INSIDE = Kind("not certified: inputs from a counted set, error 2⁻²⁰", "#7b3fa0", "P", certified=False)
 
 #: Points that are named: the kind, the strategy or number of draws, and where the words stand.
 NAMED = {
@@ -50,6 +51,7 @@ NAMED = {
     (RANDOM, "1000"): ("1,000 draws", (8, -12)),
     (RANDOM, "10000"): ("10,000 draws", (8, -12)),
     (RANDOM, "100000"): ("100,000 draws", (8, -12)),
+    (INSIDE, "100000"): ("100,000 draws", (8, -12)),
 }
 
 
@@ -58,9 +60,6 @@ def points() -> dict[Kind, pl.DataFrame]:
     trained = pl.read_csv(DOCS / "frontier.csv").filter(pl.col("strategy") != "trivial")
     exact = pl.read_csv(DOCS / "tighten" / "exact.csv").with_columns(pl.lit(0.0).alias("lost"))
     known = pl.DataFrame([{"model": row.name, "right": row.exact_correct} for row in zoo.table()])
-    drawn = pl.read_csv(DOCS / "confidence" / "plain.csv").with_columns(
-        pl.col("samples").cast(pl.String).alias("strategy"), pl.col("at_least").alias("proved")
-    )
     named = ("proved", pl.col("right_after").alias("right"), pl.col("operations").alias("flops"))
     few = pl.read_csv(DOCS / "tighten" / "subspace" / "results.csv").select(
         (pl.col("dimensions").cast(pl.String) + " dimensions").alias("strategy"), *named
@@ -72,8 +71,17 @@ def points() -> dict[Kind, pl.DataFrame]:
         TIGHTENED: pl.concat([_tightened(), exact.select("strategy", "models", "flops", "lost")]),
         FEW: _means(few),
         ON_LINE: _means(line),
-        RANDOM: _means(drawn.join(known, on="model")),
+        RANDOM: _drawn("plain", known),
+        INSIDE: _drawn("inside-max-of-4", known),
     }
+
+
+def _drawn(name: str, known: pl.DataFrame) -> pl.DataFrame:
+    """What random inputs show, by how many there were."""
+    drawn = pl.read_csv(DOCS / "confidence" / f"{name}.csv").with_columns(
+        pl.col("samples").cast(pl.String).alias("strategy"), pl.col("at_least").alias("proved")
+    )
+    return _means(drawn.join(known, on="model"))
 
 
 def _tightened() -> pl.DataFrame:
@@ -141,7 +149,7 @@ def draw(kinds: dict[Kind, pl.DataFrame]) -> Figure:
     axes.grid(color="0.92")
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, loc="center right", bbox_to_anchor=(1, 0.68), fontsize=10)
+    axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 0.02), fontsize=10)
     return figure
 
 
@@ -151,7 +159,7 @@ def as_markdown(kinds: dict[Kind, pl.DataFrame]) -> str:
     for kind, strategy in NAMED:
         row = kinds[kind].row(by_predicate=pl.col("strategy") == strategy, named=True)
         lost = "none" if row["lost"] == 0 else f"{row['lost']:.1e}"
-        by = NAMED[kind, strategy][0] if kind in (RANDOM, FEW) else f"`{strategy}`"
+        by = NAMED[kind, strategy][0] if kind in (RANDOM, INSIDE, FEW) else f"`{strategy}`"
         lines.append(f"| {kind.name} | {row['models']} | {by} | {row['flops']:,.0f} | {lost} |")
     return "\n".join(lines)
 
