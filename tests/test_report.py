@@ -20,10 +20,13 @@ from compactproofs import __main__ as entry
 from compactproofs import analysis, zoo
 from compactproofs.analysis.inputs import Inputs
 from compactproofs.analysis.models import Summary, summarise
+from compactproofs.networks.attention_only.heads import ManyHeads
+from compactproofs.networks.attention_only.model import WEIGHTS
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.opening.models import write_tensors
 from compactproofs.report import charts, pictures, side_by_side
 from compactproofs.report import command as explain
+from compactproofs.report.heads_page import heads_page
 from compactproofs.report.model_page import SECTIONS, model_page
 from compactproofs.report.models_page import models_page
 from compactproofs.report.page import Cell, Page, Section, cell, environment, render, section, write
@@ -39,7 +42,7 @@ from compactproofs.report.sections import (
     waterfall,
 )
 from compactproofs.report.side_by_side import alike
-from compactproofs.report.subjects import Models, Subject
+from compactproofs.report.subjects import HeadsSubject, Models, Subject
 from compactproofs.report.two_page import SECTIONS as SECTIONS_OF_TWO
 from compactproofs.report.two_page import two_page, two_pair_page
 from compactproofs.report.wording import large, listed, mean_std, numbers, probability, proved, with_minus
@@ -50,6 +53,7 @@ from pair_sums import mlp
 from test_analysis import random_model
 from test_modular_addition import network_of_waves
 
+CASES = Path(__file__).parent / "cases"
 MODELS = ("max-of-4/50", "max-of-4/104", "max-of-4/123")
 SORTED = sorted(MODELS)
 DRAWS = 5
@@ -318,6 +322,33 @@ def test_pages_of_other_tables(undrawn: None, network: PairSum, task: Pairs, wor
 # Two models beside each other
 
 
+def test_page_of_several_heads(undrawn: None) -> None:
+    """The same bounds as proofs have, a row and two tables for each head, and the theorems."""
+    network = cp.load_network(CASES / "two_heads_max3_v10.safetensors")
+    assert isinstance(network, ManyHeads)
+    page = heads_page("two", network)
+    text = render(page)
+    best = cp.prove(network, "heads/branch-and-bound").certificate.certified
+    assert f"names the largest for {best} at least" in " ".join(text.split())
+    assert "The bounds from below and from above meet" in text
+    assert {f"figure-{name}-{head}" for name in ("EQKE", "EVOU") for head in (0, 1)} <= {*Outline(text).ids}
+    assert {link[1:] for link in Outline(text).links if link.startswith("#")} <= {*Outline(text).ids}
+    # What parts add is the lead: taken apart on the sample, of which the share that is right is near the accuracy.
+    subject = HeadsSubject("two", network, np.random.default_rng(0))
+    assert abs(subject.exact.value - best / 1000) < 4 * subject.exact.error
+    assert subject.leads.shape == (3,)
+    assert subject.leads.sum() > 0.0
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e4])
+def test_page_of_strange_heads(undrawn: None, scale: float) -> None:
+    """Zeros, or scores that overflow: a page all the same."""
+    network = cp.load_network(CASES / "two_heads_max3_v10.safetensors")
+    weights = [scale * network.weight(n)[..., :3] if n == "W_U" else scale * network.weight(n) for n in WEIGHTS]
+    weights[0] = weights[0][:3]
+    assert "</html>" in render(heads_page("strange", ManyHeads(*weights)))
+
+
 def test_page_of_two_models(undrawn: None) -> None:
     """Answers, pictures in pairs, and what differs most; what is fetched, and where links lead, as on other pages."""
     seen: list[tuple[int, int]] = []
@@ -549,6 +580,17 @@ def test_command_for_two_arguments(run: Run, undrawn: None, small: Path, tmp_pat
         assert (code, out) == (2, "")
         assert err.startswith("error: --task")
         assert err.count("\n") == 1
+
+
+def test_command_for_several_heads(run: Run, undrawn: None, tmp_path: Path) -> None:
+    """A page; beside another model there is none."""
+    path = CASES / "two_heads_max3_v10.safetensors"
+    said = "the report is heads.html, its figures are in heads-figures\n"
+    assert run(path, "--out", "heads.html") == (0, said, "")
+    assert "How two_heads_max3_v10.safetensors finds the maximum" in (tmp_path / "heads.html").read_text("utf-8")
+    code, out, err = run(path, path)
+    assert (code, out) == (2, "")
+    assert "found: attention-only model of one layer with 2 heads" in err
 
 
 def test_command_for_two_models(run: Run, undrawn: None, small: Path, tmp_path: Path) -> None:

@@ -100,11 +100,15 @@ class Errors:
 
 def errors(tables: Tables, inputs: Inputs) -> Errors:
     """Which inputs are answered wrongly."""
-    wrong = inputs.failing(margin_terms(tables))
+    return errors_among(inputs.failing(margin_terms(tables)), inputs.number, inputs.sample is None)
+
+
+def errors_among(wrong: IntArray, of: int, exact: bool) -> Errors:
+    """What these wrongly answered inputs, of so many, are like; `exact`: whether those are all inputs."""
     maximum = wrong.max(axis=1)
     others = np.where(wrong == maximum[:, None], -1, wrong).max(axis=1)
     gap = np.where(others < 0, 0, maximum - others)
-    return Errors(wrong, maximum, gap, wrong[:, -1], inputs.number, inputs.sample is None)
+    return Errors(wrong, maximum, gap, wrong[:, -1], of, exact)
 
 
 def attended(tables: Tables, inputs: IntArray) -> tuple[FloatArray, FloatArray]:

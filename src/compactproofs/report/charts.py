@@ -389,6 +389,19 @@ def grouped_bars(values: Mapping[str, Sequence[float]], groups: Sequence[str], y
     return draw
 
 
+def bars(names: Sequence[str], heights: FloatArray, xlabel: str, ylabel: str) -> Draw:
+    """A bar for each name, up or down."""
+
+    def draw(axes: Axes) -> None:
+        axes.bar(range(len(names)), heights, 0.7, color=BLUE)
+        axes.axhline(0.0, color=MUTED, lw=0.8)
+        axes.set_xticks(range(len(names)), names)
+        axes.set_xlabel(xlabel)
+        axes.set_ylabel(ylabel)
+
+    return draw
+
+
 def matrix(values: FloatArray, names: Sequence[str]) -> Draw:
     """Accuracies as a labelled symmetric table, from red for 0 to blue for 1."""
 

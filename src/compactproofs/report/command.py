@@ -9,10 +9,12 @@ from pathlib import Path
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from compactproofs.analysis.models import Summary, summarise
+from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.opening.networks import File
 from compactproofs.opening.pairs import TASKS
 from compactproofs.paper.command import models_of_seeds
+from compactproofs.report.heads_page import heads_page
 from compactproofs.report.model_page import model_page
 from compactproofs.report.models_page import models_page
 from compactproofs.report.page import Page, check_target, figures_directory, write
@@ -41,6 +43,8 @@ def explain_model(name: str, target: Path | None, options: Options) -> None:
     find: Callable[[Callable[[int, int], None]], Page]
     if file.is_pair_sum or options != Options():
         find = partial(pair_page, called, *_of_two_arguments(file, options, name))
+    elif isinstance(network := _network(file), ManyHeads):
+        find = partial(heads_page, called, network, 0)
     else:
         find = partial(model_page, called, load_model(name), 0, DRAWS)
     _find_and_write(find, path)
@@ -64,6 +68,14 @@ def explain_two(names: tuple[str, str], target: Path | None, options: Options) -
         one, other = ((_called(name), load_model(name)) for name in names)
         find = partial(two_page, one, other, 0)
     _find_and_write(find, path)
+
+
+def _network(file: File) -> object:
+    """What is in the file, None if nothing is: `load_model` says more."""
+    try:
+        return file.network()
+    except ValueError:
+        return None
 
 
 def _of_two_arguments(file: File, options: Options, name: str) -> tuple[PairSum, Pairs]:

@@ -17,7 +17,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from compactproofs.report.pictures import Picture
-from compactproofs.report.subjects import Both, BothPairs, Models, PairSubject, Subject
+from compactproofs.report.subjects import Both, BothPairs, HeadsSubject, Models, PairSubject, Subject
 from compactproofs.report.wording import FILTERS, form
 from compactproofs.search.families import companion_of
 from compactproofs.system.files import write_atomically
@@ -29,7 +29,7 @@ GENERATOR = f"compactproofs {__version__}"
 
 #: The variables of a section's template; those called "figures" are its pictures.
 Found = dict[str, Any]
-About = TypeVar("About", Subject, PairSubject, Both, BothPairs, Models)
+About = TypeVar("About", Subject, PairSubject, HeadsSubject, Both, BothPairs, Models)
 
 
 @dataclass(frozen=True)

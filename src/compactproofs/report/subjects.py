@@ -17,9 +17,11 @@ from compactproofs.analysis.margins import Tables
 from compactproofs.analysis.mechanism import attended
 from compactproofs.analysis.models import Summary
 from compactproofs.analysis.waterfall import WATERFALLS, Waterfalls
-from compactproofs.kernel.decisions import FloatArray, IntArray
+from compactproofs.kernel.decisions import BoolArray, FloatArray, IntArray
+from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.paper.rows import ROWS
+from compactproofs.search.choice import certify_within
 from compactproofs.search.workspaces import MaxWorkspace
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.tasks.pairs import Pairs
@@ -33,6 +35,9 @@ FAILING_SETS = "failing-sets"
 OWN = {row: strategy for row, strategy in WATERFALLS.items() if row not in {paper.name for paper in ROWS}}
 #: The kinds of remainder that are looked at one by one; the tables have all.
 DRAWN_KINDS = ("exact_EQKE+max_diff_exact", "svd", "max_diff", "max_diff_subproduct", "max_diff_subproduct_recursive")
+
+#: Seconds for the proofs about a network with several heads, and the size of the sample of its inputs.
+PATIENCE_WITH_HEADS, SAMPLE_WITH_HEADS = 120.0, 2**13
 
 #: Irreps whose neurons are drawn, the largest at the top of the page.
 MOST_PLACES = 7
@@ -87,6 +92,54 @@ class Both(NamedTuple):
 
     first: Subject
     second: Subject
+
+
+@dataclass
+class HeadsSubject:
+    """One network with several heads; what it does is looked at on a sample of inputs, drawn by `rng`."""
+
+    name: str
+    model: ManyHeads
+    rng: np.random.Generator
+
+    def __post_init__(self) -> None:
+        problem = max_of_k(self.model)
+        self.found = certify_within(cp.Prover(self.model, problem.task), PATIENCE_WITH_HEADS)
+        #: The paths of each head's one-head network; EU is the same in all.
+        self.heads = [Tables.of(cp.Prover(head).values) for head in self.model.heads]
+        self.inputs: IntArray = self.rng.integers(0, self.model.d_vocab, (SAMPLE_WITH_HEADS, self.model.n_ctx))
+        self.labels: IntArray = self.inputs.max(axis=1)
+        self.direct: FloatArray = self.heads[0].EU[self.inputs[:, -1]]
+        both = [attended(tables, self.inputs) for tables in self.heads]
+        #: What each head looks at, (H, N, n), and writes, (H, N, v).
+        self.attention = np.stack([attention for attention, _ in both])
+        self.written = np.stack([logits - self.direct for _, logits in both])
+        self.right = self.answered(self.direct + self.written.sum(axis=0))
+        self.exact = Share(int(self.right.sum()), len(self.right), False)
+        #: Whether what it does can be called the task.
+        self.works = max(self.exact.value, float(self.found.bound)) > 0.5
+
+    def answered(self, logits: FloatArray) -> BoolArray:
+        """For logits (N, v) of the sample, whether the label leads."""
+        label = np.take_along_axis(logits, self.labels[:, None], axis=1)
+        right: BoolArray = (logits >= label).sum(axis=1) == 1
+        return right
+
+    @cached_property
+    def leads(self) -> FloatArray:
+        """What the direct path and each head add to the label's lead over the best other output, means, (1 + H,)."""
+        parts = np.concatenate([self.direct[None], self.written])
+        others = parts.sum(axis=0)
+        np.put_along_axis(others, self.labels[:, None], -np.inf, axis=1)
+        rival = others.argmax(axis=1)
+        rows = np.arange(len(rival))
+        means: FloatArray = (parts[:, rows, self.labels] - parts[:, rows, rival]).mean(axis=1)
+        return means
+
+    def without(self, head: int) -> float:
+        """The share of the sample that is right if this head writes its mean."""
+        rest = self.direct + self.written.sum(axis=0) - self.written[head] + self.written[head].mean(axis=0)
+        return float(self.answered(rest).mean())
 
 
 class Place(NamedTuple):

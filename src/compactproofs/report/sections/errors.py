@@ -2,26 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from compactproofs.analysis.mechanism import answers, errors
+from compactproofs.analysis.mechanism import Errors, answers, errors, errors_among
+from compactproofs.kernel.decisions import FloatArray, IntArray
 from compactproofs.report import charts
 from compactproofs.report.page import Found
 from compactproofs.report.pictures import pictures
-from compactproofs.report.subjects import Subject
+from compactproofs.report.subjects import HeadsSubject, Subject
 
 
 def of_model(subject: Subject) -> Found:
     """Wrong answers by maximum, gap to the next token and query, at most 200 classes of them with an example."""
-    found = errors(subject.tables, subject.inputs)
-    groups = found.groups()
     k, v = subject.model.n_ctx, subject.model.d_vocab
     if (sample := subject.inputs.sample) is None:
         by_maximum = np.array([float((m + 1) ** k - m**k) for m in range(v)])
     else:
-        by_maximum = np.bincount(sample.max(axis=1), minlength=v).astype(np.float64)
+        by_maximum = _number(sample.max(axis=1), v)
+    return _of(errors(subject.tables, subject.inputs), by_maximum, lambda inputs: answers(subject.tables, inputs))
+
+
+def of_heads(subject: HeadsSubject) -> Found:
+    """The same, of the sample of inputs."""
+    answer = (subject.direct + subject.written.sum(axis=0)).argmax(axis=1)
+    found = {tuple(row): each for row, each in zip(subject.inputs.tolist(), answer.tolist(), strict=True)}
+    return _of(
+        errors_among(subject.inputs[~subject.right], len(subject.inputs), exact=False),
+        _number(subject.labels, subject.model.d_vocab),
+        lambda inputs: np.array([found[tuple(row)] for row in inputs.tolist()], np.int64),
+    )
+
+
+def _number(maxima: IntArray, v: int) -> FloatArray:
+    """How many inputs have each maximum."""
+    return np.bincount(maxima, minlength=v).astype(np.float64)
+
+
+def _of(found: Errors, by_maximum: FloatArray, answers_to: Callable[[IntArray], IntArray]) -> Found:
+    groups = found.groups()
     top = groups[:200]
-    given = answers(subject.tables, np.array([group[-1] for group in top], np.int64).reshape(-1, k))
+    given = answers_to(np.array([group[-1] for group in top], np.int64).reshape(-1, found.inputs.shape[1]))
     return {
         "wrong": len(found.inputs),
         "close": float((found.gap <= 1).mean()) if len(found.inputs) else 0.0,
@@ -32,7 +54,7 @@ def of_model(subject: Subject) -> Found:
         ],
         "figures": pictures(
             {
-                "errors-by-maximum": charts.errors_by_maximum(found, v, by_maximum),
+                "errors-by-maximum": charts.errors_by_maximum(found, len(by_maximum), by_maximum),
                 "errors-by-gap": charts.errors_by_gap(found),
             }
         ),
