@@ -328,7 +328,7 @@ def test_page_of_several_heads(undrawn: None) -> None:
     assert isinstance(network, ManyHeads)
     page = heads_page("two", network)
     text = render(page)
-    best = cp.prove(network, "heads/branch-and-bound").certificate.certified
+    best = cp.Prover(network).prove("heads/branch-and-bound").certificate.certified
     assert f"names the largest for {best} at least" in " ".join(text.split())
     assert "The bounds from below and from above meet" in text
     assert {f"figure-{name}-{head}" for name in ("EQKE", "EVOU") for head in (0, 1)} <= {*Outline(text).ids}
