@@ -251,6 +251,18 @@ def test_names_in_a_table_are_escaped(summaries: list[Summary]) -> None:
     assert "<td>&lt;b onclick=&#34;x&#34;&gt;&amp;{q}</td>" in text
 
 
+def test_shipped_pages_look_as_new_ones_do() -> None:
+    """Their styles and scripts are the template's."""
+    report = Path(explain.__file__).parent
+    docs = Path(__file__).parents[1] / "docs" / "reports"
+    parts = [
+        re.findall(r"<(?:style|script)>.*?</(?:style|script)>", path.read_text(encoding="utf-8"), re.DOTALL)
+        for path in (report / "page.html.j2", *sorted(docs.glob("*.html")))
+    ]
+    assert len(parts) == 3
+    assert all(each == parts[0] for each in parts), "print the pages of docs/reports anew"
+
+
 def test_sections_and_templates() -> None:
     """Each section has both, and all templates are in the wheel."""
     wheel = pytest.importorskip("hatchling.builders.wheel")
@@ -392,7 +404,10 @@ def test_page_of_two_networks_of_two_arguments(undrawn: None) -> None:
     table = of_table(pair_table([[0, 1, 1], [1, 0, 0], [0, 0, 1]]))
     text = render(two_pair_page(("a", *table), ("a", *table)))
     assert "figure-pair-shares" not in text
-    assert "In nothing that this page looks at" in text
+    assert "In nothing: they have the same weights" in text
+    proofs = text[text.index("Certified shares of all inputs, the second less the first") :].split("</table>")[0]
+    assert "pair-sum/brute-force<" in proofs
+    assert "upper" not in proofs
     with pytest.raises(ValueError, match="a and b are not of one family: of one the task is x"):
         two_pair_page(("a", network, task), ("b", *table))
 
@@ -401,7 +416,7 @@ def test_page_of_a_model_and_itself(undrawn: None) -> None:
     """Differs in nothing, though it has two names."""
     model = random_model(4, 2)
     text = render(two_page(("a", model), ("a", model)))
-    assert "In nothing that this page looks at: they are the same." in text
+    assert "In nothing: they have the same weights" in text
     assert "<h1>a beside a (2)</h1>" in text
 
 

@@ -44,7 +44,8 @@ function points({ models, right, known, lines }, family, which) {
       found.push({ strategy, group, model, bound: mean(bound) / 1e6, right: accuracy, operations: Math.round(mean(taken)) });
     };
     if (which === MEANS) point(`mean of ${proved.length} models ${family}/…`, proved, "");
-    else if (single) {
+    else if (!single) point(`mean of all models ${family}/…: single ones are not stored`, proved, "");
+    else {
       for (const i of proved) if (which === EVERY || models[i] === which) point(`${family}/${models[i]}`, [i], ` of ${known}`);
     }
   }
@@ -75,6 +76,12 @@ function draw() {
     if (chosen) {
       delete spec.datasets;
       spec.data = { values: chosen() };
+      /* The legend names what is there; colours and shapes stay. */
+      const there = new Set(spec.data.values.map((row) => row.group));
+      for (const { scale } of [spec.encoding.color, spec.encoding.shape]) {
+        scale.range = scale.range.filter((_, i) => there.has(scale.domain[i]));
+        scale.domain = scale.domain.filter((group) => there.has(group));
+      }
     }
     /* Thousands of marks are too much for SVG. */
     const many = spec.data.values && spec.data.values.length > 2000;

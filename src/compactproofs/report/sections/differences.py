@@ -9,7 +9,7 @@ import numpy as np
 from compactproofs.report import measures
 from compactproofs.report.measures import Measure
 from compactproofs.report.page import Found
-from compactproofs.report.subjects import Both, BothPairs
+from compactproofs.report.subjects import Both, BothPairs, PairSubject
 
 #: How many of each kind are listed.
 _MOST = 6
@@ -17,7 +17,9 @@ _MOST = 6
 
 def of_two(both: Both | BothPairs) -> Found:
     """Shares of inputs by their difference, and other numbers by the difference over the larger one."""
+    first, second = (one.network if isinstance(one, PairSubject) else one.model for one in both)
     return {
+        "same": first.sha256 == second.sha256,
         "shares": _largest(both, measures.shares),
         "others": _largest(both, measures.mechanism, relative=True),
     }

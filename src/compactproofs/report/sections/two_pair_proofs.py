@@ -22,6 +22,8 @@ def of_pairs(both: BothPairs) -> Found:
     rows = []
     for strategy, first in both.first.proofs.items():
         second = both.second.proofs[strategy]
+        if first.certificate.claim == "at most":
+            continue
         bounds = [float(proof.bound) for proof in (first, second)]
         rows.append((strategy, *bounds, bounds[1] - bounds[0], first.cost.flops, second.cost.flops))
     falls = [falls_of(subject) for subject in both]
