@@ -15,11 +15,13 @@ release = version = compactproofs.__version__
 extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
+    "sphinx.ext.mathjax",
     "sphinx.ext.viewcode",
     "docstrings",
     "links",
     "generated",
     "pictures",
+    "mathematics",
     "finished",
 ]
 exclude_patterns = ["_sphinx", "constraints.txt"]
@@ -27,6 +29,11 @@ root_doc = "index"
 
 # Pages are read on a git forge too, so they are plain Markdown; headings can be linked to, as there.
 myst_heading_anchors = 4
+
+# Formulas stand between ```math and ```, as on a forge; MathJax is a file of the site (`mathematics`).
+myst_fence_as_directive = ["math"]
+mathjax_path = "mathjax.js"
+mathjax3_config = {"options": {"enableMenu": False}}
 
 # Text means what it says: no quotes, primes or hyphens are changed, and what has no language is not coloured.
 smartquotes = False
