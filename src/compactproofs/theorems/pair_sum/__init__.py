@@ -1,12 +1,10 @@
 """Theorems about networks of two arguments and any table of right outputs."""
 
-from typing import TypeAlias
+from compactproofs.theorems.pair_sum.brute_force import BRUTE_FORCE, BRUTE_FORCE_UPPER
+from compactproofs.theorems.pair_sum.equivariant import EQUIVARIANT
+from compactproofs.theorems.pair_sum.halves import HALVES
+from compactproofs.theorems.pair_sum.low_rank import LOW_RANK
+from compactproofs.theorems.pair_sum.separable import SEPARABLE
+from compactproofs.theorems.pair_sum.thin import THIN
 
-from compactproofs.kernel.problem import Problem
-from compactproofs.kernel.workspace import Workspace
-from compactproofs.networks.pair_sum.model import PairSum
-from compactproofs.tasks.pairs import Pairs
-
-#: What these theorems are about, and what their programs compute on.
-PairProblem: TypeAlias = Problem[PairSum, Pairs]
-Work: TypeAlias = Workspace[PairSum, Pairs]
+STRATEGIES = (BRUTE_FORCE, BRUTE_FORCE_UPPER, LOW_RANK, SEPARABLE, HALVES, THIN, EQUIVARIANT)

@@ -22,8 +22,8 @@ from compactproofs.kernel.workspace import shared
 from compactproofs.networks.pair_sum.circuits import tables
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.tasks.pairs import NAMES
-from compactproofs.theorems.pair_sum import Work
 from compactproofs.theorems.pair_sum.by_label import direct, groups, hidden, number_right
+from compactproofs.theorems.pair_sum.problem import Work
 
 
 class Decided(NamedTuple):

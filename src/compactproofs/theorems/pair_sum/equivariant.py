@@ -42,9 +42,9 @@ from compactproofs.kernel.decisions import Array, BoolArray, IntArray, midpoint
 from compactproofs.kernel.problem import Hints, HintSpec, Strategy
 from compactproofs.networks.pair_sum.circuits import Tables, tables
 from compactproofs.networks.pair_sum.model import PairSum
-from compactproofs.theorems.pair_sum import PairProblem, Work
 from compactproofs.theorems.pair_sum.by_label import direct, groups, hidden, number_right
 from compactproofs.theorems.pair_sum.low_rank import finite, positive, rescaled
+from compactproofs.theorems.pair_sum.problem import PairProblem, Work
 
 
 class Ideal(NamedTuple):

@@ -35,10 +35,10 @@ from compactproofs.kernel.problem import Hints, Strategy
 from compactproofs.networks.pair_sum.circuits import Tables, tables
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.tasks.pairs import NAMES
-from compactproofs.theorems.pair_sum import Work
 from compactproofs.theorems.pair_sum.by_label import Group, direct, groups, hidden, right
 from compactproofs.theorems.pair_sum.low_rank import directions, distances, rescaled
 from compactproofs.theorems.pair_sum.low_rank import hints as hints_of_low_rank
+from compactproofs.theorems.pair_sum.problem import Work
 
 
 def bound(work: Work, hints: Hints) -> int:

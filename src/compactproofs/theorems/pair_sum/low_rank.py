@@ -31,8 +31,8 @@ from compactproofs.kernel.problem import Hints, HintSpec, Strategy
 from compactproofs.networks.pair_sum.circuits import Tables, tables
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.tasks.pairs import NAMES
-from compactproofs.theorems.pair_sum import PairProblem, Work
 from compactproofs.theorems.pair_sum.by_label import direct, groups, hidden, number_right
+from compactproofs.theorems.pair_sum.problem import PairProblem, Work
 
 
 def bound(work: Work, hints: Hints) -> int:

@@ -54,10 +54,10 @@ from compactproofs.networks.pair_sum.circuits import (
 )
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.tasks.pairs import NAMES
-from compactproofs.theorems.pair_sum import PairProblem, Work
 from compactproofs.theorems.pair_sum.halves import Parts, norms_of_sums, shown
 from compactproofs.theorems.pair_sum.low_rank import centred, directions, distances_of, finite, positive
 from compactproofs.theorems.pair_sum.low_rank import hints as hints_of_low_rank
+from compactproofs.theorems.pair_sum.problem import PairProblem, Work
 
 
 def bound(work: Work, hints: Hints) -> int:
