@@ -24,7 +24,7 @@ from compactproofs.kernel.decisions import FloatArray, IntArray
 from compactproofs.search.hints import search_hints
 from compactproofs.search.workspaces import run, workspace
 from compactproofs.tasks.max_of_k import max_of_k
-from compactproofs.theorems.max_of_k.core.brute_force import enumerate_inputs
+from compactproofs.theorems.max_of_k.core.brute_force import BRUTE_FORCE
 from compactproofs.theorems.max_of_k.failing_sets.low_rank import Bounds
 from compactproofs.theorems.max_of_k.failing_sets.strategies import FAILING_SETS
 from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES
@@ -115,7 +115,7 @@ def test_counts_and_failing_inputs() -> None:
 
         assert sorted(failing.tolist()) == wrong.tolist()
         assert share == analysis.Share(len(tokens) - len(wrong), len(tokens), True)
-        assert share.count == enumerate_inputs(workspace(model, "value")).certain
+        assert share.count == BRUTE_FORCE.bound(workspace(model, "value"), {})
         assert share.error == 0.0
 
 
@@ -253,7 +253,7 @@ def test_waterfalls(strategy_id: str) -> None:
         counts = [step.left.count for step in steps]
         total = model.d_vocab**model.n_ctx
 
-        assert counts[0] == enumerate_inputs(work).certain
+        assert counts[0] == BRUTE_FORCE.bound(work, {})
         assert counts == sorted(counts, reverse=True)
         with np.errstate(all="ignore"):
             assert counts[-1] == strategy.bound(work, search_hints(strategy, work))
@@ -637,7 +637,7 @@ def test_summary(tmp_path: Path, name: str) -> None:
     again = analysis.summarise(name, draws=3)
     assert again == summary
     model = cp.load_model(name)
-    assert summary["accuracy"] == enumerate_inputs(workspace(model, "value")).certain / model.d_vocab**4
+    assert summary["accuracy"] == BRUTE_FORCE.bound(workspace(model, "value"), {}) / model.d_vocab**4
     for row, steps in summary["waterfalls"].items():
         if WATERFALLS[row] in summary["proofs"]:
             certified = summary["proofs"][WATERFALLS[row]][0] * summary["accuracy"]

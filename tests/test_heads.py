@@ -474,7 +474,7 @@ ERRORS: dict[str, tuple[str, *tuple[Change, ...]]] = {
     ),
     "a tie counts": (
         "heads/brute-force",
-        (BRUTE, "right, wrong = certainly_positive(lead),", "right, wrong = ~certainly_positive(-lead),"),
+        (BRUTE, "right = certainly_positive(lead)", "right = ~certainly_positive(-lead)"),
     ),
     "the query is not among the maxima": (
         "heads/brute-force",

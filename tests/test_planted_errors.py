@@ -201,6 +201,16 @@ ERRORS = (
         "brute-force",
     ),
     Error(
+        "one sum is enough where integers do not decide",
+        (("core.enumeration", "certainly_positive(found).all(axis=1)", "certainly_positive(found).any(axis=1)"),),
+        "brute-force",
+    ),
+    Error(
+        "another input is tried",
+        (("core.enumeration", "start + unsure)", "start + 0 * unsure)"),),
+        "brute-force",
+    ),
+    Error(
         "the maximum may be missing",
         (
             (

@@ -121,7 +121,7 @@ ERRORS = {
     "powers": ("cubic", TASK, "maximum ** (positions - others)", "maximum ** (positions + 1 - others)"),
     "one token more": (SUBCUBIC, GAPS, "np.append(0, counts.cumsum())", "np.append(counts.cumsum(), 0)"),
     "maximum for query": (SUBCUBIC, GAPS, "counts[q[alone]], counts[m[alone]]", "counts[m[alone]], counts[m[alone]]"),
-    "inputs counted once": ("brute-force", ENUMERATION, "of_query * (certain + right)", "certain + right"),
+    "inputs counted once": ("brute-force", ENUMERATION, "int(work.task.counts[query]) * certain", "certain"),
     "other tokens counted": (
         "brute-force",
         ENUMERATION,

@@ -14,8 +14,8 @@ import numpy as np
 
 from compactproofs.kernel.decisions import BoolArray, FloatArray, IntArray
 from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.tasks.max_of_k import max_of_k
-from compactproofs.theorems.max_of_k.core.enumeration import Box, boxes_with_maximum
+from compactproofs.tasks.max_of_k import boxes_of_class, max_of_k
+from compactproofs.theorems.max_of_k.core.enumeration import Box
 
 #: Terms of margins: for a maximum m, queries (N,) and tokens (N or 1, n or 1, T), none above m, shape (N, n, T, rivals)
 #: over (query, position, token there, rival).  An input counts if for every rival the sum of its terms over positions
@@ -90,7 +90,8 @@ class Inputs:
             table = terms(m, queries, every_token(m))
             own = table[np.arange(len(queries)), -1, queries]
             for some, box_query in ((slice(0, -1), 0), (slice(-1, None), m)):  # queries below m, then m itself
-                for box in boxes_with_maximum(self.n, m, box_query) if len(queries[some]) else []:
+                parts = range(m), range(m, m + 1), range(m + 1)
+                for box in boxes_of_class(self.n - 1, box_query == m, *parts) if len(queries[some]) else []:
                     yield from _in_box(table[some], own[some], queries[some], box)
 
     def _sampled(self, terms: Terms) -> Iterator[_Group]:

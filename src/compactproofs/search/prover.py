@@ -33,11 +33,13 @@ from compactproofs.tasks.sequences import Sequences
 from compactproofs.tasks.with_tables import with_tables
 from compactproofs.theorems import BUILT_IN
 from compactproofs.theorems.enumerate.every_input import ENUMERATE, decide
+from compactproofs.theorems.max_of_k.branching import branch_and_bound as by_boxes
+from compactproofs.theorems.max_of_k.branching.boxes import Decided
 from compactproofs.theorems.max_of_k.by_comparison import branch_and_bound as by_comparison
 from compactproofs.theorems.max_of_k.by_comparison.branch_and_bound import BY_COMPARISON
-from compactproofs.theorems.max_of_k.core.brute_force import BRUTE_FORCE, enumerate_inputs
+from compactproofs.theorems.max_of_k.core.brute_force import BRUTE_FORCE
 from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM
-from compactproofs.theorems.max_of_k.heads.branch_and_bound import HEADS_BRANCH_AND_BOUND, decide_inputs
+from compactproofs.theorems.max_of_k.heads import branch_and_bound as of_heads
 from compactproofs.theorems.pair_sum import brute_force as of_pairs
 from compactproofs.theorems.trivial import TRIVIAL
 from compactproofs.version import __version__
@@ -49,6 +51,12 @@ _DECIDING: dict[str, tuple[Strategy, Callable[[Any], Any]]] = {
     Decoder.family: (ENUMERATE, decide),
     PairSum.family: (of_pairs.BRUTE_FORCE, of_pairs.decide),
 }
+#: The same for tasks of attention-only networks, by boxes of inputs.
+_BY_BOXES: tuple[tuple[Strategy, Callable[[Any], Decided]], ...] = (
+    (of_heads.HEADS_BRANCH_AND_BOUND, of_heads.decide_inputs),
+    (BY_COMPARISON, by_comparison.decide_inputs),
+    (by_boxes.BRANCH_AND_BOUND, by_boxes.decide_inputs),
+)
 #: Strategies that tell the exact accuracy if they decide every input.
 DECIDING = {
     *(BRUTE_FORCE.id, "heads/brute-force", "heads/branch-and-bound", "heads/branch-and-bound-upper"),
@@ -292,19 +300,14 @@ class Prover:
                 return None
             found = decide_all(self._check)
             return found.right if found.right + found.wrong == self.problem.task.total else None
-        if self.model.family == ManyHeads.family:
-            if HEADS_BRANCH_AND_BOUND.limit(self.problem) is not None:
-                return None
-            boxes = decide_inputs(self._check)
-            return self.problem.task.total - boxes.wrong if boxes.undecided == 0 else None
         name = self.problem.task.record["name"]
-        if name in BY_COMPARISON.tasks and BY_COMPARISON.limit(self.problem) is None:
-            boxes = by_comparison.decide_inputs(self._check)
-            return self.problem.task.total - boxes.wrong if boxes.undecided == 0 else None
-        if name not in BRUTE_FORCE.tasks or BRUTE_FORCE.limit(self.problem) is not None:
-            return None
-        decided = enumerate_inputs(self._check)
-        return decided.certain if decided.undecided == 0 else None
+        for strategy, decide_boxes in _BY_BOXES:
+            if self.model.family == strategy.family and name in strategy.tasks:
+                small = BRUTE_FORCE.limit(self.problem) is None or strategy is not by_boxes.BRANCH_AND_BOUND
+                if small and strategy.limit(self.problem) is None:
+                    boxes = decide_boxes(self._check)
+                    return self.problem.task.total - boxes.wrong if boxes.undecided == 0 else None
+        return None
 
 
 def _bytes(hints: HintArrays) -> int:

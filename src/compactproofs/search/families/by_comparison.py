@@ -30,7 +30,7 @@ COMPANIONS = {
         complexity="O(v^4 K) + O(K v) per box",
         summary=f"first, last, k-th largest token: boxes of inputs, split until they are decided{words}",
         stated_in=f"{PLACE}.by_comparison.branch_and_bound",
-        lemmas=lemmas("branching.class_margins", "branching.boxes", "core.enumeration"),
+        lemmas=lemmas("branching.class_margins", "branching.boxes"),
         by_input=True,
         long=True,
     )

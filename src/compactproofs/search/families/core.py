@@ -68,7 +68,7 @@ COMPANIONS = {
             complexity="O(v^4) + O(K v) per box",
             summary=f"boxes of inputs, split until they are decided{words}",
             stated_in=f"{PLACE}.branching.branch_and_bound",
-            lemmas=lemmas("branching.class_margins", "branching.boxes", "core.enumeration"),
+            lemmas=lemmas("branching.class_margins", "branching.boxes"),
             by_input=True,
             long=True,
         )

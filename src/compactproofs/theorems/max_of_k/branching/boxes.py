@@ -31,15 +31,15 @@ of its nodes, times the query's: what its inputs count together.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
-from compactproofs.kernel.decisions import IntArray
+from compactproofs.kernel.decisions import Array, IntArray, certainly_positive
 from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins, Parts
-from compactproofs.theorems.max_of_k.core.enumeration import decided_by_signs
 
 _BATCH = 2**14  # boxes handled at once
 _BATCH_ENTRIES = 2**21  # and sums for them
@@ -97,9 +97,27 @@ def decide(work: Work, margins: ClassMargins, limit: int) -> Decided:
     inputs = np.concatenate(singles) if singles else np.zeros((0, positions), np.int64)
     sizes = tree.sizes[inputs].prod(axis=1)
     tried = inputs[:_MAX_SINGLES], len(margins.tokens)  # the query
-    sums_right, sums_wrong = decided_by_signs(margins.signs, *tried, sizes[:_MAX_SINGLES])
+    sums_right, sums_wrong = _decided_by_signs(margins.signs, *tried, sizes[:_MAX_SINGLES])
     undecided += int(sizes.sum()) - sums_right - sums_wrong
     return Decided(margins.of_query * (wrong + sums_wrong), margins.of_query * undecided, boxes)
+
+
+def _decided_by_signs(
+    margins: Callable[[IntArray], Array], inputs: IntArray, last: int, counts: IntArray
+) -> tuple[int, int]:
+    """What these inputs count whose margins are all certainly positive, and those with a certainly negative one.
+
+    `margins`: what has the signs of the margins of inputs, shape (N, n) to (N, outputs); `inputs`: shape (N, n - 1);
+    `last`: what all have at position n; `counts`: what each input counts, shape (N,).
+    """
+    right = wrong = 0
+    for start in range(0, len(inputs), 1024):
+        chunk, each = inputs[start : start + 1024], counts[start : start + 1024]
+        found = margins(np.concatenate([chunk, np.full((len(chunk), 1), last)], axis=1))
+        holds = certainly_positive(found).all(axis=1)
+        right += int(each[holds].sum())
+        wrong += int(each[~holds][certainly_positive(-found[~holds]).any(axis=1)].sum())
+    return right, wrong
 
 
 class _Tree:

@@ -12,14 +12,12 @@ d(x) = min_j sum_p L[p, x_p, j]:  d > 0 implies that x counts, and d <= -gap imp
 Proof.  c S_j(x) >= sum_p L[p, x_p, j] >= d.  And for the j at which d is attained, c S_j(x) <= d + gap <= 0.
 
 Sums of integers are exact as long as none leaves 32 bits, which is checked before.  Of the inputs in between, which
-are few, up to 2^14 are then tried by enclosures of the sums of F itself: an input that they show to count does, all
-others stay undecided.
+are few, up to 2^14 are then tried by enclosures of the sums of F itself; the others do not count here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import product
 
 import numpy as np
@@ -35,52 +33,30 @@ _MAX_UNDECIDED = 2**14  # for each call; more are given up
 Box = list[range]  # the tokens allowed at each of the first n - 1 positions
 
 
-@dataclass(frozen=True)
-class Enumerated:
-    """What inputs count that are certainly right, and that are neither that nor wrong by the integers: undecided."""
-
-    certain: int
-    undecided: int
-
-    def __add__(self, other: Enumerated) -> Enumerated:
-        return Enumerated(self.certain + other.certain, self.undecided + other.undecided)
-
-
-def boxes_with_maximum(n: int, m: int, query: int) -> list[Box]:
-    """The inputs with this last token and maximum m, as disjoint boxes."""
-    return boxes_of_class(n - 1, query == m, range(m), range(m, m + 1), range(m + 1))
-
-
-def count_by_enumeration(work: Work, terms: Array, query: int) -> Enumerated:
-    """Count the inputs with last token `query` and maximum m for which every sum of `terms` is positive.
+def count_by_enumeration(work: Work, terms: Array, query: int) -> int:
+    """What the inputs with last token `query` and maximum m count for which every sum of `terms` is surely positive.
 
     `terms`: shape (n, m + 1, r) over (position, token, rival), query <= m.  Cost about 2 r for each input: the
     integers stand for the terms, so their additions and minima are booked as floating-point operations.
     """
     n, tokens, _ = terms.shape
-    boxes, of_query = boxes_with_maximum(n, tokens - 1, query), int(work.task.counts[query])
+    m = tokens - 1
     try:
         low, gap = _integer_terms(work, terms)
     except OverflowError:
-        return Enumerated(0, work.task.class_size(query, tokens - 1))
-    certain = undecided = kept = 0
-    between, each = [np.zeros((0, n - 1), np.int64)], [np.zeros(0, np.int64)]
-    for box in boxes:
+        return 0
+    certain = tried = 0
+    for box in boxes_of_class(n - 1, query == m, range(m), range(m, m + 1), range(m + 1)):
         for start, sums, counts in _blocks(work, low, query, box):
             least = sums.min(axis=0)
             certain += int(counts[least > 0].sum())
-            unsure = np.flatnonzero((least > -gap) & (least <= 0))
-            undecided += int(counts[unsure].sum())
-            unsure = unsure[: _MAX_UNDECIDED - kept]
-            if unsure.size:
-                kept += unsure.size
-                between.append(_tokens(box, start + unsure))
-                each.append(counts[unsure])
             work.charge(flops=sums.size - least.size, int_ops=3 * least.size)
-    right, wrong = decided_by_signs(
-        lambda full: terms[np.arange(n), full].sum(axis=1), np.concatenate(between), query, np.concatenate(each)
-    )
-    return Enumerated(of_query * (certain + right), of_query * (undecided - right - wrong))
+            unsure = np.flatnonzero((least > -gap) & (least <= 0))[: _MAX_UNDECIDED - tried]
+            tried += unsure.size
+            if unsure.size:
+                found = terms[np.arange(n), _tokens([*box, range(query, query + 1)], start + unsure)].sum(axis=1)
+                certain += int(counts[unsure[certainly_positive(found).all(axis=1)]].sum())
+    return int(work.task.counts[query]) * certain
 
 
 def _integer_terms(work: Work, terms: Array) -> tuple[npt.NDArray[np.int32], int]:
@@ -126,24 +102,6 @@ def _blocks(
 
 
 def _tokens(box: Box, number: IntArray) -> IntArray:
-    """The inputs with these numbers in the order of `_blocks`, shape (len(number), n - 1)."""
-    digits = np.stack(np.unravel_index(number, [1, *map(len, box)]), axis=1)[:, 1:]  # 1: a box may have no position
-    return np.asarray(digits + np.array([choices.start for choices in box], np.int64))
-
-
-def decided_by_signs(
-    margins: Callable[[IntArray], Array], inputs: IntArray, last: int, counts: IntArray
-) -> tuple[int, int]:
-    """What these inputs count whose margins are all certainly positive, and those with a certainly negative one.
-
-    `margins`: what has the signs of the margins of inputs, shape (N, n) to (N, outputs); `inputs`: shape (N, n - 1);
-    `last`: what all have at position n; `counts`: what each input counts, shape (N,).
-    """
-    right = wrong = 0
-    for start in range(0, len(inputs), 1024):
-        chunk, each = inputs[start : start + 1024], counts[start : start + 1024]
-        found = margins(np.concatenate([chunk, np.full((len(chunk), 1), last)], axis=1))
-        holds = certainly_positive(found).all(axis=1)
-        right += int(each[holds].sum())
-        wrong += int(each[~holds][certainly_positive(-found[~holds]).any(axis=1)].sum())
-    return right, wrong
+    """The inputs with these numbers in the order of `_blocks`, shape (len(number), len(box))."""
+    digits = np.stack(np.unravel_index(number, [len(choices) for choices in box]), axis=1)
+    return np.asarray(digits + np.array([choices.start for choices in box]))

@@ -1,12 +1,11 @@
 """Brute force for several heads: the softmax of every head on every input.
 
-Theorem.  The number N returned is at most the number of inputs whose label has the strictly largest logit, with
-equality if no input is left undecided; with weights (`tasks.orders`), what these inputs count.
+Theorem.  The number N returned is at most the number of inputs whose label has the strictly largest logit; with
+weights (`tasks.orders`), what these inputs count.
 
 Proof.  By the lemma on averages (`averages`) the logits of an input are EU[q] plus, for each head, the average of what
 its tokens and positions write, with weights u^h.  An input counts if its label's logit is certainly larger than all
-others.  It is left undecided if that is not certain and no other logit is certainly larger than the label's; all the
-rest is wrong.
+others.
 
 Inputs that differ in position n - 1 alone are handled together, so that an input takes, for each head and output, two
 additions and a multiplication.
@@ -21,32 +20,29 @@ import numpy as np
 
 from compactproofs.kernel.decisions import Array, IntArray, certainly_positive, max_where
 from compactproofs.kernel.problem import Hints, Strategy
-from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only import circuits
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.tasks.max_of_k import ORDERS, too_heavy
 from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.core.additive import position_weights, token_weights
-from compactproofs.theorems.max_of_k.core.enumeration import Enumerated
 from compactproofs.theorems.max_of_k.heads.averages import HeadsProblem, HeadsWork, direct_path, heads
 
 MAX_INPUTS = 2**26
 BLOCK_ENTRIES = 2**15  # logits held at once
 
 
-@shared
-def enumerate_inputs(work: HeadsWork) -> Enumerated:
-    """Decide all inputs of the model."""
+def bound(work: HeadsWork, hints: Hints) -> int:
+    """What the inputs count that are certainly answered correctly."""
     if too_heavy(work.task):
-        return Enumerated(0, work.task.total)
+        return 0
     n, v = work.network.n_ctx, work.network.d_vocab
-    counts = Enumerated(0, 0)
+    certain = 0
     for query in range(v):
         tables = [_Tables(head, query) for head in heads(work)]
         prefixes = product(range(v), repeat=max(n - 2, 0))
         while block := list(islice(prefixes, max(1, BLOCK_ENTRIES // v**2))):
-            counts += _decide(work, query, np.array(block, np.int64).reshape(len(block), -1), tables)
-    return counts
+            certain += _certain(work, query, np.array(block, np.int64).reshape(len(block), -1), tables)
+    return certain
 
 
 class _Tables:
@@ -68,8 +64,8 @@ class _Tables:
         return (written[:, None] + self.written[n - 2]) * (1.0 / (weight[:, None] + self.weights[n - 2]))[:, :, None]
 
 
-def _decide(work: HeadsWork, query: int, prefixes: IntArray, tables: list[_Tables]) -> Enumerated:
-    """The inputs with this last token that begin with one of these, shape (prefixes, n - 2)."""
+def _certain(work: HeadsWork, query: int, prefixes: IntArray, tables: list[_Tables]) -> int:
+    """What the right inputs with this last token count that begin with one of these, shape (prefixes, n - 2)."""
     n, v = work.network.n_ctx, work.network.d_vocab
     logits: Any = direct_path(work)[query]
     for table in tables:
@@ -78,16 +74,11 @@ def _decide(work: HeadsWork, query: int, prefixes: IntArray, tables: list[_Table
     label = np.maximum(prefixes.max(axis=1, initial=query)[:, None], last)[:, :, None]
     rivals = max_where(logits, np.arange(v) != label, axis=2)
     lead = np.take_along_axis(logits, label, axis=2)[:, :, 0] - rivals
-    right, wrong = certainly_positive(lead), certainly_positive(-lead)
+    right = certainly_positive(lead)
     counts, of_query = work.task.counts, int(work.task.counts[query])
     each = np.outer(counts[prefixes].prod(axis=1), counts if n > 1 else [1])
-    work.charge(int_ops=3 * lead.size)
-    return Enumerated(of_query * int(each[right].sum()), of_query * int(each[~right & ~wrong].sum()))
-
-
-def bound(work: HeadsWork, hints: Hints) -> int:
-    """The number of inputs that are certainly answered correctly."""
-    return enumerate_inputs(work).certain
+    work.charge(int_ops=lead.size)
+    return of_query * int(each[right].sum())
 
 
 def limit(problem: HeadsProblem) -> str | None:
