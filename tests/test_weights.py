@@ -143,7 +143,7 @@ ERRORS = {
     ),
     "sizes of any length": ("branch-and-bound", BOXES, "** positions >= 2**62", "** positions < 0"),
     "order of weights": ("branch-and-bound", IN_ORDER, "np.array(self.weights)[self.places]", "np.array(self.weights)"),
-    "total": ("branch-and-bound", TASK, "[sum(self.weights)] *", "[sum(self.weights) + 1] *"),
+    "total": ("branch-and-bound", "tasks.weights", "[sum(self.weights)] *", "[sum(self.weights) + 1] *"),
 }
 
 

@@ -21,7 +21,7 @@ TIERS = {
         *("networks/__init__.py", "networks/weights.py", "tasks/__init__.py", "tasks/max_of_k.py"),
         *(f"networks/attention_only/{name}.py" for name in ("__init__", "circuits", "model")),
     ),
-    "other orders, weights of tokens": ("tasks/orders.py",),
+    "other orders, weights of tokens": ("tasks/orders.py", "tasks/weights.py"),
     "biases": ("networks/attention_only/biases.py",),
     "core theorems, library": ("theorems/*.py", f"{_MAX_OF_K}/__init__.py", f"{_MAX_OF_K}/core/*.py"),
     **{

@@ -14,7 +14,7 @@ and either rule makes of s the sign of its label less t, which is 0 for the labe
 So the inputs with last token q and label t are those whose signs are such, and these depend on the sign of q - t alone.
 `boxes` says which: position by position, those signs are put together that leave the same choice to the positions
 after.  Boxes are disjoint, since two of them differ in the signs at the first position where they part.  If there are
-weights, an input counts the product of its tokens', as in `tasks.max_of_k`.
+weights, an input counts the product of its tokens', as in `tasks.weights`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from compactproofs.kernel.decisions import BoolArray, IntArray
-from compactproofs.tasks.max_of_k import OneOfTheTokens, read_weights
+from compactproofs.tasks.weights import Weighted, read_weights
 
 Box: TypeAlias = tuple[tuple[int, ...], ...]  # which of the signs, at each of the first K - 1 positions
 POSITION, RANK = "token-at-position", "kth-largest-token"
@@ -35,7 +35,7 @@ NAMES = (POSITION, RANK)
 
 
 @dataclass(frozen=True)
-class ByComparison(OneOfTheTokens):
+class ByComparison(Weighted):
     """Name the token at position `k` of `n_ctx` tokens out of 0 ... d_vocab - 1, by the rule of this name."""
 
     name: str

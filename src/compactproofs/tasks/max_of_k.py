@@ -1,19 +1,16 @@
 """Max-of-K: the inputs are the sequences of K = n_ctx tokens in 0 ... v-1, and the label is the largest token.
 
-Theorems about it cover other tasks with the same classes of inputs (`tasks.orders`): tokens may stand in another order,
-and an input may count the product of what its tokens count, integers from 0; here each counts 1.  So if a class of
-inputs allows at each position any token of a set, whatever the others are, its inputs together count the product over
-positions of what the tokens of these sets count: the product of sums is the sum of all products.
+Theorems about it cover other tasks with the same classes of inputs: tokens may stand in another order (`tasks.orders`),
+and an input may count the product of what its tokens count (`tasks.weights`); here each token counts 1.
 
-Proofs certify whole classes of inputs; this file says how many inputs a class has.  All counts are Python integers:
-v^K exceeds 64 bits from v = 64, K = 11 on.
+Proofs certify whole classes of inputs; this file says how many inputs a class has, or what they count.  All counts are
+Python integers: v^K exceeds 64 bits from v = 64, K = 11 on.
 """
 
 from __future__ import annotations
 
 import functools
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,25 +21,19 @@ import numpy.typing as npt
 
 from compactproofs.kernel.decisions import IntArray
 from compactproofs.kernel.problem import Network, Problem
-from compactproofs.kernel.strict import MAX_DIGITS
 
 N = TypeVar("N", bound=Network)
 C = TypeVar("C")
 
-MAX_WEIGHTS = 2**62
 #: The names of the tasks that theorems about the largest of K tokens cover.
 ORDERS = ("max-of-k", "min-of-k", "largest-in-order", "weighted-largest-in-order")
 
 
 class OneOfTheTokens:
-    """Name one of `n_ctx` tokens out of 0 ... d_vocab - 1, whichever: all sequences of them are inputs.
-
-    `weights`: what each token counts, one number for each of 0 ... d_vocab - 1; without them each counts 1.
-    """
+    """Name one of `n_ctx` tokens out of 0 ... d_vocab - 1, whichever: all sequences of them are inputs."""
 
     n_ctx: int
     d_vocab: int
-    weights: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
@@ -51,39 +42,22 @@ class OneOfTheTokens:
 
     @property
     def total(self) -> int:
-        """What all inputs count together: v^K without weights."""
-        return math.prod([sum(self.weights)] * self.n_ctx) if self.weights else self.size
+        """What all inputs count together."""
+        return self.size
 
     @cached_property
     def counts(self) -> IntArray:
         """What each token counts, shape (v,)."""
-        return np.array(self.weights) if self.weights else np.ones(self.d_vocab, np.int64)
-
-    def check_weights(self) -> None:
-        """Raise ValueError unless there is a weight for each token, and their sum is a number of 64 bits."""
-        if len(self.weights) != self.d_vocab or min(self.weights) < 0 or not 0 < sum(self.weights) < MAX_WEIGHTS:
-            raise ValueError(
-                f"there must be {self.d_vocab} weights from 0, which add up to less than 2^62 and not to 0"
-            )
+        return np.ones(self.d_vocab, np.int64)
 
     def misfit(self, network: Any) -> str | None:
-        """Networks of this task read K tokens and name one of v; certificates hold no larger total."""
+        """Networks of this task read K tokens and name one of v."""
         if (network.n_ctx, network.d_vocab) == (self.n_ctx, self.d_vocab):
-            if self.weights and self.total >= 10**MAX_DIGITS:
-                return f"by their weights its inputs count 10^{MAX_DIGITS} and more together; less is supported"
             return None
         return (
             f"the certificate says {self.n_ctx} tokens out of {self.d_vocab}, "
             f"the model has {network.n_ctx} out of {network.d_vocab}"
         )
-
-
-def read_weights(text: str) -> tuple[int, ...]:
-    """The weights as certificates have them; ValueError if these are none."""
-    texts = text.split(" ")
-    if not all(re.fullmatch("0|[1-9][0-9]{0,18}", each, re.ASCII) for each in texts):
-        raise ValueError("expected weights as integers in decimal, with one space between them")
-    return tuple(map(int, texts))
 
 
 @dataclass(frozen=True)

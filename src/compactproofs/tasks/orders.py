@@ -12,7 +12,7 @@ Proof.  The residual streams r_p = W_E'[r_p] + W_pos[p] are those of the tokens,
 them before W_U, of which each column makes one logit.  Places and tokens correspond one to one.  Where biases are
 folded into the weights, W_E and W_U are matrices of such a network like others.
 
-With weights of tokens an input counts the product of those of its tokens, as in `tasks.max_of_k`.
+With weights of tokens an input counts the product of those of its tokens, as in `tasks.weights`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from compactproofs.kernel.decisions import FloatArray, IntArray
-from compactproofs.tasks.max_of_k import MaxOfK, read_weights
+from compactproofs.tasks.max_of_k import MaxOfK
+from compactproofs.tasks.weights import Weighted, read_weights
 
 
 class InOrder(MaxOfK):
@@ -83,7 +84,7 @@ class LargestInOrder(InOrder):
 
 
 @dataclass(frozen=True)
-class WeightedLargest(LargestInOrder):
+class WeightedLargest(Weighted, LargestInOrder):
     """The same, where an input counts the product of the `weights` of its tokens, one for each of 0 ... d_vocab - 1."""
 
     weights: tuple[int, ...]

@@ -25,7 +25,7 @@ Any tree and any choice of positions would do.  Here neighbours in the tree have
 The work is limited: boxes left when it is spent, and single inputs beyond 2^14, are undecided.  Sums and sizes are
 64-bit integers: entries are at most 2^52 (`class_margins`), and classes of 2^62 inputs and more are left undecided.
 
-With weights (`tasks.orders`) the size of a node is the weight of its tokens, and that of a box the product of those
+With weights (`tasks.weights`) the size of a node is the weight of its tokens, and that of a box the product of those
 of its nodes, times the query's: what its inputs count together.
 """
 

@@ -17,7 +17,7 @@ which no integers can be found is undecided.  Classes are disjoint, so
 
 where all that counts as wrong has an output with a larger logit than the label's.
 
-With weights (`tasks.orders`) all these numbers are what inputs count instead of how many they are.
+With weights (`tasks.weights`) all these numbers are what inputs count instead of how many they are.
 
 Nothing is hinted.  The work is limited by a number of boxes for all classes together, and of single inputs for each, so
 a model on which the method does badly gets a poor bound after some time, not a wait without end.

@@ -1,7 +1,7 @@
 """Brute force: every input is its own case.
 
 Theorem.  The number N returned is at most the number of inputs whose label has the strictly largest logit; with
-weights (`tasks.orders`), what these inputs count.
+weights (`tasks.weights`), what these inputs count.
 
 Proof.  Inputs are split by their last token q and their maximum m >= q, the label.  By the additive margin
 (`additive`) an input is answered correctly exactly if for every other output its sum of terms is positive, and

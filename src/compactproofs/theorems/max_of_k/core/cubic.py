@@ -40,7 +40,7 @@ Theorem (c = 0).  Here the attention is known: the input is answered correctly i
 Proof.  The additive margin (`additive`).
 
 Counting.  Classes are disjoint.  With G good tokens a class contributes C(n - 1, c) G^c inputs (c >= 1), or 1 (c = 0).
-With weights of tokens (`tasks.orders`) it contributes C(n - 1, c) w_q w_m^(n-1-c) G^c, where G is the weight of all
+With weights of tokens (`tasks.weights`) it contributes C(n - 1, c) w_q w_m^(n-1-c) G^c, where G is the weight of all
 good tokens.
 
 The relaxations are those of the paper (section 4.2 and appendix of arXiv 2406.11779, with attention to the

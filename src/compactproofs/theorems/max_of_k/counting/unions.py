@@ -24,7 +24,7 @@ sum_j |B_j minus B({1, ..., j - 1})| inputs.
 
 Proof.  By lemma 2 the j-th of these sets is a part of B_j minus (B_1, ..., B_{j-1}); these are disjoint.
 
-With weights (`tasks.orders`) all this holds of what inputs count instead of how many they are.
+With weights (`tasks.weights`) all this holds of what inputs count instead of how many they are.
 
 Theorem.  For every list of steps, `wrong_inputs` returns at least (`over`), or at most (not over), the number of wrong
 inputs.  For a step is skipped that names no output, and a set that is missing from those of lemma 3 counts as the whole

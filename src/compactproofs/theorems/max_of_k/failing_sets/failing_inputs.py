@@ -14,7 +14,7 @@ the list never win (`safe_outputs`), it is answered correctly.  So at most
     sum over choices of cells with some sum that is not certainly positive, of the number of inputs with these cells
 
 inputs of the class are answered wrongly.  Proof.  The sum of lower bounds is a lower bound of the margin.  With weights
-(`tasks.orders`) the inputs with these cells count the product of what the tokens of each cell do.
+(`tasks.weights`) the inputs with these cells count the product of what the tokens of each cell do.
 
 Inputs with q < m are split by the first position that holds m, so that each is counted once.
 

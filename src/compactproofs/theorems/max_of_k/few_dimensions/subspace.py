@@ -52,7 +52,7 @@ Theorem.  With slack = max_{q <= m} slack_q let
 
 If l_m = l <= m, step_k > 0 for k < l - 1, and  F_m + kappa e^{tau - rise} max(F_l, 0) < 0  (for l = 0: F_m < 0), then
 every input whose tokens are m at least once, and else among 0 ... l - 1, is answered correctly.  There are
-(l + 1)^n - l^n of these; with weights of tokens (`tasks.orders`) they count (w_0 + ... + w_{l-1} + w_m)^n less
+(l + 1)^n - l^n of these; with weights of tokens (`tasks.weights`) they count (w_0 + ... + w_{l-1} + w_m)^n less
 (w_0 + ... + w_{l-1})^n.
 
 Proof.  For o != m, logit o - logit m <= sum_p a_p D[x_p, m] + slack <= a F_m + (1 - a) max(F_l, 0), by the lemma on

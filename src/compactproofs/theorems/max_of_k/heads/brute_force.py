@@ -1,7 +1,7 @@
 """Brute force for several heads: the softmax of every head on every input.
 
 Theorem.  The number N returned is at most the number of inputs whose label has the strictly largest logit; with
-weights (`tasks.orders`), what these inputs count.
+weights (`tasks.weights`), what these inputs count.
 
 Proof.  By the lemma on averages (`averages`) the logits of an input are EU[q] plus, for each head, the average of what
 its tokens and positions write, with weights u^h.  An input counts if its label's logit is certainly larger than all

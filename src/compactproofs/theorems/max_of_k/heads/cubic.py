@@ -41,7 +41,7 @@ Theorem (c = 0).  Here the attentions are known: the input is answered correctly
 o != m.  Proof.  The lemma on averages.
 
 Counting.  Classes are disjoint.  With G of g tokens a class contributes C(n - 1, c) g^c inputs (c >= 1), or 1 (c = 0);
-with weights (`tasks.orders`) g is what the tokens of G count, and the query and each m count what they do.
+with weights (`tasks.weights`) g is what the tokens of G count, and the query and each m count what they do.
 Cost O(H v^3 n), and H + 1 sorts of v^2 n rows.
 """
 
