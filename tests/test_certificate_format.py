@@ -16,6 +16,7 @@ import compactproofs.theorems
 from compactproofs.kernel import certificate, checker, enclosure
 from compactproofs.kernel import tensors as tensors_module
 from compactproofs.kernel.problem import Problem, Strategy
+from compactproofs.networks.attention_only import biases
 from compactproofs.networks.attention_only import model as model_module
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.opening import models
@@ -199,7 +200,7 @@ def test_types_of_tensors() -> None:
 
 def test_tensors() -> None:
     """Matrices and biases, their names on disk, shapes and the axis of the head."""
-    for kind, known in (("matrix", model_module.WEIGHTS), ("bias", model_module.BIASES)):
+    for kind, known in (("matrix", model_module.WEIGHTS), ("bias", biases.BIASES)):
         assert {
             code(name): (code(tensor), shape.replace(" × ", ""), head == "yes")
             for name, tensor, shape, head in table(kind, "tensor")

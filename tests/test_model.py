@@ -15,7 +15,7 @@ from safetensors.numpy import save, save_file
 
 from compactproofs import InvalidModel, Model
 from compactproofs.kernel.tensors import MAX_HEADER_BYTES
-from compactproofs.networks.attention_only.model import BIASES
+from compactproofs.networks.attention_only.biases import BIASES
 from compactproofs.opening.models import MAX_FILE_BYTES
 
 Tensors = dict[str, npt.NDArray[Any]]

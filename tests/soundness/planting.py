@@ -21,7 +21,7 @@ __all__ = ["Change", "NotPlanted", "Planted", "full_name", "showing"]
 
 _TIERS = ("core", "branching", "subcubic", "failing_sets", "few_dimensions", "counting", "heads")
 _ALWAYS = (
-    *("theorems", "kernel.workspace", "tasks.max_of_k", "networks.attention_only.model"),
+    *("theorems", "kernel.workspace", "tasks.max_of_k", "networks.attention_only.biases"),
     *("search.workspaces", "search.hints"),
 )
 
@@ -125,7 +125,7 @@ class Planted(planting.Planted):
 
     def workspace(self, model: Any, reading: Reading) -> Any:
         """A workspace of the copy; for a check, as verification makes one, on which nothing is counted."""
-        own = self.module("networks.attention_only.model").AttentionOnly(**weights_of(model))
+        own = self.module("networks.attention_only.biases").WithBiases(**weights_of(model))
         if reading == "check":
             return self.module("kernel.workspace").Workspace(self.module("tasks.max_of_k").max_of_k(own))
         return self.module("search.workspaces").workspace(own, reading)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,3 +58,14 @@ def exact_weights(
         exact[name] = array.astype(np.float64) + 0.0  # + 0.0 turns -0.0, the same real number, into 0.0
         exact[name].flags.writeable = False
     return exact
+
+
+def hash_of(arrays: Mapping[str, npt.NDArray[np.float64]], before: str = "") -> str:
+    """SHA-256 over this text, then for each array the line "name sizes" and its entries, row by row, as little-endian
+    float64: text in ASCII, zero always positive (`exact_weights`), so files of equal numbers agree.
+    """
+    digest = hashlib.sha256(before.encode("ascii"))
+    for name, array in arrays.items():
+        digest.update(" ".join([name, *map(str, array.shape)]).encode("ascii") + b"\n")
+        digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
+    return digest.hexdigest()

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from compactproofs.kernel.tensors import FLOATS
 from compactproofs.networks.attention_only import heads
-from compactproofs.networks.attention_only.model import BIASES, WEIGHTS, AttentionOnly
+from compactproofs.networks.attention_only.biases import WithBiases
+from compactproofs.networks.attention_only.model import WEIGHTS
 from compactproofs.networks.decoder import model as decoder
 from compactproofs.networks.weights import InvalidModel
 from compactproofs.system.displays import Displayed
@@ -23,8 +24,8 @@ MAX_FILE_BYTES = 2**28
 _TYPES = FLOATS | TYPES
 
 
-class Model(Displayed, AttentionOnly):
-    """A model that can be loaded and saved; what it is and computes, `AttentionOnly` says."""
+class Model(Displayed, WithBiases):
+    """A model that can be loaded and saved; what it is and computes, `AttentionOnly` and `WithBiases` say."""
 
     def facts(self) -> dict[str, str]:
         """Sizes, and the hash that certificates name it by."""
@@ -38,7 +39,7 @@ class Model(Displayed, AttentionOnly):
         Raises ValueError if `dtype` (float32 or float64) cannot hold them exactly.
         """
         tensors = {}
-        for name, (disk, _, has_head_axis) in (WEIGHTS | (BIASES if self.biases else {})).items():
+        for name, (disk, _, has_head_axis) in (self.tensors if self.biases else WEIGHTS).items():
             with np.errstate(over="ignore"):
                 matrix = getattr(self, name).astype(dtype)
             if not (matrix == getattr(self, name)).all():

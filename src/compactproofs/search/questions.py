@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from compactproofs.kernel.strict import shown
 from compactproofs.networks.attention_only.heads import ManyHeads
-from compactproofs.networks.attention_only.model import BIASES, WEIGHTS, AttentionOnly
+from compactproofs.networks.attention_only.model import WEIGHTS, AttentionOnly
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.opening import notes, pairs
@@ -194,7 +194,7 @@ def _decoder(source: File | Network, given: Mapping[str, Any]) -> tuple[Decoder,
     if isinstance(source, ManyHeads):
         tensors = {disk: source.weight(name) for name, (disk, _, _) in WEIGHTS.items()}
     else:
-        tensors = Model(**{name: getattr(source, name) for name in (*WEIGHTS, *BIASES)}).state_dict()
+        tensors = Model(**{name: getattr(source, name) for name in source.tensors}).state_dict()
     return File("model", write_tensors(tensors)).decoder(_AS_DECODER)[0], {}
 
 

@@ -1,6 +1,11 @@
 """Biases as rows of matrices: a network with biases is one without, of other matrices, which theorems are about.
 
-A column of ones adds the biases (names as in `model`):
+With the notation of `model`,
+
+    logits(x) = (r_n + sum_p a_p (r_p W_V + b_V) W_O + b_O) W_U + b_U      with r_p = W_E[x_p] + W_pos[p]
+    a         = softmax_p( (r_n W_Q + b_Q) (r_p W_K + b_K)^T / sqrt(h) )
+
+A column of ones adds the biases:
 
     W_E'   = [W_E   1]    W_Q' = [W_Q]    W_K' = [W_K]    W_V' = [W_V 0]    W_O' = [W_O 0]    W_U' = [W_U]
     W_pos' = [W_pos 0]           [b_Q]           [b_K]           [b_V 1]           [b_O 0]           [b_U]
@@ -16,12 +21,57 @@ The matrices hold weights, zeros and ones, so nothing is rounded.
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from compactproofs.networks.attention_only.model import HEAD, WEIGHTS, AttentionOnly, FloatArray, Layout
+from compactproofs.networks.weights import hash_of
+
 Weight = npt.NDArray[np.float64]
+FloatVector = np.ndarray[tuple[int], np.dtype[np.float64]]
+
+BIASES: Layout = {
+    **{name: (HEAD + name, "h", True) for name in ("b_Q", "b_K", "b_V")},
+    "b_O": (HEAD + "b_O", "d", False),
+    "b_U": ("unembed.b_U", "v", False),
+}
+_ZERO: Any = None  # a bias that is not given
+
+
+@dataclass(frozen=True, eq=False)
+class WithBiases(AttentionOnly):
+    """The same with biases b_Q, b_K, b_V (h,), b_O (d,), b_U (v,), each of which is zero if it is not given."""
+
+    tensors: ClassVar[Layout] = {**WEIGHTS, **BIASES}
+
+    b_Q: FloatVector = _ZERO
+    b_K: FloatVector = _ZERO
+    b_V: FloatVector = _ZERO
+    b_O: FloatVector = _ZERO
+    b_U: FloatVector = _ZERO
+
+    @cached_property
+    def biases(self) -> tuple[str, ...]:
+        """The names of the biases that are not zero; if there are none, this is the network without them."""
+        return tuple(name for name in BIASES if getattr(self, name).any())
+
+    def weight(self, name: str) -> FloatArray:
+        """The matrix of this name that theorems compute with, biases folded into it."""
+        matrix: FloatArray = self._folded[name] if self.biases else super().weight(name)
+        return matrix
+
+    @cached_property
+    def _folded(self) -> dict[str, Weight]:
+        return folded(**{name: getattr(self, name) for name in self.tensors})
+
+    @cached_property
+    def sha256(self) -> str:
+        """`hash_of` the weights in their order and, if some bias is not zero, b_Q, b_K, b_V, b_O, b_U."""
+        return hash_of({name: getattr(self, name) for name in (self.tensors if self.biases else WEIGHTS)})
 
 
 def folded(

@@ -9,7 +9,6 @@ where a^h are the attentions of the one-head network of these matrices: sum_h ru
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -20,13 +19,14 @@ import numpy.typing as npt
 
 from compactproofs.kernel.strict import shown
 from compactproofs.kernel.tensors import read_tensors
-from compactproofs.networks.attention_only.model import AXES, BIASES, BUFFERS, WEIGHTS, AttentionOnly
-from compactproofs.networks.weights import InvalidModel, exact_weights, float_arrays
+from compactproofs.networks.attention_only.biases import BIASES
+from compactproofs.networks.attention_only.model import AXES, BUFFERS, WEIGHTS, AttentionOnly
+from compactproofs.networks.weights import InvalidModel, exact_weights, float_arrays, hash_of
 
 FloatArray = npt.NDArray[np.float64]
 
 _OF_HEADS = [name for name, (_, _, has_head_axis) in WEIGHTS.items() if has_head_axis]
-_AXES = {name: "H" * has_head_axis + axes for name, (_, axes, has_head_axis) in (WEIGHTS | BIASES).items()}
+_AXES = {name: "H" * has_head_axis + axes for name, (_, axes, has_head_axis) in {**WEIGHTS, **BIASES}.items()}
 _CALLED = {**AXES, "H": "n_heads"}
 
 
@@ -88,18 +88,8 @@ class ManyHeads:
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of family and weights as real numbers: float32 and float64 files of equal numbers agree.
-
-        SHA-256 over the line "attention-only-1l", and for W_E, W_pos, W_Q, W_K, W_V, W_O, W_U in this order the line
-        "name sizes", each followed by a newline in ASCII, and the entries in order as little-endian float64, with zero
-        always positive.
-        """
-        digest = hashlib.sha256(f"{self.family}\n".encode("ascii"))
-        for name in WEIGHTS:
-            array = self.weight(name)
-            digest.update(" ".join([name, *map(str, array.shape)]).encode("ascii") + b"\n")
-            digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
-        return digest.hexdigest()
+        """`hash_of` the line "attention-only-1l", and W_E, W_pos, W_Q, W_K, W_V, W_O, W_U in this order."""
+        return hash_of({name: self.weight(name) for name in WEIGHTS}, f"{self.family}\n")
 
     @classmethod
     def from_state_dict(cls, tensors: Mapping[str, npt.NDArray[Any]]) -> Self:

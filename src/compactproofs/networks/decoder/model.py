@@ -22,7 +22,6 @@ A cap c > 0 makes c tanh(s / c) of a number s; 0 is no cap.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -37,7 +36,7 @@ import numpy.typing as npt
 from compactproofs.kernel.strict import shown
 from compactproofs.kernel.tensors import Tensor, read_tensors
 from compactproofs.networks.decoder.functions import GATES
-from compactproofs.networks.weights import InvalidModel, exact_weights, float_arrays
+from compactproofs.networks.weights import InvalidModel, exact_weights, float_arrays, hash_of
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -178,11 +177,7 @@ class Decoder:
         row by row as little-endian float64, with zero always positive.
         """
         record = json.dumps(self.configuration.record, sort_keys=True, separators=(",", ":"))
-        digest = hashlib.sha256(f"{self.family}\n{record}\n".encode("ascii"))
-        for name, array in self.tensors.items():
-            digest.update(f"{name} {' '.join(map(str, array.shape))}\n".encode("ascii"))
-            digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
-        return digest.hexdigest()
+        return hash_of(self.tensors, f"{self.family}\n{record}\n")
 
     @classmethod
     def from_bytes(cls, data: bytes, configuration: Configuration) -> Self:

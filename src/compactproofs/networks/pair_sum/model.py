@@ -17,7 +17,6 @@ Entries are float32 or float64 numbers taken as exact reals.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,7 +28,7 @@ import numpy.typing as npt
 
 from compactproofs.kernel.strict import shown
 from compactproofs.kernel.tensors import read_tensors
-from compactproofs.networks.weights import InvalidModel, exact_weights, float_arrays
+from compactproofs.networks.weights import InvalidModel, exact_weights, float_arrays, hash_of
 
 _ATTENTION, _MLP = "blocks.0.attn.", "blocks.0.mlp."
 #: The tensors of each architecture, and a letter for each axis.
@@ -123,11 +122,7 @@ class PairSum:
         `TENSORS`, zero ones included, a line of its name and sizes, in ASCII, and its entries row by row as
         little-endian float64, with zero always positive.
         """
-        digest = hashlib.sha256(f"{self.family} {self.architecture}\n".encode("ascii"))
-        for name, array in self.tensors.items():
-            digest.update(f"{name} {' '.join(map(str, array.shape))}\n".encode("ascii"))
-            digest.update(np.ascontiguousarray(array, dtype="<f8").tobytes())
-        return digest.hexdigest()
+        return hash_of(self.tensors, f"{self.family} {self.architecture}\n")
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
