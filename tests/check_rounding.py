@@ -30,10 +30,11 @@ from flint import arb_mat, ctx
 
 import arb
 from compactproofs.kernel import enclosure
-from compactproofs.kernel.decisions import certainly_positive, lower, max_where, to_grid
+from compactproofs.kernel.decisions import certainly_positive, max_where, to_grid
 from compactproofs.kernel.enclosure import Enclosure
 from compactproofs.search.cost import Counted, Meter
 from compactproofs.search.workspaces import CautiousEnclosure
+from compactproofs.theorems.max_of_k.failing_sets.low_ends import lower
 
 FloatArray = np.ndarray
 READINGS = ("check", "claim", "value")

@@ -17,6 +17,7 @@ import test_planted_arithmetic
 from check_rounding import BATCHES, PRODUCTS, SCALARS, USED_BY, Tally, first_violation, run, run_batch
 from compactproofs.kernel import decisions, enclosure
 from compactproofs.kernel.enclosure import Enclosure
+from compactproofs.theorems.max_of_k.failing_sets.low_ends import lower
 
 ERRORS = [(name, old, new) for name, old, new, _ in test_planted_arithmetic.ERRORS]
 FIRST = {name: (old, new) for name, old, new in reversed(ERRORS)}
@@ -54,7 +55,7 @@ def test_errors_in_decisions_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decisions, "outward", of_midpoints)
     assert first_violation(["to_grid"], 0, most=100)
     errors: tuple[tuple[Any, str, Callable[..., Any]], ...] = (
-        (decisions.lower, "lower", lambda x: np.nan_to_num(x.mid - x.doubt * x.rad, nan=-np.inf)),
+        (lower, "lower", lambda x: np.nan_to_num(x.mid - x.doubt * x.rad, nan=-np.inf)),
         (decisions.certainly_positive, "certainly_positive", lambda x: x.mid - x.rad > 0.0),
         (decisions.max_where, "max_where", lambda x, keep, axis: Enclosure(x.mid, 0.0 * x.rad).max(axis=axis)),
     )

@@ -14,12 +14,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import arb
-from compactproofs.kernel.decisions import certainly_positive, lower, max_where, midpoint, to_grid
+from compactproofs.kernel.decisions import certainly_positive, max_where, midpoint, to_grid
 from compactproofs.kernel.enclosure import EXP_ULPS, MAX_TERMS, UP, Enclosure, U, exact_float64, gamma
 from compactproofs.opening.models import Model
 from compactproofs.search.workspaces import CautiousEnclosure, workspace
 from compactproofs.theorems import STRATEGIES
 from compactproofs.theorems.max_of_k.core.rivals import max_of_others
+from compactproofs.theorems.max_of_k.failing_sets.low_ends import lower
 
 OPERATIONS = arb.operations()
 BY_NAME = {operation.name: operation for operation in OPERATIONS}

@@ -20,6 +20,7 @@ from compactproofs.kernel import decisions, enclosure
 from compactproofs.kernel.decisions import Array
 from compactproofs.kernel.enclosure import Enclosure
 from compactproofs.theorems import STRATEGIES
+from compactproofs.theorems.max_of_k.failing_sets import low_ends
 from modes import needs_x86
 from soundness.models import BEYOND, cases, verifying
 from soundness.truth import exact_correct
@@ -225,12 +226,12 @@ def test_planted_masked_maximum_is_caught() -> None:
 
 def test_planted_lower_end_is_caught() -> None:
     """A lower end that is rounded to nearest is too high at times."""
-    original = decisions.lower.dispatch(Enclosure)
+    original = low_ends.lower.dispatch(Enclosure)
     try:
-        decisions.lower.register(Enclosure, lambda x: np.nan_to_num(x.mid - x.doubt * x.rad, nan=-np.inf))
+        low_ends.lower.register(Enclosure, lambda x: np.nan_to_num(x.mid - x.doubt * x.rad, nan=-np.inf))
         assert caught(lambda: test_enclosure.check_lower(Enclosure))
     finally:
-        decisions.lower.register(Enclosure, original)
+        low_ends.lower.register(Enclosure, original)
 
 
 def false_bounds(every: int = 1) -> Iterator[str]:

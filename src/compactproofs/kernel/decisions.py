@@ -66,19 +66,6 @@ def certainly_positive(x: Any) -> BoolArray:
 
 
 @singledispatch
-def lower(x: Any) -> FloatArray:
-    """Floats that are certainly at most x, -inf where nothing is known; to decide by comparing them.
-
-    If lower(x) > -lower(y), an exact comparison, then x + y > 0.
-    """
-    # The computed difference is within half a unit in the last place of mid - doubt * rad (the product by 1 or 4 is
-    # exact), so the next float below is at most that.
-    with np.errstate(all="ignore"):
-        low = np.nextafter(x.mid - x.doubt * x.rad, -np.inf)
-    return np.where(np.isnan(low), -np.inf, low)
-
-
-@singledispatch
 def midpoint(x: Any) -> FloatArray:
     """Floats near x, about which nothing is guaranteed: for choices that cannot hurt, such as a scale or an order."""
     view = np.asarray(x.mid).view()  # read-only: writing to it would move the enclosure

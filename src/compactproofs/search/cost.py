@@ -21,12 +21,12 @@ from compactproofs.kernel.decisions import (
     FloatArray,
     IntArray,
     certainly_positive,
-    lower,
     max_where,
     midpoint,
     to_grid,
 )
 from compactproofs.search.allowance import CALL
+from compactproofs.theorems.max_of_k.failing_sets.low_ends import lower
 
 
 @dataclass(frozen=True)

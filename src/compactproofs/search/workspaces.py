@@ -14,7 +14,6 @@ from compactproofs.kernel.decisions import (
     FloatArray,
     IntArray,
     certainly_positive,
-    lower,
     max_where,
     midpoint,
     outward,
@@ -27,6 +26,7 @@ from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.search import gates  # noqa: F401 - registers them
 from compactproofs.search.cost import Cost, Counted, Meter
 from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
+from compactproofs.theorems.max_of_k.failing_sets.low_ends import lower
 
 Reading: TypeAlias = Literal["value", "check", "claim"]
 

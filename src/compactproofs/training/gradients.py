@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from compactproofs.kernel.decisions import Array, BoolArray, FloatArray, certainly_positive, lower, max_where, midpoint
+from compactproofs.kernel.decisions import Array, BoolArray, FloatArray, certainly_positive, max_where, midpoint
 from compactproofs.kernel.problem import Problem
 from compactproofs.kernel.workspace import Workspace
+from compactproofs.theorems.max_of_k.failing_sets.low_ends import lower
 
 _LARGEST_EXPONENT = 30.0
 

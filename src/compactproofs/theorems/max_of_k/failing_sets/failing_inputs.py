@@ -26,9 +26,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from compactproofs.kernel.decisions import Array, IntArray, certainly_positive, lower
+from compactproofs.kernel.decisions import Array, IntArray, certainly_positive
 from compactproofs.tasks.max_of_k import boxes_of_class
 from compactproofs.theorems.max_of_k import Work
+from compactproofs.theorems.max_of_k.failing_sets.low_ends import lower
 from compactproofs.theorems.max_of_k.failing_sets.low_rank import Bounds
 from compactproofs.theorems.max_of_k.failing_sets.margin_tables import MarginTables
 from compactproofs.theorems.max_of_k.failing_sets.safe_outputs import table_bounds
