@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar, runtime_checkable
+from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -45,14 +45,6 @@ class Task(Protocol):
         """Why no network like this one is about the task, or None."""
 
 
-@runtime_checkable
-class Rearranging(Protocol):
-    """A task whose theorems are about the network's weights in another arrangement, which the task says and proves."""
-
-    def rearranged(self, name: str, weight: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """The weights of this name as theorems have them."""
-
-
 N = TypeVar("N", bound=Network)
 T = TypeVar("T", bound=Task)
 
@@ -65,9 +57,12 @@ class Problem(Generic[N, T]):
     task: T
 
     def weight(self, name: str) -> npt.NDArray[np.float64]:
-        """The weights of this name as theorems about the task have them: the network's, unless the task rearranges."""
-        weight = self.network.weight(name)
-        return self.task.rearranged(name, weight) if isinstance(self.task, Rearranging) else weight
+        """The weights of this name as theorems about the task have them: the network's, in another arrangement where
+        the task has a method `rearranged(name, weight)`, which says and proves it.
+        """
+        rearranged: Any = getattr(self.task, "rearranged", None)
+        weight: npt.NDArray[np.float64] = self.network.weight(name)
+        return weight if rearranged is None else rearranged(name, weight)
 
 
 @dataclass(frozen=True)
