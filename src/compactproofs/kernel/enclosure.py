@@ -116,12 +116,7 @@ class Enclosure(np.lib.mixins.NDArrayOperatorsMixin):
         return len(self.mid)
 
     def __getitem__(self, index: Any) -> Self:
-        if any(isinstance(i, Enclosure) for i in (index if isinstance(index, tuple) else (index,))):
-            raise TypeError("an enclosure cannot be an index; index with midpoint(...)")
         return type(self)(np.asarray(self.mid[index]), np.asarray(self.rad[index]))
-
-    def __setitem__(self, index: Any, value: Any) -> None:
-        raise TypeError("enclosures are immutable; build a new one with np.where or np.concatenate")
 
     def __bool__(self) -> bool:
         raise TypeError("an enclosure has no truth value; ask certainly_positive(...)")
@@ -133,11 +128,11 @@ class Enclosure(np.lib.mixins.NDArrayOperatorsMixin):
 
     def sum(self, axis: int | None = None, *, keepdims: bool = False) -> Self:
         """Sum over one axis or all."""
-        return _wrap(self, _sum(self, axis, keepdims))
+        return _wrap(self, _sum, self, axis, keepdims)
 
     def max(self, axis: int | None = None, *, keepdims: bool = False) -> Self:
         """Maximum over one axis or all."""
-        return _wrap(self, _max(self, axis, keepdims))
+        return _wrap(self, _max, self, axis, keepdims)
 
     def min(self, axis: int | None = None, *, keepdims: bool = False) -> Self:
         """Minimum over one axis or all."""
@@ -145,7 +140,7 @@ class Enclosure(np.lib.mixins.NDArrayOperatorsMixin):
 
     def mean(self, axis: int, *, keepdims: bool = False) -> Self:
         """Mean over one axis."""
-        return _wrap(self, _divide(self.sum(axis, keepdims=keepdims), Enclosure.exact(float(self.shape[axis]))))
+        return _wrap(self, _divide, self.sum(axis, keepdims=keepdims), Enclosure.exact(float(self.shape[axis])))
 
     def reshape(self, *shape: Any) -> Self:
         """The same entries in another shape."""
@@ -155,12 +150,9 @@ class Enclosure(np.lib.mixins.NDArrayOperatorsMixin):
         if kwargs.get("out") is not None or kwargs.get("where", True) is not True or kwargs.get("dtype") is not None:
             raise TypeError("out=, where= and dtype= are not available on enclosures")
         if method == "__call__" and not kwargs and ufunc in _UFUNCS:
-            operands = [x if isinstance(x, Enclosure) else Enclosure.exact(x) for x in inputs]
-            with np.errstate(all="ignore"):
-                return _wrap(self, _UFUNCS[ufunc](*operands))
+            return _wrap(self, _UFUNCS[ufunc], *map(_lift, inputs))
         if method == "accumulate" and ufunc in _ACCUMULATIONS:
-            with np.errstate(all="ignore"):
-                return _wrap(self, _ACCUMULATIONS[ufunc](*inputs, **kwargs))
+            return _wrap(self, _ACCUMULATIONS[ufunc], *inputs, **kwargs)
         raise TypeError(f"np.{ufunc.__name__} ({method}) is not available on enclosures")
 
     def __array_function__(self, func: Callable[..., Any], types: Any, args: Any, kwargs: Any) -> Enclosure:
@@ -177,9 +169,11 @@ E = TypeVar("E", bound=Enclosure)
 Pair = tuple[FloatArray, FloatArray]
 
 
-def _wrap(like: E, pair: Pair) -> E:
-    spend(max(like.size, pair[0].size))
-    return type(like)(*pair)
+def _wrap(like: E, operation: Callable[..., Pair], *operands: Any, **options: Any) -> E:
+    with np.errstate(all="ignore"):
+        mid, rad = operation(*operands, **options)
+    spend(max(like.size, mid.size))
+    return type(like)(mid, rad)
 
 
 def _add(a: Enclosure, b: Enclosure) -> Pair:
@@ -203,12 +197,11 @@ def _multiply(a: Enclosure, b: Enclosure) -> Pair:
 def _divide(a: Enclosure, b: Enclosure) -> Pair:
     # |x/y - a/b| <= (rad(a) + |a/b| rad(b)) / (|b| - rad(b)).  `low` rounds |b| - rad(b) down: the factors outweigh
     # the three roundings.  With q the computed quotient |a/b| <= |q| (1 + u) + TINY, and rad(b) < |b|.
-    with np.errstate(all="ignore"):
-        mid = a.mid / b.mid
-        size, q = np.abs(b.mid), np.abs(mid)
-        low = size * (1.0 - 2.0 * U) - b.rad * (1.0 + 2.0 * U)
-        rad = ((a.rad + q * b.rad + (q * U + TINY) * size + TINY) / low + U * q + TINY) * UP
-        return mid, np.where(low > 0.0, rad, np.inf)
+    mid = a.mid / b.mid
+    size, q = np.abs(b.mid), np.abs(mid)
+    low = size * (1.0 - 2.0 * U) - b.rad * (1.0 + 2.0 * U)
+    rad = ((a.rad + q * b.rad + (q * U + TINY) * size + TINY) / low + U * q + TINY) * UP
+    return mid, np.where(low > 0.0, rad, np.inf)
 
 
 def _sqrt(a: Enclosure) -> Pair:
@@ -265,9 +258,8 @@ def _excess(a: Enclosure, top: FloatArray) -> FloatArray:
 def _max(a: Enclosure, axis: int | None = None, keepdims: bool = False) -> Pair:
     # With M = max mid: max x <= max (mid + rad) = M + max(excess), and max x >= M - rad at the largest midpoint,
     # whose excess is that radius.  np.max passes NaN on.
-    with np.errstate(all="ignore"):
-        top = a.mid.max(axis=axis, keepdims=True)
-        rad = (_excess(a, top).max(axis=axis, keepdims=True) + TINY) * UP
+    top = a.mid.max(axis=axis, keepdims=True)
+    rad = (_excess(a, top).max(axis=axis, keepdims=True) + TINY) * UP
     if keepdims:
         return top, rad
     axes = tuple(range(a.ndim)) if axis is None else axis
@@ -297,11 +289,10 @@ def _sum(a: Enclosure, axis: int | None = None, keepdims: bool = False) -> Pair:
     n = a.size if axis is None else a.shape[axis]
     g = gamma(n)
     # `size` may be summed in another order than mid, and so stay finite where mid overflows.
-    with np.errstate(all="ignore"):
-        mid = np.asarray(a.mid.sum(axis=axis, keepdims=keepdims))
-        size = np.abs(a.mid).sum(axis=axis, keepdims=keepdims)
-        rad = a.rad.sum(axis=axis, keepdims=keepdims) + g * size + TINY
-        return mid, np.asarray(rad * (1.0 + 2.0 * g) * UP + (mid - mid))
+    mid = np.asarray(a.mid.sum(axis=axis, keepdims=keepdims))
+    size = np.abs(a.mid).sum(axis=axis, keepdims=keepdims)
+    rad = a.rad.sum(axis=axis, keepdims=keepdims) + g * size + TINY
+    return mid, np.asarray(rad * (1.0 + 2.0 * g) * UP + (mid - mid))
 
 
 def _lift(x: Any) -> Enclosure:
@@ -327,8 +318,6 @@ def _both(func: Callable[..., FloatArray]) -> Callable[..., Enclosure]:
     """Lift a function that only moves entries about."""
 
     def lifted(a: Enclosure, *args: Any, **kwargs: Any) -> Enclosure:
-        if any(isinstance(x, Enclosure) for x in (*args, *kwargs.values())):
-            raise TypeError("an enclosure cannot stand here; only the first argument may be one")
         return Enclosure(func(a.mid, *args, **kwargs), func(a.rad, *args, **kwargs))
 
     return lifted
