@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from contextvars import ContextVar
 
-_TOLD: ContextVar[Callable[[int], None]] = ContextVar("_TOLD", default=lambda operations: None)
-
-
-@contextmanager
-def telling(listener: Callable[[int], None]) -> Iterator[None]:
-    """Inside, each call of NumPy is told to the listener, which may raise, as so many operations on numbers."""
-    token = _TOLD.set(listener)
-    try:
-        yield
-    finally:
-        _TOLD.reset(token)
+#: Called for each call of NumPy with so many operations on numbers; it may raise.
+LISTENER: ContextVar[Callable[[int], None]] = ContextVar("LISTENER", default=lambda operations: None)
 
 
 def spend(operations: int) -> None:
     """Say that a call of NumPy does so many operations on numbers."""
-    _TOLD.get()(operations)
+    LISTENER.get()(operations)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from compactproofs.kernel.errors import CompactProofsError
-from compactproofs.kernel.limits import telling
+from compactproofs.kernel.limits import LISTENER
 
 #: What a call of NumPy takes, whatever the size of the arrays, as so many operations.
 CALL = 2**15
@@ -29,6 +30,11 @@ class Allowance:
             raise TooMuchWork("the limit of operations is reached")
 
 
-def allowing(allowance: Allowance) -> AbstractContextManager[None]:
+@contextmanager
+def allowing(allowance: Allowance) -> Iterator[None]:
     """Inside, work is booked on this allowance."""
-    return telling(allowance.book)
+    token = LISTENER.set(allowance.book)
+    try:
+        yield
+    finally:
+        LISTENER.reset(token)
