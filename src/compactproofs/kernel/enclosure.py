@@ -103,11 +103,7 @@ class Enclosure(np.lib.mixins.NDArrayOperatorsMixin):
     ndim = property(lambda self: self.mid.ndim)
     size = property(lambda self: self.mid.size)
     dtype = property(lambda self: self.mid.dtype)
-
-    @property
-    def T(self) -> Self:
-        """The transpose."""
-        return type(self)(self.mid.T, self.rad.T)
+    T = property(lambda self: type(self)(self.mid.T, self.rad.T), doc="The transpose.")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(mid={self.mid!r}, rad={self.rad!r})"
@@ -259,11 +255,8 @@ def _max(a: Enclosure, axis: int | None = None, keepdims: bool = False) -> Pair:
     # With M = max mid: max x <= max (mid + rad) = M + max(excess), and max x >= M - rad at the largest midpoint,
     # whose excess is that radius.  np.max passes NaN on.
     top = a.mid.max(axis=axis, keepdims=True)
-    rad = (_excess(a, top).max(axis=axis, keepdims=True) + TINY) * UP
-    if keepdims:
-        return top, rad
-    axes = tuple(range(a.ndim)) if axis is None else axis
-    return np.asarray(np.squeeze(top, axes)), np.asarray(np.squeeze(rad, axes))
+    rad = np.asarray((_excess(a, top).max(axis=axis, keepdims=keepdims) + TINY) * UP)
+    return top.reshape(rad.shape), rad
 
 
 def _maximum(a: Enclosure, b: Enclosure) -> Pair:
