@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -123,16 +124,14 @@ def sum_of_choices(
 
     All non-negative and below 2^62, with one entry per class or one for all.
     """
-    classes = np.stack(np.broadcast_arrays(choices, of_maximum, of_query), axis=-1).reshape(-1, 3)
-    if classes.size and classes.min() < 0:
-        raise ValueError("a class cannot offer a negative number of tokens")
     if not 0 <= others <= positions:
         raise ValueError(f"{others} of {positions} positions cannot be chosen")
-    kinds, numbers = np.unique(classes, axis=0, return_counts=True)
-    chosen: int = sum(
-        number * query * maximum ** (positions - others) * choice**others
-        for (choice, maximum, query), number in zip(kinds.tolist(), numbers.tolist(), strict=True)
-    )
+    classes = (each.ravel().tolist() for each in np.broadcast_arrays(choices, of_maximum, of_query))
+    chosen = 0
+    for (choice, maximum, query), number in Counter(zip(*classes, strict=True)).items():
+        if min(choice, maximum, query) < 0:
+            raise ValueError("a class cannot offer a negative number of tokens")
+        chosen += number * query * maximum ** (positions - others) * choice**others
     return _binomials(positions)[others] * chosen
 
 
