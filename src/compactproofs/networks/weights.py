@@ -19,13 +19,13 @@ class InvalidModel(CompactProofsError, ValueError):
     """The file or arrays are not a model that this package supports; the message says what was found."""
 
 
-def float_arrays(tensors: Mapping[str, Tensor]) -> dict[str, npt.NDArray[Any]]:
-    """The entries of these tensors of a file; InvalidModel unless all are float32 or float64."""
+def float_arrays(tensors: Mapping[str, Tensor | npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+    """The entries of these tensors of a file, if not arrays already; InvalidModel unless all are float32 or float64."""
     for name, tensor in tensors.items():
-        if tensor.dtype not in FLOATS:
+        if isinstance(tensor, Tensor) and tensor.dtype not in FLOATS:
             found = f"{shown(name)} has type {tensor.dtype}"
             raise InvalidModel(f"{found}; weights must be F32 or F64 (convert and save them)")
-    return {name: tensor.array() for name, tensor in tensors.items()}
+    return {name: tensor.array() if isinstance(tensor, Tensor) else tensor for name, tensor in tensors.items()}
 
 
 def exact_weights(

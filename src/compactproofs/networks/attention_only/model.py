@@ -11,7 +11,7 @@ makes networks without biases of those that have some; there W_V and W_O are wid
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, Self, TypeAlias
@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compactproofs.kernel.strict import MAX_DIGITS, shown
-from compactproofs.kernel.tensors import read_tensors
+from compactproofs.kernel.tensors import Tensor, read_tensors
 from compactproofs.networks.weights import InvalidModel, exact_weights, float_arrays, hash_of
 
 FloatArray = np.ndarray[tuple[int, int], np.dtype[np.float64]]
@@ -92,13 +92,25 @@ class AttentionOnly:
         return hash_of({name: getattr(self, name) for name in WEIGHTS})
 
     @classmethod
-    def from_state_dict(cls, tensors: Mapping[str, npt.NDArray[Any]]) -> Self:
-        """A model from arrays under TransformerLens names; refuses everything that the model class does not have."""
-        cls._check_names(tensors)
+    def from_state_dict(cls, tensors: Mapping[str, Tensor | npt.NDArray[Any]]) -> Self:
+        """A model from arrays under TransformerLens names, maybe with buffers; InvalidModel if it is none.
+
+        What is looked at first: names, types, shapes, values.
+        """
+        weights, known = ([disk for disk, _, _ in layout.values()] for layout in (WEIGHTS, cls.tensors))
+        unknown = sorted(shown(name) for name in set(tensors) - {*known, *BUFFERS})
+        if unknown:
+            more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
+            raise InvalidModel(f"found {', '.join(unknown[:3])}{more}; {_SUPPORTED}")
+        missing = ", ".join(disk for disk in weights if disk not in tensors)
+        if missing:
+            all_of = ", ".join(weights)
+            raise InvalidModel(f"no tensor named {missing}; a TransformerLens state dict has all of {all_of}")
+        on_disk = float_arrays({name: tensor for name, tensor in tensors.items() if name not in BUFFERS})
         arrays = {}
         for name, (disk, axes, has_head_axis) in cls.tensors.items():
-            if disk in tensors:  # as all weights are
-                array = tensors[disk]
+            if disk in on_disk:  # as all weights are
+                array = on_disk[disk]
                 if has_head_axis and (array.ndim != 1 + len(axes) or len(array) != 1):
                     expected = ", ".join(["1", *(AXES[a] for a in axes)])
                     raise InvalidModel(
@@ -110,25 +122,5 @@ class AttentionOnly:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """The model in a safetensors file of these bytes.
-
-        What is looked at first: the format, then names, types, shapes, values.  Raises ValueError with the reason.
-        """
-        tensors, _ = read_tensors(data)
-        cls._check_names(tensors)
-        kept = {name: tensor for name, tensor in tensors.items() if name not in BUFFERS}
-        return cls.from_state_dict(float_arrays(kept))
-
-    @classmethod
-    def _check_names(cls, names: Collection[str]) -> None:
-        """InvalidModel unless these are the names of a supported state dict, maybe with buffers."""
-        weights, known = ([disk for disk, _, _ in layout.values()] for layout in (WEIGHTS, cls.tensors))
-        unknown = sorted(shown(name) for name in set(names) - {*known, *BUFFERS})
-        if unknown:
-            more = f" and {len(unknown) - 3} more" if len(unknown) > 3 else ""
-            raise InvalidModel(f"found {', '.join(unknown[:3])}{more}; {_SUPPORTED}")
-        missing = ", ".join(disk for disk in weights if disk not in names)
-        if missing:
-            raise InvalidModel(
-                f"no tensor named {missing}; a TransformerLens state dict has all of {', '.join(weights)}"
-            )
+        """The model in a safetensors file of these bytes; raises ValueError with the reason."""
+        return cls.from_state_dict(read_tensors(data)[0])
