@@ -29,7 +29,7 @@ from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.tasks.pairs import add_mod
 from compactproofs.theorems import BUILT_IN
 from compactproofs.theorems.max_of_k.branching import boxes, branch_and_bound, class_margins
-from compactproofs.theorems.max_of_k.core import brute_force, enumeration
+from compactproofs.theorems.max_of_k.core import brute_force
 from compactproofs.theorems.max_of_k.counting import half_sums, histogram, sums
 from compactproofs.theorems.max_of_k.failing_sets import failing_inputs, safe_outputs
 from compactproofs.theorems.max_of_k.failing_sets import strategies as failing_sets
@@ -240,7 +240,7 @@ def test_sizes_and_codes_of_strategies() -> None:
     assert (branch_and_bound.MAX_BOXES, SPARED_BITS, histogram.MAX_LEVEL, histogram.EDGES) == (2**22, 16, 12, 64)
     assert (sums._MOST, half_sums._MOST, half_sums._BETWEEN, half_sums.BINS) == (2**19, 2**23, 8, 2**16)
     assert "by less than 2²² boxes" in page
-    assert boxes._MAX_SINGLES == enumeration._MAX_UNDECIDED == 2**14
+    assert boxes._MAX_SINGLES == brute_force._MAX_UNDECIDED == 2**14
     assert "at most 2¹⁴ of the others" in page
     assert "at most 2¹⁴ inputs of each class" in page
     assert enclosure.MAX_TERMS == 2**20

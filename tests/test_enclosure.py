@@ -19,7 +19,7 @@ from compactproofs.kernel.enclosure import EXP_ULPS, MAX_TERMS, UP, Enclosure, U
 from compactproofs.opening.models import Model
 from compactproofs.search.workspaces import CautiousEnclosure, workspace
 from compactproofs.theorems import STRATEGIES
-from compactproofs.theorems.max_of_k.core.rivals import max_of_others
+from compactproofs.theorems.max_of_k.core.additive import max_of_others
 from compactproofs.theorems.max_of_k.failing_sets.low_ends import lower
 
 OPERATIONS = arb.operations()

@@ -139,7 +139,7 @@ ERRORS = (
     ),
     Error(
         "only outputs below the maximum are rivals",
-        (("core.rivals", "np.maximum(before[:, :-1], after[:, 1:])", "before[:, :-1]"),),
+        (("core.additive", "np.maximum(before[:, :-1], after[:, 1:])", "before[:, :-1]"),),
     ),
     Error(
         "positions write what is best, not worst",
@@ -197,24 +197,24 @@ ERRORS = (
     ),
     Error(
         "undecided sums count",
-        (("core.enumeration", "counts[least > 0]", "counts[least > -gap]"),),
+        (("core.brute_force", "counts[least > 0]", "counts[least > -gap]"),),
         "brute-force",
     ),
     Error(
         "one sum is enough where integers do not decide",
-        (("core.enumeration", "certainly_positive(found).all(axis=1)", "certainly_positive(found).any(axis=1)"),),
+        (("core.brute_force", "certainly_positive(found).all(axis=1)", "certainly_positive(found).any(axis=1)"),),
         "brute-force",
     ),
     Error(
         "another input is tried",
-        (("core.enumeration", "start + unsure)", "start + 0 * unsure)"),),
+        (("core.brute_force", "start + unsure)", "start + 0 * unsure)"),),
         "brute-force",
     ),
     Error(
         "the maximum may be missing",
         (
             (
-                "core.enumeration",
+                "core.brute_force",
                 "range(m), range(m, m + 1), range(m + 1))",
                 "range(m), range(m + 1), range(m + 1))",
             ),

@@ -20,7 +20,7 @@ from compactproofs.tasks.max_of_k import ORDERS, MaxOfK, sum_of_choices
 from compactproofs.tasks.orders import WeightedLargest
 from compactproofs.testing.hints import hostile_hints
 from compactproofs.testing.planting import Planted
-from compactproofs.theorems.max_of_k.core import enumeration
+from compactproofs.theorems.max_of_k.core import brute_force
 from exactcheck import checking
 from records import refused_by_both
 from soundness.models import all_cases, cases
@@ -83,7 +83,7 @@ def test_exact_strategies_find_the_truth(monkeypatch: pytest.MonkeyPatch) -> Non
     for case in (*cases("working")[::3], *cases("folded")[::5], *cases("contrary")[::3]):
         if case.model.d_vocab**case.model.n_ctx <= 300:
             task = some_task(rng, case.model)
-            monkeypatch.setattr(enumeration, "_BLOCK_ENTRIES", int(rng.choice([1, 64])))
+            monkeypatch.setattr(brute_force, "_BLOCK_ENTRIES", int(rng.choice([1, 64])))
             for name in ("brute-force", "branch-and-bound", "branch-and-bound-upper"):
                 bound = STRATEGIES[name].bound(Workspace(Problem(case.model, task)), {})
                 assert bound == truth(case.model, task), case.name
@@ -107,7 +107,7 @@ def test_weights_of_one_change_nothing() -> None:
 TASK, IN_ORDER, _CORE = "tasks.max_of_k", "tasks.orders", "theorems.max_of_k.core"
 CUBIC = f"{_CORE}.cubic"
 UNIONS = "theorems.max_of_k.counting.unions"
-ENUMERATION = f"{_CORE}.enumeration"
+ENUMERATION = f"{_CORE}.brute_force"
 FAILING_INPUTS = "theorems.max_of_k.failing_sets.failing_inputs"
 BOXES, CLASSES = (f"theorems.max_of_k.branching.{name}" for name in ("boxes", "class_margins"))
 GAPS = "theorems.max_of_k.subcubic.gaps"

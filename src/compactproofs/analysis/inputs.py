@@ -15,7 +15,7 @@ import numpy as np
 from compactproofs.kernel.decisions import BoolArray, FloatArray, IntArray
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.tasks.max_of_k import boxes_of_class, max_of_k
-from compactproofs.theorems.max_of_k.core.enumeration import Box
+from compactproofs.theorems.max_of_k.core.brute_force import Box
 
 #: Terms of margins: for a maximum m, queries (N,) and tokens (N or 1, n or 1, T), none above m, shape (N, n, T, rivals)
 #: over (query, position, token there, rival).  An input counts if for every rival the sum of its terms over positions

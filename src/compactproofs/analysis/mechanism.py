@@ -9,7 +9,7 @@ import numpy as np
 from compactproofs.analysis.inputs import Inputs
 from compactproofs.analysis.margins import Tables, margin_terms
 from compactproofs.kernel.decisions import BoolArray, FloatArray, IntArray
-from compactproofs.theorems.max_of_k.core.rivals import max_of_others
+from compactproofs.theorems.max_of_k.core.additive import max_of_others
 
 
 @dataclass(frozen=True)

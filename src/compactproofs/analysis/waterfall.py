@@ -23,8 +23,7 @@ from compactproofs.search.hints import search_hints
 from compactproofs.search.workspaces import MaxWorkspace, plain
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems import get_strategy
-from compactproofs.theorems.max_of_k.core.additive import position_weights
-from compactproofs.theorems.max_of_k.core.rivals import max_of_others
+from compactproofs.theorems.max_of_k.core.additive import max_of_others, position_weights
 from compactproofs.theorems.max_of_k.failing_sets.low_rank import Bounds
 from compactproofs.theorems.max_of_k.failing_sets.strategies import GIVEN_UP, KINDS, Kind
 from compactproofs.theorems.max_of_k.subcubic import direct_path, own_output, remainder

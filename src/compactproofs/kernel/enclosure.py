@@ -309,11 +309,7 @@ def _sort(a: Enclosure, axis: int | None = -1) -> Enclosure:
 
 def _both(func: Callable[..., FloatArray]) -> Callable[..., Enclosure]:
     """Lift a function that only moves entries about."""
-
-    def lifted(a: Enclosure, *args: Any, **kwargs: Any) -> Enclosure:
-        return Enclosure(func(a.mid, *args, **kwargs), func(a.rad, *args, **kwargs))
-
-    return lifted
+    return lambda a, *args, **kwargs: Enclosure(func(a.mid, *args, **kwargs), func(a.rad, *args, **kwargs))
 
 
 def _each(func: Callable[..., FloatArray]) -> Callable[..., Enclosure]:

@@ -41,10 +41,7 @@ class OneOfTheTokens:
         """The number v^K of inputs."""
         return math.prod([self.d_vocab] * self.n_ctx)
 
-    @property
-    def total(self) -> int:
-        """What all inputs count together."""
-        return self.size
+    total = size  # what all inputs count together
 
     @cached_property
     def counts(self) -> IntArray:

@@ -47,7 +47,7 @@ COMPANIONS = {
         complexity="O(v^{K+1} K d)",
         summary="every input is its own case",
         stated_in=f"{PLACE}.core.brute_force",
-        lemmas=lemmas("core.enumeration"),
+        lemmas=lemmas(),
         shortcut=right_inputs,
         by_input=True,
     ),
@@ -58,7 +58,7 @@ COMPANIONS = {
         complexity="O(v^3 K)",
         summary="one token stands for all non-maxima, worst positions",
         stated_in=f"{PLACE}.core.cubic",
-        lemmas=lemmas("core.rivals"),
+        lemmas=lemmas(),
     ),
     **{
         f"branch-and-bound{side}": Companion(

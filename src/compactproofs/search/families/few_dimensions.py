@@ -102,7 +102,7 @@ COMPANIONS = {
         complexity="O((v + K) d r + d^2 r + v^2 r)",
         summary="embeddings by r coordinates, and all tables through these",
         stated_in=f"{PLACE}.few_dimensions.subspace",
-        lemmas=(f"{PLACE}.few_dimensions.norms", f"{PLACE}.core.rivals"),
+        lemmas=(f"{PLACE}.few_dimensions.norms", f"{PLACE}.core.additive"),
         surpassed=True,
     ),
 }

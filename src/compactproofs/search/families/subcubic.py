@@ -117,7 +117,7 @@ def _companion(choice: Choice) -> Companion:
         complexity=_complexity(choice),
         summary="a gap between the maximum and the other tokens",
         stated_in=f"{PLACE}.subcubic.gaps",
-        lemmas=lemmas("core.rivals", *(f"subcubic.{name}" for name in _LEMMAS)),
+        lemmas=lemmas(*(f"subcubic.{name}" for name in _LEMMAS)),
         surpassed=True,
     )
 

@@ -9,6 +9,8 @@ where X_D[r] = X[r, m] - X[r, o].
 
 Proof.  The attention to position p is w(x_p, p) / D with D = sum_p w(x_p, p) > 0, since a common factor exp(-s)
 cancels in the softmax.  Attentions sum to 1, so the sum is D (logit m - logit o), and D > 0.
+
+And the best other output, which margins are measured against: `max_of_others`.
 """
 
 from __future__ import annotations
@@ -58,3 +60,16 @@ def additive_terms(work: Work, query: int, m: int, outputs: IntArray, values: Ar
     direct = circuits.EU(work)[query]
     weights = position_weights(work)[query][:, None] * token_weights(work)[query, : m + 1]
     return weights[:, :, None] * (values + (direct[m] - direct[outputs]))
+
+
+def max_of_others(table: Array) -> Array:
+    """For each entry of each row, the maximum of the row's *other* entries.
+
+    `table`: shape (r, v) with v >= 2.  Returns shape (r, v), entry [i, m] = max over o != m of table[i, o].
+
+    Proof.  The others are those before m and those after m; a running maximum from the left and one from the right
+    hold the maxima of both groups, and at the ends one group is empty.  Cost 3 r v instead of r v^2.
+    """
+    before = np.maximum.accumulate(table, axis=1)[:, :-1]
+    after = np.flip(np.maximum.accumulate(np.flip(table, axis=1), axis=1), axis=1)[:, 1:]
+    return np.concatenate([after[:, :1], np.maximum(before[:, :-1], after[:, 1:]), before[:, -1:]], axis=1)

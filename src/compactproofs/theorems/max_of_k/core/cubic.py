@@ -58,8 +58,7 @@ from compactproofs.networks.attention_only import circuits
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.tasks.max_of_k import ORDERS, sum_of_choices
 from compactproofs.theorems.max_of_k import Work
-from compactproofs.theorems.max_of_k.core.additive import position_weights, token_weights
-from compactproofs.theorems.max_of_k.core.rivals import max_of_others
+from compactproofs.theorems.max_of_k.core.additive import max_of_others, position_weights, token_weights
 
 
 def bound(work: Work, hints: Hints) -> int:

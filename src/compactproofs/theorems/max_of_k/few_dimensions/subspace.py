@@ -74,7 +74,7 @@ from compactproofs.kernel.problem import Hints, HintSpec, Strategy
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.tasks.max_of_k import ORDERS
 from compactproofs.theorems.max_of_k import MaxProblem, Work
-from compactproofs.theorems.max_of_k.core.rivals import max_of_others
+from compactproofs.theorems.max_of_k.core.additive import max_of_others
 from compactproofs.theorems.max_of_k.few_dimensions.norms import longest, size
 
 

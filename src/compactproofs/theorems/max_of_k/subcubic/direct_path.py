@@ -28,7 +28,7 @@ from compactproofs.kernel.decisions import Array
 from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only import circuits
 from compactproofs.theorems.max_of_k import Work
-from compactproofs.theorems.max_of_k.core.rivals import max_of_others
+from compactproofs.theorems.max_of_k.core.additive import max_of_others
 from compactproofs.theorems.max_of_k.subcubic.hints import HintedVector
 from compactproofs.theorems.max_of_k.subcubic.spread import row_spread
 

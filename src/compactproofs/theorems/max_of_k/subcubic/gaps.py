@@ -68,8 +68,7 @@ from compactproofs.networks.attention_only import circuits
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.tasks.max_of_k import ORDERS, MaxOfK, sum_of_choices
 from compactproofs.theorems.max_of_k import MaxProblem, Work
-from compactproofs.theorems.max_of_k.core.additive import position_weights
-from compactproofs.theorems.max_of_k.core.rivals import max_of_others
+from compactproofs.theorems.max_of_k.core.additive import max_of_others, position_weights
 from compactproofs.theorems.max_of_k.subcubic import direct_path, own_output, remainder
 from compactproofs.theorems.max_of_k.subcubic.extreme_positions import worst_positions
 from compactproofs.theorems.max_of_k.subcubic.hints import HintedVector
