@@ -10,6 +10,7 @@ from hypothesis import settings
 from compactproofs import theorems
 from compactproofs.kernel.library import Library
 from compactproofs.kernel.problem import Strategy
+from compactproofs.search import builtin
 
 # Hundreds of processes and private copies of the package are started: they share what Python compiled.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -55,11 +56,11 @@ def also(monkeypatch: pytest.MonkeyPatch) -> Callable[[Strategy], None]:
     """Let the package know one more strategy; the library itself is sealed."""
 
     def add(strategy: Strategy) -> None:
-        library = Library.of([*theorems.STRATEGIES.values(), strategy], theorems.BUILT_IN.tasks)
+        library = Library.of([*builtin.STRATEGIES.values(), strategy], theorems.BUILT_IN.tasks)
         changes = (
             (theorems.BUILT_IN, library),
-            (theorems.STRATEGIES, library.strategies),
-            (theorems.get_strategy, library.strategy),
+            (builtin.STRATEGIES, library.strategies),
+            (builtin.get_strategy, library.strategy),
         )
         for name, module in list(sys.modules.items()):
             if name.startswith("compactproofs"):

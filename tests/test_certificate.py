@@ -19,9 +19,10 @@ from compactproofs import Certificate, MalformedCertificate, Model
 from compactproofs.kernel.certificate import CLAIMS, FORMAT
 from compactproofs.kernel.library import Library
 from compactproofs.kernel.problem import Claim, HintSpec, Strategy
+from compactproofs.search.builtin import STRATEGIES
 from compactproofs.search.certificates import MAX_BYTES
 from compactproofs.tasks.max_of_k import max_of_k
-from compactproofs.theorems import BUILT_IN, STRATEGIES
+from compactproofs.theorems import BUILT_IN
 
 HINTED = "sub-cubic/max_diff_exact/mean_query+diff/max_diff_exact"
 

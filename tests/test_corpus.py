@@ -28,11 +28,11 @@ from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening.models import MAX_FILE_BYTES, Model
 from compactproofs.opening.networks import load_network
+from compactproofs.search.builtin import STRATEGIES
 from compactproofs.search.certificates import MAX_BYTES, Certificate
 from compactproofs.search.effort import verify
 from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
 from compactproofs.tasks.pairs import group_products
-from compactproofs.theorems import STRATEGIES
 from limited import MEMORY, SECONDS, Limited, Outcome, limited
 from soundness.heads import right_and_ties
 from soundness.models import weights_of

@@ -14,9 +14,9 @@ from compactproofs.kernel.enclosure import Enclosure
 from compactproofs.kernel.workspace import shared
 from compactproofs.networks.attention_only.model import WEIGHTS
 from compactproofs.opening.models import Model
+from compactproofs.search.builtin import STRATEGIES
 from compactproofs.search.cost import Cost, Counted, Meter
 from compactproofs.search.workspaces import MaxWorkspace, Reading, workspace
-from compactproofs.theorems import STRATEGIES
 
 ROW, GRID = (4,), (3, 4)
 KEEP = np.array([[True, False, True, True], [False, False, False, True], [False, False, False, False]])

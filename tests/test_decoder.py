@@ -30,11 +30,11 @@ from compactproofs.opening.configuration import KEY, as_settings, as_text
 from compactproofs.opening.networks import load_decoder, task_for
 from compactproofs.search import guesses
 from compactproofs.search.allowance import Allowance, allowing
+from compactproofs.search.builtin import get_strategy
 from compactproofs.search.effort import declared, verify
 from compactproofs.search.prover import Prover
 from compactproofs.search.workspaces import MeasuredWorkspace
 from compactproofs.tasks.sequences import RULES, Sequences
-from compactproofs.theorems import get_strategy
 from compactproofs.theorems.enumerate import every_input
 from exactcheck import checking
 from exactcheck import decoders as second

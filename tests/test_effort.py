@@ -16,11 +16,11 @@ from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.search import effort, families
 from compactproofs.search.allowance import CALL, Allowance, allowing
+from compactproofs.search.builtin import get_strategy
 from compactproofs.search.companions import MAX_OPS
 from compactproofs.search.families import companion_of
 from compactproofs.search.families.attention_only import ROOM, Beyond
 from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
-from compactproofs.theorems import get_strategy
 from compactproofs.theorems.max_of_k.counting.half_sums import count_in_halves
 
 BOUNDED = ("trivial", "brute-force", "cubic", *(id for id in cp.STRATEGIES if id.startswith("sub-cubic")))

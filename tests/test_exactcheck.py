@@ -26,12 +26,12 @@ from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening.models import Model
 from compactproofs.search import effort
 from compactproofs.search.allowance import Allowance, allowing
+from compactproofs.search.builtin import STRATEGIES
 from compactproofs.search.certificates import Certificate
 from compactproofs.search.effort import verify
 from compactproofs.search.hints import no_hints, search_hints
 from compactproofs.search.workspaces import MaxWorkspace, Reading, workspace
 from compactproofs.tasks.max_of_k import max_of_k
-from compactproofs.theorems import STRATEGIES
 from exactcheck import brute_force, checking, reading, whole_classes
 from soundness.hints import KINDS, hints_of, kinds_of
 from soundness.models import NAMES, Case, cases, constant_weights, verifying, weights_of, working_weights

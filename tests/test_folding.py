@@ -9,11 +9,11 @@ import pytest
 
 from compactproofs.opening.models import Model
 from compactproofs.opening.networks import load_decoder, task_for
+from compactproofs.search.builtin import STRATEGIES
 from compactproofs.search.effort import verify
 from compactproofs.search.prover import Prover
 from compactproofs.search.workspaces import workspace
 from compactproofs.tasks.max_of_k import max_of_k
-from compactproofs.theorems import STRATEGIES
 from soundness.models import BIASES, cases, random_weights, weights_of, with_biases
 from soundness.planting import Planted
 from soundness.truth import exact_correct

@@ -21,12 +21,13 @@ from compactproofs.opening import forward
 from compactproofs.opening.models import write_tensors
 from compactproofs.search import effort
 from compactproofs.search.allowance import Allowance, allowing
+from compactproofs.search.builtin import get_strategy
 from compactproofs.search.choice import in_patience
 from compactproofs.search.prover import Infeasible
 from compactproofs.search.workspaces import MeasuredWorkspace
 from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
 from compactproofs.tasks.orders import LargestInOrder, MinOfK, WeightedLargest, order_of
-from compactproofs.theorems import BUILT_IN, get_strategy
+from compactproofs.theorems import BUILT_IN
 from compactproofs.theorems.max_of_k.branching.branch_and_bound import decide_inputs as decide_one_head
 from compactproofs.theorems.max_of_k.heads.branch_and_bound import decide_inputs
 from exactcheck import checking

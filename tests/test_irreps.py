@@ -10,8 +10,8 @@ from compactproofs.analysis.irreps import classes, irreps
 from compactproofs.analysis.modular_addition import waves
 from compactproofs.analysis.pair_sums import boxes, equivariant_steps, low_rank_steps, neurons, parts, separable_steps
 from compactproofs.networks.pair_sum.model import PairSum
+from compactproofs.search.builtin import get_strategy
 from compactproofs.tasks.pairs import Pairs, add_mod, group_products, pair_table
-from compactproofs.theorems import get_strategy
 from pair_sums import mlp
 from test_modular_addition import network_of_waves
 

@@ -15,11 +15,11 @@ import pytest
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.opening.models import Model
+from compactproofs.search.builtin import STRATEGIES
 from compactproofs.search.hints import search_hints
 from compactproofs.search.prover import prove, with_something_to_spare
 from compactproofs.search.workspaces import Reading, workspace
 from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
-from compactproofs.theorems import STRATEGIES
 from compactproofs.theorems.max_of_k.branching import branch_and_bound
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
 from compactproofs.theorems.max_of_k.counting import histogram

@@ -21,11 +21,12 @@ from compactproofs.opening.configuration import KEY, as_text
 from compactproofs.opening.pairs import network_of as network_of_file
 from compactproofs.opening.tables import LabelTable
 from compactproofs.search.budget import prove_within
+from compactproofs.search.builtin import get_strategy
 from compactproofs.search.prover import Prover
 from compactproofs.tasks.pairs import Pairs, add_mod, group_products, pair_table
 from compactproofs.tasks.tables import Table
 from compactproofs.testing import KINDS, hostile_hints
-from compactproofs.theorems import BUILT_IN, get_strategy
+from compactproofs.theorems import BUILT_IN
 from compactproofs.theorems.pair_sum.halves import HALVES
 from compactproofs.theorems.pair_sum.low_rank import LOW_RANK
 from compactproofs.theorems.pair_sum.thin import THIN

@@ -19,7 +19,7 @@ import test_products
 from compactproofs.kernel import decisions, enclosure
 from compactproofs.kernel.decisions import Array
 from compactproofs.kernel.enclosure import Enclosure
-from compactproofs.theorems import STRATEGIES
+from compactproofs.search.builtin import STRATEGIES
 from compactproofs.theorems.max_of_k.failing_sets import low_ends
 from modes import needs_x86
 from soundness.models import BEYOND, cases, verifying

@@ -22,8 +22,9 @@ import compactproofs as cp
 import compactproofs_min_of_k
 from compactproofs import plugins
 from compactproofs.plugins import UnusablePlugin
+from compactproofs.search.builtin import STRATEGIES
 from compactproofs.tasks.max_of_k import MaxOfK
-from compactproofs.theorems import BUILT_IN, STRATEGIES
+from compactproofs.theorems import BUILT_IN
 from soundness.models import working_weights
 from test_cli import Result, Run, in_this_process, one_error_line
 from test_trusted import ROOT, imports, trusted_modules

@@ -15,11 +15,11 @@ import compactproofs as cp
 from compactproofs.kernel.problem import Problem
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.opening.models import Model
+from compactproofs.search.builtin import STRATEGIES
 from compactproofs.search.hints import search_hints
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.tasks.orders import LargestInOrder, WeightedLargest
 from compactproofs.testing import Trial
-from compactproofs.theorems import STRATEGIES
 from exactcheck import checking, reading
 from soundness.models import Weights, float_margins, verifying, with_biases
 from soundness.planting import Planted

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from compactproofs.opening.models import Model
+from compactproofs.search.builtin import STRATEGIES
 from compactproofs.search.companions import no_hints
 from compactproofs.search.hints import built_in_search
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.testing import HOSTILE, NotPlanted, Trial, assert_caught, mutated, planted, razor
 from compactproofs.testing.trial import misfit
 from compactproofs.testing.truth import exact_correct
-from compactproofs.theorems import STRATEGIES
 from compactproofs_min_of_k.brute_force import BRUTE_FORCE
 from compactproofs_min_of_k.task import min_of_k
 from soundness.attack import draw
@@ -97,7 +97,7 @@ def test_a_search_beside_the_strategy_is_the_copys(tmp_path: Path, monkeypatch: 
     """So that it finds what a planted error lets through; the trial itself keeps its own."""
     (tmp_path / "own_margin.py").write_text(
         "from dataclasses import replace\n"
-        "from compactproofs.theorems import STRATEGIES\n"
+        "from compactproofs.search.builtin import STRATEGIES\n"
         "bound = lambda work, hints: 0\n"
         "OWN = replace(STRATEGIES['cubic'], id='own:margin', bound=bound)\n"
         "def search(strategy, work): return {'wrong': False}\n"

@@ -153,7 +153,7 @@ def test_planted_errors(name: str) -> None:
     strategy_id, module, old, new = ERRORS[name]
     names = ("theorems", "kernel.workspace", "kernel.problem", "tasks.max_of_k", IN_ORDER)
     planted = Planted("compactproofs", [(module, old, new)], names, sparing=True)
-    strategy = planted.module("theorems").STRATEGIES[strategy_id]
+    strategy = planted.module("theorems").BUILT_IN.strategies[strategy_id]
     tasks, problems = planted.module(IN_ORDER), planted.module("kernel.problem")
     rng = np.random.default_rng(5)
     for model in few(260) * 3:

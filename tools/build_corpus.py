@@ -30,10 +30,11 @@ import compactproofs as cp
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.attention_only.model import WEIGHTS, AttentionOnly
 from compactproofs.networks.pair_sum.model import PairSum
+from compactproofs.search.builtin import STRATEGIES
 from compactproofs.search.certificates import Certificate
 from compactproofs.system.files import write_atomically
 from compactproofs.tasks.pairs import group_products
-from compactproofs.theorems import BUILT_IN, STRATEGIES
+from compactproofs.theorems import BUILT_IN
 
 CORPUS = Path(__file__).resolve().parent.parent / "tests" / "certificates"
 SUBCUBIC = "sub-cubic/max_diff_exact/mean_query+diff/max_diff_exact"

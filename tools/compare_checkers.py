@@ -26,11 +26,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from compactproofs import zoo
 from compactproofs.opening.models import Model
+from compactproofs.search.builtin import STRATEGIES
 from compactproofs.search.certificates import Certificate
 from compactproofs.search.hints import search_hints
 from compactproofs.search.workspaces import MaxWorkspace, workspace
 from compactproofs.tasks.max_of_k import max_of_k
-from compactproofs.theorems import STRATEGIES
 from exactcheck import checking, reading
 from soundness.hints import KINDS, hints_of, kinds_of
 from soundness.models import FAMILIES, cases

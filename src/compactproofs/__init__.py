@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from compactproofs.opening.networks import load_decoder, load_network, task_for
     from compactproofs.opening.tables import LabelTable
     from compactproofs.search.allowance import TooMuchWork
+    from compactproofs.search.builtin import STRATEGIES
     from compactproofs.search.certificates import Certificate
     from compactproofs.search.choice import Certified
     from compactproofs.search.effort import Verdict, verify
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
         prove,
         prove_all,
     )
-    from compactproofs.theorems import STRATEGIES
     from compactproofs.zoo import UnknownModel, load_model
 
 __all__ = [
@@ -85,11 +85,11 @@ _MODULES = {
     "opening.networks": ("load_decoder", "load_network", "task_for"),
     "opening.tables": ("LabelTable",),
     "search.allowance": ("TooMuchWork",),
+    "search.builtin": ("STRATEGIES",),
     "search.certificates": ("Certificate",),
     "search.choice": ("Certified",),
     "search.effort": ("Verdict", "verify"),
     "search.prover": ("Infeasible", "Proof", "ProofFailed", "Prover", "feasible_strategies", "prove", "prove_all"),
-    "theorems": ("STRATEGIES",),
     "zoo": ("UnknownModel", "load_model"),
 }
 

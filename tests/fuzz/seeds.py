@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from compactproofs.theorems import STRATEGIES
+from compactproofs.search.builtin import STRATEGIES
 
 from .targets import CORPUS, models
 

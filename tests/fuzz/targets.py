@@ -23,10 +23,11 @@ from compactproofs.kernel.library import UnknownTask
 from compactproofs.kernel.problem import HintSpec
 from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening.models import Model
+from compactproofs.search.builtin import STRATEGIES
 from compactproofs.search.certificates import Certificate
 from compactproofs.search.effort import verify as check
 from compactproofs.tasks.max_of_k import max_of_k
-from compactproofs.theorems import BUILT_IN, STRATEGIES
+from compactproofs.theorems import BUILT_IN
 
 TESTS = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TESTS))

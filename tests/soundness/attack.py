@@ -20,11 +20,11 @@ from compactproofs.kernel.problem import Strategy
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.opening.models import Model
+from compactproofs.search.builtin import STRATEGIES, get_strategy
 from compactproofs.search.hints import search_hints
 from compactproofs.search.workspaces import MaxWorkspace, workspace
 from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
 from compactproofs.testing import Approach, Trial
-from compactproofs.theorems import STRATEGIES, get_strategy
 
 from .hints import Hint, Search
 from .models import Weights, constant_weights, float_margins, random_weights

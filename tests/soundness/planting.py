@@ -97,7 +97,7 @@ class Planted(planting.Planted):
 
     def hints(self, strategy_id: str, model: Any, kind: str, rng: np.random.Generator) -> dict[str, Hint]:
         """Hostile hints of one of `hints.KINDS`, with the search of the copy, which sees the error too."""
-        strategy = self.module("theorems").STRATEGIES[strategy_id]
+        strategy = self.module("theorems").BUILT_IN.strategies[strategy_id]
         if model.sha256 not in self._values:
             self._values[model.sha256] = self.workspace(model, "value")
         return hints_of(strategy, model, kind, rng, self._values[model.sha256], self._search)
@@ -117,7 +117,7 @@ class Planted(planting.Planted):
         self, strategy_id: str, model: Any, reading: Reading = "check", hints: Mapping[str, Any] | None = None
     ) -> int:
         """N according to the copy."""
-        strategy = self.module("theorems").STRATEGIES[strategy_id]
+        strategy = self.module("theorems").BUILT_IN.strategies[strategy_id]
         if self._last is None or self._last[0] is not model or self._last[1] != reading:
             self._last = model, reading, self.workspace(model, reading)
         certified: int = strategy.bound(self._last[2], hints or {})

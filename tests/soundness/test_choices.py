@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from compactproofs.search.builtin import STRATEGIES
 from compactproofs.search.families import counting as plans
 from compactproofs.search.hints import search_hints
 from compactproofs.search.workspaces import Reading, workspace
-from compactproofs.theorems import STRATEGIES
 from compactproofs.theorems.max_of_k.branching import boxes, branch_and_bound, class_margins
 from compactproofs.theorems.max_of_k.counting import half_sums
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from compactproofs.kernel.problem import HintSpec, Strategy
+from compactproofs.search.builtin import STRATEGIES
 from compactproofs.search.workspaces import Reading, workspace
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.testing.trial import misfit
-from compactproofs.theorems import STRATEGIES
 from compactproofs.theorems.max_of_k.core.cubic import CUBIC
 from compactproofs.zoo import load_model
 

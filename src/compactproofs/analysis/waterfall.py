@@ -18,11 +18,11 @@ from compactproofs.analysis.inputs import Inputs, Share, Terms, every_token
 from compactproofs.analysis.margins import Tables, leads, margin_terms, weigh, weights
 from compactproofs.kernel.decisions import FloatArray, IntArray
 from compactproofs.kernel.problem import Problem, Strategy
+from compactproofs.search.builtin import get_strategy
 from compactproofs.search.companions import HintArrays
 from compactproofs.search.hints import search_hints
 from compactproofs.search.workspaces import MaxWorkspace, plain
 from compactproofs.tasks.max_of_k import max_of_k
-from compactproofs.theorems import get_strategy
 from compactproofs.theorems.max_of_k.core.additive import max_of_others, position_weights
 from compactproofs.theorems.max_of_k.failing_sets.low_rank import Bounds
 from compactproofs.theorems.max_of_k.failing_sets.strategies import GIVEN_UP, KINDS, Kind

@@ -32,6 +32,7 @@ from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.opening.pairs import TASKS
 from compactproofs.runs.inputs import load_certificate, open_file
 from compactproofs.search.budget import prove_within
+from compactproofs.search.builtin import get_strategy
 from compactproofs.search.certificates import certificate_name
 from compactproofs.search.choice import PATIENCE, Certified, certify_within, in_patience
 from compactproofs.search.cost import power
@@ -41,7 +42,6 @@ from compactproofs.search.questions import Options, Question, asked
 from compactproofs.system.places import STANDARD, check_directory, check_file
 from compactproofs.system.terminal import err, say, say_json, say_table, trying
 from compactproofs.tasks.sequences import INPUTS, RULES, TABLE
-from compactproofs.theorems import get_strategy
 from compactproofs.theorems.max_of_k.by_comparison.branch_and_bound import BY_COMPARISON
 
 

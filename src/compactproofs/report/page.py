@@ -19,10 +19,10 @@ from markupsafe import Markup
 from compactproofs.report.pictures import Picture
 from compactproofs.report.subjects import Both, BothPairs, HeadsSubject, Models, PairSubject, Subject
 from compactproofs.report.wording import FILTERS, form
+from compactproofs.search.builtin import get_strategy
 from compactproofs.search.families import companion_of
 from compactproofs.system.files import write_atomically
 from compactproofs.system.places import check_file, remove_left_behind
-from compactproofs.theorems import get_strategy
 from compactproofs.version import __version__
 
 GENERATOR = f"compactproofs {__version__}"

@@ -21,11 +21,11 @@ from compactproofs.kernel.decisions import BoolArray, FloatArray, IntArray
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.paper.rows import ROWS
+from compactproofs.search.builtin import get_strategy
 from compactproofs.search.choice import certify_within
 from compactproofs.search.workspaces import MaxWorkspace
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.tasks.pairs import Pairs
-from compactproofs.theorems import get_strategy
 from compactproofs.theorems.max_of_k import MaxProblem
 from compactproofs.theorems.pair_sum.brute_force import decide as pairs_decide
 

@@ -14,10 +14,10 @@ import numpy as np
 
 from compactproofs.kernel.problem import Problem, Strategy
 from compactproofs.networks.pair_sum.model import PairSum
+from compactproofs.search.builtin import get_strategy
 from compactproofs.search.companions import HintArrays
 from compactproofs.search.prover import Infeasible, Proof, Prover, feasible_strategies
 from compactproofs.tasks.max_of_k import max_of_k
-from compactproofs.theorems import get_strategy
 from compactproofs.theorems.max_of_k.failing_sets.failing_inputs import ClassesInDoubt
 from compactproofs.theorems.max_of_k.failing_sets.strategies import (
     GIVEN_UP,

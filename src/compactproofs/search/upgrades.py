@@ -10,11 +10,11 @@ from dataclasses import replace
 from compactproofs.kernel.certificate import Certificate
 from compactproofs.kernel.problem import Hints
 from compactproofs.networks.attention_only.model import AttentionOnly
+from compactproofs.search.builtin import STRATEGIES
 from compactproofs.search.families import counting
 from compactproofs.search.hints import no_hints
 from compactproofs.search.workspaces import workspace
 from compactproofs.tasks.max_of_k import max_of_k
-from compactproofs.theorems import STRATEGIES
 from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM
 
 #: By theorem: that of today which proves the same, with hints where the older one chose for itself.

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from types import MappingProxyType
-
 from compactproofs.kernel.library import Library
-from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.tasks import by_comparison, orders, pairs, sequences
 from compactproofs.tasks.max_of_k import MaxOfK
 from compactproofs.theorems import enumerate, pair_sum
@@ -25,9 +22,3 @@ BUILT_IN = Library.of(
         **dict.fromkeys(pairs.NAMES, pairs.Pairs.of_record),
     },
 )
-
-#: Those that are about the largest of K tokens and one head.
-STRATEGIES = MappingProxyType(
-    {s.id: s for s in BUILT_IN.strategies.values() if s.family == AttentionOnly.family and MaxOfK.name in s.tasks}
-)
-get_strategy = BUILT_IN.strategy

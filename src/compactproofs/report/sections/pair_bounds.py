@@ -6,9 +6,9 @@ from compactproofs.report import pair_charts
 from compactproofs.report.page import Found
 from compactproofs.report.pictures import WIDE, pictures
 from compactproofs.report.subjects import PairSubject
+from compactproofs.search.builtin import get_strategy
 from compactproofs.search.families.pair_sum import Values
 from compactproofs.search.workspaces import MeasuredWorkspace, run
-from compactproofs.theorems import get_strategy
 
 _LOW_RANK = "pair-sum/low-rank"
 #: Shares of the directions of the proof by low rank, with which it is tried as well.
