@@ -29,7 +29,7 @@ def verify(
     certificate: Certificate,
     network: Network,
     library: Library,
-    work: Workspace[Any, Any] | None = None,
+    workspace: Callable[[Problem[Any, Any]], Workspace[Any, Any]] = Workspace,
     admit: Callable[[Strategy, Problem[Any, Any]], None] = lambda strategy, problem: None,
 ) -> Verdict:
     """Decide whether `certificate` proves its claim about `network`: whether N is at least (or at most) what it claims.
@@ -38,9 +38,9 @@ def verify(
     shapes, UnsuitableArithmetic if this process does not compute as the proofs assume, and ValueError or MemoryError if
     the network is so large that a sum is too long for the error bounds, or that tables do not fit into memory.
 
-    `work`: a workspace of this network and the certificate's task, to share tables between certificates; whoever passes
-    one says that its numbers are enclosures.  `admit` is called right before the strategy runs, and may raise: for
-    limits on work.
+    `workspace`: what makes one of the problem; whoever passes another than `Workspace`, to share tables between
+    certificates, says that its numbers are enclosures.  `admit` is called right before the strategy runs, and may
+    raise: for limits on work.
     """
     try:
         strategy = library.strategy(certificate.strategy)
@@ -72,13 +72,9 @@ def verify(
     reason = strategy.limit(problem)
     if reason is not None:
         return _rejected(f"strategy: cannot be checked, since {reason}")
-    if work is None:
-        work = Workspace(problem)
-    elif work.network is not network or work.task != task:
-        raise ValueError("the workspace must be of this network and of the certificate's task")
     require_ieee_arithmetic()
     admit(strategy, problem)
-    certified = strategy.bound(work, certificate.hints)
+    certified = strategy.bound(workspace(problem), certificate.hints)
     at_least = strategy.claim == "at least"
     if certified >= certificate.certified if at_least else certified <= certificate.certified:
         return Verdict(True, str(certificate), certified)

@@ -29,8 +29,6 @@ class Array(Protocol):
     @property
     def shape(self) -> tuple[int, ...]: """Sizes of the axes."""
     @property
-    def ndim(self) -> int: """The number of axes."""
-    @property
     def size(self) -> int: """The number of entries."""
     @property
     def T(self) -> Array: """The transpose."""

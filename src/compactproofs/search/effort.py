@@ -87,14 +87,15 @@ def verify(
         allowance.limit = allowance.spent + needed.operations if max_ops is None else max_ops
         log.debug("verify: %s may take %s operations", strategy.id, power(needed.operations))
 
-    if work is not None and work.task.record != certificate.task:
-        work = None
+    if work is not None and work.network is not model:
+        raise ValueError("the workspace must be of this network")
+    shared = None if work is None or work.task.record != certificate.task else work
     try:
         with allowing(allowance):
             if certificate.theorem in SUCCESSORS and isinstance(model, AttentionOnly):
                 allowance.limit = max_ops or MAX_OPS_OF_INPUTS
                 certificate = upgraded(certificate, model)
-            found = checker.verify(certificate, model, library, work, admit)
+            found = checker.verify(certificate, model, library, lambda problem: shared or Workspace(problem), admit)
     except TooMuchWork as error:
         if allowance.limit is None:
             raise

@@ -264,7 +264,7 @@ class Prover:
         # The strategy as it is, but what it computes is kept, with its cost.
         measured = replace(strategy, bound=lambda work, hints: run(strategy, self._check, hints).certified)
         library = Library.of([measured], self.library.tasks)
-        verdict = verify(Certificate.from_bytes(certificate.to_bytes()), self.model, library, self._check)
+        verdict = verify(Certificate.from_bytes(certificate.to_bytes()), self.model, library)
         if not verdict.accepted:
             raise ProofFailed(f"{strategy.id}: a fresh certificate was rejected: {verdict.reason}")
         check, companion = run(strategy, self._check, hints), self.companion(strategy)

@@ -165,7 +165,7 @@ def _times(work: Work, y: Rows, matrix: str, bias: str) -> Rows:
 def _joined(work: Work, name: str) -> Array:
     """A matrix; those of all heads as one: of W_O below each other, of others side by side."""
     weight = work.weight(name)
-    if weight.ndim == 2:
+    if len(weight.shape) == 2:
         return weight
     heads, rows, columns = weight.shape
     if name.endswith("W_O"):
