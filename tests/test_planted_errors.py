@@ -207,7 +207,7 @@ ERRORS = (
     ),
     Error(
         "another input is tried",
-        (("core.brute_force", "start + unsure)", "start + 0 * unsure)"),),
+        (("core.brute_force", "start + unsure, [", "start + 0 * unsure, ["),),
         "brute-force",
     ),
     Error(

@@ -15,7 +15,6 @@ import numpy as np
 from compactproofs.kernel.decisions import BoolArray, FloatArray, IntArray
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.tasks.max_of_k import boxes_of_class, max_of_k
-from compactproofs.theorems.max_of_k.core.brute_force import Box
 
 #: Terms of margins: for a maximum m, queries (N,) and tokens (N or 1, n or 1, T), none above m, shape (N, n, T, rivals)
 #: over (query, position, token there, rival).  An input counts if for every rival the sum of its terms over positions
@@ -24,6 +23,8 @@ Terms = Callable[[int, IntArray, IntArray], FloatArray]
 
 #: Some inputs: what gives the tokens of those at given places of an array, and that array: whether each fails.
 _Group = tuple[Callable[[IntArray], IntArray], BoolArray]
+
+Box = list[range]  # the tokens allowed at each of the first n - 1 positions
 
 _BLOCK_ENTRIES = 2**19
 _SAMPLE_ENTRIES = 2**17  # terms of a sample are formed in several steps, and should stay in the cache

@@ -42,8 +42,6 @@ MAX_INPUTS = 2**31
 _BLOCK_ENTRIES = 2**18  # sums held at once: rivals x sequences
 _MAX_UNDECIDED = 2**14  # for each call; more are given up
 
-Box = list[range]  # the tokens allowed at each of the first n - 1 positions
-
 
 def bound(work: Work, hints: Hints) -> int:
     """What the inputs count that are certainly answered correctly."""
@@ -64,8 +62,7 @@ def count_class(work: Work, terms: Array, query: int) -> int:
     `terms`: shape (n, m + 1, r) over (position, token, rival), query <= m.  Cost about 2 r for each input: the
     integers stand for the terms, so their additions and minima are booked as floating-point operations.
     """
-    n, tokens, _ = terms.shape
-    m = tokens - 1
+    n, m = terms.shape[0], terms.shape[1] - 1
     try:
         low, gap = _integer_terms(work, terms)
     except OverflowError:
@@ -79,7 +76,10 @@ def count_class(work: Work, terms: Array, query: int) -> int:
             unsure = np.flatnonzero((least > -gap) & (least <= 0))[: _MAX_UNDECIDED - tried]
             tried += unsure.size
             if unsure.size:
-                found = terms[np.arange(n), _tokens([*box, range(query, query + 1)], start + unsure)].sum(axis=1)
+                choices = *box, range(query, query + 1)
+                digits = np.unravel_index(start + unsure, [len(tokens) for tokens in choices])
+                inputs = np.stack(digits, axis=1) + [tokens.start for tokens in choices]
+                found = terms[np.arange(n), inputs].sum(axis=1)
                 certain += int(counts[unsure[certainly_positive(found).all(axis=1)]].sum())
     return int(work.task.counts[query]) * certain
 
@@ -100,9 +100,9 @@ def _integer_terms(work: Work, terms: Array) -> tuple[npt.NDArray[np.int32], int
 
 
 def _blocks(
-    work: Work, low: npt.NDArray[np.int32], query: int, box: Box
+    work: Work, low: npt.NDArray[np.int32], query: int, box: list[range]
 ) -> Iterator[tuple[int, npt.NDArray[np.int32], IntArray]]:
-    """Sums over positions for all inputs of a box, the last token running fastest.
+    """Sums over positions for all inputs of a box, the tokens of the first n - 1 positions, the last running fastest.
 
     Yields (number of inputs before the block, sums of shape (rival, input of the block), what each input counts), the
     last without the query.
@@ -124,12 +124,6 @@ def _blocks(
         shift = low[np.arange(outer), :, prefix].sum(axis=0, dtype=np.int32)
         work.charge(flops=(outer - 1) * rivals + sums.size)
         yield number * sums.shape[1], sums + shift[:, None], of_token[list(prefix)].prod() * counts
-
-
-def _tokens(box: Box, number: IntArray) -> IntArray:
-    """The inputs with these numbers in the order of `_blocks`, shape (len(number), len(box))."""
-    digits = np.stack(np.unravel_index(number, [len(choices) for choices in box]), axis=1)
-    return np.asarray(digits + np.array([choices.start for choices in box]))
 
 
 def limit(problem: MaxProblem) -> str | None:
