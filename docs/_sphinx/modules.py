@@ -36,12 +36,12 @@ def _trees() -> dict[str, ast.Module]:
 
 def _imported(tree: ast.Module, known: dict[str, ast.Module]) -> set[str]:
     names = {
-        name
+        (node.module, f"{node.module}.{alias.name}")
         for node in tree.body  # not what only type checkers see
         if isinstance(node, ast.ImportFrom) and node.module
-        for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+        for alias in node.names
     }
-    return names & known.keys()
+    return {inner if inner in known else module for module, inner in names} & known.keys()
 
 
 _TREES = _trees()
