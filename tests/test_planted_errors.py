@@ -183,7 +183,7 @@ ERRORS = (
     ),
     Error(
         "no rounding errors",
-        (("kernel.enclosure", "return type(like)(*pair)", "return type(like)(pair[0], 0.0 * pair[1])"),),
+        (("kernel.enclosure", "return type(like)(mid, rad)", "return type(like)(mid, 0.0 * rad)"),),
     ),
     Error(
         "doubt is no obstacle",
