@@ -94,7 +94,8 @@ class _Tables:
         residual = arb_mat(  # row t n + p: token t at position p
             [[embedding[t, j] + position[p, j] for j in range(model.d_model)] for t in range(v) for p in range(n)]
         )
-        b = {name: _balls(np.atleast_2d(getattr(model, name))) for name in ("b_Q", "b_K", "b_V", "b_O", "b_U")}
+        sizes = {**dict.fromkeys(("b_Q", "b_K", "b_V"), model.d_head), "b_O": model.d_model, "b_U": v}
+        b = {name: _balls(np.atleast_2d(getattr(model, name, np.zeros(size)))) for name, size in sizes.items()}
         of_query = arb_mat([[residual[t * n + n - 1, j] for j in range(model.d_model)] for t in range(v)])
         unembed = _balls(model.W_U)
         query, key = of_query * _balls(model.W_Q), residual * _balls(model.W_K)
