@@ -92,10 +92,11 @@ def picture(name: str, draw: Callable[[Axes], None], size: tuple[float, float] =
     with styled({"svg.hashsalt": name}):
         figure = Figure(figsize=size, layout="constrained")
         draw(figure.add_subplot())
-        figure.patch.set_alpha(1.0)
-        png = _saved(figure, "png", dpi=160)
         figure.patch.set_alpha(0.0)
         svg = _saved(figure, "svg", metadata={"Date": None, "Creator": None})
+        figure.set_layout_engine(None)  # what is laid out stays so: finding places takes as long as drawing
+        figure.patch.set_alpha(1.0)
+        png = _saved(figure, "png", dpi=160)
     return Picture(name, svg, png)
 
 
