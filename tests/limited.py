@@ -9,6 +9,7 @@ limits ends the program, and a new one is started for the next.
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import json
 import math
@@ -124,6 +125,7 @@ def _serve(forks: bool) -> None:
 
     with contextlib.redirect_stdout(io.StringIO()):
         run(["verify", os.devnull, os.devnull])  # loads what a command loads
+    gc.freeze()  # forks share what is there, for nothing looks at it again
     with os.fdopen(os.dup(1), "w") as answers:
         for line in sys.stdin:
             print(json.dumps(_run(json.loads(line), forks)), file=answers, flush=True)

@@ -7,6 +7,7 @@ As a program this file runs commands in forks of itself.
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import itertools
 import json
@@ -580,6 +581,7 @@ def _serve() -> None:
         run(["--help"])
 
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    gc.freeze()  # forks share what is there, for nothing looks at it again
     for line in sys.stdin:
         how = json.loads(line)
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
