@@ -17,6 +17,9 @@ from compactproofs.search import builtin
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# Searching for garbage among everything that thousands of tests import and collect would be a tenth of their time.
+gc.set_threshold(20_000, 20, 20)
+
 # `--hypothesis-profile=default` draws new ones.
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.load_profile("same")

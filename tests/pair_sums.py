@@ -34,13 +34,20 @@ def logits(tensors: Mapping[str, npt.NDArray[np.float64]], x: int, y: int) -> Ro
     return _sum(_times(out, w["unembed.W_U"]), w["unembed.b_U"])
 
 
+#: What was found: many strategies, and many planted errors, are tried on the same networks.
+_RIGHT: dict[object, int] = {}
+
+
 def exact_correct(network: PairSum, table: npt.NDArray[np.int64]) -> int:
     """The number of pairs whose label has the strictly largest logit."""
-    right = 0
-    for (x, y), label in np.ndenumerate(table):
-        found = logits(network.tensors, x, y)
-        right += all(found[label] > other for z, other in enumerate(found) if z != label)
-    return right
+    weights = tuple((name, weight.shape, weight.tobytes()) for name, weight in network.tensors.items())
+    key = weights, table.shape, table.tobytes()
+    if key not in _RIGHT:
+        _RIGHT[key] = 0
+        for (x, y), label in np.ndenumerate(table):
+            found = logits(network.tensors, x, y)
+            _RIGHT[key] += all(found[label] > other for z, other in enumerate(found) if z != label)
+    return _RIGHT[key]
 
 
 def _exact(entries: Any) -> Any:

@@ -456,12 +456,12 @@ def test_long_numbers(key: str, digits: int) -> None:
 
 @pytest.mark.parametrize("key", KEYS)
 @pytest.mark.parametrize(("opening", "closing"), ["[]", ('{"a":', "}")])
-@pytest.mark.parametrize("depth", [10, 500, 900, 930, 950, 960, 970, 980, 990, 1000, 1100, 20_000, 10**6])
-def test_deep_nesting(key: str, opening: str, closing: str, depth: int) -> None:
+def test_deep_nesting(key: str, opening: str, closing: str) -> None:
     """Nesting near and far beyond Python's limit is refused like any wrong value."""
     middle = "1" if opening != "[" else ""
-    text = json.dumps(SAMPLE | {key: "@"}).replace('"@"', opening * depth + middle + closing * depth)
-    refused(text.encode())
+    for depth in (10, 500, 900, 930, 950, 960, 970, 980, 990, 1000, 1100, 20_000, 10**6):
+        text = json.dumps(SAMPLE | {key: "@"}).replace('"@"', opening * depth + middle + closing * depth)
+        refused(text.encode())
 
 
 def test_truncated() -> None:

@@ -96,10 +96,10 @@ def laid_out(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def laid(figure: Any, kind: str, **options: Any) -> bytes:
         if kind == "svg":
-            figure.set_layout_engine(None)
             figure.draw_without_rendering()
         return b"<svg></svg>"
 
+    monkeypatch.setattr(pictures, "_lay_out", lambda figure: figure.set_layout_engine(None))
     monkeypatch.setattr(pictures, "_saved", laid)
 
 

@@ -128,9 +128,14 @@ def test_file(row: zoo.ZooRow) -> None:
     }
 
 
-@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_row(row: zoo.ZooRow) -> None:
+def test_rows() -> None:
     """Numbers are plausible, and there is either an exact count or a sampled accuracy."""
+    for row in ROWS:
+        plausible(row)
+
+
+def plausible(row: zoo.ZooRow) -> None:
+    """The numbers can be true."""
     assert row.total == row.d_vocab**row.n_ctx
     assert row.final_loss is not None
     assert 0 < row.final_loss < 1

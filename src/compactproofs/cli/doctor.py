@@ -12,9 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import loky
 import numpy as np
-import psutil  # type: ignore[import-untyped]
 
 import compactproofs as cp
 from compactproofs import plugins
@@ -59,6 +57,9 @@ def doctor(as_json: JsonOption = False) -> int:
 
 def machine() -> dict[str, str]:
     """What computes here, in words."""
+    import loky  # other commands would wait for these two
+    import psutil  # type: ignore[import-untyped]
+
     built: Any = np.show_config
     blas = built(mode="dicts").get("Build Dependencies", {}).get("blas", {})
     memory = psutil.virtual_memory()

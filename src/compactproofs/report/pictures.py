@@ -92,11 +92,11 @@ def picture(name: str, draw: Callable[[Axes], None], size: tuple[float, float] =
     with styled({"svg.hashsalt": name}):
         figure = Figure(figsize=size, layout="constrained")
         draw(figure.add_subplot())
-        figure.patch.set_alpha(0.0)
-        svg = _saved(figure, "svg", metadata={"Date": None, "Creator": None})
-        figure.set_layout_engine(None)  # what is laid out stays so: finding places takes as long as drawing
+        _lay_out(figure)
         figure.patch.set_alpha(1.0)
         png = _saved(figure, "png", dpi=160)
+        figure.patch.set_alpha(0.0)
+        svg = _saved(figure, "svg", metadata={"Date": None, "Creator": None})
     return Picture(name, svg, png)
 
 
@@ -108,6 +108,14 @@ def pictures(drawings: Mapping[str, Callable[[Axes], None]], size: tuple[float, 
 def size_of_each(number: int) -> tuple[float, float]:
     """The size of so many figures in rows."""
     return HALF if number < 3 else THIRD
+
+
+def _lay_out(figure: Figure) -> None:
+    """Find places for all parts, once for all formats: that takes as long as drawing."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
+        figure.set_layout_engine(None)
 
 
 def _saved(figure: Figure, kind: str, **options: Any) -> bytes:
