@@ -17,7 +17,7 @@ from compactproofs.search import builtin
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# Searching for garbage among everything that thousands of tests import and collect would be a tenth of their time.
+# Searching for garbage among everything that thousands of tests import and collect would take as long as some of them.
 gc.set_threshold(20_000, 20, 20)
 
 # `--hypothesis-profile=default` draws new ones.

@@ -307,8 +307,11 @@ def test_budgets_that_are_none(attempt: Try, budget: str) -> None:
 
 def test_budgets(attempt: Try) -> None:
     """Powers may be broken, and spaces are nothing."""
-    for budget in ("1e4", "2^13.5", " 12000 ", "1.5E+4"):
-        assert attempt("prove", LADDER, "--budget", budget).code == 0
+    from compactproofs.cli.common import operations_of
+
+    for budget, number in {"1e4": 10_000, "2^13.5": 11_585, " 12000 ": 12_000, "1.5E+4": 15_000}.items():
+        assert operations_of("--budget", budget) == number
+    assert attempt("prove", LADDER, "--budget", " 2^13.5").code == 0
 
 
 # Places
