@@ -197,7 +197,7 @@ def test_both_checkers(tmp_path: Path, capsys: Any) -> None:
         *({"inputs": kind} for kind in ("all", "sorted", "", 1)),
         *(
             {"weights": text}
-            for text in ("", "1 1", "1 1 1 1 1", "-1 1 1 1", "1 1  1 1", "01 1 1 1", "0 0 0 0", "9" * 10, 3)
+            for text in ("", "1 1", "1 1 1 1 1", "-1 1 1 1", "1 1  1 1", "01 1 1 1", "0 0 0 0", "9" * 19, "9" * 20, 3)
         ),
         {"weights": "9999999999 1 1 1"},
         *({"table": text} for text in ("0" * 64, "", 0)),
@@ -216,6 +216,20 @@ def test_records_that_are_none(change: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "p").write_text(json.dumps(fields))
     (tmp_path / "m").write_bytes(save(dict(network.tensors)))
     assert checking.main([str(tmp_path / "p"), str(tmp_path / "m")]) == 2
+
+
+def test_weights_of_many_digits(tmp_path: Path) -> None:
+    """Are read by both checkers, where they are small enough to be multiplied."""
+    network = decoders.decoder(np.random.default_rng(8), layers=1)
+    weights = [2**61, *[1] * 2]
+    task = task_for(network, n=1, v=3, prefix=[0] * (network.n_ctx - 1), weights=weights)
+    certificate = Prover(network, task).prove("enumerate").certificate
+    assert certificate.total == 2**61 + 2
+    certificate.save(tmp_path / "p")
+    (tmp_path / "m").write_bytes(save(dict(network.tensors)))
+    assert checking.main([str(tmp_path / "p"), str(tmp_path / "m")]) == 0
+    with pytest.raises(ValueError, match="each of at most 19 digits"):
+        Sequences.of_record(task.record | {"weights": "9" * 20 + " 1 1"})
 
 
 def test_tasks_that_are_none() -> None:

@@ -153,7 +153,7 @@ def read_task(record: dict[str, Any], labels: list[int], table: str) -> Task:
     fixed = []
     for key in ("prefix", "suffix", "weights"):
         text = record.get(key, "")
-        expect(isinstance(text, str) and re.fullmatch(r"(?a:(\d{1,10}( \d{1,10})*)?)", text) is not None, f"task.{key}")
+        expect(isinstance(text, str) and re.fullmatch(r"(?a:(\d{1,19}( \d{1,19})*)?)", text) is not None, f"task.{key}")
         tokens = tuple(map(int, text.split()))
         expect(" ".join(map(str, tokens)) == text, f"task.{key}")
         expect(key == "weights" or all(token < 2**31 for token in tokens), f"task.{key}")

@@ -67,6 +67,7 @@ INPUTS: dict[str, Callable[[IntArray], BoolArray]] = {
     "ascending": lambda x: np.all(np.diff(x, axis=1) >= 0, axis=1),
 }
 MAX_LENGTH, MAX_TOKENS, MAX_WEIGHT = 100, 2**31 - 1, 2**62
+_DIGITS = len(str(MAX_WEIGHT))
 _AT_ONCE = 2**16
 
 
@@ -164,7 +165,8 @@ class Sequences:
         texts = [record.get("prefix"), record.get("suffix"), record.get("weights", "")]
         if len(numbers) < 4 or not all(isinstance(text, str) and _is_tokens(text) for text in texts):
             raise ValueError(
-                "expected integers n, v, k and read_out, and prefix, suffix and weights as integers with spaces"
+                "expected integers n, v, k and read_out, and prefix, suffix and weights as integers with one space "
+                f"between them, each of at most {_DIGITS} digits"
             )
         prefix, suffix, weights = (tuple(map(int, str(text).split())) for text in texts)
         table = next((each for each in tables if each.sha256 == record.get("table")), None)
@@ -241,4 +243,4 @@ def _text(numbers: tuple[int, ...]) -> str:
 
 
 def _is_tokens(text: str) -> bool:
-    return all(part.isascii() and part.isdigit() and len(part) <= 10 for part in text.split())
+    return all(part.isascii() and part.isdigit() and len(part) <= _DIGITS for part in text.split())
