@@ -140,6 +140,26 @@ def test_time_is_up(model: cp.Model, slow: threading.Event) -> None:
     assert cp.certify(ARGMAX, "argmax", seconds=1e-9).stopped.startswith("the time was over before ")
 
 
+def test_little_time_for_another_task(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model that does not seem to do the task is soon given up, with a warning before anything is tried."""
+    monkeypatch.setattr(choice, "MOMENT", 0.2)
+    found = cp.certify("max-of-4/123", "first")
+    assert found.notes[-1].startswith("warning: the label is the first token")
+    assert "no more than 0 s, since the model does not seem to do this task" in found.stopped
+    assert "does not seem" not in cp.certify("max-of-4/123", "first", seconds=0.1).stopped
+    prove, said = Prover.prove, [""]
+
+    def warned(self: Prover, strategy_id: str) -> cp.Proof:
+        said[0] += capsys.readouterr().err
+        assert said[0].startswith("warning: the label is the first token")
+        return prove(self, strategy_id)
+
+    monkeypatch.setattr(Prover, "prove", warned)
+    assert entry.run(["prove", "max-of-4/123", "--task", "first"]) == 0
+    assert "no more than 0 s" in capsys.readouterr().out
+    assert said[0].count("warning") == 1
+
+
 @pytest.fixture
 def heard() -> Iterator[None]:
     """Ctrl-C is not ignored, as it is in what a shell started in the background."""

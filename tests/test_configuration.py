@@ -202,7 +202,7 @@ def test_unknown_and_unsaid() -> None:
 def test_another_task(tmp_path: Path, work: str, found: str | None) -> None:
     """A model that does something else is noticed, and what it does is named."""
     path = write(tmp_path / "m.safetensors", PLAIN | {"d_head": V, "attn_scale": np.sqrt(V).item()}, model(work))
-    lines = notes.in_short(str(path), load_model(path))
+    lines, _ = notes.in_short(str(path), load_model(path))
     if found is None:
         assert lines == []
     else:
@@ -215,8 +215,9 @@ def test_another_task(tmp_path: Path, work: str, found: str | None) -> None:
 def test_a_model_that_does_nothing_is_noticed(tmp_path: Path) -> None:
     """Without a better idea."""
     path = write(tmp_path / "m.safetensors", PLAIN)
-    (line,) = notes.in_short(str(path), load_model(path))
+    (line,), answered = notes.in_short(str(path), load_model(path))
     assert "of inputs; was it trained for another task?" in line
+    assert answered < 0.5
 
 
 def test_what_a_file_leaves_open(tmp_path: Path) -> None:
@@ -224,7 +225,7 @@ def test_what_a_file_leaves_open(tmp_path: Path) -> None:
     path = tmp_path / "m.safetensors"
     works = model("max")
     works.save(path)
-    (line,) = notes.in_short(str(path), works)
+    ((line,), _) = notes.in_short(str(path), works)
     assert line.startswith("note: ")
     assert "'compactproofs show'" in line
     reading = notes.in_full(str(path), works)["reading"]
@@ -234,13 +235,13 @@ def test_what_a_file_leaves_open(tmp_path: Path) -> None:
     plain = PLAIN | {"d_head": V, "attn_scale": np.sqrt(V).item()}
     some = {name: value for name, value in plain.items() if name != "clip_qkv"}
     write(path, some | {f"new_{i}": i for i in range(7)}, works)
-    assert len(notes.in_short(str(path), works)) == 1
+    assert len(notes.in_short(str(path), works)[0]) == 1
     reading = notes.in_full(str(path), works)["reading"]
     assert "assumed to be absent: clipped queries, keys and values; " in reading
     assert reading.endswith("not known here: new_0, new_1, new_2, new_3, new_4 and 2 more")
 
     write(path, plain, works)
-    assert notes.in_short(str(path), works) == []
+    assert notes.in_short(str(path), works) == ([], 1.0)
     assert notes.in_full(str(path), works)["reading"] == f"as the settings in its metadata say ({KEY})"
 
 
@@ -249,8 +250,9 @@ def test_the_zoo_needs_no_notes(tmp_path: Path) -> None:
     trained = load_model("max-of-4/123")
     trained.save(tmp_path / "m.safetensors")
     for name in ("max-of-4/123", str(tmp_path / "m.safetensors")):
-        assert notes.in_short(name, trained) == []
-        (warning,) = notes.in_short(name, trained, MinOfK(trained.n_ctx, trained.d_vocab))
+        assert notes.in_short(name, trained) == ([], 1.0)
+        (warning,), answered = notes.in_short(name, trained, MinOfK(trained.n_ctx, trained.d_vocab))
+        assert answered < 0.1
         assert warning.startswith("warning: the label is the smallest token")
         assert notes.in_full(name, trained) == {"task": "the label is the largest token"}
 

@@ -15,7 +15,7 @@ from compactproofs.kernel.strict import shown
 from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening.models import write_tensors
 from compactproofs.opening.networks import File
-from compactproofs.search.choice import Certified, certify_within
+from compactproofs.search.choice import Certified, answer
 from compactproofs.search.prover import Prover
 from compactproofs.search.questions import Network, Options, asked
 from compactproofs.system.log import log
@@ -29,7 +29,7 @@ def certify(
     model: Any,
     task: str | None = None,
     *,
-    seconds: float = 60.0,
+    seconds: float | None = None,
     prefix: Sequence[int] = (),
     suffix: Sequence[int] = (),
     read_out: int | None = None,
@@ -49,12 +49,13 @@ def certify(
     `HookedTransformer`, which is compared with its weights.  `task` and what follows are those of `task_for`, `order`
     has all tokens, the largest last, for the largest in another order, and `settings` are those of `load_decoder`.
     Without a task it is "max", or what the file of a network of two arguments says; `family`: "pair-sum", to read a
-    file as such a network.  The quickest strategies are tried first, until the bounds meet or time is up; Ctrl-C ends
+    file as such a network.  `seconds`: by default 60, or 10 for a model that does not seem to do the task, of which a
+    note warns.  The quickest strategies are tried first, until the bounds meet or time is up; Ctrl-C ends
     the search too, and leaves what was found.  In a terminal a line on stderr says what is being tried.
 
     Raises InvalidModel, UnknownModel, Infeasible, ValueError for a task that does not go with the model, or OSError.
     """
-    if not seconds > 0:
+    if seconds is not None and not seconds > 0:
         raise ValueError(f"seconds: expected a positive number, found {seconds!r}")
     name, source = _source(model)
     before, behind = _integers("prefix", prefix), _integers("suffix", suffix)
@@ -64,7 +65,7 @@ def certify(
     for note in question.notes:
         log.warning("%s", note)
     with trying() as at:
-        found = certify_within(Prover(question.network, question.task), seconds, at)
+        found = answer(question, Prover(question.network, question.task), seconds, at)
     return replace(found, name=name, notes=tuple(question.notes))
 
 

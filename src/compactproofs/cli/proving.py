@@ -34,7 +34,7 @@ from compactproofs.runs.inputs import load_certificate, open_file
 from compactproofs.search.budget import prove_within
 from compactproofs.search.builtin import get_strategy
 from compactproofs.search.certificates import certificate_name
-from compactproofs.search.choice import PATIENCE, Certified, certify_within, in_patience
+from compactproofs.search.choice import MOMENT, PATIENCE, Certified, answer, in_patience
 from compactproofs.search.cost import power
 from compactproofs.search.effort import to_allow
 from compactproofs.search.prover import DECIDING, Bound
@@ -77,7 +77,11 @@ def prove(
     ] = None,
     seconds: Annotated[
         float | None,
-        typer.Option(min=0.0, help="Without any of these: the best bounds that so many seconds buy; default 60."),
+        typer.Option(
+            min=0.0,
+            help=f"Without any of these: the best bounds that so many seconds buy; default {PATIENCE:.0f}, or "
+            f"{MOMENT:.0f} where the model does not seem to do the task.",
+        ),
     ] = None,
     as_json: JsonOption = False,
     task: Annotated[
@@ -155,7 +159,11 @@ def prove(
             with plugins.blamed(strategy_id):
                 prover.require(prover.library.strategy(strategy_id))
     targets = _targets(out_name, ids)
-    found = _found(provers.of("trivial"), 60.0 if seconds is None else seconds) if best else None
+    said = list(question.notes)
+    if best and question.in_doubt:  # before any time goes by
+        _say_all(said)
+        said = []
+    found = _found(question, provers.of("trivial"), seconds) if best else None
     proofs = []
     for proof, target in zip([found.lower] if found else _proofs(provers, ids, operations), targets, strict=True):
         proofs.append(proof)
@@ -169,8 +177,7 @@ def prove(
         exact = found.certificate.certified if found.exact else exact
     if exact is None and not DECIDING.isdisjoint(ids):
         exact = provers.of(ids[0]).exact_correct()
-    for line in (*question.notes, *(f"note: {line}" for line in left_out)):
-        say(line, to=err)
+    _say_all([*said, *(f"note: {line}" for line in left_out)])
     for proof in proofs:
         prover, home = provers.of(proof.certificate.strategy), plugins.collection(proof.certificate.strategy)
         used = prover.library.strategy(proof.certificate.strategy)
@@ -225,10 +232,15 @@ def _asked_of_plugins(name: str, strategy_ids: Sequence[str], options: Options) 
     return Question(file.decoder()[0] if family == Decoder.family else file.attention_only(), None, "")
 
 
-def _found(prover: cp.Prover, seconds: float) -> Certified:
+def _say_all(lines: Sequence[str]) -> None:
+    for line in lines:
+        say(line, to=err)
+
+
+def _found(question: Question, prover: cp.Prover, seconds: float | None) -> Certified:
     """The best bounds that so many seconds buy, with a bar in a terminal."""
     with trying() as at:
-        return certify_within(prover, seconds, at)
+        return answer(question, prover, seconds, at)
 
 
 def _proofs(provers: plugins.Provers, ids: list[str], budget: int | None) -> Iterator[cp.Proof]:

@@ -26,7 +26,9 @@ def tokens_of(option: str, text: str) -> tuple[int, ...]:
     """Tokens, or other integers from 0, with spaces or commas between them."""
     parts = text.replace(",", " ").split()
     if not all(re.fullmatch(r"[0-9]{1,19}", part, re.ASCII) for part in parts):
-        raise ValueError(f"{option}: expected integers of at most 19 digits, such as '10' or '3 10', found {shown(text)}")
+        raise ValueError(
+            f"{option}: expected integers of at most 19 digits, such as '10' or '3 10', found {shown(text)}"
+        )
     return tuple(map(int, parts))
 
 

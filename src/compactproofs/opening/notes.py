@@ -47,14 +47,15 @@ def _own(task: MaxOfK | ByComparison) -> str:
 
 def in_short(
     name: str | None, model: AttentionOnly | ManyHeads, task: MaxOfK | ByComparison | None = None
-) -> list[str]:
-    """Lines for whoever proves bounds on the model that was loaded by this name; none for the zoo's own task.
+) -> tuple[list[str], float]:
+    """Lines for whoever proves bounds on the model that was loaded by this name, and about its share of right answers.
 
-    Without a name, of a model that is no file.  `task`: by default the largest token.
+    There are none for the zoo's own task, and this share is not looked at.  Without a name, of a model that is no file.
+    `task`: by default the largest token.
     """
     task = max_of_k(model).task if task is None else task
     if _in_zoo(model) and task == max_of_k(model).task:
-        return []
+        return [], 1.0
     lines = []
     if name is not None and not _in_zoo(model) and _open(name):
         lines.append(f"note: {shown(name, 100)} leaves open how its tensors are used; 'compactproofs show' says more")
@@ -64,7 +65,7 @@ def in_short(
             f"warning: {_named(shares, about, _own(task))}; was it trained for another task? "
             "The bounds hold nevertheless"
         )
-    return lines
+    return lines, shares[_own(task)]
 
 
 def in_full(name: str, model: AttentionOnly | ManyHeads) -> dict[str, str]:

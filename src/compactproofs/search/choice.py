@@ -21,12 +21,15 @@ from compactproofs.search.companions import Companion
 from compactproofs.search.companions import no_hints as no_search
 from compactproofs.search.hints import no_hints
 from compactproofs.search.prover import Infeasible, Proof, Prover
+from compactproofs.search.questions import Question
 from compactproofs.system.displays import Displayed
 from compactproofs.system.log import log
 from compactproofs.system.processes import interrupted_after
 
-#: Seconds that a strategy may take where all are asked for.
+#: Seconds that a strategy may take where all are asked for, and all together where nothing is.
 PATIENCE = 60.0
+#: Seconds for a model that does not seem to do the task.
+MOMENT = 10.0
 #: Strategies are tried that may take so many times as long as there is left, since they may do much less.
 _TOO_MUCH = 4.0
 
@@ -192,3 +195,20 @@ def certify_within(
     if not found.proofs:
         raise Infeasible(f"nothing was proved in {seconds:g} seconds: {why}; give more (--seconds, seconds=)")
     return replace(found, stopped=why or found.stopped, seconds=time.monotonic() - start)
+
+
+def answer(
+    question: Question, prover: Prover, seconds: float | None, trying: Callable[[str], None] = lambda strategy_id: None
+) -> Certified:
+    """The same about what is asked: if nothing is said, in a minute, or less where the model seems to do another task.
+
+    About such a model hardly anything is proved, however long boxes of inputs are split.
+    """
+    hurried = seconds is None and question.in_doubt
+    found = certify_within(prover, MOMENT if hurried else PATIENCE if seconds is None else seconds, trying)
+    if hurried and not found.exact and not found.interrupted:
+        more = (
+            f"no more than {MOMENT:.0f} s, since the model does not seem to do this task; --seconds, seconds= give more"
+        )
+        found = replace(found, stopped=f"{found.stopped}; {more}")
+    return found

@@ -58,8 +58,8 @@ def _drawn(task: Sequences, number: int) -> IntArray:
     return np.sort(some, axis=1) if task.inputs == "ascending" else some
 
 
-def warning(network: Decoder, task: Sequences) -> str | None:
-    """A line for whoever proves bounds on a model that does not seem to do the task."""
+def warning(network: Decoder, task: Sequences) -> tuple[str, float] | None:
+    """A line for whoever proves bounds on a model that does not seem to do the task, and its share of right answers."""
     found = shares(network, task)
     if not found:
         return None
@@ -72,4 +72,4 @@ def warning(network: Decoder, task: Sequences) -> str | None:
     return (
         f"warning: this model does not seem to do this task: it answers what {task.name} says for {own:.1%} of inputs"
         f"{other}; the bounds hold nevertheless"
-    )
+    ), own

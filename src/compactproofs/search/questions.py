@@ -29,6 +29,7 @@ Network: TypeAlias = AttentionOnly | ManyHeads | Decoder | PairSum
 #: How an attention-only model uses its tensors, as a decoder's settings.
 _AS_DECODER = {"normalization_type": None, "attn_only": True, "attention_dir": "causal", "use_attn_scale": True}
 
+_FEW = 0.5  # of inputs: so few are answered correctly by networks that do another task
 
 #: Names of tasks that comparisons tell: those of theorems, and the number k, of k and the last position.
 _BY_COMPARISON: dict[str, tuple[str, Callable[[int, int], int]]] = {
@@ -74,12 +75,21 @@ class Options:
 
 @dataclass(frozen=True)
 class Question:
-    """A network and its task, None for the largest of K tokens; in words, and what to say besides."""
+    """A network and its task, None for the largest of K tokens; in words, and what to say besides.
+
+    `answered`: about how many of the inputs are answered correctly, as a share, where a note warns that these are few.
+    """
 
     network: Any  # of a family of this package, or of a plug-in
     task: Sequences | MaxOfK | ByComparison | Pairs | None
     words: str
     notes: list[str] = field(default_factory=list)
+    answered: float = 1.0
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether the network does not seem to do the task."""
+        return self.answered < _FEW
 
 
 def asked(
@@ -100,7 +110,7 @@ def asked(
         if isinstance(network, AttentionOnly):
             task = _by_comparison(network, options)
             words = f"{task.n_ctx} tokens out of {task.d_vocab}, {_total(task)}; {notes.label(task)}"
-            return Question(network, task, words, notes.in_short(name, network, task))
+            return Question(network, task, words, *notes.in_short(name, network, task))
     if options.plain and not (enumerated and (options.task == "min" or options.weights)):
         network = source.network() if isinstance(source, File) else source
         if isinstance(network, AttentionOnly | ManyHeads):
@@ -108,7 +118,7 @@ def asked(
             heads = f"{network.n_heads} heads, " if isinstance(network, ManyHeads) else ""
             size = f"{heads}{options.task or 'max'} of {network.n_ctx}, {network.d_vocab} tokens, {_total(order)}"
             said = notes.in_short(name, network, order)
-            return Question(network, None if type(order) is MaxOfK else order, f"{size}; {notes.label(order)}", said)
+            return Question(network, None if type(order) is MaxOfK else order, f"{size}; {notes.label(order)}", *said)
     if options.order:
         raise ValueError("--order is for attention-only models of one layer, and the task max; use --task table:FILE")
     decoder, assumed = _decoder(source, options.settings)
@@ -125,9 +135,9 @@ def asked(
         weights=options.weights,
         table=options.table,
     )
-    warning = guesses.warning(decoder, sequences)
-    said = [*(f"note: {line}" for line in reading(assumed)), *([] if warning is None else [warning])]
-    return Question(decoder, sequences, f"{about(decoder)}; {_asked(sequences)}, {_total(sequences)}", said)
+    warning, answered = guesses.warning(decoder, sequences) or (None, 1.0)
+    lines = [*(f"note: {line}" for line in reading(assumed)), *([] if warning is None else [warning])]
+    return Question(decoder, sequences, f"{about(decoder)}; {_asked(sequences)}, {_total(sequences)}", lines, answered)
 
 
 def _asked_of_pairs(source: File | Network, options: Options) -> Question:
