@@ -205,8 +205,8 @@ def broken_counts(sums: ModuleType, number: int | None = None) -> bool:
     def wrong(problem: Problem) -> bool:
         entries, start = problem.entries, problem.start
         axes = [sums.Axis(entries[:, :, j], int(start[j]), *window) for j, window in enumerate(problem.windows)]
-        under = sums.count_at_most_zero(work, axes, problem.required, problem.counts, False)
-        over = sums.count_at_most_zero(work, axes, problem.required, problem.counts, True)
+        sets = sums.Conditions.of_sets(problem.required)
+        under, over = (sums.count_at_most_zero(work, axes, sets, problem.counts, side) for side in (False, True))
         return not under <= problem.answer() <= over
 
     return any(wrong(problem) for problem in problems(0, 500)[:number])
@@ -298,7 +298,10 @@ COUNTING_ERRORS: dict[str, tuple[Change, ...]] = {
     "what is below the window is dropped": (("counting.sums", "max(low - 1, -least)", "-least"),),
     "what is below the window is done": (("counting.sums", "(-most, min(", "(max(low - 1, -most), min("),),
     "sets need not be met": (("counting.sums", "value = float(states[(-1,)", "value = float(states[(0,)"),),
-    "sets are met by any token": (("counting.sums", "met = (required * 2", "met = (np.ones_like(required) * 2"),),
+    "sets are met by any token": (
+        ("counting.sums", "import Conditions", "import Conditions"),
+        ("branching.conditions", "groups & ~bits[:, None]", "groups & 0 * bits[:, None]"),
+    ),
     "least and most of the steps as they are clipped": (
         (
             "counting.sums",
@@ -307,7 +310,7 @@ COUNTING_ERRORS: dict[str, tuple[Change, ...]] = {
             "    smallest, largest = k.min(axis=1).tolist(), k.max(axis=1).tolist()",
         ),
     ),
-    "a token leads only to its own sets": (("counting.sums", "states[groups & ~sets]", "states[groups & 0]"),),
+    "a token leads to none": (("counting.sums", "(before >= 0).reshape", "(before > 0).reshape"),),
     "tokens count 1": (("counting.sums", "moves[tuple(move)] += count", "moves[tuple(move)] += 1"),),
     "tokens in one bin count once": (("counting.sums", "block if times == 1 else", "block if True else"),),
 }
@@ -445,7 +448,13 @@ UNIONS_ERRORS: dict[str, tuple[Change, ...]] = {
             "(margins.high, margins.high_last)",
         ),
     ),
-    "sets need not be met": (("counting.unions", "axes, margins.required, ", "axes, margins.required[:0], "),),
+    "sets need not be met": (
+        (
+            "counting.unions",
+            "axes, margins.conditions, ",
+            "axes, type(margins.conditions).of_sets(margins.required[:0]), ",
+        ),
+    ),
 }
 
 STRATEGY_ERRORS: dict[str, tuple[str, tuple[Change, ...]]] = {
@@ -481,7 +490,13 @@ STRATEGY_ERRORS: dict[str, tuple[str, tuple[Change, ...]]] = {
     ),
     "parts that no step is about are right": (
         "counting.histogram",
-        (("branching.class_margins", "*weights) if left else 0", "*weights) if not left else 0"),),
+        (
+            (
+                "branching.class_margins",
+                "part.size if part.could_win().any()",
+                "part.size if not part.could_win().any()",
+            ),
+        ),
     ),
     "a heavy token where it is lightest, everywhere": (
         "counting.histogram",

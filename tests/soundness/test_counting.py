@@ -14,6 +14,7 @@ from compactproofs.search.workspaces import MaxWorkspace, workspace
 from compactproofs.tasks.max_of_k import sum_of_choices
 from compactproofs.theorems.max_of_k.branching.boxes import decide
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
+from compactproofs.theorems.max_of_k.branching.conditions import Conditions
 from compactproofs.theorems.max_of_k.counting.half_sums import count_in_halves
 from compactproofs.theorems.max_of_k.counting.sums import Axis, count_at_most_zero, rounded
 from compactproofs.theorems.max_of_k.counting.unions import wrong_inputs as count_wrong
@@ -31,8 +32,8 @@ def counts(problem: Problem, axes: list[Axis]) -> tuple[int, int]:
     """From below and from above."""
     work = some_work()
     return (
-        count_at_most_zero(work, axes, problem.required, problem.counts, False),
-        count_at_most_zero(work, axes, problem.required, problem.counts, True),
+        count_at_most_zero(work, axes, Conditions.of_sets(problem.required), problem.counts, False),
+        count_at_most_zero(work, axes, Conditions.of_sets(problem.required), problem.counts, True),
     )
 
 
@@ -160,7 +161,7 @@ def test_counts_beyond_exact_floats() -> None:
     )
     work = some_work()
     axis = Axis(entries, -4, 1, -30, 30)
-    under, over = (count_at_most_zero(work, [axis], required, ones, side) for side in (False, True))
+    under, over = (count_at_most_zero(work, [axis], Conditions.of_sets(required), ones, side) for side in (False, True))
 
     assert under <= truth <= over
     assert over - under < truth * 1e-9

@@ -34,7 +34,8 @@ L < c_o 2^k h_o < H, and sum H <= 0 proves even S_o < 0; and no enclosure of 0 i
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import product
 from typing import Any, TypeAlias
 
@@ -44,6 +45,7 @@ from compactproofs.kernel.decisions import Array, BoolArray, IntArray, certainly
 from compactproofs.networks.attention_only import circuits
 from compactproofs.tasks.max_of_k import boxes_of_class
 from compactproofs.theorems.max_of_k import Work
+from compactproofs.theorems.max_of_k.branching.conditions import Conditions
 from compactproofs.theorems.max_of_k.core.additive import (
     additive_terms,
     position_weights,
@@ -116,15 +118,40 @@ class ClassMargins:
         for highest in levels:
             kept = np.flatnonzero(level <= highest)
             required = np.concatenate([self.required, (level == highest)[None][: highest > levels[0]]])[:, kept]
-            weights = self.counts[kept], self.of_query
+            part = replace(
+                self,
+                tokens=self.tokens[kept],
+                low=self.low[:, kept],
+                high=self.high[:, kept],
+                required=required,
+                terms=self.terms[:, np.append(kept, len(level))],
+                counts=self.counts[kept],
+            )
             if wanted is not None and highest not in wanted:
-                left = could_win(self.low[:, kept], self.low_last, required).any()
-                yield highest, _weight_of_sequences(len(self.low), required, *weights) if left else 0
+                yield highest, part.size if part.could_win().any() else 0
             elif len(levels) == 1:
                 yield highest, self
             else:
-                terms = self.terms[:, np.append(kept, len(level))]
-                yield highest, _integers(work, terms, self.query, self.tokens[kept], self.outputs, required, weights)
+                yield highest, part.with_own_integers(work)
+
+    @cached_property
+    def conditions(self) -> Conditions:
+        """Which sequences of the tokens these inputs have at the other positions."""
+        return Conditions.of_sets(self.required)
+
+    @property
+    def by_sets(self) -> bool:
+        """Whether nothing but `required` says which sequences."""
+        return True
+
+    def could_win(self) -> BoolArray:
+        """For which outputs the integers do not show that all inputs are right."""
+        return could_win(self.low, self.low_last, self.required)
+
+    def with_own_integers(self, work: Work) -> ClassMargins | int:
+        """The same inputs, with integers that know nothing of other tokens; their number where nothing is known."""
+        weights = self.counts, self.of_query
+        return _integers(work, self.terms, self.query, self.tokens, self.outputs, self.required, weights)
 
 
 def _weight_of_sequences(positions: int, required: BoolArray, counts: IntArray, each: int) -> int:

@@ -33,6 +33,7 @@ steps) (cells) for each histogram, and some 10^6 operations for each pair of out
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -55,19 +56,19 @@ EDGES = 64
 
 def bound(work: Work, hints: Hints) -> int:
     """All inputs less those that may be wrong."""
-    return work.task.total - _wrong(work, hints, over=True)
+    return work.task.total - wrong(work, hints, class_margins(work), over=True)
 
 
 def upper_bound(work: Work, hints: Hints) -> int:
     """All inputs less those that are certainly wrong, and no ties."""
-    return work.task.total - _wrong(work, hints, over=False)
+    return work.task.total - wrong(work, hints, class_margins(work, steps_by_part(hints)), over=False)
 
 
-def _wrong(work: Work, hints: Hints, over: bool) -> int:
-    """A bound on the number of wrong inputs: from above if `over`, else from below."""
-    steps = _steps_by_part(hints)
+def wrong(work: Any, hints: Hints, classes: Iterable[ClassMargins | int], over: bool) -> int:
+    """A bound on the number of wrong inputs of these classes: from above if `over`, else from below."""
+    steps = steps_by_part(hints)
     wrong = 0
-    for found in class_margins(work, None if over else steps):
+    for found in classes:
         if isinstance(found, ClassMargins):
             of_level = steps.get((found.query, int(found.tokens[-1])), {})
             for level, part in found.by_highest_level(work, levels(hints["weights"], found), of_level):
@@ -89,7 +90,7 @@ def levels(weights: npt.NDArray[Any], margins: ClassMargins) -> IntArray:
     return level
 
 
-def _steps_by_part(hints: Hints) -> dict[tuple[int, int], dict[int, list[Step]]]:
+def steps_by_part(hints: Hints) -> dict[tuple[int, int], dict[int, list[Step]]]:
     """The steps for each query and maximum, and level."""
     steps: dict[tuple[int, int], dict[int, list[Step]]] = {}
     labels, edges = hints["labels"].astype(np.int64), hints["edges"].astype(np.int64)
@@ -105,11 +106,15 @@ def _steps_by_part(hints: Hints) -> dict[tuple[int, int], dict[int, list[Step]]]
 
 
 def _hints(problem: MaxProblem) -> dict[str, HintSpec]:
-    v, n = problem.task.d_vocab, problem.task.n_ctx
+    return hint_specs(problem.task.d_vocab, problem.task.n_ctx - 1)
+
+
+def hint_specs(v: int, positions: int) -> dict[str, HintSpec]:
+    """The hints of this module, for sequences of so many positions besides the last."""
     return {
         "weights": HintSpec(np.uint16, (v, v)),
         "steps": HintSpec(np.int64, (None, 12)),
-        "labels": HintSpec(np.uint8, (None, n - 1, v)),
+        "labels": HintSpec(np.uint8, (None, positions, v)),
         "edges": HintSpec(np.uint16, (None, 2, EDGES)),
     }
 

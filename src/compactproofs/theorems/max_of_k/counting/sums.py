@@ -1,7 +1,7 @@
 """Counting sequences by sums of table entries, without enumerating them.
 
-Given integers a[p, t, j] of shape (P, T, r) over (position, token, axis), a start s[j] and sets of tokens, consider the
-sequences x of P tokens that hold a token of each of the sets, such that on every axis j
+Given integers a[p, t, j] of shape (P, T, r) over (position, token, axis), a start s[j] and conditions
+(`branching.conditions`), consider the sequences x of P tokens that meet the last of these, such that on every axis j
 
     s[j] + sum_p a[p, x_p, j] <= 0.                                                                               (*)
 
@@ -43,8 +43,8 @@ number <= high to one below low, as k does, and both are DONE, since nothing bel
 step moves the number up, which the proof allows; one made smaller is high - low + 1, and leads from a number >= low to
 one above high, as k does, and both are dropped.
 
-Sets.  A state also says a group S of the sets, and counts the beginnings that met at least these.  A token of the sets
-B leads there from S less B, and the end is all of them.  So nothing is ever taken away.
+Conditions.  A state also says a condition, and counts the beginnings that meet it.  A token leads there from the
+condition before, if there is one, and the end is the last of them.  So nothing is ever taken away.
 
 Floating point.  Counts are float64 sums of products of integers from 0, rounded, so nothing underflows; what
 overflows stays as large as 2^1023 in every mode of arithmetic, and counts from 2^1000 on are refused.  Each operation
@@ -66,8 +66,9 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from compactproofs.kernel.decisions import BoolArray, IntArray
+from compactproofs.kernel.decisions import IntArray
 from compactproofs.theorems.max_of_k import Work
+from compactproofs.theorems.max_of_k.branching.conditions import Conditions
 
 Floats = npt.NDArray[np.float64]
 
@@ -104,25 +105,24 @@ class _Steps(NamedTuple):
     most: list[int]
 
 
-def count_at_most_zero(work: Work, axes: list[Axis], required: BoolArray, counts: IntArray, over: bool) -> int:
+def count_at_most_zero(work: Work, axes: list[Axis], conditions: Conditions, counts: IntArray, over: bool) -> int:
     """A bound on what sequences with all sums at most 0 count: from above if `over`, else from below.
 
-    `required`: shape (sets, T), which tokens are in which of the sets that must be met.  `counts`: what each token
-    counts, shape (T,).
+    `conditions`: on T tokens, the last of which must be met.  `counts`: what each token counts, shape (T,).
     """
     positions, tokens = axes[0].entries.shape
     if any(axis.start + int(axis.entries.min(axis=1).sum()) > 0 for axis in axes):
         return 0
-    if prod(max(axis.high - axis.low, 0) + 2 for axis in axes) > _MOST:
+    cells, number = prod(max(axis.high - axis.low, 0) + 2 for axis in axes), len(conditions.empty)
+    if cells > _MOST or cells * number > 4 * _MOST:
         return int(counts.sum()) ** positions if over else 0
     steps = [_bins(axis, over) for axis in axes]
     work.charge(int_ops=3 * len(axes) * positions * tokens)
-    groups = np.arange(2 ** len(required))  # of sets, as bits
-    met = (required * 2 ** np.arange(len(required))[:, None]).sum(axis=0, dtype=np.int64).tolist()
-    # The leading axis says which sets have been met at least.  On each other axis index 0 is DONE, and index 1 is the
-    # number `lowest`.
-    states: Floats = np.zeros((len(groups),) + (2,) * len(axes))
-    states[(0,) + (1,) * len(axes)] = 1.0
+    before, kinds = conditions.kinds()
+    # The leading axis says which condition is met.  On each other axis index 0 is DONE, and index 1 is the number
+    # `lowest`.
+    states: Floats = np.zeros((number,) + (2,) * len(axes))
+    states[(conditions.empty,) + (1,) * len(axes)] = 1.0
     lowest = [step.first for step in steps]
     passed = 0
     for position in range(positions + 1):
@@ -134,10 +134,12 @@ def count_at_most_zero(work: Work, axes: list[Axis], required: BoolArray, counts
         if position < positions:
             lowest = [first + step.shortest[position] for first, step in zip(lowest, steps, strict=True)]
             moves = Counter[tuple[int, ...]]()
-            for *move, count in zip(met, *(step.moves[position] for step in steps), counts.tolist(), strict=True):
+            for *move, count in zip(
+                kinds.tolist(), *(step.moves[position] for step in steps), counts.tolist(), strict=True
+            ):
                 moves[tuple(move)] += count
-            by_sets = {sets: states[groups & ~sets] if sets else states for sets in {move[0] for move in moves}}
-            states = _add_position(by_sets, moves, [step.spans[position] for step in steps])
+            by_kind = {kind: _before(states, before[kind]) for kind in {move[0] for move in moves}}
+            states = _add_position(by_kind, moves, [step.spans[position] for step in steps])
             passed += tokens + 8
             work.charge(flops=2 * states.size * len(moves))
     value = float(states[(-1,) + (0,) * len(axes)])
@@ -195,24 +197,32 @@ def _settle(
     return np.concatenate(cells, axis=axis), min(number, high) if over and first < end else max(number, low)
 
 
-def _add_position(by_sets: dict[int, Floats], moves: Counter[tuple[int, ...]], spans: list[int]) -> Floats:
+def _before(states: Floats, before: IntArray) -> Floats:
+    """From each of the states to the same of another condition, or to none."""
+    if np.array_equal(before, np.arange(len(states))):
+        return states
+    found: Floats = np.where((before >= 0).reshape(-1, *[1] * (states.ndim - 1)), states[before], 0.0)
+    return found
+
+
+def _add_position(by_kind: dict[int, Floats], moves: Counter[tuple[int, ...]], spans: list[int]) -> Floats:
     """The states after one more position, not settled yet; their first numbers are moved by the shortest steps.
 
-    `moves`: what tokens count that are of these sets, and move so far along each axis; `by_sets`: the states from which
-    tokens of these sets lead to each.
+    `moves`: what tokens count that are of a kind, and move so far along each axis; `by_kind`: the states from which
+    tokens of a kind lead to each.
     """
-    groups, *lengths = next(iter(by_sets.values())).shape
+    groups, *lengths = next(iter(by_kind.values())).shape
     result = np.zeros((groups, *(length + span for length, span in zip(lengths, spans, strict=True))))
-    *kinds, _ = product((True, False), repeat=len(lengths))  # on which axes there is a number, and not DONE
-    blocks = {sets: [of[:, *(_NUMBERS[moves] for moves in kind)] for kind in kinds] for sets, of in by_sets.items()}
-    for (sets, *shifts), times in moves.items():
-        for kind, block in zip(kinds, blocks[sets], strict=True):
+    *cells, _ = product((True, False), repeat=len(lengths))  # on which axes there is a number, and not DONE
+    blocks = {of: [those[:, *(_NUMBERS[moves] for moves in cell)] for cell in cells] for of, those in by_kind.items()}
+    for (of, *shifts), times in moves.items():
+        for cell, block in zip(cells, blocks[of], strict=True):
             to = [
                 slice(1 + shift, length + shift) if moves else _NUMBERS[False]
-                for moves, shift, length in zip(kind, shifts, lengths, strict=True)
+                for moves, shift, length in zip(cell, shifts, lengths, strict=True)
             ]
             result[:, *to] += block if times == 1 else block * float(times)
-    done = {sets: of.reshape(groups, -1)[:, 0] for sets, of in by_sets.items()}
-    each = np.array([done[sets] for sets, *_ in moves]) * np.array([*map(float, moves.values())])[:, None]
+    done = {of: those.reshape(groups, -1)[:, 0] for of, those in by_kind.items()}
+    each = np.array([done[of] for of, *_ in moves]) * np.array([*map(float, moves.values())])[:, None]
     result.reshape(groups, -1)[:, 0] = np.add.accumulate(each)[-1]
     return result

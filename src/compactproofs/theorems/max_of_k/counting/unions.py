@@ -97,10 +97,10 @@ def count_failing(
     if earlier:  # these sums are at most 0 where those of B(earlier) are positive
         sums.append((-entries[:, :, earlier].min(axis=2), 1 - int(last[earlier].min())))
     work.charge(int_ops=entries[:, :, 0].size * (len(outputs) + len(earlier)))
-    if step.halves is not None and earlier:
+    if step.halves is not None and earlier and margins.by_sets:
         both, start = np.stack([one for one, _ in sums], axis=2), np.array([at for _, at in sums])
         labels = step.halves.labels[:, margins.tokens]
         halves = count_in_halves(work, both, start, margins.required, margins.counts, labels, step.halves.edges, over)
         return margins.of_query * halves
     axes = [Axis(*one, *window) for one, window in zip(sums, step.windows, strict=False)]
-    return margins.of_query * count_at_most_zero(work, axes, margins.required, margins.counts, over)
+    return margins.of_query * count_at_most_zero(work, axes, margins.conditions, margins.counts, over)
