@@ -1,5 +1,6 @@
-"""Theorems about answers that are known from how each token compares with them: first, last, k-th largest."""
+"""Answers that are known from how each token compares with them."""
 
 from compactproofs.theorems.max_of_k.by_comparison.branch_and_bound import BY_COMPARISON, BY_COMPARISON_UPPER
+from compactproofs.theorems.max_of_k.by_comparison.histogram import COMPARED_HISTOGRAM, COMPARED_HISTOGRAM_UPPER
 
-STRATEGIES = (BY_COMPARISON, BY_COMPARISON_UPPER)
+STRATEGIES = (BY_COMPARISON, BY_COMPARISON_UPPER, COMPARED_HISTOGRAM, COMPARED_HISTOGRAM_UPPER)

@@ -84,8 +84,7 @@ def class_margins(work: Work) -> Iterator[ClassMargins | int]:
     v = work.network.d_vocab
     for label in range(v):
         outputs = other_outputs(work, label)
-        values = _values(work, label, outputs)
-        sets = {-1: range(label), 0: range(label, label + 1), 1: range(label + 1, v)}
+        values, sets = values_of_label(work, label), sets_of_tokens(label, v)
         for queries in filter(None, sets.values()):  # which have the same boxes
             boxes = [
                 [tuple(sets[sign] for sign in here if sets[sign]) for here in signs]
@@ -97,7 +96,7 @@ def class_margins(work: Work) -> Iterator[ClassMargins | int]:
             alike: dict[frozenset[range], list[int]] = {}
             for number, box in enumerate(boxes):
                 alike.setdefault(frozenset(part for parts in box for part in parts), []).append(number)
-            for query, doubtful in zip(queries, _doubtful(work, queries, label, values, boxes), strict=True):
+            for query, doubtful in zip(queries, doubtful_outputs(work, queries, label, values, boxes), strict=True):
                 for used, numbers in alike.items():
                     left = np.flatnonzero(doubtful[numbers].any(axis=0))
                     if left.size:
@@ -107,9 +106,14 @@ def class_margins(work: Work) -> Iterator[ClassMargins | int]:
                             yield found
 
 
-def _values(work: Work, label: int, outputs: IntArray) -> Array:
-    """EVOU_D[r] + PVOU_D[p], shape (n, v, outputs) over (position, token, output)."""
-    tokens, positions = circuits.EVOU(work), circuits.PVOU(work)
+def sets_of_tokens(label: int, v: int) -> dict[int, range]:
+    """The tokens below the label, itself, and those above, by their sign."""
+    return {-1: range(label), 0: range(label, label + 1), 1: range(label + 1, v)}
+
+
+def values_of_label(work: Work, label: int) -> Array:
+    """EVOU_D[r] + PVOU_D[p], shape (n, v, outputs) over (position, token, other output)."""
+    tokens, positions, outputs = circuits.EVOU(work), circuits.PVOU(work), other_outputs(work, label)
     return (tokens[:, label, None] - tokens[:, outputs]) + (positions[:, label, None] - positions[:, outputs])[:, None]
 
 
@@ -119,7 +123,9 @@ def _direct(work: Work, query: Any, label: int, outputs: IntArray) -> Array:
     return direct[..., label, None] - direct[..., outputs]
 
 
-def _doubtful(work: Work, queries: range, label: int, values: Array, boxes: list[list[Parts]]) -> Iterator[BoolArray]:
+def doubtful_outputs(
+    work: Work, queries: range, label: int, values: Array, boxes: list[list[Parts]]
+) -> Iterator[BoolArray]:
     """For each query the outputs that the screening lemma leaves, shape (boxes, outputs)."""
     outputs, everywhere = other_outputs(work, label), values.min(axis=0)
     allowed = list(dict.fromkeys(parts for box in boxes for parts in box))
@@ -132,6 +138,12 @@ def _doubtful(work: Work, queries: range, label: int, values: Array, boxes: list
         of_parts = [np.stack([least[part] for part in parts]).min(axis=0) for parts in allowed]
         terms = np.stack([*of_parts, g[np.arange(len(some)), some]], axis=1)[:, index]
         yield from ~certainly_positive((position_weights(work)[some][:, None, :, None] * terms).sum(axis=2))
+
+
+def terms_of(work: Work, query: int, label: int, tokens: IntArray, outputs: IntArray, values: Array) -> Array:
+    """h_o[p, r] of these tokens and outputs, shape (n, tokens, outputs); `values`: of all tokens."""
+    weights = position_weights(work)[query][:, None] * token_weights(work)[query, tokens]
+    return weights[:, :, None] * (values[:, tokens] + _direct(work, query, label, outputs))
 
 
 def _weight_of_boxes(boxes: list[list[Parts]], counts: IntArray) -> int:
@@ -160,8 +172,7 @@ def _margins(
     boxes = [[tuple(places[part] for part in parts) for parts in box] for box in boxes]
     counts, of_query = work.task.counts[kept], int(work.task.counts[query])
     tokens = np.append(kept, query)
-    weights = position_weights(work)[query][:, None] * token_weights(work)[query, tokens]
-    terms = weights[:, :, None] * (values[:, tokens] + _direct(work, query, label.start, outputs))
+    terms = terms_of(work, query, label.start, tokens, outputs, values)
     try:
         low, high = grid(work, terms, places[label].start)
     except OverflowError:
