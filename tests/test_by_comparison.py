@@ -340,7 +340,7 @@ def test_on_the_command_line(tmp_path: Path, capsys: Any) -> None:
     assert __main__.run(["prove", "max-of-4/123", "--task", "first", "--strategy", "enumerate"]) == 2
     capsys.readouterr()
     assert __main__.run(["prove", "max-of-4/123", "--task", "first", "--strategy", "cubic"]) == 2
-    assert capsys.readouterr().err.rstrip().endswith(f"; use {LOWER.id}, {UPPER.id}")
+    assert f"; use {LOWER.id}, {UPPER.id}, by-comparison/histogram, " in capsys.readouterr().err
     for wrong in (("first", "-k", "1"), ("last", "-k", "2"), ("kth-largest", "-k", "3")):
         assert __main__.run(["prove", str(path), "--task", *wrong]) == 2
         assert capsys.readouterr().err.count("error: -k: expected") == 1

@@ -108,7 +108,7 @@ def both(strategy: Strategy, case: Case, kind: str, folder: Path) -> tuple[int, 
     found = strategy.bound(work_of(case, "check"), hints)
     certificate = reading.read_certificate(certificate_of(strategy, case.model, hints, found).to_bytes())
     weights = weights_read(case, folder)
-    checking.check_hints(strategy.id, weights, certificate.hints)
+    checking.check_hints(strategy.id, weights, certificate.task, certificate.hints)
     return found, checking.derive(strategy.id, weights, certificate.hints)
 
 

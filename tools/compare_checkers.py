@@ -165,7 +165,7 @@ def compare(pair: Pair, weights: reading.Weights, rows: dict[str, Row]) -> None:
         family=pair.model.family,
     )
     read = reading.read_certificate(certificate.to_bytes())
-    checking.check_hints(strategy.id, weights, read.hints)
+    checking.check_hints(strategy.id, weights, read.task, read.hints)
     start = time.perf_counter()
     exact = derived(pair, weights, read.hints)
     family = pair.strategy if not pair.strategy.startswith("sub-cubic") else "sub-cubic/…"

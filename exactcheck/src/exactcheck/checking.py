@@ -55,10 +55,13 @@ THEOREMS = {
     "histogram-upper": "max-of-k/histogram@2",
     "by-comparison/branch-and-bound": "by-comparison/branch-and-bound@1",
     "by-comparison/branch-and-bound-upper": "by-comparison/branch-and-bound@1",
+    "by-comparison/histogram": "by-comparison/histogram@1",
+    "by-comparison/histogram-upper": "by-comparison/histogram@1",
 }
 WITHOUT_HINTS = {"max-of-k/histogram@2": "max-of-k/histogram@1"}  # the same statement, when nothing was hinted
 BY_COMPARISON = {key for key in THEOREMS if key.startswith("by-comparison")}
-COUNTED = {key for key in THEOREMS if key.startswith(("branch-and-bound", "histogram"))} | BY_COMPARISON  # our own way
+HISTOGRAMS = {key for key in THEOREMS if "histogram" in key}
+COUNTED = {key for key in THEOREMS if key.startswith("branch-and-bound")} | HISTOGRAMS | BY_COMPARISON  # our own way
 FEW_INPUTS = 2**12
 ACCEPTED, REJECTED, UNDECIDED = "accepted", "REJECTED", "UNDECIDED"
 EXIT_CODES = {ACCEPTED: 0, REJECTED: 1, UNDECIDED: 3}
@@ -89,12 +92,14 @@ def claim_of(strategy: str) -> str:
     return "at most" if strategy.endswith("-upper") else "at least"
 
 
-def hint_forms(strategy: str, weights: Weights) -> dict[str, tuple[str, tuple[int | None, ...]]]:
-    """The types and shapes of a strategy's hints, None for any length."""
+def hint_forms(strategy: str, weights: Weights, task: dict[str, Any]) -> dict[str, tuple[str, tuple[int | None, ...]]]:
+    """The types and shapes of a strategy's hints about a task, None for any length."""
     if subcubic.is_known(strategy):
         return dict(subcubic.hint_forms(strategy, weights))
-    if strategy.startswith("histogram"):  # they say how to count, and here counting is by means of our own
+    if strategy in HISTOGRAMS:  # they say how to count, and here counting is by means of our own
         v, n = weights.v, weights.n
+        if task["name"] == POSITION and task["k"] < n - 1:
+            n -= 1  # that position always holds the label
         return {
             "weights": ("uint16", (v, v)),
             "steps": ("int64", (None, 12)),
@@ -108,9 +113,9 @@ def hint_forms(strategy: str, weights: Weights) -> dict[str, tuple[str, tuple[in
     return failing_sets.hint_forms(strategy, weights) if strategy in failing_sets.MORE_HINTS else {}
 
 
-def check_hints(strategy: str, weights: Weights, hints: dict[str, Hint]) -> None:
+def check_hints(strategy: str, weights: Weights, task: dict[str, Any], hints: dict[str, Hint]) -> None:
     """Malformed unless the hints have these types and shapes."""
-    forms = hint_forms(strategy, weights)
+    forms = hint_forms(strategy, weights, task)
     expect(set(hints) == set(forms), f"hints: {strategy} has {', '.join(sorted(forms)) or 'none'}")
     for name, (dtype, shape) in forms.items():
         given = hints[name]
@@ -169,7 +174,7 @@ def _certified(strategy: str, weights: Weights, hints: dict[str, Hint], decide: 
     return failing_sets.certified(weights, hints, decide)
 
 
-def limit(strategy: str, weights: Weights) -> str | None:
+def limit(strategy: str, weights: Weights, task: dict[str, Any]) -> str | None:
     """Why the strategy does not apply to a model of this size, or None."""
     v, n = weights.v, weights.n
     if strategy == "brute-force" and v**n > 2**31:
@@ -180,9 +185,11 @@ def limit(strategy: str, weights: Weights) -> str | None:
         return "the inputs with one last token count 2^62 and more together"
     if strategy.startswith("branch-and-bound") and (v > 2**9 or v**n > 2**42):
         return "branch-and-bound needs d_vocab <= 2^9 and at most 2^42 inputs"
-    if strategy in BY_COMPARISON and (v > 2**9 or n > 12 or v**n > 2**42):
+    if strategy in BY_COMPARISON - HISTOGRAMS and (v > 2**9 or n > 12 or v**n > 2**42):
         return "by-comparison/branch-and-bound needs d_vocab <= 2^9, n_ctx <= 12 and at most 2^42 inputs"
-    if strategy.startswith("histogram") and (v > 2**9 or n > 2**10 or weights.count(range(v)) ** n > 2**900):
+    if strategy in BY_COMPARISON & HISTOGRAMS and (n > 64 or (task["name"] != POSITION and task["k"] > 7)):
+        return "by-comparison/histogram needs n_ctx <= 64 and ranks up to 7"
+    if strategy in HISTOGRAMS and (v > 2**9 or n > 2**10 or weights.count(range(v)) ** n > 2**900):
         return "histogram needs d_vocab <= 2^9, n_ctx <= 2^10 and inputs that count at most 2^900"
     return None
 
@@ -208,14 +215,14 @@ def verdict(certificate: Certificate, weights: Weights) -> tuple[str, str]:
     ):
         if claimed != actual:
             return REJECTED, f"{name}: the certificate says {claimed!a}, expected {actual!a}"
+    if strategy != "trivial" and ("k" in certificate.task) != (strategy in BY_COMPARISON):
+        return REJECTED, f"task: {strategy} is not about {certificate.task['name']}"
     if theorem in WITHOUT_HINTS.values():
         expect(not certificate.hints, f"hints: {theorem} has none")
     else:
-        check_hints(strategy, weights, certificate.hints)
-    if strategy != "trivial" and ("k" in certificate.task) != (strategy in BY_COMPARISON):
-        return REJECTED, f"task: {strategy} is not about {certificate.task['name']}"
+        check_hints(strategy, weights, certificate.task, certificate.hints)
     weights = weights.in_order_of(certificate.task)
-    reason = limit(strategy, weights)
+    reason = limit(strategy, weights, certificate.task)
     if reason is not None:
         return REJECTED, reason
     claimed = certificate.certified

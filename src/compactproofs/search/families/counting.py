@@ -7,7 +7,7 @@ recorded are the counts that the bound consists of, and not those that were trie
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import isqrt
@@ -23,6 +23,7 @@ from compactproofs.search.companions import Companion, Work
 from compactproofs.search.families.attention_only import PLACE, Beyond, lemmas, task
 from compactproofs.search.workspaces import MaxWorkspace
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins, class_margins
+from compactproofs.theorems.max_of_k.branching.conditions import Conditions
 from compactproofs.theorems.max_of_k.core.additive import token_weights
 from compactproofs.theorems.max_of_k.counting import half_sums
 from compactproofs.theorems.max_of_k.counting.histogram import EDGES, HISTOGRAM, HISTOGRAM_UPPER, levels
@@ -44,18 +45,26 @@ _EVEN = 0.5  # so many ranks are spread evenly for one that goes where many sequ
 _UNUSED = (1, 0, 0)  # a window
 
 
-def plan(work: MaxWorkspace, over: bool, worth: float | None = None) -> dict[str, npt.NDArray[Any]]:
+def plan(
+    work: Any,
+    over: bool,
+    worth: float | None = None,
+    classes: Callable[[Any], Iterator[ClassMargins | int]] = class_margins,
+    positions: int | None = None,
+) -> dict[str, npt.NDArray[Any]]:
     """The hints of `histogram` (`over`), or of `histogram-upper`, found on a workspace with the reading "value".
 
     `worth`: the share of all inputs, at 64 tokens, for which it is not worth the trouble to count, if not `WORTH`.
+    `classes` of inputs, with so many `positions` that differ, if these are not those of the largest token.
     """
-    v, n = work.network.d_vocab, work.network.n_ctx
+    v = work.network.d_vocab
+    positions = work.network.n_ctx - 1 if positions is None else positions
     weights = _weights(work)
     # The more classes there are, the less time there is for each.
     least = int((WORTH if worth is None else worth) * (v / 64) ** 2 * work.task.total)
     rows: list[list[int]] = []
     halves: list[Halves] = []
-    for found in class_margins(work):
+    for found in classes(work):
         if isinstance(found, ClassMargins):
             for level, part in found.by_highest_level(work, levels(weights, found)):
                 if isinstance(part, ClassMargins):
@@ -68,7 +77,7 @@ def plan(work: MaxWorkspace, over: bool, worth: float | None = None) -> dict[str
     return {
         "weights": weights,
         "steps": np.array(rows, np.int64).reshape(-1, 12),
-        "labels": np.array([one.labels for one in halves], np.uint8).reshape(len(halves), n - 1, v),
+        "labels": np.array([one.labels for one in halves], np.uint8).reshape(len(halves), positions, v),
         "edges": np.array([one.edges for one in halves], np.uint16).reshape(len(halves), 2, EDGES),
     }
 
@@ -86,6 +95,29 @@ def _random(positions: int) -> IntArray:
     """Numbers below 2^32, the same on every machine, shape (inputs, positions)."""
     raw = np.random.PCG64(0).random_raw((_TRIED, positions)) >> np.uint64(32)
     return raw.astype(np.int64)
+
+
+def _drawn(conditions: Conditions, positions: int) -> IntArray:
+    """Sequences of tokens that meet the last condition, all equally likely, shape (inputs, positions); there are some.
+
+    From the last position on: how many ways there are to go on says how likely each kind of token is.
+    """
+    rows, of_token = conditions.kinds()
+    size = np.bincount(of_token, minlength=len(rows)).astype(float)
+    by_kind, start = np.argsort(of_token, kind="stable"), np.cumsum(size) - size
+    ways = [conditions.empty.astype(float)]
+    for _ in range(positions):
+        ways.append((size[:, None] * np.where(rows >= 0, ways[-1][rows], 0.0)).sum(axis=0))
+    numbers = _random(2 * positions)[:_SAMPLE] / 2.0**32
+    state = np.full(len(numbers), len(conditions.empty) - 1)
+    inputs = np.zeros((len(numbers), positions), np.int64)
+    for p in range(positions - 1, -1, -1):
+        upto = np.cumsum(size[:, None] * np.where(rows >= 0, ways[p][rows], 0.0), axis=0)[:, state]
+        kind = (upto <= numbers[:, p] * upto[-1]).sum(axis=0)
+        within = np.minimum((numbers[:, positions + p] * size[kind]).astype(np.int64), size[kind].astype(np.int64) - 1)
+        inputs[:, p] = by_kind[start[kind].astype(np.int64) + within]
+        state = rows[kind, state]
+    return inputs
 
 
 @dataclass
@@ -163,6 +195,8 @@ class _Failing:
     def _inputs(self) -> IntArray:
         """Inputs of the class that look random, shape (inputs, P)."""
         positions, tokens, _ = self.margins.low.shape
+        if not self.margins.by_sets:
+            return _drawn(self.margins.conditions, positions)
         found: list[IntArray] = []
         for start in range(0, _TRIED, _SAMPLE):
             inputs: IntArray = _random(positions)[start : start + _SAMPLE] * tokens >> 32
@@ -270,7 +304,7 @@ class _Failing:
         if less:
             sums.append((-entries[:, :, less].min(axis=2), 1 - int(last[less].min())))
         positions, tokens = m.low.shape[:2]
-        if less and positions <= _MOST_HALVES:
+        if less and positions <= _MOST_HALVES and m.by_sets:
             both = np.stack([one for one, _ in sums], axis=2)
             start = np.array([at for _, at in sums])
             for gain, sequences in _HALVES_TWO:
@@ -400,9 +434,9 @@ def _of_steps(hints: Hints, v: int, n: int) -> int:
     return int(halves + 4 * n * v * two + CALL * len(steps) * (2 * n + 8))
 
 
-def _work(problem: Problem[Any, Any], hints: Hints) -> Work:
+def work_of(problem: Problem[Any, Any], hints: Hints, screening: Callable[[int, int], int] = _operations) -> Work:
     """Of the screening, and of what the steps count: tables, sequences of halves and windows all have limits."""
-    of_model = Beyond(_operations)(problem, hints)
+    of_model = Beyond(screening)(problem, hints)
     of_steps = _of_steps(hints, problem.network.d_vocab, problem.network.n_ctx)
     return Work(of_model.operations + of_steps, of_model.memory + 2**30)
 
@@ -411,7 +445,7 @@ COMPANIONS = {
     strategy.id: Companion(
         task,
         search=lambda strategy, work: plan(work, strategy.claim == "at least"),
-        work=_work,
+        work=work_of,
         unexplained_dimension=lambda problem: int(problem.task.n_ctx * problem.task.d_vocab**4),
         complexity="O(v^4) + O(K v) histograms per class",
         summary=f"histograms of margins, rounded so that wrong inputs are {counted}",

@@ -1,0 +1,307 @@
+"""Histograms for the first, the last, the k-th largest token: conditions, bounds by any hints, errors, checkers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import compactproofs as cp
+from compactproofs import Model
+from compactproofs.kernel.problem import Problem
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.search import effort
+from compactproofs.search.allowance import Allowance, allowing
+from compactproofs.search.choice import certify_within
+from compactproofs.search.hints import search_hints
+from compactproofs.search.prover import Prover
+from compactproofs.search.workspaces import MeasuredWorkspace
+from compactproofs.tasks.by_comparison import POSITION, RANK, ByComparison
+from compactproofs.testing.hints import KINDS, Hint, hostile_hints
+from compactproofs.testing.planting import Planted
+from compactproofs.theorems import BUILT_IN
+from compactproofs.theorems.max_of_k.branching import class_margins
+from compactproofs.theorems.max_of_k.branching.conditions import Conditions
+from compactproofs.theorems.max_of_k.counting.sums import Axis, count_at_most_zero
+from exactcheck import checking
+from soundness.counting import IntArray, sequences
+from soundness.test_counting import some_work
+from test_by_comparison import at_work, some, truth
+from test_weights import near_the_limit
+
+PLACE = "by-comparison/histogram"
+LOWER, UPPER = BUILT_IN.strategies[PLACE], BUILT_IN.strategies[f"{PLACE}-upper"]
+
+
+def met(chosen: IntArray, required: Any, sign: IntArray, above: int, least: int) -> Any:
+    """Which of these sequences meet the sets and the rank, from their definition."""
+    sets = required[:, chosen].any(axis=2).all(axis=0)
+    return sets & ((sign[chosen] > 0).sum(axis=1) <= above) & ((sign[chosen] >= 0).sum(axis=1) >= least)
+
+
+def conditions(seed: int, number: int) -> Iterator[tuple[Conditions, Any, IntArray, IntArray]]:
+    """Conditions, those of all short sequences that meet them, all of these, and what tokens count."""
+    rng = np.random.default_rng(seed)
+    for _ in range(number):
+        positions, tokens, above, least, sets = (int(rng.integers(0, top)) for top in (5, 4, 4, 4, 3))
+        required, sign = rng.random((sets, tokens + 1)) < 0.5, rng.integers(-1, 2, tokens + 1)
+        chosen = sequences(tokens + 1, positions)
+        found = Conditions.of_sets(required).with_rank(sign, above, least)
+        yield found, met(chosen, required, sign, above, least), chosen, rng.choice([0, 1, 2, 17], tokens + 1)
+
+
+def check_conditions(of: Any = None) -> None:
+    """What meets them is counted, and the least sum of it is found."""
+    rng = np.random.default_rng(0)
+    for found, meets, chosen, counts in conditions(0, 200):
+        these = found if of is None else of(found.before, found.empty)
+        positions, tokens = chosen.shape[1], len(counts)
+        assert these.weight(counts, positions) == counts[chosen[meets]].prod(axis=1).sum()
+        entries, last = rng.integers(-(2**52), 2**52, (positions, tokens, 2)), rng.integers(-9, 9, 2)
+        sums = last + entries[np.arange(positions), chosen[meets]].sum(axis=1)
+        least = these.least(entries, last)
+        assert (least == sums.min(axis=0)).all() if meets.any() else (least > 2**59).all()
+
+
+def test_conditions() -> None:
+    """In short sequences."""
+    check_conditions()
+
+
+def check_counts(count: Callable[..., int] = count_at_most_zero, of: Any = Conditions, axis: Any = Axis) -> None:
+    """Are on the safe side whatever the windows, and exact in bins of width 1."""
+    rng, work = np.random.default_rng(1), some_work()
+    for found, meets, chosen, counts in conditions(1, 200):
+        positions, axes = chosen.shape[1], int(rng.integers(1, 3))
+        entries, start = rng.integers(-20, 20, (axes, positions, len(counts))), rng.integers(-20, 20, axes)
+        sums = start + np.stack([each[np.arange(positions), chosen].sum(axis=1) for each in entries], axis=1)
+        right = counts[chosen[meets & (sums <= 0).all(axis=1)]].prod(axis=1).sum()
+        low = int(rng.integers(-60, 10))
+        for window in ((1, -99, 99), (int(rng.integers(1, 6)), low, low + int(rng.integers(-9, 80)))):
+            each = [axis(one, int(at), *window) for one, at in zip(entries, start, strict=True)]
+            under, over = (count(work, each, of(found.before, found.empty), counts, side) for side in (False, True))
+            assert under <= right <= over
+            if window[1] == -99 and axes == 1:  # with two, there may be too many cells
+                assert right - 1 <= under
+                assert over <= right + 1
+
+
+def test_counts_under_conditions() -> None:
+    """With any of them."""
+    check_counts()
+
+
+def some_hints(rng: np.random.Generator, problem: Any, kind: str) -> list[dict[str, Hint]]:
+    """Hints for both strategies: those of a kind, or, besides, all outputs of all classes, with halves of some kind."""
+    found = []
+    for strategy in (LOWER, UPPER):
+        searched = lambda s=strategy: search_hints(s, MeasuredWorkspace(problem, "value"))  # noqa: E731
+        hints = hostile_hints(strategy, problem, "searched" if kind == "halves" else kind, rng, searched, 4)
+        if kind == "halves":
+            shape = (1, *hints["labels"].shape[1:])
+            every = product(*[range(shape[2])] * 2, range(3), rng.permutation(shape[2]))
+            window = (2**30, -(2**10), 2**10)
+            hints["steps"] = np.array([[*part, rng.integers(shape[2]), 0, *window, *window] for part in every])
+            exactly = rng.random() < 0.5
+            labels = np.arange(shape[2]) if exactly else rng.integers(0, 4, shape)
+            edges = np.linspace(0, 2**16 - 1, 64) if exactly else np.sort(rng.integers(0, 2**16, (2, 64)), axis=1)
+            hints["labels"] = np.broadcast_to(labels, shape).astype(np.uint8)
+            hints["edges"] = np.broadcast_to(edges, (1, 2, 64)).astype(np.uint16)
+        found.append(hints)
+    return found
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "halves"])
+def test_bounds_hold(kind: str) -> None:
+    """No bound exceeds the truth, or falls short of it where it is one from above; claims are within checks."""
+    rng = np.random.default_rng(3)
+    found = 0
+    for name, model, task in some(10 + len(kind), 30 if kind == "searched" else 12):
+        right, problem = truth(model, task), Problem(model, task)
+        check: Any = MeasuredWorkspace(problem, "check")
+        claim: Any = MeasuredWorkspace(problem, "claim")
+        below, above = some_hints(rng, problem, kind)
+        low, high = LOWER.bound(check, below), UPPER.bound(check, above)
+        assert LOWER.bound(claim, below) <= low <= right <= high <= UPPER.bound(claim, above), (name, task)
+        assert 0 <= low <= high <= task.total
+        found += 0 < low == right == high
+    assert kind != "searched" or found > 40
+
+
+def test_with_coarse_integers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bounds are worse and true, with large weights too."""
+    rng = np.random.default_rng(4)
+    for _, model, plain in some(4, 12):
+        task = replace(plain, weights=near_the_limit(rng, plain.d_vocab, plain.n_ctx)) if rng.random() < 0.5 else plain
+        monkeypatch.setattr(class_margins, "_UNIT_BITS", int(rng.choice([2, 5, 12])))
+        below, above = some_hints(rng, Problem(model, task), "searched")
+        work: Any = Workspace(Problem(model, task))
+        assert LOWER.bound(work, below) <= truth(model, task) <= UPPER.bound(work, above)
+
+
+CONDITIONS, HISTOGRAM = "theorems.max_of_k.branching.conditions", "theorems.max_of_k.by_comparison.histogram"
+SUMS, UNIONS = "theorems.max_of_k.counting.sums", "theorems.max_of_k.counting.unions"
+#: The module, what stands there, and what is put there instead.
+ERRORS: dict[str, tuple[str, str, str]] = {
+    "equal is above": (CONDITIONS, "a - (sign[:, None] > 0)", "a - (sign[:, None] >= 0)"),
+    "above alone counts": (CONDITIONS, "b - (sign[:, None] >= 0)", "b - (sign[:, None] > 0)"),
+    "any number above": (CONDITIONS, "np.where(fewer >= 0, fewer", "np.where(fewer >= -1, fewer.clip(0)"),
+    "all met by nothing": (CONDITIONS, "(b == 0)[:, None]", "(b >= 0)[:, None]"),
+    "sets that are never met": (CONDITIONS, "groups & ~bits[:, None]", "groups | 0 * bits[:, None]"),
+    "weights of none": (CONDITIONS, "if row[g] >= 0", "if row[g] >= -1"),
+    "the largest sum": (CONDITIONS, ".min(axis=0) for kind", ".max(axis=0) for kind"),
+    "sums of none": (CONDITIONS, "known[row] +", "least[row] +"),
+    "the wrong start": (CONDITIONS, "np.where(self.empty[:, None], 0", "np.where(~self.empty[:, None], 0"),
+    "without the last position": (CONDITIONS, "least[-1] + last", "least[-1] + 0 * last"),
+    "counts of none": (SUMS, "np.where((before >= 0)", "np.where((before >= -1)"),
+    "counts from any start": (SUMS, "states[(conditions.empty,)", "states[(slice(None),)"),
+    "halves know ranks": (UNIONS, " and earlier and margins.by_sets", " and earlier"),
+    "the query is not above": (HISTOGRAM, "task.k - int(query > label)", "task.k"),
+    "the query is not equal": (HISTOGRAM, "int(query >= label), 0)", "int(query > label), 0)"),
+    "ranks are sets": (HISTOGRAM, "return self.task.name == POSITION", "return True"),
+    "no label's term": (HISTOGRAM, "last + first[always, -1]", "last"),
+    "another position left out": (
+        HISTOGRAM,
+        "np.delete(first, always, axis=0)",
+        "np.delete(first, always - 1, axis=0)",
+    ),
+    "the label counts 1": (HISTOGRAM, "int(task.counts[label]))", "1)"),
+    "the query counts 1": (HISTOGRAM, "int(task.counts[query])", "1"),
+    "tokens count 1": (HISTOGRAM, "counts=task.counts[tokens]", "counts=task.counts[tokens].clip(1, 1)"),
+    "nothing above": (HISTOGRAM, "label)[0] == 0", "label)[0] <= 1"),
+    "nothing above on the cover": (HISTOGRAM, "every if above else", "every if above > 1 else"),
+    "no class of the largest query": (HISTOGRAM, "if above < 0 or", "if above < 1 or"),
+    "the query holds the label": (HISTOGRAM, "if sign == 0:", "if sign == 2:"),
+    "doubtful everywhere": (HISTOGRAM, "doubtful.any(axis=0)", "doubtful.all(axis=0)"),
+    "the last token is always named": (HISTOGRAM, "return [] if sign else", "return [] if True else"),
+    "sums of H": (HISTOGRAM, "least(self.low, self.low_last)", "least(self.high + 2**30, self.high_last)"),
+    "another query": (HISTOGRAM, "np.append(tokens, query)", "np.append(tokens, query - 1)"),
+    "scaled by nothing known": (HISTOGRAM, "return self.size\n        work", "return 0\n        work"),
+}
+
+
+def wrong_with(planted: Planted, kinds: tuple[str, ...]) -> bool:
+    """Whether a bound of the copy is false of some model, or conditions are not what they say."""
+    library = planted.module("theorems").BUILT_IN.strategies
+    rng = np.random.default_rng(5)
+    for number, (_, model, task) in enumerate(some(6, 60)):
+        copy = planted.module("tasks.by_comparison").ByComparison(
+            task.name, task.n_ctx, task.d_vocab, task.k, task.weights
+        )
+        work = planted.module("kernel.workspace").Workspace(Problem(model, copy))
+        below, above = some_hints(rng, Problem(model, task), kinds[number % len(kinds)])
+        right = truth(model, task)
+        try:
+            if not library[LOWER.id].bound(work, below) <= right <= library[UPPER.id].bound(work, above):
+                return True
+        except (IndexError, ValueError):  # some errors fit no arrays
+            continue
+    return False
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_planted_errors(error: str) -> None:
+    """Each makes more proved than true on some model, from below or from above, or short sequences show it."""
+    names = ("theorems", "kernel.workspace", "tasks.by_comparison", CONDITIONS, SUMS)
+    planted = Planted("compactproofs", [ERRORS[error]], names, sparing=True)
+    if wrong_with(planted, ("halves",) if error == "halves know ranks" else ("searched",)):
+        return
+    assert ERRORS[error][0] in (CONDITIONS, SUMS)
+    of = planted.module(CONDITIONS).Conditions
+
+    def check() -> None:
+        check_conditions(of)
+        check_counts(planted.module(SUMS).count_at_most_zero, of, planted.module(SUMS).Axis)
+
+    with pytest.raises((AssertionError, IndexError)):
+        check()
+
+
+def test_both_checkers(tmp_path: Path, capsys: Any) -> None:
+    """What is proved is accepted by both, one more than is true by none; hints of the other shape are malformed."""
+    proof, path = tmp_path / "p.cert.json", tmp_path / "m.safetensors"
+    for name, model, task in list(some(7, 8))[1::2]:
+        model.save(path)
+        right, prover = truth(model, task), Prover(model, task)
+        for strategy in (LOWER, UPPER):
+            certificate = cp.Certificate.from_bytes(prover.prove(strategy.id).certificate.to_bytes())
+            more = 1 if strategy.claim == "at least" else -1
+            for claim in (certificate, replace(certificate, certified=right + more)):
+                if 0 <= claim.certified <= claim.total:
+                    claim.save(proof)
+                    accepted = effort.verify(cp.Certificate.load(proof), model).accepted
+                    assert accepted == (claim is certificate), name
+                    assert checking.main([str(proof), str(path)]) in ((0,) if accepted else (1, 3)), name
+            labels: Mapping[str, Any] = {"labels": np.zeros((1, task.n_ctx + 1, task.d_vocab), np.uint8)}
+            replace(certificate, hints={**certificate.hints, **labels}).save(proof)
+            assert checking.main([str(proof), str(path)]) == 2
+            assert cp.__main__.run(["verify", str(proof), str(path)]) == 2
+            capsys.readouterr()
+
+
+@pytest.mark.parametrize("kind", ["searched", "extreme"])
+def test_work_is_declared(kind: str) -> None:
+    """Checks do no more than was declared."""
+    rng = np.random.default_rng(8)
+    for _, model, task in some(8, 8):
+        problem: Any = Problem(model, task)
+        for strategy, hints in zip((LOWER, UPPER), some_hints(rng, problem, kind), strict=True):
+            allowance = Allowance()
+            with allowing(allowance):
+                strategy.bound(Workspace(problem), hints)
+            assert allowance.spent <= effort.declared(strategy, problem, hints).operations
+
+
+def test_many_positions() -> None:
+    """Where boxes are refused, histograms prove; beyond their own limits they are refused too."""
+    rng = np.random.default_rng(9)
+    task = ByComparison(POSITION, 16, 8, 0)
+    found = certify_within(Prover(at_work(rng, task), task), 600.0)
+    assert found.certificate.strategy == PLACE
+    assert found.bound == 1
+    second = ByComparison(RANK, 13, 3, 1)
+    prover = Prover(at_work(rng, second), second)
+    below, above = (prover.prove(each.id) for each in (LOWER, UPPER))
+    assert below.bound <= above.bound
+    for wrong, words in ((ByComparison(RANK, 20, 2, 8), "k = 7"), (ByComparison(POSITION, 65, 2, 0), "64")):
+        model: Model = at_work(rng, wrong)
+        assert words in str(LOWER.limit(Problem(model, wrong)))
+
+
+def test_orders_are_ranks() -> None:
+    """The largest and the smallest token, as ranks: within histograms of their own, about, and within boxes."""
+    for _, model, task in some(9, 6):
+        ranked = ByComparison(RANK, task.n_ctx, task.d_vocab, 0)
+        boxes = [BUILT_IN.strategies[f"by-comparison/branch-and-bound{side}"] for side in ("", "-upper")]
+        problem: Any = Problem(model, ranked)
+        work: Any = Workspace(problem)
+        below, above = some_hints(np.random.default_rng(0), problem, "searched")
+        assert LOWER.bound(work, below) <= boxes[0].bound(work, {}) + 1
+        assert UPPER.bound(work, above) >= boxes[1].bound(work, {}) - 1
+
+
+def test_every_class_is_looked_at() -> None:
+    """Without steps nothing is known of classes in doubt, and nothing is wrong for certain."""
+    for name, model, task in some(10, 10):
+        problem: Any = Problem(model, task)
+        work: Any = Workspace(problem)
+        empty = {each: hint[:0] for each, hint in some_hints(np.random.default_rng(0), problem, "flat")[0].items()}
+        empty["weights"] = np.zeros((task.d_vocab, task.d_vocab), np.uint16)
+        assert 0 <= LOWER.bound(work, empty) <= truth(model, task), name
+        assert UPPER.bound(work, empty) == task.total
+
+
+def test_signs_of_all_ranks() -> None:
+    """A sequence's label is t exactly where it meets the condition of t."""
+    for n, v, k in ((1, 3, 0), (2, 3, 1), (3, 3, 1), (4, 3, 2)):
+        for x in product(range(v), repeat=n):
+            for t in range(v):
+                above, least = k - int(x[-1] > t), k + 1 - int(x[-1] >= t)
+                sign, before = np.sign(np.arange(v) - t), np.array([x[:-1]], np.int64).reshape(1, n - 1)
+                holds = above >= 0 and bool(met(before, np.zeros((0, v), np.bool_), sign, above, least)[0])
+                assert holds == (sorted(x, reverse=True)[k] == t)
