@@ -17,6 +17,7 @@ from compactproofs.theorems.max_of_k.by_comparison.histogram import (
     class_margins,
 )
 
+_WORTH = 0.64  # so that what is not worth the trouble is 1/6400 of what a class has on average
 _PARTS = 7  # of a class: some of the three sets of tokens
 
 
@@ -32,7 +33,8 @@ def _branch_and_bound(v: int, n: int) -> int:
 
 def _search(strategy: Strategy, work: Any) -> HintArrays:
     (_, positions, _) = strategy.hints(work.problem)["labels"].shape
-    return counting.plan(work, strategy.claim == "at least", classes=class_margins, positions=positions)
+    worth = _WORTH / work.network.d_vocab**4  # since it is taken as that at 64 tokens, (64 / v)^2 times another one's
+    return counting.plan(work, strategy.claim == "at least", worth, class_margins, positions)
 
 
 def _work(problem: Problem[AttentionOnly, ByComparison], hints: Hints) -> Work:
