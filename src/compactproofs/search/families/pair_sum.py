@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import product
 from typing import Any, NoReturn
 
 import numpy as np
@@ -40,6 +41,9 @@ _NUMBERS = (0, 1, 2, 3, 4, 6, 8, 10, 12, 16, *range(20, 64, 4), *range(64, 512, 
 _OF_ALL = 0.05  # a share of what neurons write, for their sizes
 #: Directions of the stream that a thin proof has at most, in which neurons write, and parts of C that are left out.
 _MOST_THIN, _WRITTEN_IN, _SMALL_PARTS = 28, (6, 8, 10, 12, 16, 28), (0.1, 0.03, 0.01)
+#: How many sets of neurons there are for a direction, how often these are improved, and to how many directions of what
+#: is left of what they write means are orthogonal.
+_SETS_EACH, _ROUNDS, _LEFT_OUT = (4, 6, 8), 12, 2
 _OF_STREAM = ("heads", "read", "written")
 _SPANNED = 0.1  # of the largest singular value, from which on a direction belongs to a space
 
@@ -88,11 +92,11 @@ def _halves(strategy: Strategy, work: Values) -> HintArrays:
 
 
 def _thin(strategy: Strategy, work: Values) -> HintArrays:
-    """The cheapest directions that prove all right inputs, or those that prove most, for several sets of neurons."""
+    """The cheapest of several ways to take neurons together that prove all right inputs, or that which proves most."""
     network, m = work.network, work.network.neurons
     if network.architecture == "mlp":
-        none = dict.fromkeys(_OF_STREAM, np.zeros((1, 0)))
-        return {"factors": np.zeros((0, m + network.outputs)), "scales": np.ones(m), **none}
+        none = {"factors": np.zeros((0, network.outputs)), "means": np.zeros((0, 0)), "scales": np.ones(m)}
+        return {"sets": np.full(m, -1), "weights": np.zeros(m), **none, **dict.fromkeys(_OF_STREAM, np.zeros((1, 0)))}
     whole, right = tables(work), decide(work).right
     written, spread = centred(plain(whole.out)), _root_mean_square(plain(whole.left), plain(whole.right)) / 2.0
 
@@ -106,9 +110,11 @@ def _thin(strategy: Strategy, work: Values) -> HintArrays:
         numbers = [number for number in _NUMBERS if 0 < number <= min(directions.most, _MOST_THIN)]
         enough: list[int] = []  # the least number that proves all, and the next
         for number in numbers:
-            for small in _SMALL_PARTS:
-                found = directions.hints(number, _OF_ALL, small)
+            for each, small in product(_SETS_EACH, _SMALL_PARTS):
+                found = directions.in_sets(number, each, small)
                 found |= _bases(work, found["scales"])
+                if best is not None and best[0][0] == right and _thin_cost(work, found) > 1.6 * -best[0][1]:
+                    continue
                 most = proved(found)
                 if most == right or best is None or most > best[0][0]:
                     for less in _fewer(found, proved, most):
@@ -145,10 +151,10 @@ def _fewer(hints: HintArrays, proved: Callable[[HintArrays], int], most: int) ->
 def _thin_cost(work: Values, hints: HintArrays) -> int:
     """The operations that depend on these hints, about."""
     n, m, (d, s) = work.task.n, work.network.neurons, hints["read"].shape
-    used = int(np.count_nonzero(hints["factors"][:, :m].any(axis=0)))
+    used = int(np.count_nonzero(hints["sets"] >= 0))
     return int(
-        n * n * used
-        + 2 * n * n * _products(hints["factors"])
+        2 * n * n * used
+        + 2 * n * n * (_products(hints["factors"]) + _products(hints["means"]))
         + s * (2 * d * m + 4 * n * d + 4 * n * used)
         + hints["written"].shape[1] * (2 * d * m + 2 * m * s)
         + hints["heads"].shape[1] * 4 * d * d
@@ -301,6 +307,7 @@ class Directions:
         first: tuple[FloatArray, FloatArray] | None = None,
     ) -> None:
         """`written`: (m, k), what neurons write; `spread`: how much each varies; `first`: C and B that all have."""
+        self._members = members
         self._written, self._spread = written, np.maximum(spread, _TINY * spread.max(initial=_TINY))
         m, k = written.shape
         self._first = (np.zeros((m, 0)), np.zeros((0, k))) if first is None else first
@@ -318,19 +325,83 @@ class Directions:
         self._C, self._B = np.concatenate(columns, axis=1)[:, order], np.concatenate(rows)[order]
         self.most = min(len(order), m, k) if len(members) == 1 else len(order)
 
-    def hints(self, number: int, of_all: float = 0.0, small: float = 0.0) -> HintArrays:
-        """So many of them, and the sizes of neurons with which norms bound the rest and this share of all best.
-
-        Of C entries are left out that have less than the part `small` of the squares that one has on average.
-        """
+    def hints(self, number: int) -> HintArrays:
+        """So many of them, and the sizes of neurons with which norms bound the rest best."""
         C = np.concatenate([self._first[0], self._C[:, :number]], axis=1)
         B = np.concatenate([self._first[1], self._B[:number]])
-        squares = (C * self._spread[:, None]) ** 2
-        C = np.where(squares < small * squares.sum() / max(np.count_nonzero(C), 1), 0.0, C)
-        rest = (self._written - C @ B).std(axis=1) + of_all * self._written.std(axis=1)
-        scales = np.sqrt(rest / self._spread)
+        scales = np.sqrt((self._written - C @ B).std(axis=1) / self._spread)
         scales = np.maximum(scales, _TINY * max(float(scales.max(initial=0.0)), _TINY))
         return {"factors": np.concatenate([C.T / scales, B], axis=1), "scales": scales}
+
+
+    def in_sets(self, number: int, each: int, small: float) -> HintArrays:
+        """So many of them where neurons are taken together, `each` sets for a direction, with means of what they read.
+
+        Neurons are left out that have less than the part `small` of the squares that one has on average.
+        """
+        C, B = self._C[:, :number], self._B[:number]
+        m = len(C)
+        squares = (C**2).sum(axis=1) * self._spread**2
+        squares = np.where(squares < small * squares.mean(), 0.0, squares)
+        of, weights, units = np.full(m, -1), np.zeros(m), []
+        for neurons in self._members:
+            neurons = neurons[squares[neurons] > 0.0]
+            if len(neurons) == 0:
+                continue
+            sizes = np.linalg.norm(C[neurons], axis=1)
+            number_of = min(each * int(C[neurons].any(axis=0).sum()), len(neurons))
+            set_of, middles = _alike_sets(C[neurons] / sizes[:, None], squares[neurons], number_of)
+            of[neurons] = set_of + len(units)
+            weights[neurons] = np.maximum((C[neurons] * middles[set_of]).sum(axis=1), 0.0)
+            units += list(middles)
+        units = np.array(units).reshape(len(units), number)
+        rest = self._written - weights[:, None] * np.where(of[:, None] < 0, 0.0, units[of]) @ B
+        scales = rest.std(axis=1) + _OF_ALL * self._written.std(axis=1)
+        scales = np.sqrt(scales / self._spread)
+        scales = np.maximum(scales, _TINY * max(float(scales.max(initial=0.0)), _TINY))
+        weights, rest = weights / scales, rest / scales[:, None]
+        means = [self._mean(neurons, of, weights, rest, scales, len(units)) for neurons in self._members]
+        return {
+            "sets": of,
+            "weights": weights,
+            "factors": np.concatenate([units.T, B], axis=1),
+            "means": np.array([mean for mean in means if mean.any()]).reshape(-1, len(units)),
+            "scales": scales,
+        }
+
+    def _mean(
+        self, neurons: IntArray, of: IntArray, weights: FloatArray, rest: FloatArray, scales: FloatArray, number: int
+    ) -> FloatArray:
+        """A direction in which |v| of these neurons is large, and what is left of what they write is small."""
+        mean = np.zeros(number)
+        neurons = neurons[of[neurons] >= 0]
+        if len(neurons) == 0:
+            return mean
+        there, which = np.unique(of[neurons], return_inverse=True)
+        norms = np.sqrt(np.bincount(which, weights[neurons] ** 2))
+        norms = np.maximum(norms, _TINY * max(float(norms.max()), _TINY))
+        along = np.bincount(which, weights[neurons] * self._spread[neurons] * scales[neurons]) / norms
+        left = np.zeros((len(there), rest.shape[1]))
+        np.add.at(left, which, weights[neurons, None] * rest[neurons])
+        spanned = np.linalg.svd(left / norms[:, None], full_matrices=False)[0][:, :_LEFT_OUT]
+        along = along - spanned @ (spanned.T @ along)
+        mean[there] = along / max(float(np.linalg.norm(along)), _TINY) / norms
+        return mean
+
+
+def _alike_sets(unit: FloatArray, sizes: FloatArray, number: int) -> tuple[IntArray, FloatArray]:
+    """So many sets of rows of length 1 that are nearly the same, large ones above all, and a unit row for each set."""
+    chosen = [int(sizes.argmax())]
+    while len(chosen) < number:
+        chosen.append(int((sizes * (1.0 - (unit @ unit[chosen].T).max(axis=1))).argmax()))
+    middles = unit[chosen]
+    for _ in range(_ROUNDS):
+        of = np.asarray((unit @ middles.T).argmax(axis=1))
+        sums = np.zeros_like(middles)
+        np.add.at(sums, of, sizes[:, None] * unit)
+        length = np.linalg.norm(sums, axis=1, keepdims=True)
+        middles = np.where(length > 0.0, sums / np.maximum(length, _TINY), middles)
+    return of, middles
 
 
 def centred(written: FloatArray) -> FloatArray:

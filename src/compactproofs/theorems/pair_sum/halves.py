@@ -14,6 +14,12 @@ Proof.  ReLU(t) = (t + |t|) / 2, so with w the vector of all |v_i| the lead of z
 v (R_z - R_o) / 2 + w (R_z - R_o) / 2.  As w and v have the same norm, the last term is at least -|v| |R_z - R_o| / 2 by
 Cauchy and Schwarz.
 
+Means.  Let N (m, f) be any matrix, p = w N, and c the largest sum of absolute values in a row of N^T N.  Then instead of
+|v| |R_z - R_o| one may take |p| |(N^T R)_z - (N^T R)_o| + r |R_z - R_o| with r^2 = |v|^2 - (2 - c) |p|^2.
+
+Proof.  w (R_z - R_o) is the sum of p N^T (R_z - R_o) and (w - p N^T) (R_z - R_o).  |w - p N^T|^2 is |w|^2 - 2 |p|^2 +
+p N^T N p^T, of which the last term is at most c |p|^2, as absolute row sums of a symmetric matrix bound its eigenvalues.
+
 How it is computed.  v R = left(x) R + right(y) R are tables for x and for y, and |v|^2 is |left(x)|^2 + |right(y)|^2 +
 2 left(x) right(y).  As ReLU(a + b) = max(a, -b) + b, h C B is max(left(x), -right(y)) C B and a table for y.  Inputs
 that the first condition leaves open are asked for the second.  For scales, C and B what hints say is taken; whatever
@@ -30,7 +36,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compactproofs.kernel.decisions import Array, BoolArray, FloatArray
+from compactproofs.kernel.decisions import Array, BoolArray, FloatArray, IntArray
 from compactproofs.kernel.problem import Hints, Strategy
 from compactproofs.networks.pair_sum.circuits import Tables, tables
 from compactproofs.networks.pair_sum.model import PairSum
@@ -58,9 +64,20 @@ def count(work: Work, network: Tables, factors: FloatArray) -> int:
     return found
 
 
+class Means(NamedTuple):
+    """p from maxima and tables for x and for y; 2 - c; and the largest |(N^T R)_z - (N^T R)_o|, halved."""
+
+    times: Callable[[Array], Array]
+    of_x: Array
+    of_y: Array
+    less: Array
+    apart: Array
+
+
 class Parts(NamedTuple):
-    """What the first condition is made of: left and -right of the neurons that are used, their product with C B, all
-    that is a table for x or for y, |v| / 2, |R_z - R_o|, and by how much leads may be less, for x and for y, if at all.
+    """What the first condition is made of: left and -right of the neurons that are used, what is multiplied of their
+    maxima, if not these, its product with C B, all that is a table for x or for y, |v|^2, |R_z - R_o|, and by how much
+    leads may be less, and means, if at all.
     """
 
     left: Array
@@ -68,9 +85,11 @@ class Parts(NamedTuple):
     times: Callable[[Array], Array]
     of_x: Array
     of_y: Array
-    size: Array
+    squares: Array
     apart: Array
-    loss: tuple[Array, Array] | None = None
+    sums: Callable[[Array], Array] | None = None
+    loss: Array | None = None
+    means: Means | None = None
 
 
 def by_norms(work: Work, network: Tables, factors: FloatArray) -> Iterator[tuple[Group, BoolArray]]:
@@ -86,7 +105,7 @@ def by_norms(work: Work, network: Tables, factors: FloatArray) -> Iterator[tuple
             times=chosen.times,
             of_x=of_x if network.of_x is None else network.of_x + of_x,
             of_y=network.of_y + of_y,
-            size=0.5 * norms_of_sums(network.left, network.right, network.left, network.right),
+            squares=squares_of_sums(network.left, network.right, network.left, network.right),
             apart=distances(rest),
         ),
     )
@@ -95,19 +114,27 @@ def by_norms(work: Work, network: Tables, factors: FloatArray) -> Iterator[tuple
 def shown(work: Work, parts: Parts) -> Iterator[tuple[Group, BoolArray]]:
     """Inputs in groups, and which of them the first condition shows to be right."""
     for group in groups(work.task.table, max(parts.left.shape[1], len(parts.apart))):
-        logits = parts.times(np.maximum(parts.left[group.x], parts.minus_right[group.y]))
-        logits = logits + (parts.of_x[group.x] + parts.of_y[group.y])
-        own = logits[:, group.label]
-        if parts.loss is not None:
-            own = own - (parts.loss[0][group.x] + parts.loss[1][group.y])
-        slack = parts.size[group.x, group.y][:, None] * parts.apart[group.label]
-        yield group, right(own[:, None] - logits - slack, group.label)
+        logits, less, size = on_inputs(parts, group.x, group.y)
+        own = logits[:, group.label] if less is None else logits[:, group.label] - less
+        yield group, right(own[:, None] - logits - size[:, None] * parts.apart[group.label], group.label)
 
 
-def norms_of_sums(left: Array, right: Array, left_also: Array, right_also: Array) -> Array:
-    """|left(x) + right(y)| for all x and y, from rows and from the same rows again, or times a matrix in between."""
-    squares = (left * left_also).sum(axis=1)[:, None] + (right * right_also).sum(axis=1) + 2.0 * (left_also @ right.T)
-    return np.sqrt(np.maximum(squares, 0.0))
+def on_inputs(parts: Parts, x: IntArray, y: IntArray) -> tuple[Array, Array | None, Array]:
+    """For inputs (x[i], y[i]) what is known of logits, by how much leads may be less, and |v| / 2 or r / 2."""
+    known = np.maximum(parts.left[x], parts.minus_right[y])
+    known = known if parts.sums is None else parts.sums(known)
+    less, squares, means = None if parts.loss is None else parts.loss[x, y], parts.squares[x, y], parts.means
+    if means is not None:
+        p = means.times(known) + (means.of_x[x] + means.of_y[y])
+        of_p = (p * p).sum(axis=1)
+        squares, less_of_p = squares - means.less * of_p, means.apart * np.sqrt(of_p)
+        less = less_of_p if less is None else less + less_of_p
+    return parts.times(known) + (parts.of_x[x] + parts.of_y[y]), less, 0.5 * np.sqrt(np.maximum(squares, 0.0))
+
+
+def squares_of_sums(left: Array, right: Array, left_also: Array, right_also: Array) -> Array:
+    """|left(x) + right(y)|^2 for all x and y, from rows and from the same rows again, or times a matrix in between."""
+    return (left * left_also).sum(axis=1)[:, None] + (right * right_also).sum(axis=1) + 2.0 * (left_also @ right.T)
 
 
 HALVES = Strategy(

@@ -39,11 +39,13 @@ less than that for norms.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
-from compactproofs.kernel.decisions import Array
+from compactproofs.kernel.decisions import Array, FloatArray, IntArray
 from compactproofs.kernel.problem import Hints, HintSpec, Strategy
 from compactproofs.networks.pair_sum.circuits import (
     last_position,
@@ -54,15 +56,23 @@ from compactproofs.networks.pair_sum.circuits import (
 )
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.tasks.pairs import NAMES
-from compactproofs.theorems.pair_sum.halves import Parts, norms_of_sums, shown
-from compactproofs.theorems.pair_sum.low_rank import centred, directions, distances_of, finite, positive
-from compactproofs.theorems.pair_sum.low_rank import hints as hints_of_low_rank
+from compactproofs.theorems.pair_sum.halves import Means, Parts, shown, squares_of_sums
+from compactproofs.theorems.pair_sum.low_rank import (
+    centred,
+    directions,
+    distances,
+    distances_of,
+    finite,
+    positive,
+    sparse_product,
+)
 from compactproofs.theorems.pair_sum.problem import PairProblem, Work
 
 
 def bound(work: Work, hints: Hints) -> int:
     """The number of inputs that the theorem shows to be right."""
-    if work.network.architecture == "mlp":
+    sets = hints["factors"].shape[1] - work.network.outputs
+    if work.network.architecture == "mlp" or sets < 1 or hints["means"].shape[1] != sets:
         return 0
     return sum(int(proved.sum()) for _, proved in shown(work, parts(work, hints)))
 
@@ -93,13 +103,41 @@ def left_of_all(X: Array, gram: Array, less: Array) -> Array:
     return np.sqrt(np.maximum((X * X).sum() + (gram * less).sum(), 0.0))
 
 
+class Sets(NamedTuple):
+    """Sets of neurons: those that are in one, set by set; the weights of all; which set each is in, or any; and a
+    function that adds up, set by set, columns for those that are in one.
+    """
+
+    used: IntArray
+    weights: Array
+    of: IntArray
+    sums: Callable[[Array], Array]
+
+
+def sets_of(work: Work, hints: Hints, number: int) -> Sets:
+    """The first so many sets that hints say."""
+    of = hints["sets"]
+    there = (of >= 0) & (of < number)
+    used = np.flatnonzero(there)
+    used = used[np.argsort(of[used], kind="stable")]
+    ends = np.searchsorted(of[used], np.arange(number + 1))
+
+    def sums(columns: Array) -> Array:
+        return np.concatenate([columns[:, a:b].sum(axis=1, keepdims=True) for a, b in pairwise(ends)], axis=1)
+
+    weights = np.where(there, np.maximum(finite(hints["weights"]), 0.0), 0.0)
+    return Sets(used, work.constant(weights), np.where(there, of, 0), sums)
+
+
 def parts(work: Work, hints: Hints) -> Parts:
     """What the theorem is made of, for a transformer."""
     scales = work.constant(positive(hints["scales"]))
     W, b = work.weight("blocks.0.mlp.W_in") * scales, work.weight("blocks.0.mlp.b_in") * scales
     T, W_U = work.weight("blocks.0.mlp.W_out") / scales[:, None], centred(work.weight("unembed.W_U"))
     H, Q, P = (work.constant(finite(hints[name])) for name in ("heads", "read", "written"))
-    chosen, n = directions(work, (T.shape[0], W_U.shape[1]), hints["factors"]), work.network.n
+    n, k = work.network.n, W_U.shape[1]
+    chosen = directions(work, (hints["factors"].shape[1] - k, k), hints["factors"])
+    sets = sets_of(work, hints, len(chosen.C))
 
     # What attention writes.
     values, output = values_and_output(work)
@@ -122,37 +160,66 @@ def parts(work: Work, hints: Hints) -> Parts:
 
     # What they write: R = S Y, of which u^ has the first columns of S and rows of Y.
     out, t = thin(T, W_U, P), P.shape[1]
-    S, Y = np.concatenate([out.rows, chosen.C], axis=1), centred(np.concatenate([out.columns, -chosen.B]))
+    C = sets.weights[:, None] * chosen.C[sets.of]
+    S, Y = np.concatenate([out.rows, C], axis=1), centred(np.concatenate([out.columns, -chosen.B]))
     products = S.T @ S
-    left_out = np.sqrt(out.rows_left.sum() * left_of_rows(W_U.T, out.columns.T, out.less))
-    left_out = left_out[:, None] + left_out
-    most = (distances_of(Y[:t].T @ products[:t, :t] @ Y[:t]) + left_out).max()
+    left_out = np.sqrt(out.rows_left.sum() * left_of_rows(W_U.T, out.columns.T, out.less).max())
+    most = distances_of(Y[:t].T @ products[:t, :t] @ Y[:t]).max() + 2.0 * left_out
     direct = 2.0 * np.sqrt((W_U * W_U).sum(axis=0).max())
 
-    half, used = 0.5 * (K @ S) @ Y, K[:, chosen.used]
-    minus_right = -(y @ used)
+    half, squares = 0.5 * (K @ S) @ Y, squares_of_sums(x, y, x @ gram, y @ gram)
     of_g = np.sqrt((W * W).sum()) * most + direct
+    loss_x, loss_y = e[:n] * most + g_x * of_g, e[n:] * most + g_y * of_g
+
+    # Sets of neurons, whose sum of max(left, -right) is that of ReLUs less that of right, and means.
+    weights = sets.weights[sets.used]
+    used = K[:, sets.used] * weights
+    by_set = sets.sums(used)
+    N = work.constant(means_of(hints["means"]))
+    of_N = (N * sets.sums((weights * weights)[None]).T).T @ N
+    seen_R = N.T @ sets.sums((S[sets.used] * weights[:, None]).T).T @ Y
+
+    def times(sums: Array) -> Array:
+        return chosen.times(sums[:, chosen.used])
+
     return Parts(
         left=x @ used,
-        minus_right=minus_right,
-        times=chosen.times,
+        minus_right=-(y @ used),
+        times=times,
         of_x=of_x + x @ half,
-        of_y=of_y + y @ half - chosen.times(minus_right),
-        size=0.5 * norms_of_sums(x, y, x @ gram, y @ gram),
-        apart=distances_of(Y.T @ products @ Y) + 2.0 * left_out,
-        loss=(e[:n] * most + g_x * of_g, e[n:] * most + g_y * of_g),
+        of_y=of_y + y @ half + times(y @ by_set),
+        squares=squares,
+        apart=distances_of(Y.T @ products @ Y),
+        sums=sets.sums,
+        loss=loss_x[:, None] + loss_y + 2.0 * left_out * np.sqrt(np.maximum(squares, 0.0)),
+        means=Means(
+            times=sparse_product(work, 2.0 * means_of(hints["means"])),
+            of_x=-(x @ by_set) @ N,
+            of_y=(y @ by_set) @ N,
+            less=2.0 - np.abs(of_N).sum(axis=1).max(),
+            apart=0.5 * distances(seen_R).max(),
+        ),
     )
 
 
+def means_of(hint: FloatArray) -> FloatArray:
+    """A column for each row of the hint, or one of zeros if there is none."""
+    return finite(hint.T) if len(hint) else np.zeros((hint.shape[1], 1))
+
+
 def hints(problem: PairProblem) -> dict[str, HintSpec]:
-    """Those of low rank, and a matrix Q for each of the three products."""
+    """Sets of neurons and their weights, C and B for sets, means, scales, and a matrix Q for each of three products."""
     network = problem.network
     stream = heads = 1
     if network.architecture != "mlp":
         stream = len(network.weight("unembed.W_U"))
         heads = network.weight("blocks.0.attn.b_V").size
     return {
-        **hints_of_low_rank(problem),
+        "sets": HintSpec(np.int64, (network.neurons,)),
+        "weights": HintSpec(np.float64, (network.neurons,)),
+        "factors": HintSpec(np.float64, (None, None)),
+        "means": HintSpec(np.float64, (None, None)),
+        "scales": HintSpec(np.float64, (network.neurons,)),
         "heads": HintSpec(np.float64, (heads, None)),
         "read": HintSpec(np.float64, (stream, None)),
         "written": HintSpec(np.float64, (stream, None)),
@@ -161,7 +228,7 @@ def hints(problem: PairProblem) -> dict[str, HintSpec]:
 
 THIN = Strategy(
     id="pair-sum/thin-halves",
-    theorem="pair-sum/thin-halves@1",
+    theorem="pair-sum/thin-halves@2",
     family=PairSum.family,
     tasks=NAMES,
     bound=bound,
