@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import product
 from typing import Any, NoReturn
 
@@ -38,12 +39,14 @@ _SMALL = 0.2  # of the largest neuron, below which one does not show that two se
 #: many directions more.
 _LEAST, _TOLERANCES, _MOST_SETS = 0.02, (1e-2, 1e-3, 1e-4), 20
 _NUMBERS = (0, 1, 2, 3, 4, 6, 8, 10, 12, 16, *range(20, 64, 4), *range(64, 512, 16))
-_OF_ALL = 0.05  # a share of what neurons write, for their sizes
-#: Directions of the stream that a thin proof has at most, in which neurons write, and parts of C that are left out.
-_MOST_THIN, _WRITTEN_IN, _SMALL_PARTS = 28, (6, 8, 10, 12, 16, 28), (0.1, 0.03, 0.01)
-#: How many sets of neurons there are for a direction, how often these are improved, and to how many directions of what
-#: is left of what they write means are orthogonal.
-_SETS_EACH, _ROUNDS, _LEFT_OUT = (4, 6, 8), 12, 2
+_OF_ALL = 0.25  # a share of what neurons write, for their sizes
+#: Directions of a thin proof, of the stream at most and in the first place, in which neurons write, and parts of C that
+#: are left out.
+_MOST_THIN, _WRITTEN_IN, _SMALL_PARTS = 16, (6, 8, 10, 12, 14, 16, 28), (0.1, 0.02)
+_LEAST_THIN = {"heads": 10, "read": 10, "written": 6}
+_MOST_THIN_COLUMNS = {"heads": 28, "read": 28, "written": 28}
+#: How many sets of neurons there are for a direction, and how often these, and bases, are improved.
+_SETS_EACH, _ROUNDS = (4, 6, 8, 12, 16), 6
 _OF_STREAM = ("heads", "read", "written")
 _SPANNED = 0.1  # of the largest singular value, from which on a direction belongs to a space
 
@@ -100,86 +103,106 @@ def _thin(strategy: Strategy, work: Values) -> HintArrays:
     whole, right = tables(work), decide(work).right
     written, spread = centred(plain(whole.out)), _root_mean_square(plain(whole.left), plain(whole.right)) / 2.0
 
-    def proved(hints: HintArrays) -> int:
-        with np.errstate(all="ignore"):
-            return strategy.bound(work, hints)
-
-    best: tuple[tuple[int, int], HintArrays] | None = None
+    ends, plans = _Ends(work, np.sqrt(written.std(axis=1) / np.maximum(spread, _TINY))), list[HintArrays]()
     for members in _sets(written, spread):
         directions = Directions(written, spread, members)
         numbers = [number for number in _NUMBERS if 0 < number <= min(directions.most, _MOST_THIN)]
-        enough: list[int] = []  # the least number that proves all, and the next
-        for number in numbers:
-            for each, small in product(_SETS_EACH, _SMALL_PARTS):
-                found = directions.in_sets(number, each, small)
-                found |= _bases(work, found["scales"])
-                if best is not None and best[0][0] == right and _thin_cost(work, found) > 1.6 * -best[0][1]:
-                    continue
-                most = proved(found)
-                if most == right or best is None or most > best[0][0]:
-                    for less in _fewer(found, proved, most):
-                        merit = most, -_thin_cost(work, less)
-                        best = (merit, less) if best is None or merit > best[0] else best
-                if most == right:
-                    enough.append(number)
-            if enough and number > enough[0]:
-                break
+        plans += [directions.in_sets(*plan) for plan in product(numbers, _SETS_EACH, _SMALL_PARTS)]
+    plans.sort(key=lambda plan: _thin_cost(work, plan, _LEAST_THIN))
+
+    def proved(plan: HintArrays, columns: dict[str, int]) -> int:
+        with np.errstate(all="ignore"):
+            return strategy.bound(work, {**plan, **ends.bases(columns)})
+
+    best: tuple[tuple[int, int], HintArrays, dict[str, int]] | None = None
+    for plan in plans:
+        columns = _MOST_THIN_COLUMNS
+        if best is not None and best[0][0] == right:  # as many columns as make it cheaper than the best one
+            columns = {**best[2], "read": _MOST_THIN_COLUMNS["read"]}
+            while columns["read"] > 0 and _thin_cost(work, plan, columns) >= -best[0][1]:
+                columns = {**columns, "read": columns["read"] - 1}
+        most = proved(plan, columns)
+        if best is None or most == right or most > best[0][0]:
+            for columns in _fewer(partial(proved, plan), most):
+                merit = most, -_thin_cost(work, plan, columns)
+                best = (merit, plan, columns) if best is None or merit > best[0] else best
     assert best is not None
+    _, plan, columns = best
+    return {**plan, **ends.bases(columns)}
+
+
+def _fewer(proved: Callable[[dict[str, int]], int], most: int) -> Iterator[dict[str, int]]:
+    """As few columns of bases as prove so many inputs, for some numbers of those in which neurons write."""
+    tried = 0
+    for written in _WRITTEN_IN:
+        columns = {**_MOST_THIN_COLUMNS, "written": written}
+        if tried == 2 or proved(columns) < most:
+            continue
+        tried += 1
+        for name in ("read", "heads"):
+            low, high = 0, columns[name]
+            while high - low > 1:
+                middle = (low + high) // 2
+                enough = proved({**columns, name: middle}) >= most
+                low, high = (low, middle) if enough else (middle, high)
+            columns = {**columns, name: high}
+        yield columns
+
+
+class _Ends:
+    """Directions in which attention writes, neurons read what there is, and write what is read."""
+
+    def __init__(self, work: Values, scales: FloatArray) -> None:
+        """`scales`: about how large neurons will be."""
+        weight = work.network.weight
+        values, output = (plain(part) for part in values_and_output(work))
+        ends = plain(tokens_and_positions(work)) @ values
+        mid_x, mid_y = (plain(part) for part in of_arguments(work, ends @ output / work.network.positions))
+        mid = np.concatenate([mid_x, mid_y + plain(last_position(work, output))])
+        scales = np.where(scales > 0.0, scales, 1.0)
+        read, written = weight("blocks.0.mlp.W_in") * scales, weight("blocks.0.mlp.W_out") / scales[:, None]
+        W_U = centred(weight("unembed.W_U"))
+        self._sides = {
+            "heads": (ends.T @ ends, output @ output.T),
+            "read": (mid.T @ mid, read @ read.T),
+            "written": (written.T @ written, W_U @ W_U.T),
+        }
+        self._found: dict[tuple[str, int], FloatArray] = {}
+
+    def bases(self, columns: dict[str, int]) -> HintArrays:
+        """So many for each product."""
+        for name, number in columns.items():
+            if (name, number) not in self._found:
+                self._found[name, number] = _in_common(*self._sides[name], number)
+        return {name: self._found[name, number] for name, number in columns.items()}
+
+
+def _in_common(a: FloatArray, b: FloatArray, columns: int) -> FloatArray:
+    """So many directions outside of which rows of one matrix times those of another are small; `a`, `b`: A^T A, B^T B.
+
+    Of each as much is left as before, and both are weighed by that.
+    """
+    sizes, best = [float(np.trace(a)), float(np.trace(b))], (np.inf, np.eye(len(a))[:, :columns])
+    for _ in range(_ROUNDS):
+        sizes = [max(size, _TINY) for size in sizes]
+        found = np.linalg.eigh(a / sizes[0] + b / sizes[1])[1][:, len(a) - min(columns, len(a)) :]
+        sizes = [float(np.trace(one) - np.trace(found.T @ one @ found)) for one in (a, b)]
+        if sizes[0] * sizes[1] < best[0]:
+            best = sizes[0] * sizes[1], found
     return best[1]
 
 
-def _fewer(hints: HintArrays, proved: Callable[[HintArrays], int], most: int) -> Iterator[HintArrays]:
-    """As few columns of bases as prove so many inputs, for some numbers of those in which neurons write."""
-
-    def enough(hints: HintArrays) -> bool:
-        return proved(hints) >= most
-
-    def cut(hints: HintArrays, name: str, columns: int) -> HintArrays:
-        return {**hints, name: hints[name][:, :columns]}
-
-    found = [less for less in (cut(hints, "written", columns) for columns in _WRITTEN_IN) if enough(less)][:3]
-    for less in found:
-        for name in ("read", "heads"):
-            low, high = 0, less[name].shape[1]
-            while high - low > 1:
-                middle = (low + high) // 2
-                low, high = (low, middle) if enough(cut(less, name, middle)) else (middle, high)
-            less = cut(less, name, high)
-        yield less
-
-
-def _thin_cost(work: Values, hints: HintArrays) -> int:
+def _thin_cost(work: Values, plan: HintArrays, columns: dict[str, int]) -> int:
     """The operations that depend on these hints, about."""
-    n, m, (d, s) = work.task.n, work.network.neurons, hints["read"].shape
-    used = int(np.count_nonzero(hints["sets"] >= 0))
+    n, m, d = work.task.n, work.network.neurons, len(work.network.weight("unembed.W_U"))
+    used = int(np.count_nonzero(plan["sets"] >= 0))
     return int(
         2 * n * n * used
-        + 2 * n * n * (_products(hints["factors"]) + _products(hints["means"]))
-        + s * (2 * d * m + 4 * n * d + 4 * n * used)
-        + hints["written"].shape[1] * (2 * d * m + 2 * m * s)
-        + hints["heads"].shape[1] * 4 * d * d
+        + 2 * n * n * (_products(plan["factors"]) + _products(plan["means"]))
+        + columns["read"] * (2 * d * m + 6 * n * d + 4 * n * used)
+        + columns["written"] * (2 * d * m + 2 * m * (columns["read"] + columns["written"]))
+        + columns["heads"] * 4 * d * d
     )
-
-
-def _bases(work: Values, scales: FloatArray) -> HintArrays:
-    """Directions in which attention writes, neurons of these sizes read what there is, and write what is read."""
-    weight = work.network.weight
-    values, output = (plain(part) for part in values_and_output(work))
-    ends = plain(tokens_and_positions(work)) @ values
-    mid_x, mid_y = (plain(part) for part in of_arguments(work, ends @ output / work.network.positions))
-    mid_y = mid_y + plain(last_position(work, output))
-    sides = (
-        (ends, output.T),
-        (np.concatenate([mid_x, mid_y]), (weight("blocks.0.mlp.W_in") * scales).T),
-        (weight("blocks.0.mlp.W_out") / scales[:, None], centred(weight("unembed.W_U")).T),
-    )
-    return {name: _in_common(*pair) for name, pair in zip(_OF_STREAM, sides, strict=True)}
-
-
-def _in_common(a: FloatArray, b: FloatArray) -> FloatArray:
-    """The first directions that rows of a and of b, of which there are as much, have in common."""
-    rows = [part / max(float(np.linalg.norm(part)), _TINY) for part in (a, b)]
-    return np.asarray(np.linalg.svd(np.concatenate(rows), full_matrices=False)[2][:_MOST_THIN].T)
 
 
 def _root_mean_square(left: FloatArray, right: FloatArray) -> FloatArray:
@@ -359,8 +382,8 @@ class Directions:
         scales = rest.std(axis=1) + _OF_ALL * self._written.std(axis=1)
         scales = np.sqrt(scales / self._spread)
         scales = np.maximum(scales, _TINY * max(float(scales.max(initial=0.0)), _TINY))
-        weights, rest = weights / scales, rest / scales[:, None]
-        means = [self._mean(neurons, of, weights, rest, scales, len(units)) for neurons in self._members]
+        weights = weights / scales
+        means = [self._mean(neurons, of, weights, scales, len(units)) for neurons in self._members]
         return {
             "sets": of,
             "weights": weights,
@@ -370,9 +393,9 @@ class Directions:
         }
 
     def _mean(
-        self, neurons: IntArray, of: IntArray, weights: FloatArray, rest: FloatArray, scales: FloatArray, number: int
+        self, neurons: IntArray, of: IntArray, weights: FloatArray, scales: FloatArray, number: int
     ) -> FloatArray:
-        """A direction in which |v| of these neurons is large, and what is left of what they write is small."""
+        """The direction in which |v| of these neurons is large, as a number for each set."""
         mean = np.zeros(number)
         neurons = neurons[of[neurons] >= 0]
         if len(neurons) == 0:
@@ -381,10 +404,6 @@ class Directions:
         norms = np.sqrt(np.bincount(which, weights[neurons] ** 2))
         norms = np.maximum(norms, _TINY * max(float(norms.max()), _TINY))
         along = np.bincount(which, weights[neurons] * self._spread[neurons] * scales[neurons]) / norms
-        left = np.zeros((len(there), rest.shape[1]))
-        np.add.at(left, which, weights[neurons, None] * rest[neurons])
-        spanned = np.linalg.svd(left / norms[:, None], full_matrices=False)[0][:, :_LEFT_OUT]
-        along = along - spanned @ (spanned.T @ along)
         mean[there] = along / max(float(np.linalg.norm(along)), _TINY) / norms
         return mean
 
