@@ -29,7 +29,7 @@ from compactproofs.tasks.with_tables import with_tables
 from compactproofs.testing import Planted, Weights, hostile_hints
 from compactproofs.theorems import BUILT_IN
 from compactproofs.theorems.pair_sum.by_label import groups
-from compactproofs.theorems.pair_sum.halves import norms_of_sums
+from compactproofs.theorems.pair_sum.halves import squares_of_sums
 
 FAMILY = [s for s in BUILT_IN.strategies.values() if s.family == PairSum.family]
 STRATEGIES = [s for s in FAMILY if "pair-table" in s.tasks]
@@ -321,11 +321,20 @@ def trial(strategy_id: str, kind: str, module: Callable[[str], Any] = own_module
             name: np.eye(forms[name].shape[0])[:, : None if way == 3 else 3] for name in OF_STREAM if name in forms
         }
         if way == 1 or kind == "aligned":
-            return {"factors": np.zeros((0, m + k)), "scales": np.ones(m), **bases}
+            return known_of({"factors": np.zeros((0, m + k)), "scales": np.ones(m), **bases}, forms)
         scales = np.random.default_rng(m).choice([-2.0, -1.0, 1.0, 0.5, 1e9, 1e-9, np.nan, 0.0], m)
         low_rank = module("theorems.pair_sum.low_rank")
         out = low_rank.rescaled(work, module("networks.pair_sum.circuits").tables(work), scales).out
-        return {"factors": np.concatenate([out.T, np.eye(k)], axis=1), "scales": scales, **bases}
+        return known_of({"factors": np.concatenate([out.T, np.eye(k)], axis=1), "scales": scales, **bases}, forms)
+
+    def known_of(hints: Any, forms: Any) -> Any:
+        """The same, where hints have sets, with a set for each neuron, or two in one, and any means."""
+        if "sets" not in forms:
+            return hints
+        m, rng = len(hints["scales"]), np.random.default_rng(len(hints["factors"]))
+        sets, weights = np.arange(m), rng.choice([-1.0, 1.0, 1.0, 0.5, np.nan], m)
+        sets[m // 2 :] = rng.integers(-1, m, m - m // 2)
+        return {**hints, "sets": sets, "weights": weights, "means": rng.normal(size=(rng.integers(0, 3), m)) / m}
 
     strategy = module("theorems").BUILT_IN.strategy(strategy_id)
     return module("testing.trial").Trial(
@@ -352,17 +361,16 @@ def test_never_more_than_the_truth(strategy: Any, kind: str) -> None:
     trial(strategy.id, kind).assert_sound(6 if kind == "mlp" else 2)
 
 
-def test_norms_of_sums() -> None:
+def test_squares_of_sums() -> None:
     """They are those of rational numbers, also where sums are small, or 0."""
     rng = np.random.default_rng(0)
     left = rng.normal(size=(3, 4))
     right = np.concatenate([rng.normal(size=(2, 4)), -left[:1], 1e-9 - left[1:2], left[2:]])
-    found: Any = norms_of_sums(*2 * [Workspace(Problem(None, None)).constant(part) for part in (left, right)])
+    found: Any = squares_of_sums(*2 * [Workspace(Problem(None, None)).constant(part) for part in (left, right)])
     for (x, y), mid in np.ndenumerate(found.mid):
         square = sum((Fraction(a) + Fraction(b)) ** 2 for a, b in zip(left[x], right[y], strict=True))
         rad = Fraction(found.rad[x, y])
-        assert max(Fraction(mid) - rad, Fraction(0)) ** 2 <= square <= (Fraction(mid) + rad) ** 2
-        assert rad <= 1e-6
+        assert abs(Fraction(mid) - square) <= rad <= 1e-12
 
 
 def test_attacks_find_nothing() -> None:
@@ -423,9 +431,9 @@ ERRORS = [
     (HALVES, "mlp", HALVED, "0.5 * (network.left @ rest)", "0.0 * (network.left @ rest)"),
     (HALVES, "mlp", HALVED, "0.5 * (network.right @ rest)", "1.5 * (network.right @ rest)"),
     (HALVES, "mlp", HALVED, " - chosen.times(minus_right)", " + chosen.times(minus_right)"),
-    (HALVES, "mlp", HALVED, "0.5 * norms_of_sums", "0.25 * norms_of_sums"),
+    (HALVES, "mlp", HALVED, "size[:, None] * parts.apart", "0.5 * size[:, None] * parts.apart"),
     (HALVES, "mlp", HALVED, " + (right * right_also).sum(axis=1)", ""),
-    (HALVES, "mlp", HALVED, "size[group.x, group.y]", "size[group.y, group.x]"),
+    (HALVES, "mlp", HALVED, "parts.squares[x, y], parts", "parts.squares[y, x], parts"),
     (HALVES, "mlp", HALVED, "group.x[~proved], group.y[~proved]", "group.x[proved], group.y[proved]"),
     (EQUIVARIANT, "lopsided", IDEAL, "(outputs[left][:, right] == outputs).all() and ", ""),
     (EQUIVARIANT, "sparse", IDEAL, "and (there[left] == there).all() and (there[:, right] == there).all()", ""),
@@ -457,9 +465,11 @@ LONGER = [
 ]  # fmt: skip
 
 
-def tiny(rng: np.random.Generator, positions: int) -> PairSum:
-    """A transformer of one neuron and a stream of two numbers, where bounds by norms are nearly the numbers bounded."""
-    n, c, d, m, k = 3, positions, 2, 1, 2
+def tiny(rng: np.random.Generator, positions: int, neurons: int) -> PairSum:
+    """A transformer of one neuron, or few, and a stream of two numbers, where bounds by norms are nearly what they
+    bound.
+    """
+    n, c, d, m, k = 3, positions, 2, neurons, 2
     shapes = {
         **{"embed.W_E": (n + c - 2, d), "pos_embed.W_pos": (c, d), "unembed.W_U": (d, k), "unembed.b_U": (k,)},
         **{f"blocks.0.attn.{name}": shape for name, shape in (("W_V", (1, d, d)), ("W_O", (1, d, d)))},
@@ -477,11 +487,10 @@ def tiny(rng: np.random.Generator, positions: int) -> PairSum:
 
 def thin_fails(module: Callable[[str], Any] = own_module) -> bool:
     """Whether a lead that thin halves bound from below is less than that, on tiny networks, with any hints."""
-    rng, thin = np.random.default_rng(0), module("theorems.pair_sum.thin")
-    for number in range(240):
-        network = tiny(rng, 2 + number % 2)
-        problem = Problem(network, add_mod(network.n))
-        m, k = network.neurons, network.outputs
+    rng, thin, halves = np.random.default_rng(0), *map(module, (THINNER, HALVED))
+    for number in range(480):
+        network = tiny(rng, 2 + number % 2, m := (1, 1, 1, 1, 3, 4)[number % 6])
+        problem, k = Problem(network, add_mod(network.n)), network.outputs
         hints = {}
         for name in OF_STREAM:
             # All is seen, by bases that are orthonormal or any, or nothing, or a part.
@@ -489,9 +498,14 @@ def thin_fails(module: Callable[[str], Any] = own_module) -> bool:
             hints[name] = basis[:, : rng.choice([0, 1, 2, 2, 2])] * rng.choice([1.0, 1.0, 0.9])
         hints["scales"] = rng.uniform(0.5, 2.0, m)
         found = tables(MeasuredWorkspace(problem, "value"))
-        exact = np.concatenate([plain(found.out).T / hints["scales"], np.eye(k)], axis=1)
-        hints["factors"] = exact if rng.random() < 0.7 else rng.normal(size=(2, m + k))
-        least, rad = leads_of(thin.parts(Workspace(problem), hints), network.n)
+        # A set for each neuron, or as it comes; all of what they write is seen, or anything; means are any.
+        one, out = rng.random() < 0.6, plain(found.out).T / hints["scales"]
+        hints["sets"] = np.arange(m) if one else rng.integers(-1, m, m)
+        hints["weights"] = rng.uniform(0.5, 2.0, m) if one else rng.choice([-1.0, 0.0, 0.5, 1.0, 2.0, np.nan], m)
+        exact = np.concatenate([out / np.where(one, hints["weights"], 1.0), np.eye(k)], axis=1)
+        hints["factors"] = exact if rng.random() < 0.5 else rng.normal(size=(rng.integers(0, 3), m + k))
+        hints["means"] = rng.normal(size=(rng.integers(0, 3), m)) if rng.random() < 0.6 else np.ones((1, m))
+        least, rad = leads_of(halves, thin.parts(Workspace(problem), hints), network.n)
         left, right, out, of_x, of_y = (plain(part) for part in found if part is not None)
         logits = np.maximum(left[:, None] + right, 0.0) @ out + of_x[:, None] + of_y
         if (least - rad > logits[..., None] - logits[:, :, None] + 1e-9).any():
@@ -499,15 +513,13 @@ def thin_fails(module: Callable[[str], Any] = own_module) -> bool:
     return False
 
 
-def leads_of(parts: Any, n: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+def leads_of(halves: Any, parts: Any, n: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Lower bounds of the lead of each output over each other for all pairs, and their radii."""
     mids, rads = [], []
     for x in range(n):
-        one = np.full(n, x), np.arange(n)
-        logits = parts.times(np.maximum(parts.left[one[0]], parts.minus_right[one[1]]))
-        logits = logits + (parts.of_x[one[0]] + parts.of_y[one[1]])
-        loss = (parts.loss[0][one[0]] + parts.loss[1][one[1]])[:, None, None]
-        found = logits[:, :, None] - logits[:, None] - parts.size[one][:, None, None] * parts.apart[None] - loss
+        logits, less, size = halves.on_inputs(parts, np.full(n, x), np.arange(n))
+        lead = logits[:, :, None] - logits[:, None]
+        found = lead - size[:, None, None] * parts.apart[None] - less[:, None, None]
         mids.append(found.mid)
         rads.append(found.rad)
     return np.array(mids), np.array(rads)
@@ -526,9 +538,19 @@ def test_thin_leads() -> None:
         (THINNER, "g_x * of_g", "0.0 * g_x"),
         (THINNER, "g_y * of_g", "0.0 * g_y"),
         (THINNER, " * most + direct", " * most"),
-        (THINNER, " + 2.0 * left_out", ""),
+        (THINNER, "max() + 2.0 * left_out", "max()"),
+        (THINNER, " + 2.0 * left_out * np.sqrt", " + 0.0 * left_out * np.sqrt"),
+        (THINNER, "np.maximum(finite(hints[\"weights\"]), 0.0)", "finite(hints[\"weights\"])"),
+        (THINNER, "less=2.0 - np.abs", "less=2.0 - 0.5 * np.abs"),
+        (THINNER, "less=2.0 - np.abs(of_N).sum", "less=2.0 - np.abs(of_N).max"),
+        (THINNER, "apart=0.5 * distances(seen_R)", "apart=0.1 * distances(seen_R)"),
+        (THINNER, "of_x=-(x @ by_set) @ N", "of_x=(x @ by_set) @ N"),
+        (THINNER, "sparse_product(work, 2.0 *", "sparse_product(work, 1.5 *"),
+        (THINNER, "(weights * weights)[None]", "weights[None]"),
+        (HALVED, "squares - means.less * of_p", "squares - 2.0 * means.less * of_p"),
+        (HALVED, "means.apart * np.sqrt(of_p)", "0.0 * np.sqrt(of_p)"),
         (THINNER, "Q.T @ Q - 2.0 * np.eye", "Q.T @ Q - 3.0 * np.eye"),
-        (THINNER, "half, used = 0.5 *", "half, used = 1.5 *"),
+        (THINNER, "half, squares = 0.5 *", "half, squares = 1.5 *"),
         (THINNER, "(last @ W_U + same_for_all(work))", "last @ W_U"),
         (THINNER, ".sum() + (gram * less).sum()", ".sum() + 2.0 * (gram * less).sum()"),
     ],

@@ -36,7 +36,7 @@ THEOREMS = {
     "pair-sum/low-rank": "pair-sum/low-rank@1",
     "pair-sum/low-rank-separable": "pair-sum/low-rank-separable@1",
     "pair-sum/low-rank-halves": "pair-sum/low-rank-halves@1",
-    "pair-sum/thin-halves": "pair-sum/thin-halves@1",
+    "pair-sum/thin-halves": "pair-sum/thin-halves@2",
     "pair-sum/equivariant-distance": "pair-sum/equivariant-distance@1",
 }
 PRECISIONS = (128, 512, 2048)
@@ -302,14 +302,21 @@ def halved(
     read: list[Table], of: tuple[Table, Table], known: Table, rest: Table, apart: Table, labels: Labels
 ) -> Iterator[tuple[int, int, list[arb]]]:
     """All pairs with what their label leads by at least: `known` is looked at exactly, `rest` in halves."""
+    for x, y, v, logits in linear_halves(read, of, known, rest):
+        label, size = labels[x][y], root(total(a * a for a in v)) / 2
+        yield x, y, [logits[label] - a - size * apart[label][z] for z, a in enumerate(logits) if z != label]
+
+
+def linear_halves(
+    read: list[Table], of: tuple[Table, Table], known: Table, rest: Table
+) -> Iterator[tuple[int, int, list[arb], list[arb]]]:
+    """All pairs with what neurons read, and logits without the half of `rest` that is not linear."""
     halves_of_rest = [[x / 2 for x in row] for row in rest]
     for x, left in enumerate(read[0]):
         v = [[a + b for a, b in zip(left, row, strict=True)] for row in read[1]]
         by_known = product([[a.max(arb(0)) for a in row] for row in v], known)
         for y, (row, *parts) in enumerate(zip(v, by_known, product(v, halves_of_rest), strict=True)):
-            label, size = labels[x][y], root(total(a * a for a in row)) / 2
-            logits = [sum(terms, arb(0)) for terms in zip(*parts, of[0][x], of[1][y], strict=True)]
-            yield x, y, [logits[label] - a - size * apart[label][z] for z, a in enumerate(logits) if z != label]
+            yield x, y, row, [sum(terms, arb(0)) for terms in zip(*parts, of[0][x], of[1][y], strict=True)]
 
 
 def _distance(columns: Table, z: int, o: int) -> arb:
@@ -340,8 +347,21 @@ def thin_halves(forward: Forward, labels: Labels, hints: dict[str, Hint], decide
     network, n, c = forward.network, forward.n, forward.network.sizes.get("c", 0)
     if c == 0:
         return 0
-    d, heads, k = (network.sizes[axis] for axis in "dak")
-    scales, C, B, _ = directions(forward, hints)
+    d, heads, m, k = (network.sizes[axis] for axis in "damk")
+    sets = hints["factors"].shape[1] - k
+    if sets < 1 or hints["means"].shape[1] != sets:
+        return 0
+    scales = _cleaned(hints["scales"].entries, 1.0)
+    G = [[arb(0)] * sets for _ in range(m)]
+    for row, number, weight in zip(G, hints["sets"].entries, hints["weights"].entries, strict=True):
+        if 0 <= number < sets and math.isfinite(weight) and weight > 0:
+            row[number] = arb(weight)
+    factors, means = (
+        [_cleaned(row) for row in _rows(hints[name])] or [[arb(0)] * hints[name].shape[1]]
+        for name in ("factors", "means")
+    )
+    C, B = product(G, transposed([row[:sets] for row in factors])), [row[sets:] for row in factors]
+    N = product(G, transposed(means))
     E, P, V, W_O, W_in, W_out, W_U = (
         forward.matrix(name)
         for name in (
@@ -384,18 +404,28 @@ def thin_halves(forward: Forward, labels: Labels, hints: dict[str, Hint], decide
     read[1] = shifted(read[1], [x * s for x, s in zip(b_in, scales, strict=True)])
 
     u, unseen_T, unseen_U = thin_product(W_out, W_U, hints["written"])
-    t = [_norm(unseen_T) * x for x in unseen_U]
+    t = largest([_norm(unseen_T) * x for x in unseen_U])
     known = product(C, B)
     rest = _minus(u, known)
-    columns, of_u = transposed(rest), transposed(u)
-    most = largest([_distance(of_u, z, o) + t[z] + t[o] for z in range(k) for o in range(k)])
-    apart = [[_distance(columns, z, o) + 2 * (t[z] + t[o]) for o in range(k)] for z in range(k)]
+    columns, of_u, of_N = transposed(rest), transposed(u), transposed(product(transposed(N), rest))
+    pairs = [(z, o) for z in range(k) for o in range(k)]
+    most = largest([_distance(of_u, z, o) for z, o in pairs]) + 2 * t
+    tilt = largest([_distance(of_N, z, o) for z, o in pairs]) / 2
+    gram = product(transposed(N), N)
+    less = 2 - largest([total(abs(x) for x in row) for row in gram])
+    apart = [[_distance(columns, z, o) / 2 for o in range(k)] for z in range(k)]
     of_g = most * _norm([x for row in W_in for x in row]) + 2 * largest([_norm(column) for column in transposed(W_U)])
     loss = [[a * most + b * of_g for a, b in zip(*pair, strict=True)] for pair in zip(e, g, strict=True)]
-    return sum(
-        all(decide.positive(lead - (loss[0][x] + loss[1][y])) for lead in leads)
-        for x, y, leads in halved(read, (of_x, of_y), known, rest, apart, labels)
-    )
+    right = 0
+    for x, y, v, logits in linear_halves(read, (of_x, of_y), known, rest):
+        p = product([[abs(a) for a in v]], N)[0]
+        squares, of_p = total(a * a for a in v), total(a * a for a in p)
+        size, label = root((squares - less * of_p).max(arb(0))), labels[x][y]
+        own = logits[label] - loss[0][x] - loss[1][y] - 2 * t * root(squares) - root(of_p) * tilt
+        right += all(
+            decide.positive(own - logit - size * apart[label][z]) for z, logit in enumerate(logits) if z != label
+        )
+    return right
 
 
 def _rows(hint: Hint) -> list[list[Any]]:
@@ -534,7 +564,9 @@ def verdict(certificate: Certificate, data: bytes, given: list[int], table: str)
         "pair-sum/low-rank-separable": of_low_rank,
         "pair-sum/low-rank-halves": of_low_rank,
         "pair-sum/thin-halves": {
-            **of_low_rank,
+            "sets": ("int64", (m,)),
+            **dict.fromkeys(("weights", "scales"), ("float64", (m,))),
+            **dict.fromkeys(("factors", "means"), ("float64", (None, None))),
             "heads": ("float64", (network.sizes.get("a", 1) * network.sizes.get("h", 1), None)),
             **dict.fromkeys(("read", "written"), ("float64", (network.sizes.get("d", 1), None))),
         },

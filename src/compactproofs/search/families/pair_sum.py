@@ -46,7 +46,7 @@ _MOST_THIN, _WRITTEN_IN, _SMALL_PARTS = 16, (6, 8, 10, 12, 14, 16, 28), (0.1, 0.
 _LEAST_THIN = {"heads": 10, "read": 10, "written": 6}
 _MOST_THIN_COLUMNS = {"heads": 28, "read": 28, "written": 28}
 #: How many sets of neurons there are for a direction, and how often these, and bases, are improved.
-_SETS_EACH, _ROUNDS = (4, 6, 8, 12, 16), 6
+_SETS_EACH, _ROUNDS = (4, 6, 8, 12, 16, 24), 6
 _OF_STREAM = ("heads", "read", "written")
 _SPANNED = 0.1  # of the largest singular value, from which on a direction belongs to a space
 
@@ -104,15 +104,18 @@ def _thin(strategy: Strategy, work: Values) -> HintArrays:
     written, spread = centred(plain(whole.out)), _root_mean_square(plain(whole.left), plain(whole.right)) / 2.0
 
     ends, plans = _Ends(work, np.sqrt(written.std(axis=1) / np.maximum(spread, _TINY))), list[HintArrays]()
-    for members in _sets(written, spread):
-        directions = Directions(written, spread, members)
-        numbers = [number for number in _NUMBERS if 0 < number <= min(directions.most, _MOST_THIN)]
-        plans += [directions.in_sets(*plan) for plan in product(numbers, _SETS_EACH, _SMALL_PARTS)]
-    plans.sort(key=lambda plan: _thin_cost(work, plan, _LEAST_THIN))
 
     def proved(plan: HintArrays, columns: dict[str, int]) -> int:
         with np.errstate(all="ignore"):
             return strategy.bound(work, {**plan, **ends.bases(columns)})
+
+    for members in _sets(written, spread):
+        directions = Directions(written, spread, members)
+        numbers = [number for number in _NUMBERS if 0 < number <= min(directions.most, _MOST_THIN)]
+        most = [proved(directions.in_sets(number, _SETS_EACH[-1], 0.0), _MOST_THIN_COLUMNS) for number in numbers]
+        first = int(np.argmax(most)) if most else 0
+        plans += [directions.in_sets(*plan) for plan in product(numbers[first : first + 3], _SETS_EACH, _SMALL_PARTS)]
+    plans.sort(key=lambda plan: _thin_cost(work, plan, _LEAST_THIN))
 
     best: tuple[tuple[int, int], HintArrays, dict[str, int]] | None = None
     for plan in plans:
@@ -474,7 +477,9 @@ def _work(problem: Problem[PairSum, Pairs], hints: Hints) -> Work:
     groups_ = k + 2 * n * n * max(m, k) // BATCH_ENTRIES + 2
     each = n * n * (2 * m * k if not hints else 4 * directions * (m + k)) + n * n * (40 * m + 40 * k)
     tables_ = groups_ * (12 * m * k) + 8 * directions * m * k
-    supports = {column.tobytes() for column in hints["factors"][:, m:].T != 0.0} if "factors" in hints else set()
+    if "sets" in hints:
+        directions += len(hints["means"]) + len(hints["factors"])
+    supports = {column.tobytes() for column in hints["factors"].T[-k:] != 0.0} if "factors" in hints else set()
     calls = groups_ * (60 + 8 * min(directions, 64) + 4 * len(supports)) + 100
     more, sets, outputs = 0, 0, 0  # of an ideal network: neurons, elements of its sets and pairs of these
     if "pairs" in hints:

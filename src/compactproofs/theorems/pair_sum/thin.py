@@ -15,26 +15,31 @@ Three products lose their X' Y', each with a matrix Q of its own from hints:
 * what attention writes, of X the rows of W_E and W_pos times W_V, over c, and Y = W_O.  Let mid^ be mid without it, and
   g(x), g(y) be sums of |X'_i| |Y'| for the tokens and positions whose rows are in it, so that |mid - mid^| <= g;
 * what neurons read, of X = mid^(x), mid^(y) and Y = W.  Let v^ be without it, and e be the sums of |X'_i| |Y'|;
-* what they write, of X = T and Y = W_U.  Let u^ be without it, and t_z = |T'| |W_U'_z|.
+* what they write, of X = T and Y = W_U.  Let u^ be without it, and t the largest |T'| |W_U'_z|.
 
-Let d^ be the direct part of the logits for mid^, R = u^ - C B for any C and B, h^ = ReLU(v^), f = e(x) + e(y) +
-(g(x) + g(y)) |W|, M the largest of all |u^_w - u^_o| + t_w + t_o, and D twice the largest |W_U_w|.
+Let d^ be the direct part of the logits for mid^, f = e(x) + e(y) + (g(x) + g(y)) |W|, M the largest |u^_w - u^_o| plus
+2 t, and D twice the largest |W_U_w|.  Neurons may be in sets, each in one at most, and have weights q_i >= 0; G has q_i
+for neuron i and its set, and is 0 elsewhere.  C = G C', N = G N' and B are any such matrices, R = u^ - C B, h^ =
+ReLU(v^), and c, p and r are those of `halves` for N, R and v^.
 
 Theorem.  An input (x, y) with label z is answered correctly if for every output o /= z
 
-    d^_z - d^_o + (h^ C) (B_z - B_o) + v^ (R_z - R_o) / 2 - |v^| (|R_z - R_o| / 2 + t_z + t_o)
-    - f M - (g(x) + g(y)) D  >  0.
+    d^_z - d^_o + (h^ C) (B_z - B_o) + v^ (R_z - R_o) / 2 - |p| max_wo |(N^T R)_w - (N^T R)_o| / 2 - r |R_z - R_o| / 2
+    - 2 |v^| t - f M - (g(x) + g(y)) D  >  0.
 
 Proof.  The lead of z over o is d_z - d_o + h (u_z - u_o).  Direct parts differ by at most (g(x) + g(y)) D, as d_z -
 d_o is mid (W_U_z - W_U_o) and what d^ has as well.  |v - v^| <= f, so |h - h^| <= f and |h| <= |v| <= |v^| + f.  Of
 the three parts of h (u_z - u_o), h^ (u^_z - u^_o) is as in `halves`, (h - h^) (u^_z - u^_o) is at least
--f |u^_z - u^_o|, and h ((u - u^)_z - (u - u^)_o) is at least -(|v^| + f) (t_z + t_o).
+-f |u^_z - u^_o|, and h ((u - u^)_z - (u - u^)_o) is at least -2 (|v^| + f) t.
+
+How it is computed.  As q_i max(a, -b) = max(q_i a, -q_i b), the ReLUs times G are sums over sets, and only these are
+multiplied: p is 2 h^ N - v^ N, as |a| = 2 ReLU(a) - a.
 
 Whatever hints say, the theorem holds.  About perceptrons nothing is proved.
 
-With s directions for what is read, t for what is written and r for heads of size a h together, the cost is that of
-`halves` without its tables, 2 n d a h + 2 (n + d) a h r + 2 n d (r + k) + 4 n d s + 2 d m s + 4 n s m' + 2 m d t, and
-less than that for norms.
+With s directions for what is read, t for what is written, r for heads of size a h together and m' neurons in sets, the
+cost is 2 n^2 m' + 2 n^2 (entries of C', N' and B that are not 0) + 5 n^2 k, and for tables 2 n d a h + 2 (n + d) a h r +
+2 n d (r + k) + 4 n d s + 2 d m s + 4 n s m' + 2 m d t, and less than that for norms.
 """
 
 from __future__ import annotations
@@ -104,8 +109,8 @@ def left_of_all(X: Array, gram: Array, less: Array) -> Array:
 
 
 class Sets(NamedTuple):
-    """Sets of neurons: those that are in one, set by set; the weights of all; which set each is in, or any; and a
-    function that adds up, set by set, columns for those that are in one.
+    """The neurons that are in sets, one set after the other; for all of them the weight and the number of the set, or
+    0 and any number; and a function that adds up columns for those that are in sets, to one for each set.
     """
 
     used: IntArray
