@@ -540,7 +540,7 @@ def test_thin_leads() -> None:
         (THINNER, " * most + direct", " * most"),
         (THINNER, "max() + 2.0 * left_out", "max()"),
         (THINNER, " + 2.0 * left_out * np.sqrt", " + 0.0 * left_out * np.sqrt"),
-        (THINNER, "np.maximum(finite(hints[\"weights\"]), 0.0)", "finite(hints[\"weights\"])"),
+        (THINNER, 'np.maximum(finite(hints["weights"]), 0.0)', 'finite(hints["weights"])'),
         (THINNER, "less=2.0 - np.abs", "less=2.0 - 0.5 * np.abs"),
         (THINNER, "less=2.0 - np.abs(of_N).sum", "less=2.0 - np.abs(of_N).max"),
         (THINNER, "apart=0.5 * distances(seen_R)", "apart=0.1 * distances(seen_R)"),

@@ -359,7 +359,6 @@ class Directions:
         scales = np.maximum(scales, _TINY * max(float(scales.max(initial=0.0)), _TINY))
         return {"factors": np.concatenate([C.T / scales, B], axis=1), "scales": scales}
 
-
     def in_sets(self, number: int, each: int, small: float) -> HintArrays:
         """So many of them where neurons are taken together, `each` sets for a direction, with means of what they read.
 

@@ -14,11 +14,11 @@ Proof.  ReLU(t) = (t + |t|) / 2, so with w the vector of all |v_i| the lead of z
 v (R_z - R_o) / 2 + w (R_z - R_o) / 2.  As w and v have the same norm, the last term is at least -|v| |R_z - R_o| / 2 by
 Cauchy and Schwarz.
 
-Means.  Let N (m, f) be any matrix, p = w N, and c the largest sum of absolute values in a row of N^T N.  Then instead of
-|v| |R_z - R_o| one may take |p| |(N^T R)_z - (N^T R)_o| + r |R_z - R_o| with r^2 = |v|^2 - (2 - c) |p|^2.
+Means.  Let N (m, f) be any matrix, p = w N, and c the largest sum of absolute values in a row of N^T N.  Then instead
+of |v| |R_z - R_o| one may take |p| |(N^T R)_z - (N^T R)_o| + r |R_z - R_o| with r^2 = |v|^2 - (2 - c) |p|^2.
 
 Proof.  w (R_z - R_o) is the sum of p N^T (R_z - R_o) and (w - p N^T) (R_z - R_o).  |w - p N^T|^2 is |w|^2 - 2 |p|^2 +
-p N^T N p^T, of which the last term is at most c |p|^2, as absolute row sums of a symmetric matrix bound its eigenvalues.
+p N^T N p^T, of which the last term is at most c |p|^2: row sums bound the eigenvalues of a symmetric matrix.
 
 How it is computed.  v R = left(x) R + right(y) R are tables for x and for y, and |v|^2 is |left(x)|^2 + |right(y)|^2 +
 2 left(x) right(y).  As ReLU(a + b) = max(a, -b) + b, h C B is max(left(x), -right(y)) C B and a table for y.  Inputs

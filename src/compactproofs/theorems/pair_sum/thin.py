@@ -38,8 +38,8 @@ multiplied: p is 2 h^ N - v^ N, as |a| = 2 ReLU(a) - a.
 Whatever hints say, the theorem holds.  About perceptrons nothing is proved.
 
 With s directions for what is read, t for what is written, r for heads of size a h together and m' neurons in sets, the
-cost is 2 n^2 m' + 2 n^2 (entries of C', N' and B that are not 0) + 5 n^2 k, and for tables 2 n d a h + 2 (n + d) a h r +
-2 n d (r + k) + 4 n d s + 2 d m s + 4 n s m' + 2 m d t, and less than that for norms.
+cost is 2 n^2 m' + 2 n^2 (entries of C', N' and B that are not 0) + 5 n^2 k, and for tables 2 n d a h +
+2 (n + d) a h r + 2 n d (r + k) + 4 n d s + 2 d m s + 4 n s m' + 2 m d t, and less than that for norms.
 """
 
 from __future__ import annotations
