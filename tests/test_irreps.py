@@ -8,11 +8,20 @@ import pytest
 from compactproofs import Prover
 from compactproofs.analysis.irreps import classes, irreps
 from compactproofs.analysis.modular_addition import waves
-from compactproofs.analysis.pair_sums import boxes, equivariant_steps, low_rank_steps, neurons, parts, separable_steps
+from compactproofs.analysis.pair_sums import (
+    boxes,
+    equivariant_steps,
+    low_rank_steps,
+    neurons,
+    parts,
+    separable_steps,
+    thin_steps,
+)
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.search.builtin import get_strategy
 from compactproofs.tasks.pairs import Pairs, add_mod, group_products, pair_table
-from pair_sums import mlp
+from compactproofs.theorems.pair_sum.thin import THIN
+from pair_sums import mlp, transformer
 from test_modular_addition import network_of_waves
 
 
@@ -81,3 +90,14 @@ def test_steps_end_in_the_bound(task: Pairs) -> None:
         assert counts[-1] == prover.certify(strategy, hints).certificate.certified
         assert counts[0] == prover.exact_correct()
         assert counts[1:] == sorted(counts[1:], reverse=True)
+
+
+def test_steps_of_transformers() -> None:
+    """So it is for thin halves, which are about transformers."""
+    prover, strategy = Prover(PairSum(transformer(np.random.default_rng(2), add_mod(3).table, 0.08)), add_mod(3)), THIN
+    hints = prover.search(strategy)
+    for less in (hints, {**hints, "heads": hints["heads"][:, :2]}):
+        counts = [step.right for step in thin_steps(prover.values, less)]
+        assert counts[-1] == prover.certify(strategy, less).certificate.certified
+        assert counts == sorted(counts, reverse=True)
+        assert counts[0] == prover.exact_correct()

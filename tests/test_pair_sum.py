@@ -501,10 +501,16 @@ def thin_fails(module: Callable[[str], Any] = own_module) -> bool:
         # A set for each neuron, or as it comes; all of what they write is seen, or anything; means are any.
         one, out = rng.random() < 0.6, plain(found.out).T / hints["scales"]
         hints["sets"] = np.arange(m) if one else rng.integers(-1, m, m)
-        hints["weights"] = rng.uniform(0.5, 2.0, m) if one else rng.choice([-1.0, 0.0, 0.5, 1.0, 2.0, np.nan], m)
+        hints["weights"] = (
+            rng.uniform(0.5, 2.0, m) * rng.choice([1.0, 1.0, 1.0, -1.0], m)
+            if one
+            else rng.choice([-1.0, 0.0, 0.5, 1.0, 2.0, np.nan], m)
+        )
         exact = np.concatenate([out / np.where(one, hints["weights"], 1.0), np.eye(k)], axis=1)
         hints["factors"] = exact if rng.random() < 0.5 else rng.normal(size=(rng.integers(0, 3), m + k))
-        hints["means"] = rng.normal(size=(rng.integers(0, 3), m)) if rng.random() < 0.6 else np.ones((1, m))
+        hints["means"] = (
+            rng.normal(size=(rng.integers(0, 3), m)) if rng.random() < 0.6 else np.full((rng.integers(1, 3), m), 0.7)
+        )
         least, rad = leads_of(halves, thin.parts(Workspace(problem), hints), network.n)
         left, right, out, of_x, of_y = (plain(part) for part in found if part is not None)
         logits = np.maximum(left[:, None] + right, 0.0) @ out + of_x[:, None] + of_y

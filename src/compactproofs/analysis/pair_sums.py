@@ -18,7 +18,7 @@ from compactproofs.kernel.problem import Hints
 from compactproofs.networks.pair_sum.circuits import Tables, tables
 from compactproofs.search.families.pair_sum import Values, centred, spreads
 from compactproofs.search.workspaces import plain
-from compactproofs.theorems.pair_sum import equivariant
+from compactproofs.theorems.pair_sum import equivariant, halves, thin
 from compactproofs.theorems.pair_sum.by_label import Group, direct, groups, hidden, number_right
 from compactproofs.theorems.pair_sum.low_rank import finite, positive, rescaled
 
@@ -35,6 +35,7 @@ __all__ = [
     "parts",
     "plane",
     "separable_steps",
+    "thin_steps",
 ]
 
 _TINY = 1e-300
@@ -180,6 +181,26 @@ def separable_steps(work: Values, hints: Hints) -> list[Step]:
         "this norm bounded apart for x and y",
     )
     return _steps(work, network, names, leads)
+
+
+def thin_steps(work: Values, hints: Hints) -> list[Step]:
+    """From all logits to the bound of `pair-sum/thin-halves` with these hints, of a transformer."""
+    sets = len(np.unique(hints["sets"][hints["sets"] >= 0]))
+    names = (
+        f"{sets} sets of neurons, half of the rest, and tables in few directions",
+        "the other half bounded by a norm",
+        "means of this half, and what is left of tables, bounded too",
+    )
+    known = thin.parts(work, hints)
+    apart = plain(known.apart)
+
+    def leads(group: Group, h: FloatArray) -> list[FloatArray]:
+        logits, less, size = halves.on_inputs(known, group.x, group.y)
+        few = plain(logits)[:, [group.label]] - plain(logits)
+        bounded = few - plain(size)[:, None] * apart[group.label]
+        return [few, bounded, bounded - (0.0 if less is None else plain(less)[:, None])]
+
+    return _steps(work, tables(work), names, leads)
 
 
 def _directions(work: Values, hints: Hints) -> tuple[Tables, FloatArray, FloatArray, FloatArray]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from compactproofs.analysis.pair_sums import equivariant_steps, low_rank_steps, separable_steps
+from compactproofs.analysis.pair_sums import equivariant_steps, low_rank_steps, separable_steps, thin_steps
 from compactproofs.report import charts
 from compactproofs.report.page import Found
 from compactproofs.report.pictures import HALF, picture
@@ -13,6 +13,7 @@ from compactproofs.report.subjects import PairSubject
 _STEPS = {
     "low-rank": low_rank_steps,
     "low-rank-separable": separable_steps,
+    "thin-halves": thin_steps,
     "equivariant-distance": equivariant_steps,
 }
 
@@ -22,7 +23,8 @@ def falls_of(subject: PairSubject) -> dict[str, list[tuple[str, float]]]:
     falls = {}
     for name, steps_of in _STEPS.items():
         proof = subject.proofs.get(f"pair-sum/{name}")
-        if proof is not None:
+        perceptron = subject.network.architecture == "mlp"
+        if proof is not None and not (perceptron and steps_of is thin_steps):
             counts = steps_of(subject.prover.values, proof.certificate.hints)
             falls[name] = [(step.name, step.right / subject.total) for step in counts]
     return falls

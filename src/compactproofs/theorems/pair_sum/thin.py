@@ -76,10 +76,15 @@ from compactproofs.theorems.pair_sum.problem import PairProblem, Work
 
 def bound(work: Work, hints: Hints) -> int:
     """The number of inputs that the theorem shows to be right."""
-    sets = hints["factors"].shape[1] - work.network.outputs
-    if work.network.architecture == "mlp" or sets < 1 or hints["means"].shape[1] != sets:
+    if not applies(work, hints):
         return 0
     return sum(int(proved.sum()) for _, proved in shown(work, parts(work, hints)))
+
+
+def applies(work: Work, hints: Hints) -> bool:
+    """Whether this is a transformer, and hints have sets and go together."""
+    sets = hints["factors"].shape[1] - work.network.outputs
+    return work.network.architecture != "mlp" and sets > 0 and hints["means"].shape[1] == sets
 
 
 class Thin(NamedTuple):
