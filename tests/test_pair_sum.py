@@ -508,9 +508,8 @@ def thin_fails(module: Callable[[str], Any] = own_module) -> bool:
         )
         exact = np.concatenate([out / np.where(one, hints["weights"], 1.0), np.eye(k)], axis=1)
         hints["factors"] = exact if rng.random() < 0.5 else rng.normal(size=(rng.integers(0, 3), m + k))
-        hints["means"] = (
-            rng.normal(size=(rng.integers(0, 3), m)) if rng.random() < 0.6 else np.full((rng.integers(1, 3), m), 0.7)
-        )
+        even = np.full((rng.integers(1, 3), m), 0.7)
+        hints["means"] = even if rng.random() < 0.4 else rng.normal(size=(rng.integers(0, 3), m))
         least, rad = leads_of(halves, thin.parts(Workspace(problem), hints), network.n)
         left, right, out, of_x, of_y = (plain(part) for part in found if part is not None)
         logits = np.maximum(left[:, None] + right, 0.0) @ out + of_x[:, None] + of_y
