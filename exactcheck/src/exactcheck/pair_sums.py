@@ -351,7 +351,7 @@ def thin_halves(forward: Forward, labels: Labels, hints: dict[str, Hint], decide
     sets = hints["factors"].shape[1] - k
     if sets < 1 or hints["means"].shape[1] != sets:
         return 0
-    scales = _cleaned(hints["scales"].entries, 1.0)
+    scales = _cleaned(list(hints["scales"].entries), 1.0)
     G = [[arb(0)] * sets for _ in range(m)]
     for row, number, weight in zip(G, hints["sets"].entries, hints["weights"].entries, strict=True):
         if 0 <= number < sets and math.isfinite(weight) and weight > 0:

@@ -112,8 +112,8 @@ def _thin(strategy: Strategy, work: Values) -> HintArrays:
     for members in _sets(written, spread):
         directions = Directions(written, spread, members)
         numbers = [number for number in _NUMBERS if 0 < number <= min(directions.most, _MOST_THIN)]
-        most = [proved(directions.in_sets(number, _SETS_EACH[-1], 0.0), _MOST_THIN_COLUMNS) for number in numbers]
-        first = int(np.argmax(most)) if most else 0
+        found = [proved(directions.in_sets(number, _SETS_EACH[-1], 0.0), _MOST_THIN_COLUMNS) for number in numbers]
+        first = int(np.argmax(found)) if found else 0
         plans += [directions.in_sets(*plan) for plan in product(numbers[first : first + 3], _SETS_EACH, _SMALL_PARTS)]
     plans.sort(key=lambda plan: _thin_cost(work, plan, _LEAST_THIN))
 
@@ -368,7 +368,7 @@ class Directions:
         m = len(C)
         squares = (C**2).sum(axis=1) * self._spread**2
         squares = np.where(squares < small * squares.mean(), 0.0, squares)
-        of, weights, units = np.full(m, -1), np.zeros(m), []
+        of, weights, rows = np.full(m, -1), np.zeros(m), list[FloatArray]()
         for neurons in self._members:
             neurons = neurons[squares[neurons] > 0.0]
             if len(neurons) == 0:
@@ -376,10 +376,10 @@ class Directions:
             sizes = np.linalg.norm(C[neurons], axis=1)
             number_of = min(each * int(C[neurons].any(axis=0).sum()), len(neurons))
             set_of, middles = _alike_sets(C[neurons] / sizes[:, None], squares[neurons], number_of)
-            of[neurons] = set_of + len(units)
+            of[neurons] = set_of + len(rows)
             weights[neurons] = np.maximum((C[neurons] * middles[set_of]).sum(axis=1), 0.0)
-            units += list(middles)
-        units = np.array(units).reshape(len(units), number)
+            rows += list(middles)
+        units = np.array(rows).reshape(len(rows), number)
         rest = self._written - weights[:, None] * np.where(of[:, None] < 0, 0.0, units[of]) @ B
         scales = rest.std(axis=1) + _OF_ALL * self._written.std(axis=1)
         scales = np.sqrt(scales / self._spread)
