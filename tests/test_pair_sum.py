@@ -550,7 +550,7 @@ def test_thin_leads() -> None:
         (THINNER, "less=2.0 - np.abs(of_N).sum", "less=2.0 - np.abs(of_N).max"),
         (THINNER, "apart=0.5 * distances(seen_R)", "apart=0.1 * distances(seen_R)"),
         (THINNER, "of_x=-(x @ by_set) @ N", "of_x=(x @ by_set) @ N"),
-        (THINNER, "sparse_product(work, 2.0 *", "sparse_product(work, 1.5 *"),
+        (THINNER, "sparse_product(work, 2.0 *", "sparse_product(work, 4.0 *"),
         (THINNER, "(weights * weights)[None]", "weights[None]"),
         (HALVED, "squares - means.less * of_p", "squares - 2.0 * means.less * of_p"),
         (HALVED, "means.apart * np.sqrt(of_p)", "0.0 * np.sqrt(of_p)"),
