@@ -427,7 +427,7 @@ ERRORS = [
     (SEPARABLE, "aligned", APART, "of_x[group.x] + of_y[group.y]", "of_x[group.x]"),
     (SEPARABLE, "mlp", APART, "of_x[group.x] + of_y[group.y]", "of_y[group.y]"),
     (SEPARABLE, "opposite", APART, "2.0 * np.sqrt((rest", "np.sqrt((rest"),
-    (HALVES, "mlp", HALVED, " - slack", ""),
+    (HALVES, "mlp", HALVED, " - size[:, None] * parts.apart[group.label]", ""),
     (HALVES, "mlp", HALVED, "0.5 * (network.left @ rest)", "0.0 * (network.left @ rest)"),
     (HALVES, "mlp", HALVED, "0.5 * (network.right @ rest)", "1.5 * (network.right @ rest)"),
     (HALVES, "mlp", HALVED, " - chosen.times(minus_right)", " + chosen.times(minus_right)"),
