@@ -17,10 +17,8 @@ from compactproofs.report.subjects import HeadsSubject, Subject
 def of_model(subject: Subject) -> Found:
     """Wrong answers by maximum, gap to the next token and query, at most 200 classes of them with an example."""
     k, v = subject.model.n_ctx, subject.model.d_vocab
-    if (sample := subject.inputs.sample) is None:
-        by_maximum = np.array([float((m + 1) ** k - m**k) for m in range(v)])
-    else:
-        by_maximum = _number(sample.max(axis=1), v)
+    every, sample = [float((m + 1) ** k - m**k) for m in range(v)], subject.inputs.sample
+    by_maximum = np.array(every) if sample is None else _number(sample.max(axis=1), v)
     return _of(errors(subject.tables, subject.inputs), by_maximum, lambda inputs: answers(subject.tables, inputs))
 
 
