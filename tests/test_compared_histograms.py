@@ -159,7 +159,7 @@ ERRORS: dict[str, tuple[str, str, str]] = {
     "sums of none": (CONDITIONS, "known[row] +", "least[row] +"),
     "the wrong start": (CONDITIONS, "np.where(self.empty[:, None], 0", "np.where(~self.empty[:, None], 0"),
     "without the last position": (CONDITIONS, "least[-1] + last", "least[-1] + 0 * last"),
-    "counts of none": (SUMS, "np.where((before >= 0)", "np.where((before >= -1)"),
+    "counts of none": (SUMS, "found[before < 0]", "found[before < -1]"),
     "counts from any start": (SUMS, "states[(conditions.empty,)", "states[(slice(None),)"),
     "halves know ranks": (UNIONS, " and earlier and margins.by_sets", " and earlier"),
     "the query is not above": (HISTOGRAM, "task.k - int(query > label)", "task.k"),

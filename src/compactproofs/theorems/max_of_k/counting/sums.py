@@ -119,6 +119,7 @@ def count_at_most_zero(work: Work, axes: list[Axis], conditions: Conditions, cou
     steps = [_bins(axis, over) for axis in axes]
     work.charge(int_ops=3 * len(axes) * positions * tokens)
     before, kinds = conditions.kinds()
+    same = (before == np.arange(number)).all(axis=1)
     # The leading axis says which condition is met.  On each other axis index 0 is DONE, and index 1 is the number
     # `lowest`.
     states: Floats = np.zeros((number,) + (2,) * len(axes))
@@ -138,7 +139,9 @@ def count_at_most_zero(work: Work, axes: list[Axis], conditions: Conditions, cou
                 kinds.tolist(), *(step.moves[position] for step in steps), counts.tolist(), strict=True
             ):
                 moves[tuple(move)] += count
-            by_kind = {kind: _before(states, before[kind]) for kind in {move[0] for move in moves}}
+            by_kind = {
+                kind: states if same[kind] else _before(states, before[kind]) for kind in {move[0] for move in moves}
+            }
             states = _add_position(by_kind, moves, [step.spans[position] for step in steps])
             passed += tokens + 8
             work.charge(flops=2 * states.size * len(moves))
@@ -199,9 +202,8 @@ def _settle(
 
 def _before(states: Floats, before: IntArray) -> Floats:
     """From each of the states to the same of another condition, or to none."""
-    if np.array_equal(before, np.arange(len(states))):
-        return states
-    found: Floats = np.where((before >= 0).reshape(-1, *[1] * (states.ndim - 1)), states[before], 0.0)
+    found = states[before]
+    found[before < 0] = 0.0
     return found
 
 
