@@ -310,7 +310,7 @@ COUNTING_ERRORS: dict[str, tuple[Change, ...]] = {
             "    smallest, largest = k.min(axis=1).tolist(), k.max(axis=1).tolist()",
         ),
     ),
-    "a token leads to none": (("counting.sums", "(before >= 0).reshape", "(before > 0).reshape"),),
+    "a token leads to none": (("counting.sums", "found[before < 0]", "found[before <= 0]"),),
     "tokens count 1": (("counting.sums", "moves[tuple(move)] += count", "moves[tuple(move)] += 1"),),
     "tokens in one bin count once": (("counting.sums", "block if times == 1 else", "block if True else"),),
 }
