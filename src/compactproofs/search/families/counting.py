@@ -31,15 +31,16 @@ from compactproofs.theorems.max_of_k.counting.unions import ALL_OTHERS, Halves, 
 
 WORTH = 3e-9  # of all inputs, at 64 tokens: what there must be to gain for a part to be counted more exactly
 _TRIED, _SAMPLE, _FEW = 2**15, 4096, 256  # inputs of the sample
-_MOST_HALVES = 11  # positions up to which halves are enumerated
+_MOST_HALVES = 23  # positions up to which halves are enumerated
 _MOST_HEADS = 6  # outputs that are counted from below
 
 # How to count, the finer the more there is to gain, which is given in units of what is worth the trouble: cells of a
 # histogram along each axis, or sequences of clusters in the longer half.
 _CELLS_ONE = ((0.0, 512), (0.5, 4096), (5.0, 16384), (20.0, 65536))
 _CELLS_TWO = ((0.0, 64), (3.0, 192), (25.0, 320), (100.0, 640))
-_HALVES_TWO = ((0.0, 10**5), (5.0, 2 * 10**6), (40.0, 7 * 10**6))
+_HALVES_TWO = ((0.0, 10**5), (2.0, 10**6), (20.0, 4 * 10**6), (60.0, 8 * 10**6))
 _TAIL_ONE, _TAIL_TWO = 0.0005, 0.005  # what may lie on either side of the windows of histograms
+_DRAWN = 2**16  # sums of halves that tell where ranks go
 _EVEN = 0.5  # so many ranks are spread evenly for one that goes where many sequences are
 
 _UNUSED = (1, 0, 0)  # a window
@@ -258,8 +259,10 @@ class _Failing:
 
     def _parent(self, fails: BoolArray, heads: list[int]) -> tuple[int | None, int]:
         """The output that takes most of these inputs away, and about how many are left."""
-        left = [(self._share(fails & ~self._fails[:, i]), i) for i in heads]
-        missed, parent = min(left, default=(self._share(fails), None))
+        # Where several take all away, the one that fails most leaves least beside the sample.
+        often = self._fails.sum(axis=0)
+        left = [(self._share(fails & ~self._fails[:, i]), -int(often[i]), i) for i in heads]
+        missed, _, parent = min(left, default=(self._share(fails), 0, None))
         return parent, missed
 
     # --- counts ---
@@ -292,8 +295,8 @@ class _Failing:
             before = best
             if (size < best) if over else (size > best):
                 best, found = size, [step]
-            # The distance to the guess, give or take its error; later, what the last step gained.
-            left = abs(best - guess) + error if number == 0 else abs(best - before)
+            # The distance to the guess, give or take its error, and no more than the last step gained, or there is.
+            left = min(abs(best - guess) + error, abs(best - before), best if over else self._size - best)
         return best, found
 
     def _ways(self, outputs: list[int], less: list[int], over: bool) -> Iterator[tuple[float, Step]]:
@@ -307,14 +310,14 @@ class _Failing:
         if less and positions <= _MOST_HALVES and m.by_sets:
             both = np.stack([one for one, _ in sums], axis=2)
             start = np.array([at for _, at in sums])
+            joining = Joining(both if over else -both, m.required)
             for gain, sequences in _HALVES_TWO:
-                number = max(2, int(sequences ** (1 / max(1, positions - positions // 2)) + 1e-9))
-                labels = clusters(both if over else -both, m.required, number)
+                labels = joining.labels(sequences)
                 edges = self._edges(both, start, labels, over)
                 everywhere = np.zeros((positions, self.work.network.d_vocab), np.int64)
                 everywhere[:, m.tokens] = labels
                 yield gain, Step(ALL_OTHERS, ALL_OTHERS, (_UNUSED, _UNUSED), Halves(everywhere, edges))
-                if number >= tokens:
+                if sequences >= tokens ** (positions - positions // 2):
                     return
         else:
             tail = _TAIL_TWO if less else _TAIL_ONE
@@ -335,13 +338,18 @@ class _Failing:
     def _edges(self, entries: IntArray, start: IntArray, labels: IntArray, over: bool) -> IntArray:
         """Edges of ranks, shape (2, EDGES): close to each other where many sums of both halves are."""
         single = half_sums.clusters(entries, self.margins.required, self.margins.counts, labels, over)
-        half = len(single) // 2
-        of_half = half_sums.together(single[:half], 2).sums
-        rng = np.random.default_rng(0)
-        limits = np.broadcast_to(-start[:, None], (2, 2**16))
-        for one in single[half:]:
-            limits = limits - one.sums[:, rng.integers(0, len(one.number), 2**16)]
-        return np.stack([_edges(*both) for both in zip(of_half, limits, strict=True)])
+        half, rng = len(single) // 2, np.random.default_rng(0)
+        ends = [np.array([extreme(one.sums, axis=1) for one in single[:half]]) for extreme in (np.min, np.max)]
+        low, high = (np.reshape(end, (half, 2)).sum(axis=0) for end in ends)
+        of_half = np.zeros((2, _DRAWN), np.int64)
+        limits = np.tile(-start[:, None], _DRAWN)
+        for position, one in enumerate(single):
+            drawn = one.sums[:, rng.integers(0, len(one.number), _DRAWN)]
+            if position < half:
+                of_half += drawn
+            else:
+                limits -= drawn
+        return np.stack([_edges(*both) for both in zip(of_half, limits, np.stack([low, high], axis=1), strict=True)])
 
 
 def bins(entries: IntArray, start: int, cells: int, low: int, high: int) -> tuple[int, int, int]:
@@ -357,9 +365,12 @@ def bins(entries: IntArray, start: int, cells: int, low: int, high: int) -> tupl
     return width, bottom // width - 1, top // width + 1
 
 
-def _edges(sums: IntArray, limits: IntArray) -> IntArray:
-    """Bins between which there shall be equally many ranks, for sums of one half and what may be asked about them."""
-    scale = half_sums.Ranks.with_edges(sums, np.zeros(1, np.int64))
+def _edges(sums: IntArray, limits: IntArray, ends: IntArray) -> IntArray:
+    """Bins between which there shall be equally many ranks, for sums of one half and what may be asked about them.
+
+    `ends`: the least and the largest sum that there may be.
+    """
+    scale = half_sums.Ranks.with_edges(ends, np.zeros(1, np.int64))
     of_limits = np.clip((limits - scale.least) >> scale.shift, -1, half_sums.BINS)
     both = (
         np.bincount((sums - scale.least) >> scale.shift, minlength=half_sums.BINS)
@@ -370,15 +381,43 @@ def _edges(sums: IntArray, limits: IntArray) -> IntArray:
     return np.minimum(np.searchsorted(share / share[-1], np.arange(EDGES) / (EDGES - 1)), half_sums.BINS - 1)
 
 
-def clusters(entries: IntArray, required: BoolArray, most: int) -> IntArray:
-    """Labels of shape (P, T): at each position, at most `most` clusters of tokens of equal sets, if that can be.
+class Joining:
+    """Tokens joined to clusters, for halves of so many sequences: where that changes the entries least."""
+
+    def __init__(self, entries: IntArray, required: BoolArray) -> None:
+        """For entries of shape (P, T, r); tokens that are not in the same sets stay apart."""
+        self.positions, self.tokens, _ = entries.shape
+        self.kept, self.joined, losses = _unions(entries, required)
+        # How much a union loses for what it saves, which is a share of the sequences: the logarithm of their number.
+        self.saved = np.log(np.arange(self.tokens, 1, -1) / np.arange(self.tokens - 1, 0, -1))[: len(losses)]
+        self.price = losses / self.saved[:, None]
+
+    def labels(self, most: int) -> IntArray:
+        """Labels of shape (P, T), with at most `most` sequences of clusters in each half, if that can be."""
+        labels = np.tile(np.arange(self.tokens), (self.positions, 1))
+        half = self.positions // 2
+        for positions in (np.arange(half), np.arange(half, self.positions)):
+            excess = len(positions) * np.log(max(self.tokens, 1)) - np.log(most) - 1e-9
+            done = np.zeros(len(positions), np.int64)
+            while excess > 0.0 and len(self.price) and (done < len(self.price)).any():
+                next_ones = np.where(
+                    done < len(self.price), self.price[np.minimum(done, len(self.price) - 1), positions], np.inf
+                )
+                cheapest = int(next_ones.argmin())
+                position, step = positions[cheapest], done[cheapest]
+                row = labels[position]
+                row[row == self.joined[step, position]] = self.kept[step, position]
+                excess -= self.saved[step]
+                done[cheapest] += 1
+        return labels
+
+
+def _unions(entries: IntArray, required: BoolArray) -> tuple[IntArray, IntArray, FloatArray]:
+    """Which cluster is kept, which is joined to it, and what that loses, one union after the other; shape (any, P).
 
     Clusters whose union lowers the entries least, on all axes together, are joined first.
     """
     positions, tokens, _ = entries.shape
-    labels = np.tile(np.arange(tokens), (positions, 1))
-    if tokens <= most or positions == 0:
-        return labels
     # Axes come first: sums over two entries are slow along the last one.
     lowest = np.ascontiguousarray(np.moveaxis(entries, 2, 0), np.float64)
     unit = np.abs(lowest - np.median(lowest, axis=2, keepdims=True)).mean(axis=(1, 2))
@@ -397,11 +436,10 @@ def clusters(entries: IntArray, required: BoolArray, most: int) -> IntArray:
     losses = loss(lowest[..., None], size[..., None], lowest[:, :, None], size[:, None])
     losses[:, apart] = np.inf
     each = np.arange(positions)
-    for _ in range(tokens - most):
+    found: list[tuple[IntArray, IntArray, FloatArray]] = []
+    for _ in range(tokens - len(np.unique(bits))):
         kept, joined = np.divmod(losses.reshape(positions, -1).argmin(axis=1), tokens)
-        if not np.isfinite(losses[each, kept, joined]).all():
-            break
-        labels = np.where(labels == joined[:, None], kept[:, None], labels)
+        found.append((kept, joined, losses[each, kept, joined]))
         lowest[:, each, kept] = np.minimum(lowest[:, each, kept], lowest[:, each, joined])
         size[each, kept] += size[each, joined]
         new = loss(lowest[:, each, kept, None], size[each, kept][:, None], lowest, size)
@@ -409,7 +447,9 @@ def clusters(entries: IntArray, required: BoolArray, most: int) -> IntArray:
         losses[each, joined] = losses[each, :, joined] = np.inf
         new[each, joined] = np.inf
         losses[each, kept] = losses[each, :, kept] = new
-    return labels
+    shape = (len(found), positions)
+    kept, joined, lost = (np.array([one[axis] for one in found]).reshape(shape) for axis in range(3))
+    return kept.astype(np.int64), joined.astype(np.int64), lost
 
 
 def _operations(v: int, n: int) -> int:
