@@ -7,6 +7,7 @@ recorded are the counts that the bound consists of, and not those that were trie
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -31,16 +32,17 @@ from compactproofs.theorems.max_of_k.counting.unions import ALL_OTHERS, Halves, 
 
 WORTH = 3e-9  # of all inputs, at 64 tokens: what there must be to gain for a part to be counted more exactly
 _TRIED, _SAMPLE, _FEW = 2**15, 4096, 256  # inputs of the sample
-_MOST_HALVES = 23  # positions up to which halves are enumerated
+_FEW_POSITIONS, _MOST_HALVES = 11, 23  # up to which only halves are enumerated, and up to which these, too
 _MOST_HEADS = 6  # outputs that are counted from below
 
 # How to count, the finer the more there is to gain, which is given in units of what is worth the trouble: cells of a
 # histogram along each axis, or sequences of clusters in the longer half.
 _CELLS_ONE = ((0.0, 512), (0.5, 4096), (5.0, 16384), (20.0, 65536))
-_CELLS_TWO = ((0.0, 64), (3.0, 192), (25.0, 320), (100.0, 640))
-_HALVES_TWO = ((0.0, 10**5), (2.0, 10**6), (20.0, 4 * 10**6), (60.0, 8 * 10**6))
+_CELLS_TWO = ((0.0, 64), (2.0, 192), (10.0, 320), (60.0, 640))
+_HALVES_TWO = ((0.0, 10**5), (2.0, 10**6), (10.0, 4 * 10**6), (60.0, 8 * 10**6))
 _TAIL_ONE, _TAIL_TWO = 0.0005, 0.005  # what may lie on either side of the windows of histograms
-_DRAWN = 2**16  # sums of halves that tell where ranks go
+_DRAWN = 2**14  # sums of halves that tell where ranks go
+_LESS = 4  # times fewer sequences of the first half, each of which takes longer
 _EVEN = 0.5  # so many ranks are spread evenly for one that goes where many sequences are
 
 _UNUSED = (1, 0, 0)  # a window
@@ -281,22 +283,25 @@ class _Failing:
 
         Counts are made finer and finer, as long as that is worth it.
         """
-        best, left, found = (self._size if over else 0), self._size, list[Step]()
+        best, found = (self._size if over else 0), list[Step]()
         error = (isqrt(guess * (self._size - guess)) + self._size // 64) // 64  # of the guess, roughly
         names = self.margins.outputs
-        for number, (gain, step) in enumerate(self._ways(outputs, less, over)):
-            if left <= gain * self.worth:
-                break
+        finest, before = 0.0, best
+        for gain, step in self._ways(outputs, less, over):
+            if gain > finest:
+                # The distance to the guess, give or take its error, and no more than there is, or was gained before.
+                left = min(abs(best - guess) + error, best if over else self._size)
+                left = min(left, abs(best - before)) if finest else left
+                if left <= gain * self.worth:
+                    break
+                finest, before = gain, best
             step = step._replace(
                 output=int(names[outputs[0]]) if output is None else output,
                 less=int(names[less[0]]) if over and less else ALL_OTHERS,
             )
             size = count_failing(self.work, self.margins, outputs, less, step, over)
-            before = best
             if (size < best) if over else (size > best):
                 best, found = size, [step]
-            # The distance to the guess, give or take its error, and no more than the last step gained, or there is.
-            left = min(abs(best - guess) + error, abs(best - before), best if over else self._size - best)
         return best, found
 
     def _ways(self, outputs: list[int], less: list[int], over: bool) -> Iterator[tuple[float, Step]]:
@@ -306,25 +311,39 @@ class _Failing:
         sums = [(entries[:, :, outputs].min(axis=2), int(last[outputs].min()))]
         if less:
             sums.append((-entries[:, :, less].min(axis=2), 1 - int(last[less].min())))
+        by_bins = self._by_bins(sums)
+        if not less or not m.by_sets:
+            return by_bins
+        positions = len(m.low)
+        if positions <= _FEW_POSITIONS:
+            return self._by_halves(sums, over)
+        # Histograms round at each position, halves only once, but to equal bins, whatever the order of magnitude.
+        if positions > _MOST_HALVES:
+            return by_bins
+        return heapq.merge(by_bins, self._by_halves(sums, over), key=lambda way: way[0])
+
+    def _by_bins(self, sums: list[tuple[IntArray, int]]) -> Iterator[tuple[float, Step]]:
+        """By a histogram of one or two sums."""
+        tail = _TAIL_ONE if len(sums) == 1 else _TAIL_TWO
+        windows = [self._window(*one, tail) for one in sums]
+        for gain, cells in _CELLS_ONE if len(sums) == 1 else _CELLS_TWO:
+            chosen = [bins(*one, cells, *window) for one, window in zip(sums, windows, strict=True)]
+            yield gain, Step(ALL_OTHERS, ALL_OTHERS, (chosen[0], chosen[1] if len(sums) > 1 else _UNUSED), None)
+
+    def _by_halves(self, sums: list[tuple[IntArray, int]], over: bool) -> Iterator[tuple[float, Step]]:
+        """By meeting in the middle."""
+        m = self.margins
         positions, tokens = m.low.shape[:2]
-        if less and positions <= _MOST_HALVES and m.by_sets:
-            both = np.stack([one for one, _ in sums], axis=2)
-            start = np.array([at for _, at in sums])
-            joining = Joining(both if over else -both, m.required)
-            for gain, sequences in _HALVES_TWO:
-                labels = joining.labels(sequences)
-                edges = self._edges(both, start, labels, over)
-                everywhere = np.zeros((positions, self.work.network.d_vocab), np.int64)
-                everywhere[:, m.tokens] = labels
-                yield gain, Step(ALL_OTHERS, ALL_OTHERS, (_UNUSED, _UNUSED), Halves(everywhere, edges))
-                if sequences >= tokens ** (positions - positions // 2):
-                    return
-        else:
-            tail = _TAIL_TWO if less else _TAIL_ONE
-            windows = [self._window(*one, tail) for one in sums]
-            for gain, cells in _CELLS_TWO if less else _CELLS_ONE:
-                chosen = [bins(*one, cells, *window) for one, window in zip(sums, windows, strict=True)]
-                yield gain, Step(ALL_OTHERS, ALL_OTHERS, (chosen[0], chosen[1] if less else _UNUSED), None)
+        both, start = np.stack([one for one, _ in sums], axis=2), np.array([at for _, at in sums])
+        joining = Joining(both if over else -both, m.required)
+        for gain, sequences in _HALVES_TWO:
+            labels = joining.labels(sequences)
+            edges = self._edges(both, start, labels, over)
+            everywhere = np.zeros((positions, self.work.network.d_vocab), np.int64)
+            everywhere[:, m.tokens] = labels
+            yield gain, Step(ALL_OTHERS, ALL_OTHERS, (_UNUSED, _UNUSED), Halves(everywhere, edges))
+            if sequences >= tokens ** (positions - positions // 2):
+                return
 
     def _window(self, entries: IntArray, start: int, tail: float) -> tuple[int, int]:
         """Where most partial sums of the sample lie, and some multiples of the largest entries."""
@@ -341,10 +360,14 @@ class _Failing:
         half, rng = len(single) // 2, np.random.default_rng(0)
         ends = [np.array([extreme(one.sums, axis=1) for one in single[:half]]) for extreme in (np.min, np.max)]
         low, high = (np.reshape(end, (half, 2)).sum(axis=0) for end in ends)
-        of_half = np.zeros((2, _DRAWN), np.int64)
-        limits = np.tile(-start[:, None], _DRAWN)
+        # Of two draws one takes clusters by how many tokens they hold: there inputs are.  Wrong ones may be elsewhere.
+        of_half = np.zeros((2, 2, _DRAWN), np.int64)
+        limits = np.tile(-start[:, None, None], (2, _DRAWN))
         for position, one in enumerate(single):
-            drawn = one.sums[:, rng.integers(0, len(one.number), _DRAWN)]
+            share = np.cumsum(one.number)
+            evenly = rng.integers(0, len(share), _DRAWN)
+            by_number = np.searchsorted(share[:-1], rng.random(_DRAWN) * share[-1], side="right")
+            drawn = one.sums[:, np.stack([evenly, by_number])]
             if position < half:
                 of_half += drawn
             else:
@@ -368,16 +391,18 @@ def bins(entries: IntArray, start: int, cells: int, low: int, high: int) -> tupl
 def _edges(sums: IntArray, limits: IntArray, ends: IntArray) -> IntArray:
     """Bins between which there shall be equally many ranks, for sums of one half and what may be asked about them.
 
-    `ends`: the least and the largest sum that there may be.
+    `sums`, `limits`: shape (draws, any), of several draws, all of which matter; `ends`: the least and largest sum.
     """
     scale = half_sums.Ranks.with_edges(ends, np.zeros(1, np.int64))
-    of_limits = np.clip((limits - scale.least) >> scale.shift, -1, half_sums.BINS)
-    both = (
-        np.bincount((sums - scale.least) >> scale.shift, minlength=half_sums.BINS)
-        * np.bincount(of_limits + 1, minlength=half_sums.BINS + 2)[1:-1]
-    )
-    worth = np.sqrt(both)
-    share = np.cumsum(worth + (worth.sum() + 1.0) * _EVEN / half_sums.BINS)
+    density = np.full(half_sums.BINS, _EVEN / half_sums.BINS)
+    for one, asked in zip(sums, limits, strict=True):
+        of_limits = np.clip((asked - scale.least) >> scale.shift, -1, half_sums.BINS)
+        worth = np.sqrt(
+            np.bincount((one - scale.least) >> scale.shift, minlength=half_sums.BINS)
+            * np.bincount(of_limits + 1, minlength=half_sums.BINS + 2)[1:-1]
+        )
+        density += worth / (worth.sum() + 1.0)
+    share = np.cumsum(density)
     return np.minimum(np.searchsorted(share / share[-1], np.arange(EDGES) / (EDGES - 1)), half_sums.BINS - 1)
 
 
@@ -393,11 +418,11 @@ class Joining:
         self.price = losses / self.saved[:, None]
 
     def labels(self, most: int) -> IntArray:
-        """Labels of shape (P, T), with at most `most` sequences of clusters in each half, if that can be."""
+        """Labels of shape (P, T), with at most `most` sequences of clusters in the second half, if that can be."""
         labels = np.tile(np.arange(self.tokens), (self.positions, 1))
         half = self.positions // 2
-        for positions in (np.arange(half), np.arange(half, self.positions)):
-            excess = len(positions) * np.log(max(self.tokens, 1)) - np.log(most) - 1e-9
+        for positions, few in (np.arange(half), most // _LESS), (np.arange(half, self.positions), most):
+            excess = len(positions) * np.log(max(self.tokens, 1)) - np.log(few) - 1e-9
             done = np.zeros(len(positions), np.int64)
             while excess > 0.0 and len(self.price) and (done < len(self.price)).any():
                 next_ones = np.where(
