@@ -90,7 +90,7 @@ def test_counts_in_halves_bracket_the_truth(seed: int) -> None:
         if seed == 1:  # beyond exact floats
             problem = replace(problem, counts=problem.counts * (2**57 - 1))
         for labels in (
-            plans.clusters(problem.entries, problem.required, int(rng.integers(1, 6))),
+            plans.Joining(problem.entries, problem.required).labels(int(rng.integers(1, 100))),
             rng.integers(0, 7, problem.entries.shape[:2]),
         ):
             under, over = in_halves(problem, labels, edges)

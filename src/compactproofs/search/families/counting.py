@@ -41,7 +41,8 @@ _CELLS_ONE = ((0.0, 512), (0.5, 4096), (5.0, 16384), (20.0, 65536))
 _CELLS_TWO = ((0.0, 64), (2.0, 192), (10.0, 320), (60.0, 640))
 _HALVES_TWO = ((0.0, 10**5), (2.0, 10**6), (10.0, 4 * 10**6), (60.0, 8 * 10**6))
 _TAIL_ONE, _TAIL_TWO = 0.0005, 0.005  # what may lie on either side of the windows of histograms
-_DRAWN = 2**14  # sums of halves that tell where ranks go
+_GROUP, _AROUND = 4, 2**4  # bins looked at together, and how many of these share a rank with one
+_DRAWN = 2**13  # sums of halves that tell where ranks go
 _LESS = 4  # times fewer sequences of the first half, each of which takes longer
 _EVEN = 0.5  # so many ranks are spread evenly for one that goes where many sequences are
 
@@ -156,8 +157,10 @@ class _Failing:
         for j, head in enumerate(heads):
             alone = self._share(self._fails[:, head])
             parent, missed = self._parent(self._fails[:, head], heads[:j])
-            less = parent if alone - missed > 2 * self.worth else None
-            size, step = self._count([head], [] if less is None else [less], missed if less else alone, True)
+            outright = alone - missed <= 2 * self.worth
+            size, step = self._count([head], [], alone, True) if outright else (self._size, [])
+            if parent is not None and size - missed > 2 * self.worth:
+                size, step = min((size, step), self._count([head], [parent], missed, True), key=lambda found: found[0])
             total, steps = total + size, steps + step
             if total >= best:
                 return found
@@ -170,13 +173,16 @@ class _Failing:
         steps: list[Step] = []
         counted: list[int] = []
         high, last = self.margins.high, self.margins.high_last
-        fails: BoolArray = self._sums_of_sample(high) + last <= 0
+        sums = self._sums_of_sample(high) + last
+        fails: BoolArray = sums <= 0
         left = fails
         while len(counted) < min(_MOST_HEADS, fails.shape[1]):
             head = int(left.sum(axis=0).argmax())
             gain = int(left[:, head].sum()) * self._size / len(left)
-            if gain <= (2.0 if counted else 0.25) * self.worth:
-                break
+            if gain <= 2.0 * self.worth:
+                if counted:
+                    break
+                head = int(sums.min(axis=0).argmin())  # which may fail seldom
             steps += self._count([head], counted, self._share(left[:, head]), False)[1]
             counted.append(head)
             jointly = self._sums_of_sample(high[:, :, counted].min(axis=2)) + last[counted].min() <= 0
@@ -394,16 +400,24 @@ def _edges(sums: IntArray, limits: IntArray, ends: IntArray) -> IntArray:
     `sums`, `limits`: shape (draws, any), of several draws, all of which matter; `ends`: the least and largest sum.
     """
     scale = half_sums.Ranks.with_edges(ends, np.zeros(1, np.int64))
-    density = np.full(half_sums.BINS, _EVEN / half_sums.BINS)
-    for one, asked in zip(sums, limits, strict=True):
-        of_limits = np.clip((asked - scale.least) >> scale.shift, -1, half_sums.BINS)
-        worth = np.sqrt(
-            np.bincount((one - scale.least) >> scale.shift, minlength=half_sums.BINS)
-            * np.bincount(of_limits + 1, minlength=half_sums.BINS + 2)[1:-1]
-        )
+    groups = half_sums.BINS // _GROUP
+    density = np.full(groups, _EVEN / groups)
+    for both in zip(sums, limits, strict=True):
+        # A rank loses where sums and limits are in the same; many may be in one bin, where it had better end.
+        which = [np.clip((one - scale.least) // (_GROUP << scale.shift), -1, groups) + 1 for one in both]
+        there = [np.bincount(one, minlength=groups + 2)[1:-1] for one in which]
+        near = [_around(one) for one in there]
+        worth = np.sqrt(there[0] * near[1] + there[1] * near[0])
         density += worth / (worth.sum() + 1.0)
     share = np.cumsum(density)
-    return np.minimum(np.searchsorted(share / share[-1], np.arange(EDGES) / (EDGES - 1)), half_sums.BINS - 1)
+    return _GROUP * np.minimum(np.searchsorted(share / share[-1], np.arange(EDGES) / (EDGES - 1)), groups - 1)
+
+
+def _around(counts: IntArray) -> FloatArray:
+    """Counts, on average over those of about a rank to both sides."""
+    so_far = np.cumsum(np.pad(counts, (_AROUND + 1, _AROUND)))
+    average: FloatArray = (so_far[2 * _AROUND + 1 :] - so_far[: -2 * _AROUND - 1]) / (2.0 * _AROUND + 1.0)
+    return average
 
 
 class Joining:
@@ -412,28 +426,27 @@ class Joining:
     def __init__(self, entries: IntArray, required: BoolArray) -> None:
         """For entries of shape (P, T, r); tokens that are not in the same sets stay apart."""
         self.positions, self.tokens, _ = entries.shape
+        entries = entries if self.positions else np.zeros((1, *entries.shape[1:]), np.int64)
         self.kept, self.joined, losses = _unions(entries, required)
-        # How much a union loses for what it saves, which is a share of the sequences: the logarithm of their number.
+        # What a union saves is a share of the sequences: the logarithm of their number.  Its price is what it loses for
+        # that, and no less than that of those before it, without which it cannot be had.
         self.saved = np.log(np.arange(self.tokens, 1, -1) / np.arange(self.tokens - 1, 0, -1))[: len(losses)]
-        self.price = losses / self.saved[:, None]
+        self.price = np.maximum.accumulate(losses / self.saved[:, None], axis=0)
 
     def labels(self, most: int) -> IntArray:
         """Labels of shape (P, T), with at most `most` sequences of clusters in the second half, if that can be."""
         labels = np.tile(np.arange(self.tokens), (self.positions, 1))
         half = self.positions // 2
-        for positions, few in (np.arange(half), most // _LESS), (np.arange(half, self.positions), most):
+        for positions, few in (np.arange(half), max(1, most // _LESS)), (np.arange(half, self.positions), most):
             excess = len(positions) * np.log(max(self.tokens, 1)) - np.log(few) - 1e-9
-            done = np.zeros(len(positions), np.int64)
-            while excess > 0.0 and len(self.price) and (done < len(self.price)).any():
-                next_ones = np.where(
-                    done < len(self.price), self.price[np.minimum(done, len(self.price) - 1), positions], np.inf
-                )
-                cheapest = int(next_ones.argmin())
-                position, step = positions[cheapest], done[cheapest]
-                row = labels[position]
-                row[row == self.joined[step, position]] = self.kept[step, position]
-                excess -= self.saved[step]
-                done[cheapest] += 1
+            if excess > 0.0 and len(positions):
+                cheapest = np.argsort(self.price[:, positions], axis=None, kind="stable")
+                saved = np.cumsum(self.saved[cheapest // len(positions)])
+                cheapest = cheapest[: np.searchsorted(saved, excess) + 1]
+                done = np.bincount(cheapest % len(positions), minlength=len(positions))
+                for step in reversed(range(done.max(initial=0))):  # so that what is kept has its final label
+                    these = positions[done > step]
+                    labels[these, self.joined[step, these]] = labels[these, self.kept[step, these]]
         return labels
 
 
