@@ -30,7 +30,7 @@ from compactproofs.theorems.max_of_k.counting import half_sums
 from compactproofs.theorems.max_of_k.counting.histogram import EDGES, HISTOGRAM, HISTOGRAM_UPPER, levels
 from compactproofs.theorems.max_of_k.counting.unions import ALL_OTHERS, Halves, Step, count_failing
 
-WORTH = 3e-9  # of all inputs, at 64 tokens: what there must be to gain for a part to be counted more exactly
+WORTH = 2e-9  # of all inputs, at 64 tokens: what there must be to gain for a part to be counted more exactly
 _TRIED, _SAMPLE, _FEW = 2**15, 4096, 256  # inputs of the sample
 _FEW_POSITIONS, _MOST_HALVES = 11, 23  # up to which only halves are enumerated, and up to which these, too
 _MOST_HEADS = 6  # outputs that are counted from below
