@@ -7,10 +7,10 @@ recorded are the counts that the bound consists of, and not those that were trie
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import islice
 from math import isqrt
 from typing import Any
 
@@ -37,9 +37,9 @@ _MOST_HEADS = 6  # outputs that are counted from below
 
 # How to count, the finer the more there is to gain, which is given in units of what is worth the trouble: cells of a
 # histogram along each axis, or sequences of clusters in the longer half.
-_CELLS_ONE = ((0.0, 512), (0.5, 4096), (5.0, 16384), (20.0, 65536))
-_CELLS_TWO = ((0.0, 64), (2.0, 192), (10.0, 320), (60.0, 640))
-_HALVES_TWO = ((0.0, 10**5), (2.0, 10**6), (10.0, 4 * 10**6), (60.0, 8 * 10**6))
+_GAINS_ONE, _CELLS_ONE = (0.0, 0.5, 5.0, 20.0), (512, 4096, 16384, 65536)
+_GAINS_TWO, _CELLS_TWO = (0.0, 2.0, 10.0, 40.0), (64, 192, 320, 640)
+_HALVES_TWO = (10**5, 10**6, 4 * 10**6, 8 * 10**6)
 _TAIL_ONE, _TAIL_TWO = 0.0005, 0.005  # what may lie on either side of the windows of histograms
 _GROUP, _AROUND = 4, 2**4  # bins looked at together, and how many of these share a rank with one
 _DRAWN = 2**13  # sums of halves that tell where ranks go
@@ -292,62 +292,61 @@ class _Failing:
         best, found = (self._size if over else 0), list[Step]()
         error = (isqrt(guess * (self._size - guess)) + self._size // 64) // 64  # of the guess, roughly
         names = self.margins.outputs
-        finest, before = 0.0, best
-        for gain, step in self._ways(outputs, less, over):
-            if gain > finest:
+        kinds, before = self._ways(outputs, less, over), best
+        for level, gain in enumerate(_GAINS_TWO if less else _GAINS_ONE):
+            if level > 0:
                 # The distance to the guess, give or take its error, and no more than there is, or was gained before.
                 left = min(abs(best - guess) + error, best if over else self._size)
-                left = min(left, abs(best - before)) if finest else left
+                left = min(left, abs(best - before)) if level > 1 else left
                 if left <= gain * self.worth:
                     break
-                finest, before = gain, best
-            step = step._replace(
-                output=int(names[outputs[0]]) if output is None else output,
-                less=int(names[less[0]]) if over and less else ALL_OTHERS,
-            )
-            size = count_failing(self.work, self.margins, outputs, less, step, over)
-            if (size < best) if over else (size > best):
-                best, found = size, [step]
+            before, sizes = best, list[tuple[int, Iterator[Step]]]()
+            for kind in kinds:
+                for step in islice(kind, 1):
+                    step = step._replace(
+                        output=int(names[outputs[0]]) if output is None else output,
+                        less=int(names[less[0]]) if over and less else ALL_OTHERS,
+                    )
+                    size = count_failing(self.work, self.margins, outputs, less, step, over)
+                    sizes.append((size, kind))
+                    if (size < best) if over else (size > best):
+                        best, found = size, [step]
+            # What is far behind is not made finer.
+            kinds = [kind for size, kind in sizes if (size <= 2 * best if over else 2 * size >= best)]
         return best, found
 
-    def _ways(self, outputs: list[int], less: list[int], over: bool) -> Iterator[tuple[float, Step]]:
-        """Ways to count, finer and finer, and how much there must be to gain for each; without what is counted."""
+    def _ways(self, outputs: list[int], less: list[int], over: bool) -> list[Iterator[Step]]:
+        """Kinds of ways to count, each finer and finer; without what is counted."""
         m = self.margins
         entries, last = (m.low, m.low_last) if over else (m.high, m.high_last)
         sums = [(entries[:, :, outputs].min(axis=2), int(last[outputs].min()))]
         if less:
             sums.append((-entries[:, :, less].min(axis=2), 1 - int(last[less].min())))
-        by_bins = self._by_bins(sums)
-        if not less or not m.by_sets:
-            return by_bins
-        positions = len(m.low)
-        if positions <= _FEW_POSITIONS:
-            return self._by_halves(sums, over)
-        # Histograms round at each position, halves only once, but to equal bins, whatever the order of magnitude.
-        if positions > _MOST_HALVES:
-            return by_bins
-        return heapq.merge(by_bins, self._by_halves(sums, over), key=lambda way: way[0])
+        # Histograms round at each position; halves do not, but join tokens, and the more the more positions there are.
+        halves = bool(less) and m.by_sets and len(m.low) <= _MOST_HALVES
+        kinds = [] if halves and len(m.low) <= _FEW_POSITIONS else [self._by_bins(sums)]
+        return [*kinds, self._by_halves(sums, over)] if halves else kinds
 
-    def _by_bins(self, sums: list[tuple[IntArray, int]]) -> Iterator[tuple[float, Step]]:
+    def _by_bins(self, sums: list[tuple[IntArray, int]]) -> Iterator[Step]:
         """By a histogram of one or two sums."""
         tail = _TAIL_ONE if len(sums) == 1 else _TAIL_TWO
         windows = [self._window(*one, tail) for one in sums]
-        for gain, cells in _CELLS_ONE if len(sums) == 1 else _CELLS_TWO:
+        for cells in _CELLS_ONE if len(sums) == 1 else _CELLS_TWO:
             chosen = [bins(*one, cells, *window) for one, window in zip(sums, windows, strict=True)]
-            yield gain, Step(ALL_OTHERS, ALL_OTHERS, (chosen[0], chosen[1] if len(sums) > 1 else _UNUSED), None)
+            yield Step(ALL_OTHERS, ALL_OTHERS, (chosen[0], chosen[1] if len(sums) > 1 else _UNUSED), None)
 
-    def _by_halves(self, sums: list[tuple[IntArray, int]], over: bool) -> Iterator[tuple[float, Step]]:
+    def _by_halves(self, sums: list[tuple[IntArray, int]], over: bool) -> Iterator[Step]:
         """By meeting in the middle."""
         m = self.margins
         positions, tokens = m.low.shape[:2]
         both, start = np.stack([one for one, _ in sums], axis=2), np.array([at for _, at in sums])
         joining = Joining(both if over else -both, m.required)
-        for gain, sequences in _HALVES_TWO:
+        for sequences in _HALVES_TWO:
             labels = joining.labels(sequences)
             edges = self._edges(both, start, labels, over)
             everywhere = np.zeros((positions, self.work.network.d_vocab), np.int64)
             everywhere[:, m.tokens] = labels
-            yield gain, Step(ALL_OTHERS, ALL_OTHERS, (_UNUSED, _UNUSED), Halves(everywhere, edges))
+            yield Step(ALL_OTHERS, ALL_OTHERS, (_UNUSED, _UNUSED), Halves(everywhere, edges))
             if sequences >= tokens ** (positions - positions // 2):
                 return
 
