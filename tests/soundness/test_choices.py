@@ -24,12 +24,11 @@ CASES = [case for family in FAMILIES if family != "overflow" for case in cases(f
 
 def choose(patch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
     """Random choices, most of them bad."""
-    for name in ("_CELLS_ONE", "_CELLS_TWO"):
-        cells = sorted(int(n) for n in 2 ** rng.uniform(0, 7, 3))
-        patch.setattr(plans, name, tuple((float(rng.choice([0.0, 3.0])), n) for n in cells))
-    patch.setattr(
-        plans, "_HALVES_TWO", [(float(rng.choice([0.0, 3.0])), int(10 ** rng.uniform(0, 4))) for _ in range(3)]
-    )
+    for name in ("_ONE", "_TWO"):
+        patch.setattr(plans, f"_GAINS{name}", [float(rng.choice([0.0, 3.0])) for _ in range(3)])
+        patch.setattr(plans, f"_CELLS{name}", [int(2 ** rng.uniform(0, 7)) for _ in range(3)])
+    patch.setattr(plans, "_HALVES_TWO", [int(10 ** rng.uniform(0, 4)) for _ in range(3)])
+    patch.setattr(plans, "_FEW_POSITIONS", int(rng.choice([0, 2, 11])))
     patch.setattr(plans, "_MOST_HALVES", int(rng.choice([0, 2, 11])))
     for name, value in zip(("_TRIED", "_SAMPLE", "_FEW"), rng.choice([1, 3, 40, 300], 3), strict=True):
         patch.setattr(plans, name, int(value))
