@@ -94,7 +94,7 @@ ERRORS: list[tuple[str, str, str, Callable[[], object]]] = [
     ("_absolute", "np.abs(a.mid), a.rad", "np.abs(a.mid), np.minimum(a.rad, np.abs(a.mid))", random("absolute")),
     ("_excess", "a.rad + (a.mid - top) * (1.0 - 4.0 * U)", "np.where(a.mid == top, a.rad, 0.0)", MAXIMA),
     ("_excess", "(1.0 - 4.0 * U)", "2.0", MAXIMA),
-    ("_max", "_excess(a, top)", "(a.rad + 0.0 * top)[..., :1]", MAXIMA),
+    ("_max", "_excess(a, top)", "np.broadcast_to(a.rad[..., :1], a.shape)", MAXIMA),
     ("_maximum", "_excess(b, top)", "_excess(a, top)", MAXIMA),
     ("_minimum", "return -top, rad", "return top, rad", MAXIMA),
     ("_running_max", "np.maximum.accumulate(a.rad, axis)", "a.rad", running),
