@@ -186,12 +186,16 @@ ERRORS: dict[str, tuple[str, str, str]] = {
 }
 
 
+#: Of the models that are drawn, some on which these errors make a difference.
+TELLING = {3, 4, 5, 12, 22, 24, 30, 36, 39, 48, 51, 53, 55, 62, 63, 66}
+
+
 @cache
 def with_hints(kind: str) -> list[tuple[Model, ByComparison, int, list[dict[str, Hint]]]]:
     """Models with tasks, how many inputs are right, and hints of a kind for both strategies."""
     rng = np.random.default_rng(5)
-    tried = list(some(6, 40))
-    return [(model, task, truth(model, task), some_hints(rng, Problem(model, task), kind)) for _, model, task in tried]
+    tried = [(model, task) for number, (_, model, task) in enumerate(some(6, 40)) if number in TELLING]
+    return [(model, task, truth(model, task), some_hints(rng, Problem(model, task), kind)) for model, task in tried]
 
 
 def wrong_with(planted: Planted, kind: str) -> bool:
