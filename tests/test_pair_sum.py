@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from functools import cache, partial
 from typing import Any
@@ -517,10 +517,15 @@ def tiny_cases() -> list[tuple[Problem[PairSum, Pairs], dict[str, Any], npt.NDAr
     return cases
 
 
-def thin_fails(module: Callable[[str], Any] = own_module) -> bool:
+#: Of the tiny networks, those on which mistakes make a difference.
+TELLING = (0, 1, 2, 3, 6, 7, 8, 9, 10, 15, 18, 20, 21, 23, 26, 30, 32, 43, 49, 51, 58, 68, 90, 138, 140, 145, 155, 180,
+           192, 229, 243, 259, 270, 312, 321, 326, 397, 442, 454)  # fmt: skip
+
+
+def thin_fails(module: Callable[[str], Any] = own_module, some: Iterable[int] = range(480)) -> bool:
     """Whether a lead that thin halves bound from below is less than that, on tiny networks, with any hints."""
     thin, halves = map(module, (THINNER, HALVED))
-    for problem, hints, leads in tiny_cases():
+    for problem, hints, leads in map(tiny_cases().__getitem__, some):
         least, rad = leads_of(halves, thin.parts(Workspace(problem), hints), problem.network.n)
         if (least - rad > leads + 1e-9).any():
             return True
@@ -568,7 +573,7 @@ def test_thin_leads() -> None:
 )
 def test_planted_in_thin(module: str, old: str, new: str) -> None:
     """Each of these mistakes makes such a lead false."""
-    assert thin_fails(Planted("compactproofs", [(module, old, new)], MODULES).module)
+    assert thin_fails(Planted("compactproofs", [(module, old, new)], MODULES).module, TELLING)
 
 
 @pytest.mark.parametrize(
