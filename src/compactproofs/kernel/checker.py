@@ -38,9 +38,8 @@ def verify(
     shapes, UnsuitableArithmetic if this process does not compute as the proofs assume, and ValueError or MemoryError if
     the network is so large that a sum is too long for the error bounds, or that tables do not fit into memory.
 
-    `workspace`: what makes one of the problem; whoever passes another than `Workspace`, to share tables between
-    certificates, says that its numbers are enclosures.  `admit` is called right before the strategy runs, and may
-    raise: for limits on work.
+    `workspace`: makes one of the problem; whoever passes another than `Workspace`, to share tables between certificates,
+    says that its numbers are enclosures.  `admit` is called right before the strategy runs, and may raise.
     """
     try:
         strategy = library.strategy(certificate.strategy)
@@ -74,7 +73,10 @@ def verify(
         return _rejected(f"strategy: cannot be checked, since {reason}")
     require_ieee_arithmetic()
     admit(strategy, problem)
-    certified = strategy.bound(workspace(problem), certificate.hints)
+    work = workspace(problem)
+    if work.network is not network or work.task != task:
+        raise ValueError("the workspace must be of this network and of the certificate's task")
+    certified = strategy.bound(work, certificate.hints)
     at_least = strategy.claim == "at least"
     if certified >= certificate.certified if at_least else certified <= certificate.certified:
         return Verdict(True, str(certificate), certified)

@@ -65,7 +65,7 @@ def count(work: Work, network: Tables, factors: FloatArray) -> int:
 
 
 class Means(NamedTuple):
-    """p from maxima and tables for x and for y; 2 - c; and the largest |(N^T R)_z - (N^T R)_o|, halved."""
+    """p / 2 from maxima and tables for x and for y; 4 (2 - c); and the largest |(N^T R)_z - (N^T R)_o|."""
 
     times: Callable[[Array], Array]
     of_x: Array
@@ -125,8 +125,8 @@ def on_inputs(parts: Parts, x: IntArray, y: IntArray) -> tuple[Array, Array | No
     known = known if parts.sums is None else parts.sums(known)
     less, squares, means = None if parts.loss is None else parts.loss[x, y], parts.squares[x, y], parts.means
     if means is not None:
-        p = means.times(known) + (means.of_x[x] + means.of_y[y])
-        of_p = (p * p).sum(axis=1)
+        half_p = means.times(known) + (means.of_x[x] + means.of_y[y])
+        of_p = (half_p * half_p).sum(axis=1)
         squares, less_of_p = squares - means.less * of_p, means.apart * np.sqrt(of_p)
         less = less_of_p if less is None else less + less_of_p
     return parts.times(known) + (parts.of_x[x] + parts.of_y[y]), less, 0.5 * np.sqrt(np.maximum(squares, 0.0))

@@ -33,7 +33,7 @@ the three parts of h (u_z - u_o), h^ (u^_z - u^_o) is as in `halves`, (h - h^) (
 -f |u^_z - u^_o|, and h ((u - u^)_z - (u - u^)_o) is at least -2 (|v^| + f) t.
 
 How it is computed.  As q_i max(a, -b) = max(q_i a, -q_i b), the ReLUs times G are sums over sets, and only these are
-multiplied: p is 2 h^ N - v^ N, as |a| = 2 ReLU(a) - a.
+multiplied: half of p is h^ N - v^ N / 2, as |a| = 2 ReLU(a) - a.
 
 Whatever hints say, the theorem holds.  About perceptrons nothing is proved.
 
@@ -203,11 +203,11 @@ def parts(work: Work, hints: Hints) -> Parts:
         sums=sets.sums,
         loss=loss_x[:, None] + loss_y + 2.0 * left_out * np.sqrt(np.maximum(squares, 0.0)),
         means=Means(
-            times=sparse_product(work, 2.0 * means_of(hints["means"])),
-            of_x=-(x @ by_set) @ N,
-            of_y=(y @ by_set) @ N,
-            less=2.0 - np.abs(of_N).sum(axis=1).max(),
-            apart=0.5 * distances(seen_R).max(),
+            times=sparse_product(work, means_of(hints["means"])),
+            of_x=-(0.5 * (x @ by_set)) @ N,
+            of_y=(0.5 * (y @ by_set)) @ N,
+            less=8.0 - 4.0 * np.abs(of_N).sum(axis=1).max(),
+            apart=distances(seen_R).max(),
         ),
     )
 
