@@ -109,6 +109,7 @@ def test_files(tmp_path: Path) -> None:
         ({"blocks.0.attn.W_V": np.zeros((2, 5, 4))}, "d_model"),
         ({"blocks.0.attn.W_O": np.full((2, 4, 4), np.inf)}, "NaN or infinity"),
         ({"unembed.b_U": np.ones(4)}, "unembed.b_U"),
+        ({"unembed.b_U": np.array([0.0, 9.0, 0.0, -9.0])}, "unembed.b_U"),
         ({"blocks.0.attn.b_O": np.zeros(5)}, "b_O has d_model = 5"),
         ({"ln_final.w": np.ones(4)}, "unknown tensor ln_final.w"),
         ({"embed.W_E": None}, "no tensor named embed.W_E"),

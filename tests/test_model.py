@@ -275,6 +275,15 @@ def test_biases(tmp_path: Path, name: str, value: float) -> None:
     assert model.sha256 == Model.from_state_dict(with_bias(name, float(np.float32(value)), np.float64)).sha256
 
 
+@pytest.mark.parametrize("name", BIASES)
+def test_biases_that_add_up_to_nothing(name: str) -> None:
+    """They are not zero."""
+    disk = BIASES[name][0]
+    tensors = with_bias(name, 3.0)
+    tensors[disk][..., 0] = -3.0
+    assert Model.from_state_dict(tensors).biases == (name,)
+
+
 def test_the_hash_tells_biases_apart() -> None:
     """Equal numbers in different biases are different models."""
     square = {"W_E": (3, 3), "W_pos": (2, 3), **dict.fromkeys(("W_Q", "W_K", "W_V", "W_O", "W_U"), (3, 3))}
