@@ -38,7 +38,7 @@ def verify(
     shapes, UnsuitableArithmetic if this process does not compute as the proofs assume, and ValueError or MemoryError if
     the network is so large that a sum is too long for the error bounds, or that tables do not fit into memory.
 
-    `workspace`: makes one of the problem; whoever passes another than `Workspace`, to share tables between certificates,
+    `workspace`: makes one of the problem; whoever passes another than `Workspace`, to share tables among certificates,
     says that its numbers are enclosures.  `admit` is called right before the strategy runs, and may raise.
     """
     try:
