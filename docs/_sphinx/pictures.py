@@ -21,8 +21,8 @@ from compactproofs.zoo import ZooRow, table
 from links import DOCS
 
 _PLACE = re.compile(r"<!-- interactive: ([a-z-]+) -->\n+!\[[^\]]*\]\([^)]*\)")
-_COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00"]
-_SHAPES = ["circle", "diamond", "square", "triangle-up", "triangle-down"]
+_COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
+_SHAPES = ["circle", "diamond", "square", "triangle-up", "triangle-down", "cross"]
 
 
 def _rows(name: str) -> list[dict[str, str]]:
@@ -133,7 +133,7 @@ def _two_arguments() -> alt.Chart:
         alt.Tooltip("claim:N", title="at least"),
         alt.Tooltip("operations:Q", format=","),
     ]
-    groups = ["brute-force", "equivariant-distance", "low-rank", "low-rank-separable"]
+    groups = ["brute-force", "equivariant-distance", "low-rank", "low-rank-separable", "low-rank-halves", "thin-halves"]
     return _chart(rows, groups, tooltip, "certified share of all inputs")
 
 
