@@ -394,7 +394,7 @@ def distances() -> str:
             shares = [down(part["before"].mean(), 6), down(part["control"].mean(), 6) if with_control else ""]
             shares += [down(part["after"].mean(), digits), down(part["after"].min(), digits), down(right, close)]
             far = [f"{part['distance'].mean():.3f}", f"{part['control_distance'].mean():.3f}" if with_control else ""]
-            rows.append([f"first {len(models)}", str(size), *shares, *far])
+            rows.append(["all 151" if len(models) == 151 else f"first {len(models)}", str(size), *shares, *far])
     headers = ["models", "distance penalty", "before", "control", "after", "least", "right after", "distance"]
     return table([*headers, "of the control"], rows)
 
