@@ -322,7 +322,7 @@ def large_k_summary() -> str:
         sides = [row for pair in pairs for row in pair if row]
         ratios = [ratio(low, up) for low, up in pairs if low] + [float(row[4]) for row in two]
         words = f"{near(ratios)}, 0.99999 or more on {sum(r >= 0.99999 for r in ratios)}"
-        words += "".join(f"; {down(float(row[4]), 3)} on {row[0]}" for row in before)
+        words += "".join(f"; {down(float(row[4]), 3)} on {row[0]} before" for row in before)
         prove = [seconds_to_prove(row) for row in sides] + [float(row[i]) for row in two for i in (5, 9)]
         check = [float(row["verify_seconds"]) for row in sides] + [float(row[i]) for row in two for i in (6, 10)]
         rows.append([f"K = {k}, v = 64", words, span(prove), span(check)])

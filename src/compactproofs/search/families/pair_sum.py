@@ -491,18 +491,6 @@ def _work(problem: Problem[PairSum, Pairs], hints: Hints) -> Work:
     return Work(4 * (folding + each + tables_) + CALL * calls, 8 * entries + ROOM)
 
 
-def _companion(name: str, complexity: str, summary: str, search: Any = no_hints, **more: Any) -> Companion:
-    return Companion(
-        _task,
-        search=search,
-        work=_work,
-        complexity=complexity,
-        summary=summary,
-        stated_in=f"{PLACE}.{name}",
-        **more,
-    )
-
-
 def _every_logit(problem: Problem[PairSum, Pairs]) -> int:
     return int(problem.task.total * problem.network.outputs)
 
@@ -513,16 +501,38 @@ def _tables(problem: Problem[PairSum, Pairs]) -> int:
     return int(2 * n * network.neurons + network.neurons * network.outputs + 2 * n * network.outputs)
 
 
-_CIRCUITS = "compactproofs.networks.pair_sum.circuits"
+def _companion(
+    name: str,
+    complexity: str,
+    summary: str,
+    search: Any = no_hints,
+    lemmas: tuple[str, ...] = (),
+    unexplained_dimension: Any = _tables,
+) -> Companion:
+    """Of a theorem that rests on these lemmas besides the two of all."""
+    return Companion(
+        _task,
+        search=search,
+        work=_work,
+        complexity=complexity,
+        summary=summary,
+        stated_in=f"{PLACE}.{name}",
+        lemmas=(
+            "compactproofs.networks.pair_sum.circuits",
+            *(f"{PLACE}.{lemma}" for lemma in ("by_label", *lemmas)),
+        ),
+        unexplained_dimension=unexplained_dimension,
+        by_input=True,
+    )
+
+
 COMPANIONS = {
     **{
         f"pair-sum/brute-force{side}": _companion(
             "brute_force",
             "O(n^2 m k)",
             f"every pair of arguments is its own case{words}",
-            lemmas=(_CIRCUITS, f"{PLACE}.by_label"),
             unexplained_dimension=_every_logit,
-            by_input=True,
         )
         for side, words in (("", ""), ("-upper", "; from above"))
     },
@@ -531,44 +541,33 @@ COMPANIONS = {
         "O(n^2 (m + k) s)",
         "s directions of the neurons decide, norms bound the rest",
         _low_rank,
-        lemmas=(_CIRCUITS, f"{PLACE}.by_label"),
-        unexplained_dimension=_tables,
-        by_input=True,
     ),
     "pair-sum/low-rank-separable": _companion(
         "separable",
         "O(n^2 (m + k) s)",
         "s directions of the neurons decide, a norm for x and one for y bound the rest",
         _separable,
-        lemmas=(_CIRCUITS, f"{PLACE}.by_label", f"{PLACE}.low_rank"),
-        unexplained_dimension=_tables,
-        by_input=True,
+        ("low_rank",),
     ),
     "pair-sum/low-rank-halves": _companion(
         "halves",
         "O(n^2 (m + k) s)",
         "s directions of the neurons decide; of the rest one half is linear, a norm bounds the other",
         _halves,
-        lemmas=(_CIRCUITS, f"{PLACE}.by_label", f"{PLACE}.low_rank"),
-        unexplained_dimension=_tables,
-        by_input=True,
+        ("low_rank",),
     ),
     "pair-sum/thin-halves": _companion(
         "thin",
         "O(n^2 m + n d^2)",
         "low-rank-halves for a transformer, and few directions of the residual stream",
         _thin,
-        lemmas=(_CIRCUITS, f"{PLACE}.by_label", f"{PLACE}.halves", f"{PLACE}.low_rank"),
-        unexplained_dimension=_tables,
-        by_input=True,
+        ("halves", "low_rank"),
     ),
     "pair-sum/equivariant-distance": _companion(
         "equivariant",
         "O(n^2 m + n^3)",
         "near a network with all of the group's symmetry, whose margins are one for all inputs",
         _equivariant,
-        lemmas=(_CIRCUITS, f"{PLACE}.by_label", f"{PLACE}.low_rank"),
-        unexplained_dimension=_tables,
-        by_input=True,
+        ("low_rank",),
     ),
 }

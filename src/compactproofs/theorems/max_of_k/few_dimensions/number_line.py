@@ -47,7 +47,7 @@ Theorem.  Let sigma > 0, and for j = 0 ... v - 2
     down_j:  min of -(alpha_j + y gamma_j + z beta_j) over y in [c_0, c_{v-1}], z in [low_j, c_{v-1}]  >  err_j.
 
 If up_j holds for all j >= m, and down_j for all j < m, then every input with maximum m is answered correctly; and there
-are (m + 1)^n - m^n of these; with weights of tokens (`tasks.max_of_k`) they count (w_0 + ... + w_m)^n less
+are (m + 1)^n - m^n of these; with weights of tokens (`tasks.weights`) they count (w_0 + ... + w_m)^n less
 (w_0 + ... + w_{m-1})^n.
 
 Proof.  Let j >= m.  Then c_q <= c_m <= c_j and X <= c_m <= c_j, and neither is below c_0, so logit j > logit j+1.  Let
