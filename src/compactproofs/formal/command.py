@@ -51,8 +51,9 @@ def formal_check(what: str, model: str | None, library: Path | None) -> Verdict:
         if model is not None:
             raise ValueError(f"{what} is an exported directory, which has its model in it; leave out {model}")
         return check(Path(what), library)
-    require_coqc()  # before minutes of search
     name, certificate = (what, None) if model is None else (model, what)
+    load_model(name)  # what is wrong with it is said first, as everywhere
+    require_coqc()  # before minutes of search
     with tempfile.TemporaryDirectory() as directory:
         export_to(Path(directory), name, certificate)
         return check(Path(directory), library)
