@@ -24,7 +24,7 @@ from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.attention_only.model import WEIGHTS
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.opening.models import write_tensors
-from compactproofs.report import charts, pictures, side_by_side
+from compactproofs.report import charts, pair_charts, pictures, side_by_side
 from compactproofs.report import command as explain
 from compactproofs.report.heads_page import heads_page
 from compactproofs.report.model_page import SECTIONS, model_page
@@ -441,6 +441,19 @@ def test_pairs_have_the_same_axes_and_colours() -> None:
     axes = Figure().add_subplot()
     turned[0](axes)
     assert axes.get_ylim() == (4.4, -0.75)
+
+
+@pytest.mark.parametrize("number", [1, 7, 23])
+def test_every_series_is_drawn(number: int) -> None:
+    """However many there are."""
+    names = [f"strategy {i}" for i in range(number)]
+    for draw in (
+        pair_charts.bounds({name: [(2.0 + i, 0.5)] for i, name in enumerate(names)}),
+        charts.bounds({name: [(2.0 + i, 0.5)] for i, name in enumerate(names)}),
+    ):
+        axes = Figure().add_subplot()
+        draw(axes)
+        assert set(names) <= set(axes.get_legend_handles_labels()[1])
 
 
 def test_page_of_many_models(page_of_many: Page, summaries: list[Summary]) -> None:

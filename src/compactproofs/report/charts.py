@@ -15,7 +15,20 @@ from compactproofs.analysis.mechanism import AttentionGaps, Copying, Errors
 from compactproofs.analysis.remainder import Budget, Comparison
 from compactproofs.analysis.spectra import Factor, Fit
 from compactproofs.kernel.decisions import FloatArray
-from compactproofs.report.pictures import BLUE, GREEN, GREY, GRID, HALF, INK, MUTED, ORANGE, PURPLE, RED, SERIES
+from compactproofs.report.pictures import (
+    BLUE,
+    GREEN,
+    GREY,
+    GRID,
+    HALF,
+    INK,
+    MUTED,
+    ORANGE,
+    PURPLE,
+    RED,
+    SERIES,
+    coloured,
+)
 
 Draw = Callable[[Axes], None]
 
@@ -230,7 +243,7 @@ def factor_spectra(factors: Sequence[Factor]) -> Draw:
     def draw(axes: Axes) -> None:
         axes.plot([], [], ":", color=MUTED, label="whole")
         axes.plot([], [], "-", color=MUTED, label="without principal parts")
-        for factor, colour in zip(factors, SERIES, strict=False):
+        for factor, colour in coloured(factors):
             for values, style, label in ((factor.before, ":", None), (factor.after, "-", factor.name)):
                 kept = values[values > max(factor.before.max() * 1e-6, 1e-300)]
                 axes.plot(np.arange(1, len(kept) + 1), kept, style, lw=1.3, color=colour, label=label)
@@ -250,7 +263,7 @@ def normal_quantiles(factors: Sequence[Factor]) -> Draw:
     def draw(axes: Axes) -> None:
         shares = (np.arange(1, 200) - 0.5) / 199
         expected = np.array([NormalDist().inv_cdf(share) for share in shares])
-        for factor, colour in zip(factors, SERIES, strict=False):
+        for factor, colour in coloured(factors):
             entries = factor.residual.ravel() - factor.residual.mean()
             z = np.quantile(entries / (entries.std() or 1.0), shares)
             axes.plot(expected, z, color=colour, lw=1.2, label=factor.name)
@@ -267,7 +280,7 @@ def budget(budgets: Sequence[Budget]) -> Draw:
     """Bound of the remainder's spread against its cost."""
 
     def draw(axes: Axes) -> None:
-        for one, colour in zip(budgets, SERIES, strict=False):
+        for one, colour in coloured(budgets):
             axes.scatter(one.flops, one.bound.mean(), color=colour, s=30, zorder=3, label=one.kind)
             axes.vlines(one.flops, one.bound.min(), one.bound.max(), color=colour, alpha=0.45, lw=3)
         flops = [one.flops for one in budgets]
@@ -451,7 +464,7 @@ def bounds(
     """(operations, bound) of strategies by group, with the best for so many operations, and those from above."""
 
     def draw(axes: Axes) -> None:
-        for (name, group), colour in zip(points.items(), SERIES, strict=False):
+        for (name, group), colour in coloured(points.items()):
             x, y = zip(*group, strict=True)
             axes.scatter(x, y, s=26, color=colour, alpha=0.85, linewidth=0, zorder=3, label=name)
         axes.step(*_best(points), where="post", color=MUTED, lw=1.0, label="the best so far", zorder=2)
@@ -507,7 +520,7 @@ def labelled_points(
     """Points by group over a logarithmic axis."""
 
     def draw(axes: Axes) -> None:
-        for (name, group), colour in zip(groups.items(), SERIES, strict=False):
+        for (name, group), colour in coloured(groups.items()):
             a, b = zip(*group, strict=True)
             axes.scatter(a, b, s=16, color=colour, alpha=0.85, label=name)
         if log_y:

@@ -11,7 +11,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from compactproofs.analysis.pair_sums import Boxes, curve
 from compactproofs.kernel.decisions import FloatArray
 from compactproofs.report.charts import Draw, legend_below, legend_beside, operations
-from compactproofs.report.pictures import BLUE, GREEN, INK, MUTED, ORANGE, PURPLE, RED
+from compactproofs.report.pictures import BLUE, GREEN, INK, MUTED, ORANGE, RED, coloured
 
 #: What is read of x and of y, and what is written.
 SIDES = (("reads of x", BLUE), ("reads of y", ORANGE), ("writes", GREEN))
@@ -116,7 +116,7 @@ def bounds(points: Mapping[str, Sequence[tuple[float, float]]], joined: bool = T
     """(operations, share) by strategy, those of one with more or fewer directions joined by a line; or by network."""
 
     def draw(axes: Axes) -> None:
-        for (name, each), colour in zip(points.items(), (BLUE, RED, ORANGE, PURPLE, GREEN), strict=False):
+        for (name, each), colour in coloured(points.items()):
             x, y = zip(*each, strict=True)
             below = name.endswith("-upper")
             axes.plot(

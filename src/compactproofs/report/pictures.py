@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from itertools import cycle
+from typing import Any, TypeVar
 
 import matplotlib
 from cycler import cycler
@@ -21,6 +22,8 @@ INK, MUTED, GRID = "#24292f", "#6e7781", "#d8dee4"
 #: Colours that can be told apart on a white and on a dark page, and by most colour-blind readers.
 BLUE, ORANGE, GREEN, RED, PURPLE, GREY = "#3b82c4", "#d9822b", "#2f9e77", "#d1495b", "#8a63c9", "#8b949e"
 SERIES = (BLUE, ORANGE, GREEN, RED, PURPLE, GREY, "#b08900", "#c45ab3", "#4aa3a3", "#7a8450")
+
+T = TypeVar("T")
 
 #: Sizes in inches: as wide as the page, half of it, a third and a quarter, so that letters come out equally large.
 WIDE, HALF, THIRD, QUARTER = (9.0, 3.8), (4.2, 3.0), (2.8, 2.3), (2.3, 2.0)
@@ -98,6 +101,11 @@ def picture(name: str, draw: Callable[[Axes], None], size: tuple[float, float] =
         figure.patch.set_alpha(0.0)
         svg = _saved(figure, "svg", metadata={"Date": None, "Creator": None})
     return Picture(name, svg, png)
+
+
+def coloured(series: Iterable[T]) -> Iterator[tuple[T, str]]:
+    """Each with the next colour of `SERIES`, from the first again where there are more."""
+    return zip(series, cycle(SERIES), strict=False)
 
 
 def pictures(drawings: Mapping[str, Callable[[Axes], None]], size: tuple[float, float] = HALF) -> dict[str, Picture]:
