@@ -79,6 +79,19 @@ LONG_STEPS = Problem(
     np.ones(2, np.int64),
 )
 
+#: All sequences count: one of 2^53, and 63 that go elsewhere and are added to it one by one, where floats are even.  So
+#: each is lost, or counts for one more than it does; and windows are so small that they leave no room for that.
+LOST = tuple(
+    Problem(
+        np.stack(np.divmod(np.arange(64), 8), axis=1)[None],
+        np.array([-16, -16]),
+        np.zeros((0, 64), np.bool_),
+        [(1, -8, 8)] * 2,
+        np.array([2**53] + [each] * 63),
+    )
+    for each in (1, 3)
+)
+
 
 def random_class(rng: np.random.Generator, reach: int = 20) -> ClassMargins:
     """A class of a few hundred inputs with random integers, some of them far apart."""

@@ -19,7 +19,7 @@ from compactproofs.theorems.max_of_k.counting.half_sums import count_in_halves
 from compactproofs.theorems.max_of_k.counting.sums import Axis, count_at_most_zero, rounded
 from compactproofs.theorems.max_of_k.counting.unions import wrong_inputs as count_wrong
 
-from .counting import Problem, problems, random_class, random_steps, wrong_inputs
+from .counting import LOST, Problem, problems, random_class, random_steps, wrong_inputs
 from .models import cases
 
 
@@ -40,7 +40,7 @@ def counts(problem: Problem, axes: list[Axis]) -> tuple[int, int]:
 @pytest.mark.parametrize("seed", range(4))
 def test_counts_bracket_the_truth_in_any_window(seed: int) -> None:
     """Whatever bins and window are chosen."""
-    for problem in problems(seed, 300):
+    for problem in problems(seed, 300) + LOST:
         if seed == 0:  # beyond exact floats
             problem = replace(problem, counts=problem.counts * (2**57 - 1))
         axes = [
