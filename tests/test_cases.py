@@ -269,6 +269,55 @@ def test_another_task(command: Limited) -> None:
     )
 
 
+def test_why_a_decoder(command: Limited) -> None:
+    """Where a strategy for attention-only models is asked for, the option is named, or what is in the file."""
+    bos, outputs, norm = (CASES / f"{name}_v10.safetensors" for name in ("bos_max3", "argmax3", "ln_max3"))
+    for words, why in (
+        ((bos, "--prefix", "10"), "because of --prefix; leave that out"),
+        ((outputs, "--task", "argmax"), "because of --task argmax; leave that out"),
+        ((norm, "--setting", "eps=1e-5", "--length", "2"), "because of --length (n=), --setting; leave that out"),
+        (
+            (norm,),
+            f"since as attention-only-1l1h it cannot be: {norm}: found blocks.0.ln1.b, blocks.0.ln1.w, ln_final.",
+        ),
+        ((outputs, "--order", "2 1 0"), f"{outputs}: W_U has d_vocab = 3, but W_E has d_vocab = 10"),
+    ):
+        outcome = command.run("prove", *words, "--strategy", "cubic")
+        assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
+        assert f"; it is read as a decoder{',' * why.startswith('since')}" in outcome.err
+        assert why in outcome.err
+    assert "no LayerNorm, learned positions" in command.run("sample", norm).err
+
+
+def test_what_settles_a_task(command: Limited) -> None:
+    """Messages name the option."""
+    case = CASES / "argmax3_v10.safetensors"
+    for words, option in (
+        (("--task", "sum-mod"), "-k, k="),
+        (("--task", "argmax", "--prefix", "99"), "--tokens, --prefix, --suffix, v=, prefix=, suffix="),
+        (("--task", "argmax", "--length", "7"), "--length, n="),
+        (("--task", "argmax", "--length", "2", "--read-out", "7"), "--read-out, read_out="),
+        (("--task", "argmax", "--weights", "1 2"), "--weights, weights="),
+        (("--task", "argmax", "--weights", " ".join(["3000000"] * 10)), "--weights, weights="),
+        (("--task", "argmax", "--inputs", "few"), "--inputs, inputs="),
+        (("--task", "argmax", "--tokens", "2", "--inputs", "distinct"), "--inputs, --weights, inputs=, weights="),
+        (("--task", "argmax", "--tokens", "99"), "--tokens, --prefix, --suffix, v=, prefix=, suffix="),
+        (("--task", "argmax", "--tokens", str(2**31)), "--length, --tokens, n=, v="),
+        (
+            (
+                "--tokens",
+                "4",
+            ),
+            "--task, --tokens, v=",
+        ),
+    ):
+        outcome = command.run("prove", case, *words)
+        assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
+        assert outcome.err.endswith(f" ({option})\n")
+    outcome = command.run("prove", CASES / "add_23.safetensors", "-k", "23", "--prefix", "3")
+    assert "asked by --task alone; leave out --prefix, -k" in outcome.err
+
+
 def test_untrained(command: Limited) -> None:
     """Two layers are read, and what is said of them is what they are."""
     path = CASES / f"{UNTRAINED}.safetensors"

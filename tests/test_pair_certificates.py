@@ -22,7 +22,8 @@ from compactproofs.opening.pairs import network_of as network_of_file
 from compactproofs.opening.tables import LabelTable
 from compactproofs.search.budget import prove_within
 from compactproofs.search.builtin import get_strategy
-from compactproofs.search.prover import Prover
+from compactproofs.search.choice import certify_within
+from compactproofs.search.prover import Prover, feasible_strategies
 from compactproofs.tasks.pairs import Pairs, add_mod, group_products, pair_table
 from compactproofs.tasks.tables import Table
 from compactproofs.testing import KINDS, hostile_hints
@@ -36,6 +37,22 @@ from exactcheck.balls import Decisions
 from limited import Limited, limited
 from test_corpus import CORPUS
 from test_pair_sum import CYCLIC, PLANNED, STRATEGIES, TABLES, drawn, network_of, table_of
+
+
+def test_nothing_is_tried_that_says_nothing() -> None:
+    """Thin halves are about transformers, and distances about networks with an output for each element of the group."""
+    task, thin, distance = group_products("S3"), "pair-sum/thin-halves", "pair-sum/equivariant-distance"
+    kinds = set()
+    for seed in range(4):
+        for make in (pair_sums.mlp, pair_sums.transformer):
+            network, tried = PairSum(make(np.random.default_rng(seed), task.table, 0.05)), list[str]()
+            left_out = ({thin} if make is pair_sums.mlp else set()) | ({distance} if network.outputs > 6 else set())
+            kinds.add(frozenset(left_out))
+            assert {thin, distance} - set(feasible_strategies(network, task)) == left_out
+            certify_within(Prover(network, task), 60.0, tried.append)
+            assert left_out.isdisjoint(tried)
+            assert [Prover(network, task).prove(each).certificate.certified for each in left_out] == [0] * len(left_out)
+    assert len(kinds) > 2
 
 
 def test_budget() -> None:
@@ -53,8 +70,10 @@ def test_budget() -> None:
         for count in range(directions)
     ]
     assert costs == sorted(costs)
-    fewer = prove_within(prover, costs[-1])
+    tried: list[str] = []
+    fewer = prove_within(prover, costs[-1], tried.append)
     assert fewer.cost.flops <= costs[-1]
+    assert tried[tried.index("pair-sum/low-rank") + 1] == "pair-sum/low-rank with fewer directions"
     assert prove_within(prover, 10).certificate.strategy == "pair-sum/trivial"
 
 

@@ -224,6 +224,8 @@ def test_what_cannot_be_trained_is_refused(tmp_path: Path, capsys: pytest.Captur
             training.Tightening(**bad)
     both = ["--strategy", "subspace", "--budget", "300000", "max-of-4/50"]
     few = ["--budget", "1", "max-of-4/50"]
+    assert command_line(["tighten", "--out", str(tmp_path / "no"), "--budget", "2^15.5", "max-of-4/50"]) == 2
+    assert "--budget: expected at least 60975," in capsys.readouterr().err
     for wrong in (
         ["--steps", "0", "max-of-4/50"], ["--strategy", "cubic", "max-of-4/50"], [], ["--seeds", "152"], both, few,
     ):  # fmt: skip

@@ -25,6 +25,7 @@ from compactproofs.cli.common import (
     JsonOption,
     ModelArgument,
     extra,
+    operations_of,
     whose,
 )
 from compactproofs.cli.common import models as known_models
@@ -198,8 +199,10 @@ def tighten(
         str | None, typer.Option(help="A sub-cubic strategy, subspace or number-line; default: the paper's cheapest.")
     ] = None,
     budget: Annotated[
-        int | None,
-        typer.Option(min=1, help="Instead of --strategy, the most operations that checking the new networks may take."),
+        str | None,
+        typer.Option(
+            help="Instead of --strategy, the most operations that checking the new networks may take, such as 2^20.5."
+        ),
     ] = None,
     steps: Annotated[int, typer.Option(help="Training steps.")] = 1000,
     rate: Annotated[float, typer.Option(help="Learning rate of AdamW.")] = 0.005,
@@ -212,13 +215,14 @@ def tighten(
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
 ) -> None:
     """Train networks until a cheap proof holds: certificates before and after; an interrupted run resumes."""
+    operations = None if budget is None else operations_of("--budget", budget)
     from compactproofs import training
 
     command = importlib.import_module("compactproofs.training.command")
-    if budget is not None:
+    if operations is not None:
         if strategy is not None:
             raise ValueError("choose one: --strategy or --budget, which chooses a strategy")
-        strategy, dimensions = command.within(budget, models or [], seeds, dimensions)
+        strategy, dimensions = command.within(operations, models or [], seeds, dimensions)
     how = training.Tightening(
         strategy=strategy or training.CHEAPEST,
         steps=steps,

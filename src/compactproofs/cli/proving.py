@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, track
+from rich.progress import track
 
 import compactproofs as cp
 from compactproofs import plugins, zoo
@@ -25,10 +25,12 @@ from compactproofs.cli.common import (
 )
 from compactproofs.cli.questions import settings_of, task_of, tokens_of
 from compactproofs.kernel.certificate import CLAIMS
-from compactproofs.kernel.problem import Problem
+from compactproofs.kernel.problem import Problem, Strategy
 from compactproofs.networks.attention_only.heads import ManyHeads
+from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.networks.pair_sum.model import PairSum
+from compactproofs.opening.networks import File
 from compactproofs.opening.pairs import TASKS
 from compactproofs.runs.inputs import load_certificate, open_file
 from compactproofs.search.budget import prove_within
@@ -38,7 +40,7 @@ from compactproofs.search.choice import MOMENT, PATIENCE, Certified, answer, in_
 from compactproofs.search.cost import power
 from compactproofs.search.effort import to_allow
 from compactproofs.search.prover import DECIDING, Bound
-from compactproofs.search.questions import Options, Question, asked
+from compactproofs.search.questions import Options, Question, asked, why_a_decoder
 from compactproofs.system.places import STANDARD, check_directory, check_file
 from compactproofs.system.terminal import err, say, say_json, say_table, trying
 from compactproofs.tasks.sequences import INPUTS, RULES, TABLE
@@ -73,7 +75,7 @@ def prove(
     ] = None,
     budget: Annotated[
         str | None,
-        typer.Option(help="Find the best bound for this many operations, such as 2^21 or 1.6e6, by any strategy."),
+        typer.Option(help="Find the best bound for this many operations, such as 2^20.5 or 1.6e6, by any strategy."),
     ] = None,
     seconds: Annotated[
         float | None,
@@ -141,7 +143,8 @@ def prove(
     )
     ids = list(dict.fromkeys(strategy or []))
     own = not any(map(plugins.distribution_of, ids))
-    question = asked(open_file(model), options, model, ids) if own else _asked_of_plugins(model, ids, options)
+    file = open_file(model)
+    question = asked(file, options, model, ids) if own else _asked_of_plugins(file, ids, options)
     loaded = question.network
     provers = plugins.Provers(loaded, question.task)
     left_out: list[str] = []
@@ -157,7 +160,7 @@ def prove(
         for strategy_id in ids:
             prover = provers.of(strategy_id)
             with plugins.blamed(strategy_id):
-                prover.require(prover.library.strategy(strategy_id))
+                _require(prover, prover.library.strategy(strategy_id), file, options)
     targets = _targets(out_name, ids)
     said = list(question.notes)
     if best and question.in_doubt:  # before any time goes by
@@ -211,7 +214,17 @@ def prove(
         raise KeyboardInterrupt
 
 
-def _asked_of_plugins(name: str, strategy_ids: Sequence[str], options: Options) -> Question:
+def _require(prover: cp.Prover, strategy: Strategy, file: File, options: Options) -> None:
+    """Raise Infeasible unless the strategy can be used; it says why a file is read as another network than it is of."""
+    try:
+        prover.require(strategy)
+    except cp.Infeasible as error:
+        if isinstance(prover.model, Decoder) and strategy.family in (AttentionOnly.family, ManyHeads.family):
+            raise cp.Infeasible(f"{error}; {why_a_decoder(file, options, strategy.family)}") from error
+        raise
+
+
+def _asked_of_plugins(file: File, strategy_ids: Sequence[str], options: Options) -> Question:
     """What is asked about the model in a file by strategies of plug-ins, whose companions choose the task."""
     if options != Options():
         raise ValueError("--task and what goes with it are for strategies of compactproofs; plug-ins choose the task")
@@ -225,7 +238,6 @@ def _asked_of_plugins(name: str, strategy_ids: Sequence[str], options: Options) 
     if len(readers) > 1:
         raise ValueError(f"--strategy: a model is of one family of networks, not of {' and '.join(readers)}")
     ((family, reader),) = readers.items()
-    file = open_file(name)
     with plugins.blamed(strategy_ids[0]):
         if reader is not None:
             return Question(reader(file.data), None, "")
@@ -251,10 +263,9 @@ def _proofs(provers: plugins.Provers, ids: list[str], budget: int | None) -> Ite
                 proof = provers.of(strategy_id).prove(strategy_id)
             yield proof
         return
-    prover = provers.of("trivial")
-    with Progress(console=err, transient=True, disable=not err.is_terminal) as progress:
-        bar = progress.add_task("trying", total=len(cp.feasible_strategies(prover.model, prover.problem.task)))
-        yield prove_within(prover, budget, lambda strategy_id: progress.advance(bar))
+    with trying() as at:
+        proof = prove_within(provers.of("trivial"), budget, at)
+    yield proof
 
 
 def _targets(name: str | None, ids: list[str]) -> Sequence[Path | str | None]:

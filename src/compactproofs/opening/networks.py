@@ -106,6 +106,15 @@ class File:
             except InvalidModel as other:
                 raise (error if self._is_named_like_a_model() else other) from None
 
+    def unlike(self, family: str) -> str | None:
+        """Why there is no network of this attention-only family in it, or None if there is."""
+        read = {Model.family: self.attention_only, ManyHeads.family: self.many_heads}[family]
+        try:
+            read()
+        except InvalidModel as error:
+            return str(error)
+        return None
+
     def _is_named_like_a_model(self) -> bool:
         """Whether it is no safetensors file, or one with no other tensors than an attention-only model has."""
         try:
@@ -189,12 +198,37 @@ def task_for(
     if v < 1:
         raise ValueError("there is no token below the fixed ones; say how many there are (--tokens, v=)")
     position = read_out + length if read_out < 0 else read_out
-    task = Sequences(
-        *(name, length - len(fixed), v, network.configuration, tuple(prefix), tuple(suffix), position, k),
-        *(inputs, tuple(weights), table),
-    )
+    try:
+        task = Sequences(
+            *(name, length - len(fixed), v, network.configuration, tuple(prefix), tuple(suffix), position, k),
+            *(inputs, tuple(weights), table),
+        )
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}{_settled(str(error))}") from error
     misfit = task.misfit(network)
     if misfit is not None:
-        why = "" if fixed or v < network.d_vocab else "; is one of its tokens a fixed one, such as BOS (--prefix)?"
-        raise ValueError(f"{name}: {misfit}{why}")
+        fixed_one = not fixed and v == network.d_vocab and misfit.startswith("its labels are")
+        question = "; is one of its tokens a fixed one, such as BOS (--prefix, prefix=)?"
+        raise ValueError(f"{name}: {misfit}{question if fixed_one else _settled(misfit)}")
     return task
+
+
+#: How messages about a task begin, and the options that settle what they are about.
+_SETTLED = {
+    "k is": "-k, k=",
+    "read_out is": "--read-out, read_out=",
+    "inputs is": "--inputs, inputs=",
+    "there are no inputs": "--inputs, --weights, inputs=, weights=",
+    "there are": "--weights, weights=",
+    "the weights": "--weights, weights=",
+    "expected n": "--length, --tokens, n=, v=",
+    "the table": "--length, --tokens, n=, v=",
+    "it has the token": "--tokens, --prefix, --suffix, v=, prefix=, suffix=",
+    "its labels are": "--task, --tokens, v=",
+    "it has": "--length, n=",
+}
+
+
+def _settled(message: str) -> str:
+    """The options that a message is about, in brackets."""
+    return next((f" ({options})" for start, options in _SETTLED.items() if message.startswith(start)), "")

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from compactproofs import zoo
+from compactproofs.networks.decoder.model import Decoder
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening.models import Model
@@ -37,9 +38,10 @@ def load_model(name: str) -> Model:
             other = file.network()
         if other is None or isinstance(other, Model):
             raise
+        why = f" ({file.unlike(Model.family)})" if isinstance(other, Decoder) else ""
         able = "prove, verify, show and explain" if isinstance(other, PairSum) else "prove, verify and show"
         found = f"expected an attention-only model of one layer and one head, found: {about(other)}"
-        raise InvalidModel(f"{name}: {found}; {able} can be used with it") from None
+        raise InvalidModel(f"{name}: {found}{why}; {able} can be used with it") from None
 
 
 def open_file(name: str) -> File:

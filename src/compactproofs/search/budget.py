@@ -33,10 +33,10 @@ from compactproofs.theorems.pair_sum.separable import SEPARABLE
 _TRIMMED = 2  # kinds of failing sets, those that exceed the budget least, of which classes are given up
 
 
-def prove_within(prover: Prover, budget: int, done: Callable[[str], None] = lambda strategy_id: None) -> Proof:
+def prove_within(prover: Prover, budget: int, trying: Callable[[str], None] = lambda what: None) -> Proof:
     """The proof of the highest lower bound that this search finds among those of at most `budget` operations.
 
-    Calls `done` with each strategy that was tried.  Raises Infeasible if every strategy costs more.
+    Calls `trying` with what is tried next.  Raises Infeasible if every strategy costs more.
     """
     best: Proof | None = None
     too_dear: list[Proof] = []
@@ -49,17 +49,19 @@ def prove_within(prover: Prover, budget: int, done: Callable[[str], None] = lamb
     for strategy_id in feasible_strategies(prover.model, prover.problem.task):
         strategy = get_strategy(strategy_id)
         if strategy.claim == "at least" and least_cost(strategy_id, prover.problem) <= budget:
+            trying(strategy_id)
             proof = prover.prove(strategy_id)
             consider(proof)
             if strategy_id in KINDS and proof.cost.flops > budget:
                 too_dear.append(proof)
             if strategy in (LOW_RANK, SEPARABLE) and proof.cost.flops > budget:
+                trying(f"{strategy_id} with fewer directions")
                 fewer = _with_fewer_directions(prover, strategy, dict(proof.certificate.hints), budget)
                 if fewer is not None:
                     consider(prover.certify(strategy, fewer, proof.search_seconds))
-        done(strategy_id)
     for proof in sorted(too_dear, key=lambda proof: proof.cost.flops)[:_TRIMMED]:
         kind = KINDS[proof.certificate.strategy]
+        trying(f"{kind.id} with fewer classes")
         hints = _trimmed(prover, kind, dict(proof.certificate.hints), budget)
         if hints is not None:
             consider(prover.certify(get_strategy(kind.id), hints, proof.search_seconds))

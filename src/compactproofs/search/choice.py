@@ -145,6 +145,7 @@ def certify_within(
         if strategy.family == prover.model.family
         and prover.problem.task.record["name"] in strategy.tasks
         and not (companion := prover.companion(strategy)).surpassed
+        and companion.says_something(prover.problem)
     ]
     limits = {strategy.id: strategy.limit(prover.problem) for strategy, _ in about}
     by_time = sorted(

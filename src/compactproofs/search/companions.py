@@ -64,6 +64,8 @@ class Companion:
     by_input: bool = False
     #: Whether another strategy proves as much or more, and this one is for its fewer operations.
     surpassed: bool = False
+    #: Whether it may prove anything: some strategies are about a part of a family only, and claim 0 of all others.
+    says_something: Callable[[Problem[Any, Any]], bool] = lambda problem: True
     #: Whether checking may take long where there are many inputs.
     long: bool = False
     #: How many of the declared operations a second sees, most of which are usually not done.

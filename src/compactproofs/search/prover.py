@@ -166,11 +166,11 @@ def with_something_to_spare(strategy: Strategy, proved: int, total: int) -> int:
 
 
 def feasible_strategies(model: Model | ManyHeads | Decoder | PairSum, task: Task | None = None) -> list[str]:
-    """The ids of all strategies that are about the task, and can be checked on a model of this size."""
+    """The ids of all strategies that say something about such a model and task, and can be checked at this size."""
     problem = _problem(model, task)
     name = problem.task.record["name"]
     ours = [s for s in BUILT_IN.strategies.values() if s.family == model.family and name in s.tasks]
-    return [strategy.id for strategy in ours if strategy.limit(problem) is None]
+    return [s.id for s in ours if s.limit(problem) is None and companion_of(s).says_something(problem)]
 
 
 def _problem(model: Any, task: Task | None) -> Problem[Any, Any]:

@@ -31,6 +31,21 @@ _AS_DECODER = {"normalization_type": None, "attn_only": True, "attention_dir": "
 
 _FEW = 0.5  # of inputs: so few are answered correctly by networks that do another task
 
+#: What options are called, where they are given on a command line, and in Python where that is different.
+_CALLED = {
+    "task": "--task",
+    "prefix": "--prefix",
+    "suffix": "--suffix",
+    "read_out": "--read-out",
+    "n": "--length (n=)",
+    "v": "--tokens (v=)",
+    "k": "-k",
+    "settings": "--setting",
+    "inputs": "--inputs",
+    "weights": "--weights",
+    "order": "--order",
+}
+
 #: Names of tasks that comparisons tell: those of theorems, and the number k, of k and the last position.
 _BY_COMPARISON: dict[str, tuple[str, Callable[[int, int], int]]] = {
     "first": (POSITION, lambda k, last: k and -1),
@@ -71,6 +86,21 @@ class Options:
     def compared(self) -> bool:
         """Whether they ask for one of all the tokens that there are, by its position or its rank."""
         return self == Options(task=self.task, k=self.k, weights=self.weights) and self.task in _BY_COMPARISON
+
+    @property
+    def given(self) -> list[str]:
+        """What the options are called that say anything."""
+        return [called for name, called in _CALLED.items() if getattr(self, name) != getattr(_NONE, name)]
+
+    @property
+    def of_decoders(self) -> list[str]:
+        """What the options are called that only decoders are asked by."""
+        others = {"--task", "--weights", "-k" if self.task in _BY_COMPARISON else "--order"}
+        task = [] if self.task in (None, "max", "min", *_BY_COMPARISON) else [f"--task {self.task}"]
+        return task + [called for called in self.given if called not in others]
+
+
+_NONE = Options()
 
 
 @dataclass(frozen=True)
@@ -120,7 +150,8 @@ def asked(
             said = notes.in_short(name, network, order)
             return Question(network, None if type(order) is MaxOfK else order, f"{size}; {notes.label(order)}", *said)
     if options.order:
-        raise ValueError("--order is for attention-only models of one layer, and the task max; use --task table:FILE")
+        expected = "--order is for attention-only models of one layer, and the task max; use --task table:FILE"
+        raise ValueError(f"{expected}; {why_a_decoder(source, options, AttentionOnly.family)}")
     decoder, assumed = _decoder(source, options.settings)
     sequences = task_for(
         decoder,
@@ -140,10 +171,20 @@ def asked(
     return Question(decoder, sequences, f"{about(decoder)}; {_asked(sequences)}, {_total(sequences)}", lines, answered)
 
 
+def why_a_decoder(source: File | Network, options: Options, family: str) -> str:
+    """Why a network that is asked this is read as a decoder, and not as one of this attention-only family."""
+    because = [called for called in options.of_decoders if called != "--order"]
+    if because:
+        return f"it is read as a decoder because of {', '.join(because)}; leave that out"
+    reason = source.unlike(family) if isinstance(source, File) else "it is given as one"
+    return f"it is read as a decoder, since as {family} it cannot be: {reason}"
+
+
 def _asked_of_pairs(source: File | Network, options: Options) -> Question:
     """About a network of two arguments."""
     if options != Options(task=options.task, family=options.family, table=options.table):
-        raise ValueError("a network of two arguments is asked by --task alone")
+        others = ", ".join(called for called in options.given if called != "--task")
+        raise ValueError(f"a network of two arguments is asked by --task alone; leave out {others}")
     network = source.pair_sum() if isinstance(source, File) else source
     if not isinstance(network, PairSum):
         raise ValueError(f"this network is of the family {network.family}; only a file is read as another one")

@@ -501,6 +501,15 @@ def _tables(problem: Problem[PairSum, Pairs]) -> int:
     return int(2 * n * network.neurons + network.neurons * network.outputs + 2 * n * network.outputs)
 
 
+def _is_transformer(problem: Problem[PairSum, Pairs]) -> bool:
+    return bool(problem.network.positions)
+
+
+def _names_elements(problem: Problem[PairSum, Pairs]) -> bool:
+    """Whether each output stands for an element of the group."""
+    return bool(problem.network.outputs == problem.task.n)
+
+
 def _companion(
     name: str,
     complexity: str,
@@ -508,6 +517,7 @@ def _companion(
     search: Any = no_hints,
     lemmas: tuple[str, ...] = (),
     unexplained_dimension: Any = _tables,
+    says_something: Any = lambda problem: True,
 ) -> Companion:
     """Of a theorem that rests on these lemmas besides the two of all."""
     return Companion(
@@ -523,6 +533,7 @@ def _companion(
         ),
         unexplained_dimension=unexplained_dimension,
         by_input=True,
+        says_something=says_something,
     )
 
 
@@ -562,6 +573,7 @@ COMPANIONS = {
         "low-rank-halves for a transformer, and few directions of the residual stream",
         _thin,
         ("halves", "low_rank"),
+        says_something=_is_transformer,
     ),
     "pair-sum/equivariant-distance": _companion(
         "equivariant",
@@ -569,5 +581,6 @@ COMPANIONS = {
         "near a network with all of the group's symmetry, whose margins are one for all inputs",
         _equivariant,
         ("low_rank",),
+        says_something=_names_elements,
     ),
 }
