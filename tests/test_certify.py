@@ -21,9 +21,11 @@ import pytest
 
 import compactproofs as cp
 from compactproofs import __main__ as entry
+from compactproofs.kernel.library import Library
 from compactproofs.search import choice
 from compactproofs.search.prover import Prover
 from compactproofs.system.log import log
+from compactproofs.theorems import BUILT_IN
 from exactcheck import checking
 from soundness.models import working_weights
 
@@ -111,6 +113,7 @@ def test_tasks(model: cp.Model) -> None:
     trivial = cp.certify("max-of-4/123", "argmax")
     assert (trivial.certificate.strategy, trivial.certificate.certified) == ("decoder/trivial", 0)
     assert trivial.stopped.startswith("it would take a forward pass for each of 64^4 inputs")
+    assert "give more" not in trivial.stopped
 
 
 @pytest.fixture
@@ -145,7 +148,8 @@ def test_little_time_for_another_task(monkeypatch: pytest.MonkeyPatch, capsys: p
     monkeypatch.setattr(choice, "MOMENT", 0.2)
     found = cp.certify("max-of-4/123", "first")
     assert found.notes[-1].startswith("warning: the label is the first token")
-    assert "no more than 0 s, since the model does not seem to do this task" in found.stopped
+    assert "no more than 0 s, since the model does not seem to do this task; --seconds, seconds= give" in found.stopped
+    assert found.short
     assert "does not seem" not in cp.certify("max-of-4/123", "first", seconds=0.1).stopped
     prove, said = Prover.prove, [""]
 
@@ -235,6 +239,12 @@ def test_what_takes_too_long_is_left_out(model: cp.Model, monkeypatch: pytest.Mo
     found = cp.certify(model, seconds=100)
     assert {proof.certificate.strategy for proof in found.proofs} == {"trivial", "cubic"}
     assert "failing-sets may take 1000000000 s; " in found.stopped
+    assert found.short
+    few = Library.of([BUILT_IN.strategy("failing-sets")], BUILT_IN.tasks)
+    with pytest.raises(
+        cp.Infeasible, match=r"^nothing was proved in 2 seconds: .* 1000000000 s; give more \(--seconds"
+    ):
+        choice.certify_within(Prover(model, library=few), 2.0)
     monkeypatch.undo()
     prove = Prover.prove
 
@@ -247,6 +257,14 @@ def test_what_takes_too_long_is_left_out(model: cp.Model, monkeypatch: pytest.Mo
     found = cp.certify(model)
     assert [proof.certificate.strategy for proof in found.proofs] == ["cubic", "trivial"]
     assert "failing-sets needs more memory" in found.stopped
+    assert not found.short
+    with pytest.raises(cp.Infeasible, match=r"^nothing was proved in 2 seconds: failing-sets needs more memory$"):
+        choice.certify_within(Prover(model, library=few), 2.0)
+    large = cp.Model(**working_weights(np.random.default_rng(0), 64, 8))
+    with pytest.raises(cp.Infeasible, match=r"64\^8 inputs"):
+        choice.certify_within(
+            Prover(large, library=Library.of([BUILT_IN.strategy("brute-force")], BUILT_IN.tasks)), 2.0
+        )
 
 
 def shown(model: cp.Model, certified: cp.Certified) -> Iterator[Any]:

@@ -38,8 +38,8 @@ _TOO_MUCH = 4.0
 class Certified(Displayed):
     """What is proved about a model: every proof that was found, best first, those from below before those from above.
 
-    `stopped`: why no more was tried, after so many `seconds`.  `name`: what the model is called.  `notes`: what else to
-    know of it.
+    `stopped`: why no more was tried, after so many `seconds`; `short`: whether more of these might find more.  `name`:
+    what the model is called.  `notes`: what else to know of it.
     """
 
     network: Any  # of a family of this package
@@ -47,6 +47,7 @@ class Certified(Displayed):
     stopped: str
     seconds: float = 0.0
     interrupted: bool = False
+    short: bool = False
     name: str = ""
     notes: tuple[str, ...] = ()
 
@@ -73,6 +74,8 @@ class Certified(Displayed):
     @property
     def exact(self) -> bool:
         """Whether the bounds meet, so that they are the accuracy."""
+        if not self.proofs:
+            return False
         return self.bound == 1 or (self.upper is not None and self.upper.bound == self.bound)
 
     @property
@@ -153,13 +156,13 @@ def certify_within(
         for strategy, companion in about
         if limits[strategy.id] is None
     )
+    reasons = dict.fromkeys(limit for limit in limits.values() if limit)
     if not by_time:
-        raise Infeasible("no strategy is about this model and task")
+        raise Infeasible("; ".join(reasons) or "no strategy is about this model and task")
 
     def left() -> float:
         return max(start + seconds - time.monotonic(), 0.0)
 
-    reasons = dict.fromkeys(limit for limit in limits.values() if limit)
     missing = list(reasons) if not any(needed for _, needed, *_ in by_time) else []
     found = Certified(prover.model, (), "every strategy was tried")
     while by_time and not by_time[0][1]:  # what claims nothing takes no time
@@ -171,6 +174,7 @@ def certify_within(
                 if found.exact and not _may_cost_less(prover, trying_now, found.lower):
                     continue
                 if needed > _TOO_MUCH * left():
+                    found = replace(found, short=True)
                     missing.append(f"{trying_now} may take {needed:.0f} s")
                     log.info("search: %s, and %.0f are left", missing[-1], left())
                     continue
@@ -189,12 +193,14 @@ def certify_within(
             found = replace(found, interrupted=True)
             missing.append("interrupted")
         else:
+            found = replace(found, short=True)
             missing.append(f"the time was over before {trying_now or 'any strategy'} was finished")
     if found.exact and not found.interrupted:
-        missing = ["the bounds meet"]
+        found, missing = replace(found, short=False), ["the bounds meet"]
     why = "; ".join(missing)
     if not found.proofs:
-        raise Infeasible(f"nothing was proved in {seconds:g} seconds: {why}; give more (--seconds, seconds=)")
+        more = "; give more (--seconds, seconds=)" if found.short else ""
+        raise Infeasible(f"nothing was proved in {seconds:g} seconds: {why}{more}")
     return replace(found, stopped=why or found.stopped, seconds=time.monotonic() - start)
 
 
@@ -207,7 +213,7 @@ def answer(
     """
     hurried = seconds is None and question.in_doubt
     found = certify_within(prover, MOMENT if hurried else PATIENCE if seconds is None else seconds, trying)
-    if hurried and not found.exact and not found.interrupted:
+    if hurried and found.short and not found.interrupted:
         more = (
             f"no more than {MOMENT:.0f} s, since the model does not seem to do this task; --seconds, seconds= give more"
         )
