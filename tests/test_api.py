@@ -4,19 +4,25 @@ import ast
 import builtins
 import doctest
 import importlib
+import math
 import pkgutil
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import compactproofs as cp
 from compactproofs import theorems
+from compactproofs.networks.attention_only.model import WEIGHTS
 from compactproofs.search.families import companion_of
 from compactproofs.theorems import BUILT_IN
+from soundness.models import working_weights
 
 SOURCES = sorted(Path(cp.__file__).parent.rglob("*.py"))
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -89,6 +95,85 @@ def test_errors_have_one_root() -> None:
         kind, names = (first, names) if hasattr(builtins, first) else (kind, [first, *names])
         listed |= dict.fromkeys(names, ("CompactProofsError", kind))
     assert listed == {name: bases for name, bases in found.items() if not name.startswith("_")}
+
+
+ARGMAX = str(Path(__file__).parent / "cases" / "argmax3_v10.safetensors")
+ADDITION = str(Path(__file__).parent / "cases" / "add_23.safetensors")
+#: What nobody means, of all kinds; some of it is fit for some arguments.
+ODD: dict[str, Any] = {
+    **{
+        "None": None,
+        "int": 3,
+        "negative": -1,
+        "huge": 10**30,
+        "float": 1.5,
+        "nan": math.nan,
+        "text": "x",
+        "nothing": "",
+    },
+    **{"bytes": b"x", "null": "a\0b", "list": [1, 2], "texts": ["a", "b"], "dict": {}, "object": object()},
+    **{"class": int, "array": np.arange(3), "path": Path("no/such"), "function": lambda *_: None},
+}
+
+
+def misused(model: cp.Model, odd: Any) -> list[Callable[[], object]]:
+    """Calls of all that is public, each with one argument that is odd."""
+    certified = cp.certify(model, seconds=5)
+    certificate, weights = certified.certificate, {name: getattr(model, name) for name in WEIGHTS}
+    decoder, table = cp.load_decoder(ARGMAX), cp.LabelTable([0, 1])
+    certify, task_for = partial(cp.certify, seconds=1e-3), cp.task_for
+    readers = (cp.Model.from_bytes, cp.LabelTable.from_bytes, cp.Certificate.from_bytes, cp.Certificate.of_fields)
+    loaders = (cp.load_model, cp.load_network, cp.load_decoder, cp.Model.load, cp.LabelTable.load, cp.Certificate.load)
+    savers = (model.save, table.save, certificate.save, certified.save)
+    of_one = (cp.feasible_strategies, cp.Prover, certify, cp.frame, cp.plot.frontier, cp.plot.circuits)
+    of_model = (cp.prove, cp.feasible_strategies, lambda model, ids: list(cp.prove_all(model, ids)))
+    functions: tuple[Callable[..., object], ...] = (*readers, *loaders, *savers, *of_one)
+    calls: list[Callable[[], object]] = [partial(function, odd) for function in functions]
+    calls += [partial(cp.load_decoder, ARGMAX, **{name: odd}) for name in ("act_fn", "eps", "attn_scale", "colour")]
+    calls += [partial(cp.prove, odd, "cubic"), partial(task_for, odd, "max"), partial(task_for, decoder, odd)]
+    calls += [partial(function, model, odd) for function in of_model] + [partial(lambda: list(cp.prove_all(odd)))]
+    calls += [partial(cp.Prover, model, **{name: odd}) for name in ("task", "library", "companion")]
+    calls += [
+        partial(cp.Prover(model).prove, odd),
+        partial(cp.verify, odd, model),
+        partial(cp.verify, certificate, odd),
+    ]
+    limits = ("work", "max_ops", "max_memory", "allowance", "library", "tables")
+    calls += [partial(cp.verify, certificate, model, **{name: odd}) for name in limits]
+    asked = ("prefix", "suffix", "read_out", "n", "v", "k", "inputs", "weights", "table")
+    for name in (*asked, "task", "order", "family", "eps", "seconds"):
+        calls += [partial(certify, of, **{name: odd}) for of in (model, ARGMAX, ADDITION)]
+    for name in asked:
+        calls += [partial(task_for, decoder, "argmax", **{name: odd})]
+        calls += [partial(task_for, decoder, "sum-mod", **({"k": 2} | {name: odd}))]
+    calls += [partial(certify, {"embed.W_E": odd}), partial(cp.Model.from_state_dict, odd)]
+    calls += [
+        partial(cp.Model.from_state_dict, model.state_dict() | {"embed.W_E": odd}),
+        partial(model.state_dict, odd),
+    ]
+    calls += [
+        partial(cp.LabelTable, odd),
+        partial(cp.LabelTable.of, max, odd, 2),
+        partial(cp.LabelTable.of, max, 2, odd),
+    ]
+    calls += [partial(cp.Model, **(weights | {name: odd})) for name in ("W_E", "b_U")]
+    return [*calls, partial(cp.LabelTable.of, lambda tokens: odd, 2, 2)]
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_misuse(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is given in place of an argument, errors are of this package, or of the system."""
+    monkeypatch.chdir(tmp_path)
+    model = cp.Model(**working_weights(np.random.default_rng(0), 6, 3, 2, sharpness=1.0, noise=0.2))
+    refused = 0
+    for call in misused(model, ODD[kind]):
+        try:
+            call()
+        except (cp.CompactProofsError, OSError):
+            refused += 1
+        except Exception as error:
+            raise AssertionError(call) from error
+    assert refused > 50
 
 
 def test_package_example() -> None:

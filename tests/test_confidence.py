@@ -746,7 +746,12 @@ def test_errors_of_commands(run: Callable[..., tuple[int, str, str]]) -> None:
         ((*verify, "--confidence", "--error", "2"), "--error"),
         ((*verify, "--error", "0.1"), "give --confidence too"),
         ((*verify, "--confidence", "--error", "0.01", "--max-ops", "1"), "limit of operations"),
-        (("verify", "t.cert.json", "mine.safetensors", "--confidence"), "format: expected 'compactproofs claim with"),
+        (
+            ("verify", "t.cert.json", "mine.safetensors", "--confidence"),
+            "malformed: t.cert.json: format: expected 'compact",
+        ),
+        (("verify", "t.cert.json", "mine.safetensors", "--confidence"), "; it is checked without --confidence\n"),
+        (("verify", "lax.confidence.json", "mine.safetensors"), "malformed: lax.confidence.json: format: expected "),
         (("verify", ".", "mine.safetensors", "--confidence"), "is a directory"),
         (("verify", "none", "mine.safetensors", "--confidence"), "No such file"),
         ((*SAMPLE, "--out", "c.cert.json"), "no certificate; name the file *.confidence.json"),

@@ -81,7 +81,7 @@ def test_budget() -> None:
     ("model", "found"),
     [
         ("S3", "found: pair sum (perceptron), 36 neurons, 6 outputs; prove, verify, show and explain can be used"),
-        ("two-heads", "found: attention-only model of one layer with 2 heads; prove, verify and show can be used"),
+        ("two-heads", "found: attention-only model of one layer with 2 heads; prove, verify, show and explain can be"),
     ],
 )
 def test_commands_about_one_head(command: Limited, tmp_path: Path, model: str, found: str) -> None:

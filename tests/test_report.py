@@ -616,9 +616,10 @@ def test_command_for_several_heads(run: Run, undrawn: None, tmp_path: Path) -> N
     said = "the report is heads.html, its figures are in heads-figures\n"
     assert run(path, "--out", "heads.html") == (0, said, "")
     assert "How two_heads_max3_v10.safetensors finds the maximum" in (tmp_path / "heads.html").read_text("utf-8")
-    code, out, err = run(path, path)
+    code, out, err = run("max-of-4/123", path)
     assert (code, out) == (2, "")
-    assert "found: attention-only model of one layer with 2 heads" in err
+    assert err.startswith(f"error: {path} has several heads, and of such there is a page about each alone: ")
+    assert err.endswith(f": compactproofs explain max-of-4/123; compactproofs explain {path}\n")
 
 
 def test_command_for_two_models(run: Run, undrawn: None, small: Path, tmp_path: Path) -> None:
@@ -630,6 +631,14 @@ def test_command_for_two_models(run: Run, undrawn: None, small: Path, tmp_path: 
         encoding="utf-8"
     )
     (tmp_path / "adder.safetensors").write_bytes(write_tensors(dict(ADDITION[0].tensors)))
+    (tmp_path / "copy.safetensors").write_bytes(small.read_bytes())
+    of_sums = ("adder.safetensors", "adder.safetensors", "--task", "add-mod")
+    for words, which in (
+        (("small.safetensors", "copy.safetensors"), "small.safetensors and copy.safetensors"),
+        (of_sums, of_sums[0]),
+    ):
+        said = f"{which}: expected two models, found the same weights twice; explain {words[0]} shows them"
+        assert run(*words) == (2, "", f"error: {said}\n")
     code, out, err = run("small.safetensors", "adder.safetensors")
     assert (code, out) == (2, "")
     assert err.startswith("error: small.safetensors and adder.safetensors are not of one family: one of them reads two")

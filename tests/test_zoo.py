@@ -239,6 +239,17 @@ def test_pairs_are_another_distribution(monkeypatch: pytest.MonkeyPatch) -> None
         zoo.path("s5/0")
 
 
+def test_what_reads_other_networks(tmp_path: Path) -> None:
+    """Networks of two arguments by name, and others, say what reads them; what is no safetensors file does not."""
+    with pytest.raises(cp.InvalidModel, match=r"S5/0.* a network of two arguments: load_network reads it, and certify"):
+        zoo.load_model("S5/0")
+    with pytest.raises(cp.InvalidModel, match=r"no LayerNorm, .*; load_network reads networks of other kinds$"):
+        zoo.load_model(Path(__file__).parent / "cases/ln_max3_v10.safetensors")
+    (tmp_path / "text").write_text("nothing of the kind")
+    with pytest.raises(cp.InvalidModel, match=r"not a safetensors file: no JSON object begins at byte 8 of 19 bytes$"):
+        zoo.load_model(tmp_path / "text")
+
+
 def test_unknown_pairs() -> None:
     """An unknown seed is answered with those that are there."""
     with pytest.raises(zoo.UnknownModel, match="did you mean"):

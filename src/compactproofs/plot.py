@@ -23,6 +23,7 @@ from compactproofs import zoo
 from compactproofs.analysis.margins import Tables
 from compactproofs.api.frames import rows
 from compactproofs.networks.attention_only.model import AttentionOnly
+from compactproofs.opening.arguments import Misuse
 from compactproofs.report import charts
 from compactproofs.report.pictures import styled
 from compactproofs.report.subjects import family_of
@@ -45,6 +46,8 @@ def frontier(proofs: Proof | Certified | Iterable[Proof | Certified], axes: Axes
         if row["operations"]:
             group = above if row["side"] == "upper" else below.setdefault(family_of(row["strategy"]), [])
             group.append((row["operations"], row["bound"]))
+    if not (below or above):
+        raise Misuse("proofs: expected one that needs operations, found none")
     with styled():
         axes = plt.figure(figsize=(5.0, 4.4), layout="constrained").add_subplot() if axes is None else axes
         charts.bounds(below, above)(axes)

@@ -5,14 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from operator import index
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from compactproofs.kernel.strict import shown
 from compactproofs.networks.weights import InvalidModel
+from compactproofs.opening.arguments import Misuse, about_arguments, expect, integer_or_none, integers
 from compactproofs.opening.models import write_tensors
 from compactproofs.opening.networks import File
 from compactproofs.search.choice import Certified, answer
@@ -53,28 +52,28 @@ def certify(
     note warns.  The quickest strategies are tried first, until the bounds meet or time is up; Ctrl-C ends
     the search too, and leaves what was found.  In a terminal a line on stderr says what is being tried.
 
-    Raises InvalidModel, UnknownModel, Infeasible, ValueError for a task that does not go with the model, or OSError.
+    Raises InvalidModel, UnknownModel, Infeasible, Misuse for a task that does not go with the model, or OSError.
     """
+    expect("seconds", seconds, int | float | None, "a positive number")
     if seconds is not None and not seconds > 0:
-        raise ValueError(f"seconds: expected a positive number, found {seconds!r}")
+        raise Misuse(f"seconds: expected a positive number, found {seconds!r}")
+    expect("task", task, str | None, "the name of a task")
+    expect("inputs", inputs, str, "text")
+    expect("table", table, Table | None, "a LabelTable")
+    expect("family", family, str | None, "the name of a family")
     name, source = _source(model)
-    before, behind = _integers("prefix", prefix), _integers("suffix", suffix)
-    which = inputs, _integers("weights", weights), _integers("order", order), table
+    before, behind = integers("prefix", prefix), integers("suffix", suffix)
+    read_out, n = integer_or_none("read_out", read_out), integer_or_none("n", n)
+    v, k = integer_or_none("v", v), integer_or_none("k", k)
+    which = inputs, integers("weights", weights), integers("order", order), table
     options = Options(task, before, behind, read_out, n, v, k, settings, *which, family)
-    question = asked(source, options, name if isinstance(source, File) else None)
+    with about_arguments():
+        question = asked(source, options, name if isinstance(source, File) else None)
     for note in question.notes:
         log.warning("%s", note)
     with trying() as at:
         found = answer(question, Prover(question.network, question.task), seconds, at)
     return replace(found, name=name, notes=tuple(question.notes))
-
-
-def _integers(name: str, values: Sequence[int]) -> tuple[int, ...]:
-    """Python's integers, also of NumPy's: these would overflow."""
-    try:
-        return tuple(map(index, values))
-    except TypeError:
-        raise ValueError(f"{name}: expected integers, found {shown(repr(values))}") from None
 
 
 def _source(model: Any) -> tuple[str, File | Network]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from compactproofs import zoo
+from compactproofs.opening.arguments import expect
 from compactproofs.search.choice import Certified
 from compactproofs.search.prover import Proof
 
@@ -54,7 +55,10 @@ _COLUMNS: Mapping[str, type] = {
 
 def rows(proofs: Proof | Certified | Iterable[Proof | Certified]) -> list[dict[str, Any]]:
     """The rows of the frame."""
+    expect("proofs", proofs, Proof | Certified | Iterable, "proofs")
     given = [proofs] if isinstance(proofs, Proof | Certified) else list(proofs)
+    for each in given:
+        expect("proofs", each, Proof | Certified, "proofs")
     known = {row.model_sha256: row for row in zoo.table()}
     found = []
     for each in given:

@@ -127,6 +127,8 @@ def prove(
     ways = every + bool(strategy) + (budget is not None) + (seconds is not None)
     if ways > 1:
         raise ValueError("choose one: --strategy ID (may be repeated), --all, --budget FLOPS, or --seconds N")
+    if seconds is not None and not seconds >= 0.0:
+        raise ValueError(f"--seconds: expected a number from 0 on, found {seconds}")
     best = seconds is not None or not ways
     if as_json and out_name == STANDARD:
         raise ValueError("--out -: standard output cannot hold a certificate and --json; name a file, or choose one")

@@ -27,6 +27,7 @@ from compactproofs.confidence.claim import (
 )
 from compactproofs.confidence.sampling import Drawn, Method, Tell, draw, urn_size
 from compactproofs.kernel.certificate import CLAIMS
+from compactproofs.kernel.certificate import FORMAT as CERTIFICATE
 from compactproofs.kernel.machine import require_ieee_arithmetic
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.attention_only.model import AttentionOnly
@@ -162,7 +163,7 @@ def verify_with_confidence(name: str, model: str, error: str, max_ops: int | Non
     outcome: dict[str, Any]
     try:
         wanted = error_bits("--error", error)
-        claim = ClaimWithConfidence.from_bytes(_bytes_of(name))
+        claim = _claim_in(name)
         network = load_model(model)
         if claim.error_bits < wanted:
             made = f"{name} is for an error of 2^-{claim.error_bits}, and you accept 2^-{wanted}"
@@ -213,11 +214,15 @@ def _end(outcome: dict[str, Any], as_json: bool) -> int:
     return _EXIT_CODES[word]
 
 
-def _bytes_of(name: str) -> bytes:
+def _claim_in(name: str) -> ClaimWithConfidence:
     path = Path(readable(name))
     if path.is_dir():
         raise MalformedClaim(f"{name} is a directory; --confidence tests one claim, since errors of several add up")
-    return read_limited(path, MAX_BYTES)
+    try:
+        return ClaimWithConfidence.from_bytes(read_limited(path, MAX_BYTES))
+    except ValueError as error:
+        more = "; it is checked without --confidence" if CERTIFICATE in str(error) else ""
+        raise MalformedClaim(f"{name}: {error}{more}") from error
 
 
 def error_bits(option: str, text: str) -> int:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from compactproofs.kernel.tensors import FLOATS
+from compactproofs.kernel.strict import shown
+from compactproofs.kernel.tensors import FLOATS, Tensor
 from compactproofs.networks.attention_only import heads
 from compactproofs.networks.attention_only.biases import WithBiases
 from compactproofs.networks.attention_only.model import WEIGHTS
 from compactproofs.networks.decoder import model as decoder
 from compactproofs.networks.weights import InvalidModel
+from compactproofs.opening.arguments import Misuse, expect, path_of
 from compactproofs.system.displays import Displayed
 from compactproofs.system.files import read_limited, write_atomically
 from compactproofs.tasks.tables import TYPES
@@ -27,6 +30,12 @@ _TYPES = FLOATS | TYPES
 class Model(Displayed, WithBiases):
     """A model that can be loaded and saved; what it is and computes, `AttentionOnly` and `WithBiases` say."""
 
+    def __post_init__(self) -> None:
+        missing = [name for name in WEIGHTS if getattr(self, name) is None]
+        if missing:
+            raise InvalidModel(f"{', '.join(missing)}: expected an array, found None")
+        super().__post_init__()
+
     def facts(self) -> dict[str, str]:
         """Sizes, and the hash that certificates name it by."""
         sizes = {name: str(getattr(self, name)) for name in ("n_ctx", "d_vocab", "d_model", "d_head")}
@@ -36,16 +45,19 @@ class Model(Displayed, WithBiases):
     def state_dict(self, dtype: npt.DTypeLike = np.float64) -> dict[str, npt.NDArray[Any]]:
         """The weights under their TransformerLens names and axes, with biases if some are not zero.
 
-        Raises ValueError if `dtype` (float32 or float64) cannot hold them exactly.
+        Raises Misuse, a ValueError, if `dtype` (float32 or float64) cannot hold them exactly.
         """
+        known = False
+        with suppress(TypeError, ValueError):
+            known = np.dtype(dtype) in (np.float32, np.float64)
+        if not known:
+            raise Misuse(f"dtype: expected float32 or float64, found {shown(str(dtype))}")
         tensors = {}
         for name, (disk, _, has_head_axis) in (self.tensors if self.biases else WEIGHTS).items():
             with np.errstate(over="ignore"):
                 matrix = getattr(self, name).astype(dtype)
             if not (matrix == getattr(self, name)).all():
-                raise ValueError(
-                    f"{name} does not fit {np.dtype(dtype)} without rounding, which would change the model"
-                )
+                raise Misuse(f"{name} does not fit {np.dtype(dtype)} without rounding, which would change the model")
             tensors[disk] = np.ascontiguousarray(matrix[None] if has_head_axis else matrix)
         return tensors
 
@@ -55,7 +67,26 @@ class Model(Displayed, WithBiases):
             tensors = self.state_dict(np.float32)
         except ValueError:
             tensors = self.state_dict(np.float64)
-        write_atomically(Path(path), write_tensors(tensors))
+        write_atomically(path_of("path", path), write_tensors(tensors))
+
+    @classmethod
+    def from_state_dict(cls, tensors: Mapping[str, Tensor | npt.NDArray[Any]]) -> Self:
+        """A model from arrays under TransformerLens names, maybe with buffers; InvalidModel if it is none."""
+        expect("tensors", tensors, Mapping, "a mapping from names to arrays")
+        for name, tensor in tensors.items():
+            if not isinstance(name, str) or not isinstance(tensor, Tensor | np.ndarray):
+                expected = "expected names and their arrays"
+                raise InvalidModel(f"{expected}, found {shown(name)} and {type(tensor).__name__}")
+        return super().from_state_dict(tensors)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """The model in a safetensors file of these bytes; raises InvalidModel with the reason."""
+        expect("data", data, bytes, "the bytes of a file")
+        try:
+            return super().from_bytes(data)
+        except ValueError as error:
+            raise InvalidModel(str(error)) from error
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -63,8 +94,9 @@ class Model(Displayed, WithBiases):
 
         Raises InvalidModel with the path and the reason, and OSError if the file cannot be read.
         """
+        file = path_of("path", path)
         try:
-            return cls.from_bytes(read_limited(Path(path), MAX_FILE_BYTES))
+            return cls.from_bytes(read_limited(file, MAX_FILE_BYTES))
         except ValueError as error:
             raise InvalidModel(f"{path}: {error}") from error
 

@@ -16,6 +16,7 @@ from compactproofs.networks.decoder.model import Configuration
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening import configuration, pairs
+from compactproofs.opening.arguments import about_arguments, expect, integer, integer_or_none, integers
 from compactproofs.opening.models import Decoder, ManyHeads, Model
 from compactproofs.tasks.sequences import NAMES, RULES, TABLE, Sequences
 from compactproofs.tasks.tables import Table
@@ -183,8 +184,33 @@ def task_for(
     """The task of this name for a decoder, with as many tokens as it takes between the fixed ones.
 
     Tokens are those below the smallest fixed one, unless `v` says how many; negative positions count from the end.
-    Raises ValueError if the task does not go with the network.
+    Raises Misuse, a ValueError, if the task does not go with the network.
     """
+    expect("network", network, decoder.Decoder, "a decoder, such as load_decoder returns")
+    expect("name", name, str, "the name of a task")
+    expect("inputs", inputs, str, "text")
+    expect("table", table, Table | None, "a LabelTable")
+    prefix, suffix, weights = integers("prefix", prefix), integers("suffix", suffix), integers("weights", weights)
+    read_out, k = integer("read_out", read_out), integer("k", k)
+    n, v = integer_or_none("n", n), integer_or_none("v", v)
+    with about_arguments():
+        return _task_for(network, name, prefix, suffix, read_out, n, v, k, inputs, weights, table)
+
+
+def _task_for(
+    network: decoder.Decoder,
+    name: str,
+    prefix: tuple[int, ...],
+    suffix: tuple[int, ...],
+    read_out: int,
+    n: int | None,
+    v: int | None,
+    k: int,
+    inputs: str,
+    weights: tuple[int, ...],
+    table: Table | None,
+) -> Sequences:
+    """The same, of arguments of the right types; raises ValueError."""
     if table is not None and name == "max":
         name = TABLE
     if name not in NAMES:
@@ -200,8 +226,8 @@ def task_for(
     position = read_out + length if read_out < 0 else read_out
     try:
         task = Sequences(
-            *(name, length - len(fixed), v, network.configuration, tuple(prefix), tuple(suffix), position, k),
-            *(inputs, tuple(weights), table),
+            *(name, length - len(fixed), v, network.configuration, prefix, suffix, position, k),
+            *(inputs, weights, table),
         )
     except ValueError as error:
         raise ValueError(f"{name}: {error}{_settled(str(error))}") from error

@@ -56,18 +56,31 @@ def explain_two(names: tuple[str, str], target: Path | None, options: Options) -
     check_target(path)
     files = [open_file(name) for name in names]
     pairs = [file.is_pair_sum or options != Options() for file in files]
+    for name, file in zip(names, files, strict=True):
+        if isinstance(_network(file), ManyHeads):
+            apart = "; ".join(f"compactproofs explain {each}" for each in names)
+            raise ValueError(f"{name} has several heads, and of such there is a page about each alone: {apart}")
     find: Callable[[Callable[[int, int], None]], Page]
     if all(pairs):
         first, second = (
             (_called(name), *_of_two_arguments(file, options, name)) for file, name in zip(files, names, strict=True)
         )
+        _differ(names, first[1].sha256, second[1].sha256)
         find = partial(two_pair_page, first, second)
     elif any(pairs):
         raise ValueError(f"{names[0]} and {names[1]} are not of one family: one of them reads two arguments")
     else:
         one, other = ((_called(name), load_model(name)) for name in names)
+        _differ(names, one[1].sha256, other[1].sha256)
         find = partial(two_page, one, other, 0)
     _find_and_write(find, path)
+
+
+def _differ(names: tuple[str, str], one: str, other: str) -> None:
+    """Raise ValueError if two models have the same hash: everything would be there twice."""
+    if one == other:
+        both = names[0] if names[0] == names[1] else f"{names[0]} and {names[1]}"
+        raise ValueError(f"{both}: expected two models, found the same weights twice; explain {names[0]} shows them")
 
 
 def _network(file: File) -> object:

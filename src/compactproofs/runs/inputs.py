@@ -9,7 +9,6 @@ from pathlib import Path
 
 from compactproofs import zoo
 from compactproofs.networks.decoder.model import Decoder
-from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening.models import Model
 from compactproofs.opening.networks import File
@@ -39,7 +38,7 @@ def load_model(name: str) -> Model:
         if other is None or isinstance(other, Model):
             raise
         why = f" ({file.unlike(Model.family)})" if isinstance(other, Decoder) else ""
-        able = "prove, verify, show and explain" if isinstance(other, PairSum) else "prove, verify and show"
+        able = "prove, verify and show" if isinstance(other, Decoder) else "prove, verify, show and explain"
         found = f"expected an attention-only model of one layer and one head, found: {about(other)}"
         raise InvalidModel(f"{name}: {found}{why}; {able} can be used with it") from None
 

@@ -24,6 +24,8 @@ from compactproofs.kernel import certificate as kernel
 from compactproofs.kernel.certificate import FORMAT, VERSION, MalformedCertificate, expect, expect_keys
 from compactproofs.kernel.strict import MAX_DIGITS, shown, strict_json
 from compactproofs.networks.attention_only.model import AttentionOnly
+from compactproofs.opening.arguments import Misuse, path_of
+from compactproofs.opening.arguments import expect as expect_argument
 from compactproofs.system.displays import Displayed, in_short
 from compactproofs.system.files import read_limited, write_atomically
 from compactproofs.tasks.max_of_k import MaxOfK
@@ -59,6 +61,7 @@ class Certificate(Displayed, kernel.Certificate):
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Read a certificate strictly; raises MalformedCertificate for anything but the format."""
+        expect_argument("data", data, bytes, "the bytes of a file")
         if len(data) > MAX_BYTES:
             raise MalformedCertificate(f"the file is larger than {MAX_BYTES} bytes, the most that is read")
         try:
@@ -79,10 +82,11 @@ class Certificate(Displayed, kernel.Certificate):
     def to_bytes(self) -> bytes:
         """The certificate as a file holds it; equal certificates give equal bytes.
 
-        Raises ValueError if it does not fit the format, which has numbers of 4000 digits and files of 16 MiB at most.
+        Raises Misuse, a ValueError, if it does not fit the format, which has numbers of 4000 digits and files of 16 MiB
+        at most.
         """
         if max(self.certified, self.total) >= 10**MAX_DIGITS:
-            raise ValueError(f"a certificate cannot hold numbers of more than {MAX_DIGITS} digits")
+            raise Misuse(f"a certificate cannot hold numbers of more than {MAX_DIGITS} digits")
         fields = {
             "format": FORMAT,
             "version": VERSION,
@@ -99,18 +103,19 @@ class Certificate(Displayed, kernel.Certificate):
         }
         data = (json.dumps(fields, indent=1, ensure_ascii=True) + "\n").encode("ascii")
         if len(data) > MAX_BYTES:
-            raise ValueError(f"the certificate has {len(data)} bytes; at most {MAX_BYTES} are supported")
+            raise Misuse(f"the certificate has {len(data)} bytes; at most {MAX_BYTES} are supported")
         return data
 
     def save(self, path: str | Path) -> None:
         """Write the certificate atomically."""
-        write_atomically(Path(path), self.to_bytes())
+        write_atomically(path_of("path", path), self.to_bytes())
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Read a certificate file; raises MalformedCertificate, or OSError if the file cannot be read."""
+        file = path_of("path", path)
         try:
-            return cls.from_bytes(read_limited(Path(path), MAX_BYTES))
+            return cls.from_bytes(read_limited(file, MAX_BYTES))
         except ValueError as error:
             raise MalformedCertificate(f"{path}: {error}") from error
 
@@ -134,7 +139,7 @@ def _of_version_1(fields: dict[str, Any]) -> dict[str, Any]:
 def _encode(array: npt.NDArray[Any]) -> dict[str, Any]:
     name = array.dtype.name
     if name not in DTYPES:
-        raise ValueError(f"hints are arrays of {', '.join(DTYPES)}, not of {name}")
+        raise Misuse(f"hints are arrays of {', '.join(DTYPES)}, not of {name}")
     data = np.ascontiguousarray(array, DTYPES[name]).tobytes()
     return {"dtype": name, "shape": list(array.shape), "data": base64.b64encode(data).decode("ascii")}
 

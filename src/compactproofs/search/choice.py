@@ -32,6 +32,8 @@ PATIENCE = 60.0
 MOMENT = 10.0
 #: Strategies are tried that may take so many times as long as there is left, since they may do much less.
 _TOO_MUCH = 4.0
+#: More seconds than anybody waits, of which clocks still know.
+_FOR_EVER = 1e9
 
 
 @dataclass(frozen=True, repr=False)
@@ -141,7 +143,7 @@ def certify_within(
     the search, and leaves what was found.  Raises Infeasible, and KeyboardInterrupt where nothing was found, only of
     other libraries, which may have no trivial strategy.
     """
-    start = time.monotonic()
+    start, seconds = time.monotonic(), min(seconds, _FOR_EVER)
     about = [
         (strategy, companion)
         for strategy in prover.library.strategies.values()

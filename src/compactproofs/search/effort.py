@@ -20,6 +20,7 @@ from compactproofs.kernel.problem import Hints, Network, Problem, Strategy
 from compactproofs.kernel.strict import shown
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.attention_only.model import AttentionOnly
+from compactproofs.opening.arguments import Misuse, expect, network_like
 from compactproofs.search.allowance import Allowance, TooMuchWork, allowing
 from compactproofs.search.companions import MAX_OPS, MAX_OPS_OF_INPUTS, Work
 from compactproofs.search.cost import Cost, power
@@ -66,6 +67,20 @@ def verify(
     done is booked on it.  `library` and `declare`: other strategies than those of this package, and
     what they declare.  `tables`: of labels, for tasks that name one.
     """
+    expect("certificate", certificate, Certificate, "a certificate, such as Certificate.load returns")
+    if not network_like(model):
+        raise Misuse(f"model: expected a network, such as load_network returns, found {type(model).__name__}")
+    expect("work", work, Workspace | None, "a workspace")
+    expect("max_ops", max_ops, int | None, "an integer from 0")
+    expect("max_memory", max_memory, int | float, "a number of bytes")
+    if max_ops is not None and max_ops < 0:
+        raise Misuse(f"max_ops: expected an integer from 0, found {max_ops}")
+    expect("allowance", allowance, Allowance | None, "an Allowance")
+    expect("library", library, Library | None, "a Library")
+    expect("declare", declare, Callable | None, "a function")
+    expect("tables", tables, Collection, "tables of labels")
+    for table in tables:
+        expect("tables", table, Table, "tables of labels")
     library = BUILT_IN if library is None else library
     library = with_tables(tables, library) if tables else library
     allowance = Allowance() if allowance is None else allowance
@@ -88,7 +103,7 @@ def verify(
         log.debug("verify: %s may take %s operations", strategy.id, power(needed.operations))
 
     if work is not None and work.network is not model:
-        raise ValueError("the workspace must be of this network")
+        raise Misuse("work: expected a workspace of this network, found one of another")
     shared = None if work is None or work.task.record != certificate.task else work
     try:
         with allowing(allowance):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -13,10 +13,12 @@ from compactproofs.kernel.checker import verify
 from compactproofs.kernel.errors import CompactProofsError
 from compactproofs.kernel.library import Library
 from compactproofs.kernel.problem import Claim, Network, Problem, Strategy, Task
+from compactproofs.kernel.strict import shown
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.networks.weights import InvalidModel
+from compactproofs.opening.arguments import Misuse, expect, network_like
 from compactproofs.opening.models import Model
 from compactproofs.search.certificates import Certificate
 from compactproofs.search.companions import Companion, HintArrays
@@ -174,10 +176,12 @@ def feasible_strategies(model: Model | ManyHeads | Decoder | PairSum, task: Task
 
 
 def _problem(model: Any, task: Task | None) -> Problem[Any, Any]:
-    if not hasattr(model, "family"):
+    if not network_like(model):
         raise InvalidModel(
             f"expected a network, such as load_model and load_network return, found {type(model).__name__}"
         )
+    if task is not None and not all(hasattr(task, name) for name in ("record", "total", "misfit")):
+        raise Misuse(f"task: expected a task, such as task_for returns, or None, found {type(task).__name__}")
     return max_of_k(model) if task is None else Problem(model, task)
 
 
@@ -195,6 +199,8 @@ class Prover:
         library: Library | None = None,
         companion: Callable[[Strategy], Companion] = companion_of,
     ) -> None:
+        expect("library", library, Library | None, "a Library")
+        expect("companion", companion, Callable, "a function from strategies to their companions")
         self.model: Any = model  # of one of these families
         self.problem = _problem(model, task)
         self.library = BUILT_IN if library is None else library
@@ -211,6 +217,7 @@ class Prover:
 
         Raises UnknownStrategy, Infeasible, or ProofFailed.
         """
+        expect("strategy_id", strategy_id, str, "the id of a strategy")
         strategy = self.library.strategy(strategy_id)
         log.debug("search: %s begins", strategy_id)
         hints, seconds = self.search(strategy), search_seconds(strategy, self.values)
@@ -328,4 +335,8 @@ def prove(model: Model, strategy_id: str) -> Proof:
 def prove_all(model: Model, strategy_ids: Sequence[str] | None = None) -> Iterator[Proof]:
     """One proof after the other for each strategy: those named, or all that are feasible."""
     prover = Prover(model)
-    return map(prover.prove, feasible_strategies(model) if strategy_ids is None else strategy_ids)
+    if strategy_ids is None:
+        return map(prover.prove, feasible_strategies(model))
+    if isinstance(strategy_ids, str) or not isinstance(strategy_ids, Iterable):
+        raise Misuse(f"strategy_ids: expected the ids of strategies in a list, found {shown(repr(strategy_ids))}")
+    return map(prover.prove, strategy_ids)

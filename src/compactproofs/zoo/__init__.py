@@ -33,7 +33,8 @@ from typing import TYPE_CHECKING
 from compactproofs.kernel.errors import CompactProofsError
 from compactproofs.kernel.problem import Network
 from compactproofs.networks.weights import InvalidModel
-from compactproofs.opening import configuration, foreign
+from compactproofs.opening import configuration, foreign, pairs
+from compactproofs.opening.arguments import path_of
 from compactproofs.opening.models import MAX_FILE_BYTES, Model
 from compactproofs.system.files import read_limited
 from compactproofs.system.messages import close_files
@@ -99,8 +100,8 @@ def table() -> list[ZooRow]:
 
 def pair_table() -> "list[PairRow]":
     """One row for each network of two arguments, by task, then by seed; none where compactproofs-zoo is missing."""
-    pairs = _pairs()
-    return [] if pairs is None else list(pairs.table())
+    other = _pairs()
+    return [] if other is None else list(other.table())
 
 
 def names() -> list[str]:
@@ -121,20 +122,35 @@ def load_model(name_or_path: str | Path) -> Model:
     """A model of the zoo by its name, or any model from a safetensors file.
 
     A path that exists wins over a name. If the file carries a TransformerLens configuration, that must be one of a
-    model that is supported. Raises UnknownModel, InvalidModel or OSError.
+    model that is supported. Raises UnknownModel, InvalidModel, which says what reads it instead, or OSError.
     """
-    return model_of(*read(name_or_path))
+    file, data = read(name_or_path)
+    try:
+        return model_of(file, data)
+    except InvalidModel as error:
+        raise InvalidModel(f"{error}{_instead(data)}") from error
 
 
 def read(name_or_path: str | Path) -> tuple[Path, bytes]:
-    """The file that this names, and its bytes; raises UnknownModel, InvalidModel or OSError."""
-    file = Path(name_or_path)
+    """The file that this names, and its bytes; raises UnknownModel, InvalidModel, Misuse or OSError."""
+    file = path_of("model", name_or_path)
     if not file.exists() and file.suffix != ".safetensors":
         file = path(str(name_or_path))
     try:
         return file, read_limited(file, MAX_FILE_BYTES)
     except ValueError as error:
         raise InvalidModel(f"{file}: {error}") from error
+
+
+def _instead(data: bytes) -> str:
+    """What a file of these bytes is read by, if it is a safetensors file."""
+    try:
+        of_pairs = pairs.is_pair_sum(data)
+    except ValueError:
+        return ""
+    if of_pairs:
+        return "; it is a network of two arguments: load_network reads it, and certify proves bounds on it by its name"
+    return "; load_network reads networks of other kinds"
 
 
 def model_of(file: Path, data: bytes) -> Model:
