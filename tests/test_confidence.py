@@ -752,6 +752,10 @@ def test_errors_of_commands(run: Callable[..., tuple[int, str, str]]) -> None:
         ),
         (("verify", "t.cert.json", "mine.safetensors", "--confidence"), "; it is checked without --confidence\n"),
         (("verify", "lax.confidence.json", "mine.safetensors"), "malformed: lax.confidence.json: format: expected "),
+        (
+            ("verify", "mine.safetensors", "lax.confidence.json", "--confidence"),
+            "no certificate; the order is: verify CERT",
+        ),
         (("verify", ".", "mine.safetensors", "--confidence"), "is a directory"),
         (("verify", "none", "mine.safetensors", "--confidence"), "No such file"),
         ((*SAMPLE, "--out", "c.cert.json"), "no certificate; name the file *.confidence.json"),

@@ -15,6 +15,7 @@ import typer
 from compactproofs import plugins, zoo
 from compactproofs.kernel.problem import Strategy
 from compactproofs.system.log import show
+from compactproofs.system.places import STANDARD
 from compactproofs.theorems import BUILT_IN
 
 #: Of outcomes.
@@ -101,6 +102,15 @@ def operations_of(option: str, text: str) -> int:
     if number >= 2**63:
         raise ValueError(f"{option}: expected a number of operations such as 2^20.5 or 1.6e6, found {text!r}")
     return int(number)
+
+
+def require_order(certificate: str, model: str) -> None:
+    """Raise ValueError if a certificate and a model seem to be given in the wrong order."""
+    path = Path(certificate)
+    not_a_model = Path(model).suffix == ".json" or Path(model).is_dir()
+    missing = certificate != STANDARD and not path.exists()
+    if path.suffix == ".safetensors" or (missing and not_a_model):
+        raise ValueError(f"{certificate} is no certificate; the order is: verify CERTIFICATE MODEL")
 
 
 def whose(collection: plugins.Collection, strategy: Strategy) -> dict[str, str]:

@@ -145,8 +145,8 @@ def prove(
     )
     ids = list(dict.fromkeys(strategy or []))
     own = not any(map(plugins.distribution_of, ids))
-    file = open_file(model)
-    question = asked(file, options, model, ids) if own else _asked_of_plugins(file, ids, options)
+    file = open_file(model) if own else None
+    question = _asked_of_plugins(model, ids, options) if file is None else asked(file, options, model, ids)
     loaded = question.network
     provers = plugins.Provers(loaded, question.task)
     left_out: list[str] = []
@@ -216,17 +216,21 @@ def prove(
         raise KeyboardInterrupt
 
 
-def _require(prover: cp.Prover, strategy: Strategy, file: File, options: Options) -> None:
+def _require(prover: cp.Prover, strategy: Strategy, file: File | None, options: Options) -> None:
     """Raise Infeasible unless the strategy can be used; it says why a file is read as another network than it is of."""
     try:
         prover.require(strategy)
     except cp.Infeasible as error:
-        if isinstance(prover.model, Decoder) and strategy.family in (AttentionOnly.family, ManyHeads.family):
+        if (
+            file is not None
+            and isinstance(prover.model, Decoder)
+            and strategy.family in (AttentionOnly.family, ManyHeads.family)
+        ):
             raise cp.Infeasible(f"{error}; {why_a_decoder(file, options, strategy.family)}") from error
         raise
 
 
-def _asked_of_plugins(file: File, strategy_ids: Sequence[str], options: Options) -> Question:
+def _asked_of_plugins(name: str, strategy_ids: Sequence[str], options: Options) -> Question:
     """What is asked about the model in a file by strategies of plug-ins, whose companions choose the task."""
     if options != Options():
         raise ValueError("--task and what goes with it are for strategies of compactproofs; plug-ins choose the task")
@@ -240,6 +244,7 @@ def _asked_of_plugins(file: File, strategy_ids: Sequence[str], options: Options)
     if len(readers) > 1:
         raise ValueError(f"--strategy: a model is of one family of networks, not of {' and '.join(readers)}")
     ((family, reader),) = readers.items()
+    file = open_file(name)
     with plugins.blamed(strategy_ids[0]):
         if reader is not None:
             return Question(reader(file.data), None, "")

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from compactproofs.cli.common import JsonOption, ModelArgument
+from compactproofs.cli.common import JsonOption, ModelArgument, require_order
 from compactproofs.confidence import importance
 from compactproofs.confidence.checker import ASSUMING, bound, check, in_words, require_fitting
 from compactproofs.confidence.claim import (
@@ -163,6 +163,7 @@ def verify_with_confidence(name: str, model: str, error: str, max_ops: int | Non
     outcome: dict[str, Any]
     try:
         wanted = error_bits("--error", error)
+        require_order(name, model)
         claim = _claim_in(name)
         network = load_model(model)
         if claim.error_bits < wanted:

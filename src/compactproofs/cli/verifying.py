@@ -15,7 +15,16 @@ from rich.text import Text
 
 import compactproofs as cp
 from compactproofs import plugins
-from compactproofs.cli.common import COLOURS, JsonOption, ModelArgument, VerboseOption, if_trusted, operations_of, whose
+from compactproofs.cli.common import (
+    COLOURS,
+    JsonOption,
+    ModelArgument,
+    VerboseOption,
+    if_trusted,
+    operations_of,
+    require_order,
+    whose,
+)
 from compactproofs.cli.sampling import ERROR, verify_with_confidence
 from compactproofs.confidence.claim import FORMAT as CLAIM_FORMAT
 from compactproofs.kernel.errors import CompactProofsError
@@ -114,10 +123,7 @@ def verify(
         found = _look_into(path, recursive) if of_directory else _Found({certificate: path})
         if not found.certificates:
             raise ValueError("; ".join((f"{certificate} holds no files named *.cert.json", *found.left_out(recursive))))
-        not_a_model = Path(model).suffix == ".json" or Path(model).is_dir()
-        missing = certificate != STANDARD and not path.exists()
-        if path.suffix == ".safetensors" or (missing and not_a_model):
-            raise ValueError(f"{certificate} is no certificate; the order is: verify CERTIFICATE MODEL")
+        require_order(certificate, model)
         if certificate == model == STANDARD:
             raise ValueError("standard input cannot be both the certificate and the model")
         subjects = _Subjects(open_file(model), [LabelTable.load(name) for name in table or ()])

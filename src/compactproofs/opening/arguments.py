@@ -73,4 +73,8 @@ def about_arguments() -> Iterator[None]:
 
 def _found(value: object) -> str:
     """A value of any kind in a message."""
-    return shown(repr(value)) if isinstance(value, str | int | float | bytes | None) else type(value).__name__
+    return (
+        shown(repr(value))
+        if isinstance(value, str | int | float | bytes | list | tuple | None)
+        else type(value).__name__
+    )

@@ -113,7 +113,7 @@ class File:
         try:
             read()
         except InvalidModel as error:
-            return str(error)
+            return str(error).removeprefix(f"{self.path}: ")
         return None
 
     def _is_named_like_a_model(self) -> bool:
