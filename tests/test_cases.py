@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 from flint import arb
+from safetensors.numpy import load_file, save_file
 
 import decoders
 from compactproofs import STRATEGIES, Certificate, Model, load_model
@@ -284,6 +285,16 @@ def test_why_a_decoder(command: Limited) -> None:
         assert f"; it is read as a decoder{',' * why.startswith('since')}" in outcome.err
         assert why in outcome.err
     assert "no LayerNorm, learned positions" in command.run("sample", norm).err
+
+
+def test_why_two_arguments(command: Limited, tmp_path: Path) -> None:
+    """A state dict that lacks the queries looks like a network of two arguments, and is told so."""
+    tensors = load_file(CASES / "good.safetensors")
+    save_file({name: tensor for name, tensor in tensors.items() if not name.endswith("W_Q")}, tmp_path / "less")
+    outcome = command.run("prove", tmp_path / "less")
+    assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
+    assert "since it has a tensor blocks.0.attn.W_V and no blocks.0.attn.W_Q" in outcome.err
+    assert "since" not in command.run("prove", CASES / "good.safetensors", "--family", "pair-sum").err
 
 
 def test_what_settles_a_task(command: Limited) -> None:

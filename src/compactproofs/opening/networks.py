@@ -80,7 +80,8 @@ class File:
         try:
             return pairs.network_of(self.data)
         except ValueError as error:
-            raise InvalidModel(f"{self.path}: {error}") from error
+            why = f"; it is read as of two arguments, since {pairs.shown_by(self.data)}" if self.is_pair_sum else ""
+            raise InvalidModel(f"{self.path}: {error}{why}") from error
 
     @property
     def is_pair_sum(self) -> bool:

@@ -18,7 +18,7 @@ from compactproofs.system.files import read_limited
 from compactproofs.tasks.pairs import Pairs, add_mod, group_products, pair_table
 from compactproofs.tasks.tables import Table
 
-__all__ = ["KEY", "TASKS", "in_words", "is_pair_sum", "load_pair_sum", "network_of", "said", "task_for"]
+__all__ = ["KEY", "TASKS", "in_words", "is_pair_sum", "load_pair_sum", "network_of", "said", "shown_by", "task_for"]
 
 KEY = "compactproofs.training"
 TASKS = "add-mod (or C<n>), products in the groups S<n>, A<n>, D<n> and F<n>, and table:FILE"
@@ -37,9 +37,17 @@ def said(data: bytes) -> Mapping[str, Any]:
 
 def is_pair_sum(data: bytes) -> bool:
     """Whether a file says that it is one of these networks, or has tensors as no other has: values without queries."""
+    return shown_by(data) is not None
+
+
+def shown_by(data: bytes) -> str | None:
+    """What in a file says or shows that it is one, in words, or None."""
     names = read_tensors(data)[0]
-    shows = "W_x" in names or ("blocks.0.attn.W_V" in names and "blocks.0.attn.W_Q" not in names)
-    return shows or said(data).get("family") == PairSum.family
+    if "W_x" in names:
+        return "it has a tensor W_x"
+    if "blocks.0.attn.W_V" in names and "blocks.0.attn.W_Q" not in names:
+        return "it has a tensor blocks.0.attn.W_V and no blocks.0.attn.W_Q"
+    return f"its metadata {KEY} say so" if said(data).get("family") == PairSum.family else None
 
 
 def network_of(data: bytes) -> PairSum:
