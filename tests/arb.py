@@ -7,6 +7,7 @@ compared without any tolerance.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -34,10 +35,9 @@ def exact(x: float) -> flint.fmpq:
 def exact_array(x: Any) -> np.ndarray:
     """Floats as an object array of rational numbers."""
     array = np.asarray(x, dtype=np.float64)
-    result = np.empty(array.shape, dtype=object)
-    for index in np.ndindex(array.shape):
-        result[index] = exact(float(array[index]))
-    return result
+    result = np.empty(array.size, dtype=object)
+    result[:] = [flint.fmpq(*entry.as_integer_ratio()) for entry in array.ravel().tolist()]
+    return result.reshape(array.shape)
 
 
 def choices(x: Enclosure, rng: np.random.Generator) -> Iterator[np.ndarray]:
@@ -46,29 +46,44 @@ def choices(x: Enclosure, rng: np.random.Generator) -> Iterator[np.ndarray]:
     known = np.isfinite(mid) & np.isfinite(rad)
     middle = exact_array(np.where(known, mid, rng.normal(size=mid.shape)))
     reach = exact_array(np.where(known, rad, 1.0))
-    patterns = [np.ones(mid.shape), -np.ones(mid.shape)]
-    patterns += [rng.choice([-1.0, 1.0], size=mid.shape) for _ in range(2)]
-    patterns += [rng.uniform(-1.0, 1.0, size=mid.shape)]
-    for t in patterns:
-        yield (middle + exact_array(t) * reach).reshape(x.shape)
+    low, high = middle - reach, middle + reach
+    mixed = [rng.choice([-1.0, 1.0], size=mid.shape) for _ in range(2)]
+    inside = rng.uniform(-1.0, 1.0, size=mid.shape)
+    for ends in (high, low, *(np.where(signs > 0.0, high, low) for signs in mixed)):
+        yield ends.reshape(x.shape)
+    yield (middle + exact_array(inside) * reach).reshape(x.shape)
 
 
-def assert_encloses(result: Enclosure, truth: Any) -> int:
-    """Compare entry by entry; returns the number of entries with a finite radius.  `None`: must not be known."""
-    mid, rad, truth = np.asarray(result.mid), np.asarray(result.rad), np.asarray(truth, dtype=object)
-    if not mid.shape == rad.shape == truth.shape:
-        raise NotEnclosed(f"shapes differ: {mid.shape}, {rad.shape}, expected {truth.shape}")
-    compared = 0
-    for m, r, value in zip(mid.flat, rad.flat, truth.flat, strict=True):
-        if np.isnan(r) or r == np.inf:
-            continue
-        if not (np.isfinite(m) and r >= 0.0):
-            raise NotEnclosed(f"the midpoint {m} is not finite or the radius {r} is negative")
-        if value is None:
-            raise NotEnclosed(f"{m} +- {r} is claimed where there is no value")
-        if not abs(value - exact(m)) <= exact(r):
-            raise NotEnclosed(f"{value} is not in {m} +- {r}")
-        compared += 1
+def known_entries(result: Enclosure) -> list[tuple[int, float, float, flint.fmpq, flint.fmpq]]:
+    """The entries with a finite radius: number, midpoint and radius, as floats and as rational numbers."""
+    found = []
+    for number, (m, r) in enumerate(zip(np.ravel(result.mid).tolist(), np.ravel(result.rad).tolist(), strict=True)):
+        if r == r and r != math.inf:
+            if not (math.isfinite(m) and r >= 0.0):
+                raise NotEnclosed(f"the midpoint {m} is not finite or the radius {r} is negative")
+            found.append((number, m, r, exact(m), exact(r)))
+    return found
+
+
+def assert_encloses(result: Enclosure, *truths: Any) -> int:
+    """Compare entry by entry with each of these exact results; returns the number of entries with a finite radius.
+
+    `None`: must not be known.
+    """
+    known, compared = known_entries(result), 0
+    for truth in (np.asarray(truth, dtype=object) for truth in truths):
+        if not np.shape(result.mid) == np.shape(result.rad) == truth.shape:
+            raise NotEnclosed(
+                f"shapes differ: {np.shape(result.mid)}, {np.shape(result.rad)}, expected {truth.shape}"
+            )
+        values = truth.ravel()
+        for number, m, r, mid, rad in known:
+            value = values[number]
+            if value is None:
+                raise NotEnclosed(f"{m} +- {r} is claimed where there is no value")
+            if not abs(value - mid) <= rad:
+                raise NotEnclosed(f"{value} is not in {m} +- {r}")
+        compared += len(known)
     return compared
 
 
@@ -248,10 +263,8 @@ def check(operation: Operation, operands: Sequence[Enclosure], rng: np.random.Ge
     """Run an operation on enclosures and on exact numbers from them; returns the number of comparisons."""
     with np.errstate(all="ignore"):
         result = operation.apply(*operands)
-    compared = 0
-    for values in zip(*(choices(x, rng) for x in operands), strict=True):
-        compared += assert_encloses(result, operation.true_value(operands, values))
-    return compared
+    chosen = zip(*(choices(x, rng) for x in operands), strict=True)
+    return assert_encloses(result, *(operation.true_value(operands, values) for values in chosen))
 
 
 def check_random(operation: Operation, rounds: int = 80) -> int:

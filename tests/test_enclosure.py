@@ -10,7 +10,7 @@ import flint
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 import arb
@@ -52,30 +52,18 @@ ELEMENTWISE = (
 WHOLE = ("1 @ 1", ".sum()", ".max()", ".min()")
 
 
-@pytest.mark.parametrize("name", ELEMENTWISE)
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(left=entries, right=entries)
 def test_encloses_whatever_hypothesis_finds(
-    name: str, left: list[tuple[float, float]], right: list[tuple[float, float]]
+    left: list[tuple[float, float]], right: list[tuple[float, float]]
 ) -> None:
-    """The same entry by entry for any finite midpoints and any radii."""
-    operation = BY_NAME[name]
+    """The same for any finite midpoints and any radii: entry by entry, and for operations that combine entries."""
     size = min(len(left), len(right))
-    operands = [arb.enclosure(*zip(*side[:size], strict=True)) for side in (left, right)[: len(operation.shapes)]]
-    arb.check(operation, operands, np.random.default_rng(0))
-
-
-@pytest.mark.parametrize("name", WHOLE)
-@settings(max_examples=60, deadline=None, derandomize=True)
-@given(left=entries, right=entries)
-def test_encloses_whatever_hypothesis_finds_in_reductions(
-    name: str, left: list[tuple[float, float]], right: list[tuple[float, float]]
-) -> None:
-    """The same for operations that combine entries."""
-    operation = BY_NAME[name]
-    size = min(len(left), len(right))
-    operands = [arb.enclosure(*zip(*side[:size], strict=True)) for side in (left, right)[: len(operation.shapes)]]
-    arb.check(operation, operands, np.random.default_rng(0))
+    operands = [arb.enclosure(*zip(*side[:size], strict=True)) for side in (left, right)]
+    for name in (*ELEMENTWISE, *WHOLE):
+        note(name)
+        operation = BY_NAME[name]
+        arb.check(operation, operands[: len(operation.shapes)], np.random.default_rng(0))
 
 
 def test_softmax_of_a_huge_range() -> None:
