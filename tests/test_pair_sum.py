@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from functools import cache, partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from safetensors.numpy import save
 
 import pair_sums
 from compactproofs import InvalidModel
+from compactproofs.kernel.enclosure import Enclosure
 from compactproofs.kernel.library import UnknownTask
 from compactproofs.kernel.problem import Problem
 from compactproofs.kernel.workspace import Workspace
@@ -22,7 +24,7 @@ from compactproofs.networks.pair_sum.circuits import tables
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.search.families import companion_of
 from compactproofs.search.prover import Prover
-from compactproofs.search.workspaces import MeasuredWorkspace, plain, run
+from compactproofs.search.workspaces import MeasuredWorkspace, Reading, plain, run
 from compactproofs.tasks.pairs import Pairs, add_mod, elements, group_products, pair_table
 from compactproofs.tasks.tables import Table
 from compactproofs.tasks.with_tables import with_tables
@@ -414,54 +416,55 @@ HALVES, HALVED = "pair-sum/low-rank-halves", "theorems.pair_sum.halves"
 OF_STREAM, THIN, THINNER = ("heads", "read", "written"), "pair-sum/thin-halves", "theorems.pair_sum.thin"
 BY_LABEL, LOW_RANK, CIRCUITS = "theorems.pair_sum.by_label", "theorems.pair_sum.low_rank", "networks.pair_sum.circuits"
 EQUIVARIANT, IDEAL = "pair-sum/equivariant-distance", "theorems.pair_sum.equivariant"
+#: A strategy, networks, the module, what stands there, what is put there instead, and a draw that shows it.
 ERRORS = [
-    ("pair-sum/low-rank", "mlp", LOW_RANK, "right=network.right * size, ", ""),
-    ("pair-sum/low-rank", "mlp", LOW_RANK, "left=network.left * size, ", ""),
-    ("pair-sum/low-rank", "opposite", LOW_RANK, "out=network.out / size[:, None]", "out=network.out * size[:, None]"),
-    ("pair-sum/low-rank", "mlp", LOW_RANK, " - slack", ""),
-    ("pair-sum/low-rank", "mlp", LOW_RANK, "centre @ rest", "(centre - off[0]) @ rest"),
-    ("pair-sum/low-rank", "aligned", LOW_RANK, "(off * off).sum(axis=1)", "(off * off).max(axis=1)"),
-    ("pair-sum/low-rank", "opposite", LOW_RANK, "axis=1)[:, place]", "axis=1)"),
-    ("pair-sum/low-rank", "aligned", LOW_RANK, "[:, None] + squares - 2.0 *", "[:, None] - 2.0 *"),
-    (SEPARABLE, "mlp", APART, " - (of_x[group.x] + of_y[group.y])", ""),
-    (SEPARABLE, "aligned", APART, "of_x[group.x] + of_y[group.y]", "of_x[group.x]"),
-    (SEPARABLE, "mlp", APART, "of_x[group.x] + of_y[group.y]", "of_y[group.y]"),
-    (SEPARABLE, "opposite", APART, "2.0 * np.sqrt((rest", "np.sqrt((rest"),
-    (HALVES, "mlp", HALVED, " - size[:, None] * parts.apart[group.label]", ""),
-    (HALVES, "mlp", HALVED, "0.5 * (network.right @ rest)", "1.5 * (network.right @ rest)"),
-    (HALVES, "mlp", HALVED, " - chosen.times(minus_right)", " + chosen.times(minus_right)"),
-    (HALVES, "mlp", HALVED, "size[:, None] * parts.apart", "0.5 * size[:, None] * parts.apart"),
-    (HALVES, "mlp", HALVED, " + (right * right_also).sum(axis=1)", ""),
-    (HALVES, "mlp", HALVED, "group.x[~proved], group.y[~proved]", "group.x[proved], group.y[proved]"),
-    (EQUIVARIANT, "lopsided", IDEAL, "(outputs[left][:, right] == outputs).all() and ", ""),
-    (EQUIVARIANT, "sparse", IDEAL, "and (there[left] == there).all() and (there[:, right] == there).all()", ""),
-    (EQUIVARIANT, "scrambled", IDEAL, "return all((action[table[x]] ==", "return True or all((action[table[x]] =="),
-    (EQUIVARIANT, "uneven", IDEAL, "weights = share / ", "weights = share + 0.0 * "),
-    (EQUIVARIANT, "cyclic", IDEAL, "_norms(off, of_rest)[:, None] *", "0.0 * _norms(off, of_rest)[:, None] *"),
-    (EQUIVARIANT, "cyclic", IDEAL, ", inverse[group.y][:, None]]", ", group.y[:, None]]"),
-    (EQUIVARIANT, "cyclic", IDEAL, "off, off_ideal = h - centre, h - ", "off, off_ideal = h - h, h - "),
-    ("pair-sum/brute-force", "mlp", BY_LABEL, ".all(axis=1)", ".any(axis=1)"),
-    ("pair-sum/brute-force", "mlp", BY_LABEL, "tables.right[group.y]", "tables.right[group.x]"),
-    ("pair-sum/brute-force", "turned", BY_LABEL, "x, y = np", "y, x = np"),
-    ("pair-sum/brute-force", "mlp", CIRCUITS, "W[half:]", "W[:half]"),
-    ("pair-sum/brute-force", "mlp", CIRCUITS, 'work.weight("b")[None]', '0.0 * work.weight("b")[None]'),
-    ("pair-sum/brute-force", "two", CIRCUITS, "/ float(work.network.positions)", "/ float(work.network.positions + 1)"),
-    ("pair-sum/brute-force", "two", CIRCUITS, "E[:n] + P[1]", "E[:n] + P[0]"),
-    ("pair-sum/brute-force", "three", CIRCUITS, "+ (tokens[n] + positions[2])", "+ (tokens[0] + positions[2])"),
-    ("pair-sum/brute-force", "two", CIRCUITS, ' + work.weight("blocks.0.mlp.b_in")', ""),
+    ("pair-sum/low-rank", "mlp", LOW_RANK, "right=network.right * size, ", "", 6),
+    ("pair-sum/low-rank", "mlp", LOW_RANK, "left=network.left * size, ", "", 1),
+    ("pair-sum/low-rank", "opposite", LOW_RANK, "network.out / size[:", "network.out * size[:", 19),
+    ("pair-sum/low-rank", "mlp", LOW_RANK, " - slack", "", 0),
+    ("pair-sum/low-rank", "mlp", LOW_RANK, "centre @ rest", "(centre - off[0]) @ rest", 1),
+    ("pair-sum/low-rank", "aligned", LOW_RANK, "(off * off).sum(axis=1)", "(off * off).max(axis=1)", 0),
+    ("pair-sum/low-rank", "opposite", LOW_RANK, "axis=1)[:, place]", "axis=1)", 3),
+    ("pair-sum/low-rank", "aligned", LOW_RANK, "[:, None] + squares - 2.0 *", "[:, None] - 2.0 *", 0),
+    (SEPARABLE, "mlp", APART, " - (of_x[group.x] + of_y[group.y])", "", 12),
+    (SEPARABLE, "aligned", APART, "of_x[group.x] + of_y[group.y]", "of_x[group.x]", 0),
+    (SEPARABLE, "mlp", APART, "of_x[group.x] + of_y[group.y]", "of_y[group.y]", 20),
+    (SEPARABLE, "opposite", APART, "2.0 * np.sqrt((rest", "np.sqrt((rest", 7),
+    (HALVES, "mlp", HALVED, " - size[:, None] * parts.apart[group.label]", "", 0),
+    (HALVES, "mlp", HALVED, "0.5 * (network.right @ rest)", "1.5 * (network.right @ rest)", 3),
+    (HALVES, "mlp", HALVED, " - chosen.times(minus_right)", " + chosen.times(minus_right)", 1),
+    (HALVES, "mlp", HALVED, "size[:, None] * parts.apart", "0.5 * size[:, None] * parts.apart", 8),
+    (HALVES, "mlp", HALVED, " + (right * right_also).sum(axis=1)", "", 6),
+    (HALVES, "mlp", HALVED, "group.x[~proved], group.y[~proved]", "group.x[proved], group.y[proved]", 1),
+    (EQUIVARIANT, "lopsided", IDEAL, "(outputs[left][:, right] == outputs).all() and ", "", 3),
+    (EQUIVARIANT, "sparse", IDEAL, "and (there[left] == there).all() and (there[:, right] == there).all()", "", 6),
+    (EQUIVARIANT, "scrambled", IDEAL, "return all((action[table[x]] ==", "return True or all((action[table[x]] ==", 0),
+    (EQUIVARIANT, "uneven", IDEAL, "weights = share / ", "weights = share + 0.0 * ", 3),
+    (EQUIVARIANT, "cyclic", IDEAL, "_norms(off, of_rest)[:, None] *", "0.0 * _norms(off, of_rest)[:, None] *", 15),
+    (EQUIVARIANT, "cyclic", IDEAL, ", inverse[group.y][:, None]]", ", group.y[:, None]]", 8),
+    (EQUIVARIANT, "cyclic", IDEAL, "off, off_ideal = h - centre, h - ", "off, off_ideal = h - h, h - ", 15),
+    ("pair-sum/brute-force", "mlp", BY_LABEL, ".all(axis=1)", ".any(axis=1)", 0),
+    ("pair-sum/brute-force", "mlp", BY_LABEL, "tables.right[group.y]", "tables.right[group.x]", 1),
+    ("pair-sum/brute-force", "turned", BY_LABEL, "x, y = np", "y, x = np", 0),
+    ("pair-sum/brute-force", "mlp", CIRCUITS, "W[half:]", "W[:half]", 1),
+    ("pair-sum/brute-force", "mlp", CIRCUITS, 'work.weight("b")[None]', '0.0 * work.weight("b")[None]', 28),
+    ("pair-sum/brute-force", "two", CIRCUITS, "float(work.network.positions)", "float(work.network.positions + 1)", 3),
+    ("pair-sum/brute-force", "two", CIRCUITS, "E[:n] + P[1]", "E[:n] + P[0]", 4),
+    ("pair-sum/brute-force", "three", CIRCUITS, "+ (tokens[n] + positions[2])", "+ (tokens[0] + positions[2])", 1),
+    ("pair-sum/brute-force", "two", CIRCUITS, ' + work.weight("blocks.0.mlp.b_in")', "", 3),
 ]  # fmt: skip
 #: Those that take longer to be found.
 LONGER = [
-    (HALVES, "mlp", HALVED, "0.5 * (network.left @ rest)", "0.0 * (network.left @ rest)"),
-    (HALVES, "mlp", HALVED, "parts.squares[x, y], parts", "parts.squares[y, x], parts"),
-    (SEPARABLE, "mlp", APART, "sum(axis=0).max()", "sum(axis=0).min()"),
-    ("pair-sum/low-rank", "opposite", LOW_RANK, " & (numbers > 0.0)", ""),
-    ("pair-sum/low-rank", "mlp", LOW_RANK, "np.flatnonzero(support) if", "np.flatnonzero(support)[1:] if"),
-    (EQUIVARIANT, "cyclic", IDEAL, "slack + _norms(off_ideal", "slack + 0.0 * _norms(off_ideal"),
-    (EQUIVARIANT, "cyclic", IDEAL, " + direct(network, group, centre @ rest)", ""),
-    ("pair-sum/brute-force", "two", BY_LABEL, "tables.of_x[group.x]", "tables.of_x[group.y]"),
-    ("pair-sum/brute-force", "two", CIRCUITS, "tokens[:n] + positions[1]", "tokens[:n] + positions[0]"),
-    ("pair-sum/brute-force", "three", CIRCUITS, "(E[n] + P[2])[None]", "(E[0] + P[2])[None]"),
+    (HALVES, "mlp", HALVED, "0.5 * (network.left @ rest)", "0.0 * (network.left @ rest)", 0),
+    (HALVES, "mlp", HALVED, "parts.squares[x, y], parts", "parts.squares[y, x], parts", 0),
+    (SEPARABLE, "mlp", APART, "sum(axis=0).max()", "sum(axis=0).min()", 0),
+    ("pair-sum/low-rank", "opposite", LOW_RANK, " & (numbers > 0.0)", "", 0),
+    ("pair-sum/low-rank", "mlp", LOW_RANK, "np.flatnonzero(support) if", "np.flatnonzero(support)[1:] if", 0),
+    (EQUIVARIANT, "cyclic", IDEAL, "slack + _norms(off_ideal", "slack + 0.0 * _norms(off_ideal", 0),
+    (EQUIVARIANT, "cyclic", IDEAL, " + direct(network, group, centre @ rest)", "", 0),
+    ("pair-sum/brute-force", "two", BY_LABEL, "tables.of_x[group.x]", "tables.of_x[group.y]", 0),
+    ("pair-sum/brute-force", "two", CIRCUITS, "tokens[:n] + positions[1]", "tokens[:n] + positions[0]", 0),
+    ("pair-sum/brute-force", "three", CIRCUITS, "(E[n] + P[2])[None]", "(E[0] + P[2])[None]", 0),
 ]  # fmt: skip
 
 
@@ -542,28 +545,34 @@ def of_equal_neurons() -> PairSum:
 TELLING = (0, 1, 2, 3, 6, 7, 8, 9, 12, 13, 14, 15, 19, 21, 22, 32, 43, 48, 54, 68, 84, 87, 108, 109, 172, 230, 667, 700)
 
 
-def thin_fails(module: Callable[[str], Any] = own_module, some: Iterable[int] = range(701)) -> bool:
-    """Whether a lead that thin halves bound from below is less than that, on tiny networks, with any hints."""
+def thin_fails(
+    module: Callable[[str], Any] = own_module, some: Iterable[int] = range(701), reading: Reading = "value"
+) -> bool:
+    """Whether a lead that thin halves bound from below is less than that, on tiny networks, with any hints.
+
+    Plain numbers tell what the theorem says; what rounding does to its bounds is in tests of the truth.
+    """
     thin, halves = map(module, (THINNER, HALVED))
     for problem, hints, true in map(tiny_cases().__getitem__, some):
-        least, rad = leads_of(halves, thin.parts(Workspace(problem), hints), problem.network.n)
-        if (least - rad > true + 1e-9).any():
+        work = MeasuredWorkspace(problem, reading) if reading == "value" else Workspace(problem)
+        if (leads_of(halves, thin.parts(work, hints), problem.network.n) > true + 1e-9).any():
             return True
     return False
 
 
-def leads_of(halves: Any, parts: Any, n: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Lower bounds of the lead of each output over each other for all pairs, and their radii."""
+def leads_of(halves: Any, parts: Any, n: int) -> npt.NDArray[np.float64]:
+    """Lower bounds of the lead of each output over each other for all pairs."""
     logits, less, size = halves.on_inputs(parts, np.repeat(np.arange(n), n), np.tile(np.arange(n), n))
     lead = logits[:, :, None] - logits[:, None]
     found = lead - size[:, None, None] * parts.apart[None] - less[:, None, None]
     k = logits.shape[1]
-    return found.mid.reshape(n, n, k, k), found.rad.reshape(n, n, k, k)
+    return np.reshape(found.mid - found.rad if isinstance(found, Enclosure) else found, (n, n, k, k))
 
 
 def test_thin_leads() -> None:
     """All leads are at least what thin halves say, for any hints."""
     assert not thin_fails()
+    assert not thin_fails(some=TELLING, reading="check")
 
 
 @pytest.mark.parametrize(
@@ -595,14 +604,15 @@ def test_thin_leads() -> None:
 )
 def test_planted_in_thin(module: str, old: str, new: str) -> None:
     """Each of these mistakes makes such a lead false."""
-    assert thin_fails(Planted("compactproofs", [(module, old, new)], MODULES).module, TELLING)
+    assert thin_fails(Planted("compactproofs", [(module, old, new)], MODULES, sparing=True).module, TELLING)
 
 
 @pytest.mark.parametrize(
-    ("strategy_id", "kind", "module", "old", "new"),
+    ("strategy_id", "kind", "module", "old", "new", "draw"),
     [*ERRORS, *(pytest.param(*error, marks=pytest.mark.slow) for error in LONGER)],
 )
-def test_planted(strategy_id: str, kind: str, module: str, old: str, new: str) -> None:
-    """Each of these mistakes makes a bound false, and the trial finds it."""
+def test_planted(strategy_id: str, kind: str, module: str, old: str, new: str, draw: int) -> None:
+    """Each of these mistakes makes a bound false, and the trial finds it: soonest from a draw that is known to."""
     wrong = trial(strategy_id, kind, Planted("compactproofs", [(module, old, new)], MODULES, sparing=True).module)
-    assert next(wrong.violations(60), None) is not None or wrong.attack(200).gap > 0
+    found = chain(wrong.violations(1, first=draw), wrong.violations(60))
+    assert next(found, None) is not None or wrong.attack(200).gap > 0

@@ -75,13 +75,13 @@ class Trial:
         for wrong in self.violations(number, seed):
             raise AssertionError(wrong)
 
-    def violations(self, number: int = 50, seed: int = 0) -> Iterator[str]:
+    def violations(self, number: int = 50, seed: int = 0, first: int = 0) -> Iterator[str]:
         """What is wrong on so many networks that are drawn, spoiled in all ways in turn, and some razors.
 
-        Each with all kinds of hints.
+        Each with all kinds of hints.  `first`: the draw to begin with; messages number them.
         """
         ways, made = list(HOSTILE), 0
-        for i in range(number):
+        for i in range(first, first + number):
             rng = np.random.default_rng([seed, i])
             with np.errstate(all="ignore"):
                 drawn = self.draw(rng)
