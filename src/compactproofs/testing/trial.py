@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from compactproofs.kernel.problem import Problem, Strategy, Task
+from compactproofs.kernel.workspace import Workspace
 from compactproofs.search.companions import Search, no_hints
-from compactproofs.search.workspaces import MeasuredWorkspace, Reading
+from compactproofs.search.workspaces import MeasuredWorkspace
 from compactproofs.testing.hints import KINDS, Hint, hostile_hints, kinds_of
 from compactproofs.testing.planting import Change, Planted
 from compactproofs.testing.weights import HOSTILE, Weights, mutated, razor
@@ -103,8 +104,8 @@ class Trial:
         if problem is None:
             return
         truth = self.truth(problem.network)
-        check, claim = self._work(problem, "check"), self._work(problem, "claim")
-        values = self._work(problem, "value")
+        check, claim = Workspace[Any, Any](problem), MeasuredWorkspace[Any, Any](problem, "claim")
+        values = MeasuredWorkspace[Any, Any](problem, "value")
         for kind in kinds_of(self.strategy, problem):
             hints = self._hints(problem, kind, rng, values)
             checked, claimed = self.strategy.bound(check, hints), self.strategy.bound(claim, hints)
@@ -180,7 +181,7 @@ class Trial:
     def _bound(self, problem: Problem[Any, Any], hints: dict[str, Hint]) -> int:
         if self.bound is not None:
             return self.bound(problem.network, hints)
-        return self.strategy.bound(self._work(problem, "check"), hints)
+        return self.strategy.bound(Workspace(problem), hints)
 
     def _proved(self, weights: Weights) -> int:
         """N with hints that are searched; 0 where there is none."""
@@ -188,9 +189,6 @@ class Trial:
         return (
             0 if problem is None else self._bound(problem, self._hints(problem, "searched", np.random.default_rng(0)))
         )
-
-    def _work(self, problem: Problem[Any, Any], reading: Reading) -> MeasuredWorkspace[Any, Any]:
-        return MeasuredWorkspace(problem, reading)
 
     def _hints(
         self,
@@ -200,7 +198,7 @@ class Trial:
         values: MeasuredWorkspace[Any, Any] | None = None,
     ) -> dict[str, Hint]:
         def search() -> Mapping[str, Hint]:
-            return self.search(self.strategy, values or self._work(problem, "value"))
+            return self.search(self.strategy, values or MeasuredWorkspace[Any, Any](problem, "value"))
 
         sizes = [size or 0 for spec in self.strategy.hints(problem).values() for size in spec.shape]
         return hostile_hints(self.strategy, problem, kind, rng, search, max(sizes, default=8))
