@@ -73,9 +73,7 @@ def assert_encloses(result: Enclosure, *truths: Any) -> int:
     known, compared = known_entries(result), 0
     for truth in (np.asarray(truth, dtype=object) for truth in truths):
         if not np.shape(result.mid) == np.shape(result.rad) == truth.shape:
-            raise NotEnclosed(
-                f"shapes differ: {np.shape(result.mid)}, {np.shape(result.rad)}, expected {truth.shape}"
-            )
+            raise NotEnclosed(f"shapes differ: {np.shape(result.mid)}, {np.shape(result.rad)}, expected {truth.shape}")
         values = truth.ravel()
         for number, m, r, mid, rad in known:
             value = values[number]

@@ -54,9 +54,7 @@ WHOLE = ("1 @ 1", ".sum()", ".max()", ".min()")
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(left=entries, right=entries)
-def test_encloses_whatever_hypothesis_finds(
-    left: list[tuple[float, float]], right: list[tuple[float, float]]
-) -> None:
+def test_encloses_whatever_hypothesis_finds(left: list[tuple[float, float]], right: list[tuple[float, float]]) -> None:
     """The same for any finite midpoints and any radii: entry by entry, and for operations that combine entries."""
     size = min(len(left), len(right))
     operands = [arb.enclosure(*zip(*side[:size], strict=True)) for side in (left, right)]

@@ -68,7 +68,7 @@ def test_decoders_answer_alike(tmp_path: Path) -> None:
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.name)
 def test_planted_errors_are_found(error: Error) -> None:
     """Each makes brute force claim more than the truth."""
-    assert next(broken_on(Planted(*error.changes), "brute-force", FOLDED), None) is not None
+    assert next(broken_on(Planted(*error.changes), "brute-force", FOLDED, error.name), None) is not None
 
 
 def test_the_bias_of_keys_has_no_part() -> None:

@@ -544,7 +544,7 @@ def hostile() -> tuple[HeadsCase, ...]:
     return (*random_networks(25), *heads_cases(every=4))
 
 
-def found_by(changes: Iterable[Change], strategy_id: str, every: int = 1) -> str | None:
+def found_by(changes: Iterable[Change], strategy_id: str, every: int = 1, error: str = "") -> str | None:
     """A network on which the strategy with this error is wrong."""
     planted = Planted(*changes)
     strategy = planted.module("theorems").BUILT_IN.strategies[strategy_id]
@@ -555,14 +555,14 @@ def found_by(changes: Iterable[Change], strategy_id: str, every: int = 1) -> str
         if bound > truth if strategy.claim == "at least" else bound < truth:
             yield case.name
 
-    return next(showing(hostile()[::every], wrong), None)
+    return next(showing(hostile()[::every], wrong, error), None)
 
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_planted_error_is_caught(error: str) -> None:
     """The same networks show each error that is made on purpose."""
     strategy_id, *changes = ERRORS[error]
-    assert found_by(changes, strategy_id) is not None
+    assert found_by(changes, strategy_id, error=error) is not None
 
 
 def test_copy_without_error_is_sound() -> None:

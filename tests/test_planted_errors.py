@@ -387,8 +387,8 @@ FOR_THE_ATTACK = tuple(
 )
 
 
-def broken_on(planted: Planted, strategy: str, models: tuple[Case, ...]) -> Iterator[str]:
-    """The models and hints on which the planted strategy claims more than the truth."""
+def broken_on(planted: Planted, strategy: str, models: tuple[Case, ...], error: str = "") -> Iterator[str]:
+    """The models and hints on which the planted strategy claims more than the truth; `error`: its name."""
 
     def wrong(case: Case) -> Iterator[str]:
         rng = np.random.default_rng(int(case.model.sha256, 16))  # whatever the order
@@ -397,7 +397,7 @@ def broken_on(planted: Planted, strategy: str, models: tuple[Case, ...]) -> Iter
             if planted.bound(strategy, case.model, hints=hints) > exact_correct(case.model):
                 yield f"{case.name}, hints {kind}"
 
-    return showing(models, wrong)
+    return showing(models, wrong, error)
 
 
 def attacked(error: Error) -> bool:
@@ -418,7 +418,8 @@ def attacked(error: Error) -> bool:
 )
 def test_planted_error_is_caught_by_the_models(error: Error) -> None:
     """The collection of hostile models alone finds almost every planted error."""
-    assert next(broken_on(Planted(*error.changes), error.strategy, ordinary_cases()), None) is not None
+    found = broken_on(Planted(*error.changes), error.strategy, ordinary_cases(), error.name)
+    assert next(found, None) is not None
 
 
 @pytest.mark.parametrize("error", [*FOR_THE_ATTACK, ERRORS[0], ERRORS[9]], ids=lambda error: error.name)
