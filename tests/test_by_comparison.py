@@ -129,7 +129,7 @@ def test_bounds_hold() -> None:
     for name, model, task in some(0, 35):
         right = truth(model, task)
         problem: Any = Problem(model, task)
-        check: Any = MeasuredWorkspace(problem, "check")
+        check: Any = Workspace(problem)
         claim: Any = MeasuredWorkspace(problem, "claim")
         low, high = (strategy.bound(check, {}) for strategy in (LOWER, UPPER))
         assert 0 <= LOWER.bound(claim, {}) <= low <= right <= high <= UPPER.bound(claim, {}) <= task.total, (name, task)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -99,9 +99,9 @@ def test_counts_under_conditions() -> None:
 
 def some_hints(rng: np.random.Generator, problem: Any, kind: str) -> list[dict[str, Hint]]:
     """Hints for both strategies: those of a kind, or, besides, all outputs of all classes, with halves of some kind."""
-    found = []
+    found, values = [], MeasuredWorkspace[Any, Any](problem, "value")
     for strategy in (LOWER, UPPER):
-        searched = lambda s=strategy: search_hints(s, MeasuredWorkspace(problem, "value"))  # noqa: E731
+        searched = partial(search_hints, strategy, values)
         hints = hostile_hints(strategy, problem, "searched" if kind == "halves" else kind, rng, searched, 4)
         if kind == "halves":
             shape = (1, *hints["labels"].shape[1:])
@@ -124,7 +124,7 @@ def test_bounds_hold(kind: str) -> None:
     found = 0
     for name, model, task in some(10 + len(kind), 20 if kind == "searched" else 7):
         right, problem = truth(model, task), Problem(model, task)
-        check: Any = MeasuredWorkspace(problem, "check")
+        check: Any = Workspace(problem)
         claim: Any = MeasuredWorkspace(problem, "claim")
         below, above = some_hints(rng, problem, kind)
         low, high = LOWER.bound(check, below), UPPER.bound(check, above)

@@ -130,14 +130,11 @@ def shortfall(strategy: Strategy, pairs: list[tuple[Case, str]], folder: Path) -
 
 def part(strategy: Strategy, families: tuple[str, ...], number: int, searched: bool) -> list[tuple[Case, str]]:
     """This strategy's share of all pairs of a model and a kind of hints: the searched ones, or all."""
-    everything = [
-        (case, kind)
-        for case in small_cases(families)
-        for kind in kinds_of(strategy, case.model)
-        if kind == "searched" or not searched
-    ]
-    stride = -(-len(everything) * len(KNOWN) // number)
-    return everything[list(KNOWN).index(strategy.id) % stride :: stride]
+    of_families = small_cases(families)
+    kinds = ["searched"] if searched else list(kinds_of(strategy, of_families[0].model))  # the same for all models
+    stride = -(-len(of_families) * len(kinds) * len(KNOWN) // number)
+    chosen = range(list(KNOWN).index(strategy.id) % stride, len(of_families) * len(kinds), stride)
+    return [(of_families[i // len(kinds)], kinds[i % len(kinds)]) for i in chosen]
 
 
 @pytest.mark.parametrize("strategy", EXACT.values(), ids=EXACT)
