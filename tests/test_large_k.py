@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from functools import cache, lru_cache
 from itertools import product
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -30,6 +30,7 @@ from soundness.models import Case, all_cases, cases, random_weights, verifying, 
 from soundness.planting import Change, Planted, showing
 from soundness.truth import exact_correct
 
+T = TypeVar("T")
 Bound = Callable[[Workspace[AttentionOnly, MaxOfK], dict[str, Any]], int]
 
 PAIRS: dict[str, tuple[Bound, Bound]] = {
@@ -198,6 +199,17 @@ def test_sizes_that_are_refused() -> None:
 # --- errors on purpose ---
 
 
+#: Numbers of problems and of classes that show errors which few others do.
+COUNTS_TELL = (0, 3, 11, 17, 40, 42, 46, 56, 61, 73, 500)
+HALVES_TELL = (12, 0, 13, 7, 45, 70, 301)
+UNIONS_TELL = (3, 5, 9, 15, 19, 22, 25, 32, 71, 91, 110)
+
+
+def soon(tried: Sequence[T], telling: tuple[int, ...], number: int | None) -> list[T]:
+    """What is tried, or so many of it, and first what tells most."""
+    return [*(tried[i] for i in telling), *tried[:number]]
+
+
 def broken_counts(sums: ModuleType, number: int | None = None) -> bool:
     """Whether some count of a copy of `counting.sums` is on the wrong side."""
     work = verifying(cases("working")[0].model)
@@ -209,15 +221,15 @@ def broken_counts(sums: ModuleType, number: int | None = None) -> bool:
         under, over = (sums.count_at_most_zero(work, axes, sets, problem.counts, side) for side in (False, True))
         return not under <= problem.answer() <= over
 
-    return any(wrong(problem) for problem in (LOST + problems(0, 500))[:number])
+    return any(wrong(problem) for problem in (*LOST, *soon(problems(0, 500), COUNTS_TELL, number)))
 
 
 def broken_halves(halves: ModuleType, number: int | None = None) -> bool:
     """Whether some count of a copy of `counting.half_sums` is on the wrong side."""
     work = verifying(cases("working")[0].model)
-    rng = np.random.default_rng(0)
 
-    def wrong(problem: Problem) -> bool:
+    def wrong(problem: Problem, number: int) -> bool:
+        rng = np.random.default_rng([0, number])
         if problem.entries.shape[2] == 1 and rng.random() < 0.3:  # exactly
             labels = np.tile(np.arange(problem.entries.shape[1]), (len(problem.entries), 1))
             edges = np.arange(1000)[None]
@@ -234,7 +246,8 @@ def broken_halves(halves: ModuleType, number: int | None = None) -> bool:
         return not under <= problem.answer() <= over
 
     tried = problems(1, 300, axes=2) + problems(2, 30, axes=2, most=6)
-    return any(wrong(problem) for problem in tried[:number])
+    numbered = [(problem, i) for i, problem in enumerate(tried)]
+    return any(wrong(*each) for each in soon(numbered, HALVES_TELL, number))
 
 
 @cache
@@ -257,7 +270,7 @@ def broken_unions(unions: ModuleType, number: int | None = None) -> bool:
         under, over = (unions.wrong_inputs(work, margins, steps, side) for side in (False, True))
         return not (under <= certainly and possibly <= over)
 
-    return any(wrong(*known) for known in classes()[:number])
+    return any(wrong(*known) for known in soon(classes(), UNIONS_TELL, number))
 
 
 def broken_bounds(planted: Planted, module: str, models: tuple[Case, ...], error: str = "") -> bool:
