@@ -229,7 +229,7 @@ ERRORS: dict[str, tuple[str, str, dict[str, float]]] = {
 
 
 #: Seeds of networks that show errors which few others do.
-SOON = (250, 237, 224, 175, 86, 70, 65, 58)
+SOON = (250, 237, 224, 175, 86, 70, 65, 58, 43, 31, 25, 20, 19, 18, 9, 5, 4)
 
 
 def caught(old: str, new: str, fixed: Mapping[str, float], number: int = 10_000) -> bool:
