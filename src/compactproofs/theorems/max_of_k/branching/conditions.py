@@ -55,10 +55,9 @@ class Conditions(NamedTuple):
     def kinds(self) -> tuple[IntArray, IntArray]:
         """The rows of `before` that there are, in order, and which of them each token has."""
         of_token = [tuple(row) for row in self.before.tolist()]
-        rows = sorted(set(of_token))  # `np.unique` along an axis takes longer than all that is done with them
-        number = {row: i for i, row in enumerate(rows)}
-        before = np.array(rows, np.int64).reshape(len(rows), len(self.empty))
-        return before, np.array([number[row] for row in of_token], np.int64)
+        rows = sorted(set(of_token))  # few; `np.unique` along an axis takes longer than all that is done with them
+        which = np.array([rows.index(row) for row in of_token], np.int64)
+        return np.array(rows, np.int64).reshape(-1, len(self.empty)), which
 
     def weight(self, counts: IntArray, positions: int) -> int:
         """What all sequences of so many tokens count together; `counts`: what tokens do, shape (T,)."""
