@@ -554,7 +554,7 @@ def thin_fails(
     """
     thin, halves = map(module, (THINNER, HALVED))
     for problem, hints, true in map(tiny_cases().__getitem__, some):
-        work = MeasuredWorkspace(problem, reading) if reading == "value" else Workspace(problem)
+        work: Any = MeasuredWorkspace(problem, reading) if reading == "value" else Workspace(problem)
         if (leads_of(halves, thin.parts(work, hints), problem.network.n) > true + 1e-9).any():
             return True
     return False
