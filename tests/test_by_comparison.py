@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -25,6 +25,7 @@ from compactproofs.tasks.by_comparison import NAMES, POSITION, RANK, ByCompariso
 from compactproofs.tasks.max_of_k import MaxOfK
 from compactproofs.tasks.orders import MinOfK
 from compactproofs.testing.planting import Planted
+from compactproofs.testing.truth import Label
 from compactproofs.theorems import BUILT_IN
 from compactproofs.theorems.max_of_k.branching import branch_and_bound
 from compactproofs.theorems.max_of_k.by_comparison import branch_and_bound as by_comparison
@@ -44,9 +45,15 @@ def right_answer(task: ByComparison, x: tuple[int, ...]) -> int:
     return x[task.k] if task.name == POSITION else sorted(x, reverse=True)[task.k]
 
 
+@cache
+def label_of(task: ByComparison) -> Label:
+    """Which answer is right; one function for each task, since truths are remembered by functions."""
+    return partial(right_answer, task)
+
+
 def truth(model: Model, task: ByComparison) -> int:
     """How many inputs are answered correctly, or what they count, from the definition of the network."""
-    right = exact_correct_set(model, lambda x: right_answer(task, x))
+    right = exact_correct_set(model, label_of(replace(task, weights=())))
     every = product(range(task.d_vocab), repeat=task.n_ctx)
     return sum(
         prod(task.weights[t] for t in x) if task.weights else 1

@@ -24,7 +24,7 @@ from compactproofs.theorems.max_of_k.core import brute_force
 from exactcheck import checking
 from records import refused_by_both
 from soundness.models import all_cases, cases
-from soundness.truth import exact_correct_set
+from soundness.truth import exact_correct_set, largest_in
 
 CASE = Path(__file__).parent / "cases" / "min3_v10.safetensors"
 COUNTING = {s.id: s for s in STRATEGIES.values() if WeightedLargest.name in s.tasks}
@@ -54,7 +54,7 @@ def near_the_limit(rng: np.random.Generator, v: int, n: int) -> tuple[int, ...]:
 
 def truth(model: Model, task: WeightedLargest) -> int:
     """What the inputs count that are answered correctly, from the definition of the network."""
-    right = exact_correct_set(model, lambda x: max(x, key=task.order.index))
+    right = exact_correct_set(model, largest_in(task.order))
     every = itertools.product(range(task.d_vocab), repeat=task.n_ctx)
     return sum(prod(task.weights[t] for t in x) for x, correct in zip(every, right, strict=True) if correct)
 

@@ -19,6 +19,7 @@ from compactproofs.tasks.orders import LargestInOrder, MinOfK, WeightedLargest
 from compactproofs.testing.truth import PRECISIONS, Input, _Tables
 
 from .models import FAMILIES, NAMES, Case, cases
+from .truth import largest_in
 
 OF_HEADS = ("W_Q", "W_K", "W_V", "W_O")
 
@@ -122,7 +123,7 @@ def _right_and_ties(key: _Same, task: MaxOfK | None) -> tuple[int, int]:
 def label_of(task: MaxOfK | None) -> Callable[[Input], int]:
     """Which answer is right, in plain Python."""
     if isinstance(task, LargestInOrder):
-        return lambda x: max(x, key=task.order.index)
+        return largest_in(task.order)
     return min if isinstance(task, MinOfK) else max
 
 
