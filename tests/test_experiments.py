@@ -414,6 +414,8 @@ def test_command(
     assert "error" not in err
     assert len(proved) == 4
     assert directories(tmp_path / "run") == FILES | FIGURES
+    for name in ("bound-against-flops", "unexplained-against-flops"):
+        assert_figure(tmp_path / "run" / name, "cubic")
     assert out.lstrip().startswith("2 models, 4 strategies\n")
     assert out.endswith(f"results, certificates, table and figures are in {tmp_path / 'run'}\n")
     assert tree(tmp_path / "run" / "certificates") == tree(undisturbed.directory / "certificates")
@@ -495,9 +497,9 @@ def test_local_processes(tmp_path: Path, undisturbed: Swept) -> None:
 
 COMMAND = f"""
 import sys
-from compactproofs import __main__ as entry
-from compactproofs.paper import command
-if __name__ == "__main__":
+if __name__ == "__main__":  # workers import this file, and need no packages for tables and figures
+    from compactproofs import __main__ as entry
+    from compactproofs.paper import command
     command.TABLE_STRATEGIES = {STRATEGIES!r}
     sys.argv = ["compactproofs", "table1", "--out", sys.argv[1], "--seeds", "2", "--jobs", "2"]
     entry.main()
@@ -740,12 +742,11 @@ def test_figures(tmp_path: Path, models: int) -> None:
 
 
 def test_figures_of_little(tmp_path: Path, results: list[Bound]) -> None:
-    """With few strategies, and with one of one model."""
-    for number, part in enumerate((results, results[:1])):
-        frontier.draw_bound_against_flops(part, tmp_path / f"bound{number}")
-        frontier.draw_unexplained_against_flops(part, tmp_path / f"unexplained{number}")
-        assert_figure(tmp_path / f"bound{number}", "cubic")
-        assert_figure(tmp_path / f"unexplained{number}", "cubic")
+    """With one strategy of one model; `test_command` has few of each."""
+    frontier.draw_bound_against_flops(results[:1], tmp_path / "bound")
+    frontier.draw_unexplained_against_flops(results[:1], tmp_path / "unexplained")
+    assert_figure(tmp_path / "bound", "cubic")
+    assert_figure(tmp_path / "unexplained", "cubic")
 
 
 def test_means_of_figures() -> None:
