@@ -9,6 +9,7 @@ these files, and adding a case is adding a file.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -166,8 +167,8 @@ def test_certificates_that_are_too_large(command: Limited, tmp_path: Path, size:
         (b"[" * 900 + b"]" * 900, f"{MAX_NESTED} opening brackets"),
         pytest.param(b'{"":0}', f"{MAX_NESTED} opening brackets", marks=pytest.mark.slow),
         (b'{"":' * 900 + b"0" + b"}" * 900, f"{MAX_NESTED} opening brackets"),
-        (b"999", "hints: expected an object"),
-        pytest.param('"☃"'.encode(), "hints: expected an object", marks=pytest.mark.slow),
+        pytest.param(b"999", "hints: expected an object", marks=pytest.mark.slow),
+        ('"☃"'.encode(), "hints: expected an object"),
         pytest.param(b"9" * 4000, "hints: expected an object", marks=pytest.mark.slow),
         (b"9" * 4001, "4001 digits"),
         (b"9" * (MAX_BYTES // 2), "digits"),
@@ -181,11 +182,17 @@ def test_json_that_wants_to_be_large(command: Limited, tmp_path: Path, unit: byt
     has_verdict(command.run("verify", path, LADDER), "malformed", field)
 
 
-def test_many_keys_and_many_hints(command: Limited, tmp_path: Path) -> None:
-    """The largest file of keys, and the largest number of hints."""
+@pytest.mark.parametrize("keys", [300_000, pytest.param(1_500_000, marks=pytest.mark.slow)])
+def test_many_keys(command: Limited, tmp_path: Path, keys: int) -> None:
+    """Many, and as many as the largest file holds."""
     path = tmp_path / "many.cert.json"
-    path.write_bytes(b"{" + b",".join(b'"%x":0' % number for number in range(1_500_000)) + b"}")
+    path.write_bytes(b"{" + b",".join(b'"%x":0' % number for number in range(keys)) + b"}")
     has_verdict(command.run("verify", path, LADDER), "malformed", "format")
+
+
+def test_many_hints(command: Limited, tmp_path: Path) -> None:
+    """The largest number of them."""
+    path = tmp_path / "many.cert.json"
     fields = json.loads(GOOD.read_bytes())
     hint = {"dtype": "uint8", "shape": [0], "data": ""}
     path.write_text(json.dumps(fields | {"hints": dict.fromkeys(map(str, range(30_000)), hint)}))
@@ -209,7 +216,8 @@ def test_models_that_are_too_large(command: Limited, tmp_path: Path, header: int
 
 
 @pytest.mark.parametrize(
-    "large", [pytest.param("embed.W_E", marks=pytest.mark.slow), "pos_embed.W_pos", "blocks.0.attn.mask"]
+    "large",
+    [*(pytest.param(name, marks=pytest.mark.slow) for name in ("embed.W_E", "pos_embed.W_pos")), "blocks.0.attn.mask"],
 )
 def test_models_full_of_zeros(command: Limited, tmp_path: Path, large: str) -> None:
     """One matrix fills the largest file; memory may not suffice, which is said, or it is not the certificate's."""
@@ -337,8 +345,10 @@ def test_model_with_one_flipped_bit(tmp_path: Path, name: str, every: int) -> No
     model, good = Model.load(model_path(name)), model_path(name).read_bytes()
     path = tmp_path / "flipped.safetensors"
     same = 0
+    path.write_bytes(good)
     for data in flips(good, every):
-        path.write_bytes(data)
+        with path.open("r+b") as stream:
+            stream.write(data)
         try:
             found = Model.load(path)
         except InvalidModel:
@@ -355,7 +365,8 @@ def test_truncated_model(tmp_path: Path, name: str) -> None:
     """Cut at any length, a weights file is refused."""
     good = model_path(name).read_bytes()
     path = tmp_path / "cut.safetensors"
-    for length in range(len(good)):
-        path.write_bytes(good[:length])
+    path.write_bytes(good)
+    for length in reversed(range(len(good))):
+        os.truncate(path, length)  # which takes a file system less than writing anew
         with pytest.raises(InvalidModel):
             Model.load(path)

@@ -40,7 +40,7 @@ ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 WORDS: dict[str, list[str]] = {
     "strategies": [],
     "zoo": [],
-    "prove": [LADDER, "--strategy", "cubic", "--strategy", "histogram-upper"],
+    "prove": [LADDER, "--strategy", "cubic", "--strategy", "branch-and-bound-upper"],
     # One part of two: the table would start threads of Polars, with which no process can be forked.
     "sweep": [LADDER, "--strategy", "cubic", "--strategy", "trivial", "--shard", "1/2", "--out", "swept"],
     "verify": [GOOD, LADDER],
