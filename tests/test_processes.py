@@ -1,5 +1,6 @@
-"""Processes that work for this one: Ctrl-C does not reach them, and they end with it, whatever happens."""
+"""Processes that work for this one: Ctrl-C does not reach them, and they end with it, whatever happens; loading."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 import compactproofs as cp
 from compactproofs.search import families, prover
 from compactproofs.system import processes
+from compactproofs.system.loading import load
 from compactproofs.system.processes import another_core, local_processes, submit
 from test_analysis import random_model
 
@@ -159,3 +161,24 @@ def test_without_a_process(monkeypatch: pytest.MonkeyPatch, apart: list[bool], t
     proof = cp.prove(model, "cubic")
     assert apart == [True]
     assert proof.certificate.to_bytes() == cp.Prover(model).certify(cp.STRATEGIES["cubic"], {}).certificate.to_bytes()
+
+
+def test_loading(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module is there as after any import, a second time the same, and garbage is looked for as before."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "loaded_well.py").write_text("import gc\nwatched = gc.isenabled()\n")
+    (tmp_path / "loaded_badly.py").write_text("raise ImportError('no luck')\n")
+    for enabled in (True, False):
+        monkeypatch.delitem(sys.modules, "loaded_well", raising=False)
+        (gc.enable if enabled else gc.disable)()
+        try:
+            module = load("loaded_well")
+            assert not module.watched
+            assert module is load("loaded_well")
+            assert gc.isenabled() == enabled
+            with pytest.raises(ImportError, match="no luck"):
+                load("loaded_badly")
+            assert gc.isenabled() == enabled
+        finally:
+            gc.enable()
+    monkeypatch.delitem(sys.modules, "loaded_well")

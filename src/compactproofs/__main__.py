@@ -25,6 +25,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
+from compactproofs.system.loading import load
 from compactproofs.system.messages import escaped, reason
 
 if TYPE_CHECKING:
@@ -57,8 +58,7 @@ def run(arguments: list[str], begin: Callable[[], None] = lambda: None) -> int:
         begin()
         if 0 < sys.get_int_max_str_digits() < sys.int_info.default_max_str_digits:
             sys.set_int_max_str_digits(sys.int_info.default_max_str_digits)  # counts may have 4000 digits
-        from compactproofs.cli.app import execute
-
+        execute: Callable[[list[str]], int] = load("compactproofs.cli.app").execute
         loaded = True
         code = execute(arguments)
         sys.stdout.flush()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 import re
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ import typer
 
 from compactproofs import plugins, zoo
 from compactproofs.kernel.problem import Strategy
+from compactproofs.system.loading import load
 from compactproofs.system.log import show
 from compactproofs.system.places import STANDARD
 from compactproofs.theorems import BUILT_IN
@@ -127,6 +127,6 @@ def whose(collection: plugins.Collection, strategy: Strategy) -> dict[str, str]:
 def extra(module: str) -> ModuleType:
     """A module of this package that needs more packages than others; raises ImportError, which says how to get them."""
     try:
-        return importlib.import_module(f"compactproofs.{module}")
+        return load(f"compactproofs.{module}")
     except ImportError as error:
         raise ImportError('this command needs more packages: pip install "compactproofs[report]"') from error
