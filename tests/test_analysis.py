@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import compactproofs as cp
 from compactproofs import analysis, zoo
@@ -421,7 +422,6 @@ def test_noise_model_of_a_trained_model() -> None:
 def test_normality() -> None:
     """As SciPy has it."""
     rng = np.random.default_rng(0)
-    stats = pytest.importorskip("scipy.stats")
     for values in (rng.normal(size=2000), rng.uniform(-1, 1, 800), rng.standard_t(3, 300), np.array([-1.0, 1.0])):
         expected = stats.kstest(values / np.sqrt((values**2).mean()), "norm").pvalue
         assert noise_models.normality(values) == pytest.approx(expected, rel=0.1, abs=0.02)
@@ -603,25 +603,6 @@ def test_regression_by_formulas() -> None:
     half = 2.2281 * scatter * np.sqrt(1 / 12 + (x - x.mean()) ** 2 / squares)
     assert line.at(x)[1] == pytest.approx(half, rel=1e-4)
     assert line.correlation == pytest.approx(np.corrcoef(x, y)[0, 1])
-
-
-def test_as_scipy_says() -> None:
-    """What its statistics, which take long to import, say of the same numbers: few and many, tied or not."""
-    stats = pytest.importorskip("scipy.stats")
-    rng = np.random.default_rng(0)
-    for count in (6, 7, 30, 151):
-        for noise in (0.0, 0.3, 5.0):
-            x = rng.normal(size=count)
-            y = 0.2 - 3 * x + noise * rng.normal(size=count)
-            line, expected = regress(x, y), stats.linregress(x, y)
-            assert line is not None
-            found = line.slope, line.intercept, line.correlation
-            assert found == pytest.approx((expected.slope, expected.intercept, expected.rvalue), rel=1e-12)
-            assert line.p == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-30)
-            error = stats.t.ppf(0.975, count - 2) * expected.stderr
-            assert line.slope_error == pytest.approx(error, rel=1e-6, abs=1e-6)
-            for a, b in ((x, y), (x.round(), y.round()), (np.sign(x - np.median(x)), y)):
-                assert rank_correlation(a, b) == pytest.approx(stats.spearmanr(a, b).statistic, rel=1e-12)
 
 
 def test_explained() -> None:

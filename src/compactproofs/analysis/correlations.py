@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special  # all of its statistics would take a second to import
 
 from compactproofs.kernel.decisions import FloatArray
 
@@ -36,12 +34,14 @@ def regress(x: FloatArray, y: FloatArray) -> Regression | None:
     """The regression of y on x, both (N,); None for fewer than 6 points or where x or y does not vary."""
     if len(x) < 6 or x.std() == 0.0 or y.std() == 0.0:
         return None
-    free, ratio, r = len(x) - 2, float(y.std() / x.std()), _pearson(x, y)
-    unexplained = (1.0 - r) * (1.0 + r)
-    error = float(special.stdtrit(free, 0.975)) * ratio * math.sqrt(unexplained / free)
-    p = 0.0 if unexplained == 0.0 else 2.0 * float(special.stdtr(free, -abs(r) * math.sqrt(free / unexplained)))
-    slope, middle = r * ratio, float(x.mean())
-    return Regression(slope, error, float(y.mean()) - slope * middle, r, p, middle, error * float(x.std()))
+    from scipy import stats  # a second to import, which pages of one model do without
+
+    line = stats.linregress(x, y)
+    error = float(stats.t.ppf(0.975, len(x) - 2) * line.stderr)
+    middle, middle_error = float(x.mean()), error * float(x.std())
+    return Regression(
+        float(line.slope), error, float(line.intercept), float(line.rvalue), float(line.pvalue), middle, middle_error
+    )
 
 
 def explained(predictors: FloatArray, y: FloatArray) -> float:
@@ -54,16 +54,8 @@ def explained(predictors: FloatArray, y: FloatArray) -> float:
 
 def rank_correlation(x: FloatArray, y: FloatArray) -> float:
     """Spearman's; 0 where one of them does not vary."""
-    return _pearson(_ranks(x), _ranks(y)) if np.ptp(x) > 0.0 and np.ptp(y) > 0.0 else 0.0
+    if np.ptp(x) == 0.0 or np.ptp(y) == 0.0:
+        return 0.0
+    from scipy import stats
 
-
-def _pearson(x: FloatArray, y: FloatArray) -> float:
-    """The correlation of two series (N,) that vary."""
-    return float(np.clip(np.corrcoef(x, y)[0, 1], -1.0, 1.0))
-
-
-def _ranks(x: FloatArray) -> FloatArray:
-    """The places (N,) of numbers in their order, from 1; equal ones share the mean of theirs."""
-    _, which, counts = np.unique(x, return_inverse=True, return_counts=True)
-    ranks: FloatArray = (np.cumsum(counts) - (counts - 1) / 2)[which]
-    return ranks
+    return float(stats.spearmanr(x, y).statistic)

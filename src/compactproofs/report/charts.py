@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from statistics import NormalDist
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter, PercentFormatter, ScalarFormatter
 
+from compactproofs.analysis.correlations import Regression
 from compactproofs.analysis.mechanism import AttentionGaps, Copying, Errors
 from compactproofs.analysis.remainder import Budget, Comparison
 from compactproofs.analysis.spectra import Factor, Fit
@@ -29,9 +29,6 @@ from compactproofs.report.pictures import (
     SERIES,
     coloured,
 )
-
-if TYPE_CHECKING:  # SciPy, which is not needed to draw
-    from compactproofs.analysis.correlations import Regression
 
 Draw = Callable[[Axes], None]
 
