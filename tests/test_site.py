@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -13,6 +14,7 @@ import pytest
 
 import compactproofs as cp
 from compactproofs import zoo
+from compactproofs.theorems import BUILT_IN
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -143,3 +145,87 @@ def test_docstrings_are_shown_as_they_are_written(part: Part) -> None:
     assert docstrings.is_kept(lines)
     shown = docstrings.as_rst(lines, {"additive": "compactproofs.additive"}.get)
     assert any("**Proof.**" in line and "<compactproofs.additive>" in line for line in shown)
+
+
+def _docstrings(modules: ModuleType) -> Iterator[tuple[str, str]]:
+    """Those of all modules with a page, of what is in them as well, with the modules' names."""
+    for name in modules.PAGES:
+        for node in ast.walk(modules._TREES[name]):
+            if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and (text := ast.get_docstring(node)):
+                yield name, text
+
+
+def test_formulas_are_what_they_were_made_of(part: Part) -> None:
+    """In every docstring of a module that has a page, read back from LaTeX; their braces match."""
+    formulas, modules = part("formulas"), part("modules")
+    found = 0
+    for name, text in _docstrings(modules):
+        for paragraph in text.split("\n\n"):
+            line = " ".join(paragraph.split("\n"))
+            for span in formulas.spans(line, whole=text):
+                written = re.sub(r"[\s{}]", "", line[span.start : span.stop])
+                for latex in (span.latex, " ".join(span.pieces)):
+                    assert formulas.plain(latex) == written, (name, latex)
+                for piece in span.pieces:
+                    assert re.sub(r"\\[{}]", "", piece).count("{") == re.sub(r"\\[{}]", "", piece).count("}"), piece
+                found += 1
+    assert found > 2000
+
+
+def test_every_theorem_has_formulas(part: Part) -> None:
+    """Each strategy that there is names a module with a page, on which theorem and proof have them."""
+    formulas, modules = part("formulas"), part("modules")
+    bounds = [strategy.bound for strategy in BUILT_IN.strategies.values()]
+    for module in {getattr(bound, "func", bound).__module__ for bound in bounds}:  # of what a partial calls
+        text = ast.get_docstring(modules._TREES[module]) or ""
+        assert "Proof." in text, module
+        assert formulas.spans(text[text.index("Theorem") :], whole=text), module
+
+
+@pytest.mark.parametrize(
+    ("text", "latex"),
+    [
+        ("the norm |X'_i|^2 = |X_i|^2 of", r"\lvert X'_{i} \rvert ^{2} = \lvert X_{i} \rvert ^{2}"),
+        ("at most v^(K+1) inputs", r"v^{\mathord{K + 1}}"),
+        ("where mid^(x) is", r"\widehat{\mathrm{mid}}(x)"),
+        ("with E- = W_E + P", r"\bar{E} = W_{E} + P"),
+        ("and |left(x)+| is", r"\lvert \mathrm{left}(x)^{\scriptscriptstyle +} \rvert "),
+        ("as X Y^T is", r"X Y^{\mathsf{T}}"),
+        ("a matrix (a x d) of", r"(a \times d)"),
+        ("if (x a, y b) is", r"(x a, y b)"),
+        ("so logit j > logit j+1.", r"\operatorname{logit} j > \operatorname{logit} j{+}1"),
+        ("the sum over e(q, .) of", r"e(q, \cdot\,)"),
+        ("puts [W_V, 0; b_V, 1] there", r"\begin{bmatrix} W_{V} & 0 \\ b_{V} & 1 \end{bmatrix}"),
+        ("for max_{k in G} r^h(k) it", r"\max_{k \in G} r^{h}(k)"),
+        ("the 2^-53 of", r"2^{-53}"),
+        ("with low = min_{t <= m} g[t] there", r"\mathrm{low} = \min_{t \le m} g[t]"),
+        ("the vector a of", "a"),
+    ],
+)
+def test_formulas_are_read_as_they_are_meant(part: Part, text: str, latex: str) -> None:
+    """One of each kind of notation."""
+    assert [span.latex for span in part("formulas").spans(text)] == [latex]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A box allows a token of max-of-k/cubic@1, UTF-8, and/or 64-bit integers.",
+        "It is one of 64 tokens (section 4.1), the network's own, *every* input; see few_is_unlikely.",
+        "At least one head-to-head, in max-of-K.",
+    ],
+)
+def test_words_are_no_formulas(part: Part, text: str) -> None:
+    """Articles, compound words, numbers by themselves, names of functions."""
+    assert part("formulas").spans(text) == []
+
+
+def test_what_is_aligned_stays_aligned(part: Part) -> None:
+    """Relations in one column, and what stands behind gaps in one column."""
+    lines = ["  f(x)  =  x,    w = 1", "        <= x + y,  and", "  g     =  y,    w = 2"]
+    latex = part("displays").displayed(lines, "\n".join(lines))
+    rows = latex.removeprefix(r"\begin{alignedat}{3}").removesuffix(r"\end{alignedat}").split(r"\\")
+    cells = [row.split("&&") for row in rows]
+    assert [row[0].split() for row in cells] == [["&", "f(x)"], ["&"], ["&", "g"]]
+    assert all(row[1].split()[0] in ("{}=", "{}\\le") for row in cells)
+    assert part("formulas").plain(latex) == "f(x)=x,w=1<=x+y,andg=y,w=2"

@@ -1,8 +1,8 @@
 """Docstrings as they are written, in plain text, for Sphinx.
 
-No character of them is taken for markup but what is between two backticks, so that a formula means on a page what it
-means in the source.  Paragraphs and lists are recognised, as are the words that begin a theorem and its proof; whatever
-is indented, or looks like nothing of this, is shown line by line as it stands.
+No character of them is taken for markup but what is between two backticks.  Paragraphs, lists and tables of two columns
+are recognised, as are the words that begin a theorem and its proof, and formulas (`formulas`), which are set as
+mathematics: among words where they stand among words, and by themselves where lines are indented.
 """
 
 from __future__ import annotations
@@ -15,23 +15,29 @@ from typing import Any
 from docutils.core import publish_doctree
 from sphinx.util.logging import getLogger
 
+from displays import displayed
+from formulas import plain, spans
 from modules import meant
 
 logger = getLogger(__name__)
 
 _ITEM = re.compile(r"(?:[*-]|\d+\.) +")
-_HEAD = re.compile(r"(?:Theorem|Lemma|Corollary|Proof|Invariant|Definition)s?(?: \d+)?(?: \([^)]*\))?[.:]")
+_HEAD = re.compile(
+    r"(?:(?:Screening|Box) lemma|Theorem|Lemma|Corollary|Proof|Invariant|Definition)s?(?: \d+)?(?: \([^)]*\))?[.:]"
+)
+_RELATION = re.compile(r" (?:[<>!/]?=|[<>]) ")
 _SPECIAL = re.compile(r"([\\*_|`])")
 
 #: What a name between backticks is a link to, if it is: the full name of a module.
 Find = Callable[[str], str | None]
 
 
-def as_rst(lines: list[str], find: Find = lambda name: None) -> list[str]:
-    """The same text in reStructuredText."""
+def as_rst(lines: list[str], find: Find = lambda name: None, *, read_back: bool = False) -> list[str]:
+    """The same text in reStructuredText; `read_back`: with what its formulas were made of in their place."""
     result: list[str] = []
+    text = _Text("\n".join(lines), find, read_back)
     for block in _blocks(lines):
-        result += [*_rendered(block, find), ""]
+        result += [*text.rendered(block), ""]
     return result
 
 
@@ -57,16 +63,6 @@ def _is_list(block: list[str]) -> bool:
     return bool(_ITEM.match(block[0])) and all(line.startswith(" ") or _ITEM.match(line) for line in block)
 
 
-def _rendered(block: list[str], find: Find) -> list[str]:
-    if block[0].startswith(">>>"):
-        return block
-    if not any(line.startswith(" ") for line in block) and not block[0].startswith("|") and not _is_list(block):
-        return [_paragraph(block, find)]
-    if _is_list(block):
-        return [f"{marker} {_paragraph(text, find)}" for marker, text in _items(block)]
-    return ["::", "", *(f"    {line}" for line in block)]
-
-
 def _items(block: list[str]) -> Iterator[tuple[str, list[str]]]:
     """The markers and lines of a list: an item begins where a line is not indented."""
     starts = [i for i, line in enumerate(block) if not line.startswith(" ")]
@@ -76,17 +72,120 @@ def _items(block: list[str]) -> Iterator[tuple[str, list[str]]]:
         yield marker[0].strip(), [block[start][marker.end() :], *block[start + 1 : end]]
 
 
-def _paragraph(lines: list[str], find: Find) -> str:
-    text = " ".join(line.strip() for line in lines)
-    head = _HEAD.match(text)
-    bold, rest = (f"**{_escaped(head[0])}** ", text[head.end() :]) if head else ("", text)
-    parts = re.split(r"`([^`]+)`", rest)
-    return bold + "".join(_code(part, find) if i % 2 else _escaped(part) for i, part in enumerate(parts)).lstrip()
+def _cells(block: list[str]) -> list[tuple[str, list[str]]]:
+    """The rows of a table of two columns, words and what they mean; none, if it is no such table."""
+    rows: list[tuple[str, list[str]]] = []
+    for line in block:
+        words, _, text = line.partition("  ")
+        if words and (not text or _RELATION.search(f" {words} ") or _RELATION.match(f" {text.strip()} ")):
+            return []
+        if words:
+            rows.append((words, []))
+        if not rows:
+            return []
+        rows[-1][1].append(text.strip())
+    return rows if len(rows) > 1 else []
 
 
-def _code(name: str, find: Find) -> str:
-    module = find(name)
-    return f"\\ :py:mod:`{name} <{module}>`\\ " if module else f"\\ ``{name}``\\ "
+def _sections(block: list[str]) -> Iterator[list[str]]:
+    """The parts of an indented block: what is between empty lines, and what begins anew behind a full stop."""
+    section: list[str] = []
+    for line in block:
+        if section and (not line or (section[-1].endswith(".") and re.match(r"\s+[A-Z][a-z]+[.,] ", line))):
+            yield section
+            section = []
+        if line:
+            section.append(line)
+    yield section
+
+
+class _Text:
+    """Blocks of one docstring, `whole`, in reStructuredText."""
+
+    def __init__(self, whole: str, find: Find, read_back: bool) -> None:
+        self._whole, self._find, self._read_back = whole, find, read_back
+
+    def rendered(self, block: list[str]) -> list[str]:
+        if block[0].startswith(">>>"):
+            return block
+        if _is_list(block):
+            return [line for marker, text in _items(block) for line in self._item(marker, text)]
+        if _indented(block):
+            return [line for section in _sections(block) for line in [*self._section(section), ""]]
+        if any(line.startswith(" ") for line in block):  # what begins a paragraph, and the rest of it behind
+            starts = [i for i, line in enumerate(block) if not line.startswith(" ")]
+            parts = (block[start:end] for start, end in pairwise([*starts, len(block)]))
+            table = _cells(block)
+            return self._table(table) if table else [line for part in parts for line in (self._paragraph(part), "")]
+        return [self._paragraph(block)]
+
+    def _item(self, marker: str, text: list[str]) -> list[str]:
+        """An item of a list, with formulas where lines are indented further than its second one."""
+        indent = len(marker) + 3
+        first = next((i for i, line in enumerate(text) if line.startswith(" " * indent)), len(text))
+        result = [f"{marker} {self._paragraph(text[:first])}"]
+        if first < len(text):
+            formulas = [f"{' ' * (len(marker) + 1)}{line}" for line in self._section(text[first:])]
+            result = [*result, "", *formulas, ""]
+        return result
+
+    def _section(self, lines: list[str]) -> list[str]:
+        """Formulas, a table, or words that are set apart."""
+        indent = min(len(line) - len(line.lstrip()) for line in lines)
+        inner = [line[indent:] for line in lines]
+        found = "".join(
+            line[span.start : span.stop] for line in inner for span in spans(line, whole=self._whole, displayed=True)
+        )
+        share = len("".join(found.split())) / len("".join("".join(inner).split()))
+        if share < 0.6 and (rows := _cells(inner)):
+            return self._table(rows)
+        in_columns = sum("   " in line.strip() for line in inner) > 1
+        if (share < 0.4 and not in_columns) or (share < 0.6 and re.search(r"[^.]\.  ?[A-Z][a-z]", " ".join(inner))):
+            return [f"   {self._paragraph(inner)}"]
+        latex = displayed(lines, self._whole)
+        if self._read_back:
+            return ["::", "", f"   {plain(latex)}"]
+        return [".. math::", "", *(f"   {line}" for line in latex.split("\n"))]
+
+    def _table(self, rows: list[tuple[str, list[str]]]) -> list[str]:
+        result = [".. list-table::", "   :widths: auto", ""]
+        for words, text in rows:
+            result += [f"   * - {self._paragraph([words])}", f"     - {self._paragraph(text)}"]
+        return result
+
+    def _paragraph(self, lines: list[str]) -> str:
+        text = " ".join(line.strip() for line in lines)
+        head = _HEAD.match(text)
+        of_head = len(head[0].partition(" (")[0]) if head else 0  # without what it is about
+        bold, rest = (f"**{text[:of_head]}** ", text[of_head:]) if head else ("", text)
+        result, at = "", 0
+        for code in [*re.finditer(r"`([^`]+)`|(?<=\.  )(Proof)(?=\.)", rest), None]:
+            result += self._words(rest[at : code.start() if code else len(rest)], first=at == 0)
+            if code:
+                result += self._code(code[1]) if code[1] else f"\\ **{code[2]}**\\ "
+                at = code.end()
+        return bold + result.lstrip()
+
+    def _words(self, text: str, first: bool) -> str:
+        result, at = "", 0
+        for span in spans(text, whole=self._whole):
+            words = text[at : span.start]
+            result += _escaped(words) if first and at == 0 else _SPECIAL.sub(r"\\\1", words)
+            if self._read_back:
+                result += _literal(plain(span.latex))
+            else:
+                result += " ".join(f"\\ :math:`{piece.strip()}`\\ " for piece in span.pieces)
+            at = span.stop
+        words = text[at:]
+        return result + (_escaped(words) if first and at == 0 else _SPECIAL.sub(r"\\\1", words))
+
+    def _code(self, name: str) -> str:
+        module = self._find(name)
+        return f"\\ :py:mod:`{name} <{module}>`\\ " if module else _literal(name)
+
+
+def _literal(text: str) -> str:
+    return f"\\ ``{text}``\\ "
 
 
 def _escaped(text: str) -> str:
@@ -97,16 +196,19 @@ def _escaped(text: str) -> str:
 
 def is_kept(lines: list[str]) -> bool:
     """Whether a reader sees every character of a docstring, but for spaces, backticks and markers of lists."""
-    seen = publish_doctree("\n".join(as_rst(lines)), settings_overrides={"report_level": 5}).astext()
+    shown = "\n".join(as_rst(lines, read_back=True))
+    seen = publish_doctree(shown, settings_overrides={"report_level": 5}).astext()
     written = "".join(
         line
         for block in _blocks(lines)
         for line in (["".join(text) for _, text in _items(block)] if _is_list(block) else block)
     )
-    return re.sub(r"[\s`]", "", seen) == re.sub(r"[\s`]", "", written)
+    return re.sub(r"[\s`{}]", "", seen) == re.sub(r"[\s`{}]", "", written)
 
 
 def _process(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    if lines and lines[0].startswith("Alias for field number"):  # which Python says of fields, and nobody else
+        lines.clear()
     ours = what == "module" or (getattr(thing, "__module__", None) or "").startswith("compactproofs")
     if ours and not is_kept(list(lines)):
         logger.warning("the docstring of %s would not be shown as it is written", name)

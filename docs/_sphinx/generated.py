@@ -36,9 +36,9 @@ _ABOUT_MODULES = """\
 # Theorems and what they rest on
 
 Every page shows the docstrings of a module in the order of its code: statement, proof, then the functions that compute
-what the proof speaks of, with *[source]* beside each. Formulas are shown as they are written; what a strategy comes
-down to is set as mathematics on [its own page](/strategies/README.md). Lemmas come before what rests on them. [What one
-must believe](/trust.md) says which of these a strategy needs.
+what the proof speaks of, with *[source]* beside each. Formulas are plain text in the source, and set as mathematics
+here. [Its own page](/strategies/README.md) says what a strategy comes down to. Lemmas come before what rests
+on them. [What one must believe](/trust.md) says which of these a strategy needs.
 """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import files
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,16 @@ def _copy(app: Any) -> None:
         target.write_bytes(found[0].read_binary())
 
 
+def _scripts(app: Any, pagename: str, templatename: str, context: Any, doctree: Any) -> None:
+    if doctree is not None and '<span class="math' in context.get("body", ""):
+        app.add_js_file("formulas.js", loading_method="defer")
+    # Names of modules in headings are long.
+    heading = re.compile(r"(?<=<h1>)[\w.]+(?=<a )")
+    context["body"] = heading.sub(lambda name: re.sub(r"([._])", r"\1<wbr>", name[0]), context.get("body", ""))
+
+
 def setup(app: Any) -> dict[str, bool]:
     """What Sphinx calls."""
     app.connect("builder-inited", _copy)
+    app.connect("html-page-context", _scripts)
     return {"parallel_read_safe": True}

@@ -5,10 +5,10 @@ With the notation of `model`,
     logits(x) = (r_n + sum_p a_p (r_p W_V + b_V) W_O + b_O) W_U + b_U      with r_p = W_E[x_p] + W_pos[p]
     a         = softmax_p( (r_n W_Q + b_Q) (r_p W_K + b_K)^T / sqrt(h) )
 
-A column of ones adds the biases:
+A column of ones adds the biases (a comma sets matrices side by side, a semicolon below each other):
 
-    W_E'   = [W_E   1]    W_Q' = [W_Q]    W_K' = [W_K]    W_V' = [W_V 0]    W_O' = [W_O 0]    W_U' = [W_U]
-    W_pos' = [W_pos 0]           [b_Q]           [b_K]           [b_V 1]           [b_O 0]           [b_U]
+    W_E'   = [W_E, 1],      W_Q' = [W_Q; b_Q],    W_V' = [W_V, 0; b_V, 1],    W_U' = [W_U; b_U],
+    W_pos' = [W_pos, 0],    W_K' = [W_K; b_K],    W_O' = [W_O, 0; b_O, 0].
 
 Lemma.  The network of these matrices without biases, with the same h under the root, has the same logits.
 

@@ -5,8 +5,8 @@ over s_i, and W_U is less the mean of its columns.  With mid as in `networks.pai
 v = (mid(x) + mid(y)) W + b, h = ReLU(v) and u = T W_U.  |M| of a matrix is the root of the sum of all squares.
 
 Lemma.  For any matrices X (a, d), Y (d, b) and Q (d, s), with X' = X - X Q Q^T and Y' = Y - Q Q^T Y, X Y is
-(X Q) (2 I - Q^T Q) (Q^T Y) + X' Y', each row of X' Y' has at most the norm |X'_i| |Y'|, and for each row of X'
-|X'_i|^2 = |X_i|^2 + (X Q)_i (Q^T Q - 2 I) (X Q)_i.
+(X Q) (2 I - Q^T Q) (Q^T Y) + X' Y', each row of X' Y' has at most the norm |X'_i| |Y'|, and the norm of a row of X' is
+the root of |X'_i|^2 = |X_i|^2 + (X Q)_i (Q^T Q - 2 I) (X Q)_i.
 
 Proof.  Multiply out, as for `failing_sets.low_rank`; and Cauchy and Schwarz.
 
@@ -37,8 +37,8 @@ multiplied: half of p is h^ N - v^ N / 2, as |a| = 2 ReLU(a) - a.
 
 Whatever hints say, the theorem holds.  About perceptrons nothing is proved.
 
-With s directions for what is read, t for what is written, r for heads of size a h together and m' neurons in sets, the
-cost is 2 n^2 m' + 2 n^2 (entries of C', N' and B that are not 0) + 5 n^2 k, and for tables 2 n d a h +
+With s directions for what is read, t for what is written, r for heads of size (a h) together and m' neurons in sets,
+the cost is 2 n^2 m' + 2 n^2 (entries of C', N' and B that are not 0) + 5 n^2 k, and for tables 2 n d a h +
 2 (n + d) a h r + 2 n d (r + k) + 4 n d s + 2 d m s + 4 n s m' + 2 m d t, and less than that for norms.
 """
 

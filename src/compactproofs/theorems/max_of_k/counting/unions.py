@@ -14,7 +14,7 @@ sum_p min_{o in O} L_o[p, x_p] <= 0; and so with H, B_o and B(O).
 Proof.  If o in O and sum_p L_o[p, x_p] <= 0, then sum_p min L[p, x_p] <= sum_p L_o[p, x_p] <= 0.
 
 Lemma 3.  Let O_1, O_2, ... be sets of outputs that together are all of them, and for some j let i(j) be an output of an
-earlier set.  The union of the A_o has at most sum_j |A(O_j) minus A_i(j)| inputs, or |A(O_j)| where there is no i(j).
+earlier set.  The union of the A_o has at most sum_j |A(O_j) minus A_{i(j)}| inputs, or |A(O_j)| where there is no i(j).
 
 Proof.  An input of the union is in some A_o, and first, say, for an o in O_j.  So it is in A(O_j), and in no A_i of an
 earlier set.
