@@ -229,3 +229,28 @@ def test_what_is_aligned_stays_aligned(part: Part) -> None:
     assert [row[0].split() for row in cells] == [["&", "f(x)"], ["&"], ["&", "g"]]
     assert all(row[1].split()[0] in ("{}=", "{}\\le") for row in cells)
     assert part("formulas").plain(latex) == "f(x)=x,w=1<=x+y,andg=y,w=2"
+
+
+@pytest.mark.parametrize("name", ["thin", "equivariant"])
+def test_conditions_on_pages_are_those_of_the_proofs(part: Part, name: str) -> None:
+    """Where a page has the LaTeX that the docstring of the theorem makes."""
+    module = part("modules")._TREES[f"compactproofs.theorems.pair_sum.{name}"]
+    text = ast.get_docstring(module) or ""
+    condition = text[text.index("Theorem.") :].split("\n\n")[1].split("\n")
+    page = (DOCS / "strategies" / "pair-sum.md").read_text(encoding="utf-8")
+    assert f"```math\n{part('displays').displayed(condition, text)}\n```" in page
+
+
+def test_signs_that_are_not_ascii_are_read_as_what_is_typed_for_them(part: Part) -> None:
+    """As pages about strategies have them; places are those of the page."""
+    page = "takes v² ≤ vⁿ⁻¹ · √d for a d × d matrix, and Σ_p |F_p ∖ G| + κ ≥ 0; F(x⁻¹ z) is c₀ − û"
+    typed = "takes v^{2} <= v^{n-1} * sqrt(d) for"
+    spans = part("formulas").spans
+    assert spans(page)[0].latex == spans(typed)[0].latex
+    assert [page[span.start : span.stop] for span in spans(page)] == [
+        "v² ≤ vⁿ⁻¹ · √d",
+        "d × d",
+        "Σ_p |F_p ∖ G| + κ ≥ 0",
+        "F(x⁻¹ z)",
+        "c₀ − û",
+    ]

@@ -12,7 +12,7 @@ with a bar, `v+` its positive part, `^T` transposes, and `x` between two dimensi
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -22,14 +22,28 @@ _CIRCUITS = {"EU", "EVOU", "PVOU", "EQKE", "EQKP", "PV"}
 _LARGE = {"sum": r"\sum", "prod": r"\prod", "max": r"\max", "min": r"\min", "mean": r"\operatorname{mean}"}
 _FUNCTIONS = {name: rf"\{name}" for name in ("exp", "log", "tanh", "max", "min")}
 _OPERATORS = {"mean", "softmax", "ReLU", "floor", "ceil", "logit", "logits", "score", "spread"}
-_RELATIONS = {"<=": r"\le", ">=": r"\ge", "!=": r"\ne", "/=": r"\neq", "->": r"\to", "=": "=", "<": "<", ">": ">"}
-_SIGNS = {"+": "+", "-": "-", "*": r"\cdot", "/": "/"}
-_BETWEEN = {"mod": r"\bmod", "minus": r"\text{ minus }"}
+_RELATIONS = {
+    "<=": r"\le",
+    ">=": r"\ge",
+    "!=": r"\ne",
+    "/=": r"\neq",
+    "->": r"\to",
+    "≈": r"\approx",
+    **{sign: sign for sign in "=<>"},
+}
+_SIGNS = {"+": "+", "-": "-", "*": r"\cdot", "/": "/", "×": r"\times"}
+_BETWEEN = {"mod": r"\bmod", "minus": r"\text{ minus }", "∖": r"\setminus"}
 _BRACKETS = {"(": ")", "[": "]", "{": "}"}
 
 _ENGLISH = """a all an and any are as at be but by do does each else every for from given has have if in is it its let
     like likewise may not of on or over put since so than that the then these this those times to under when where which
     whose with"""
+#: Signs that are not ASCII: letters that are raised, and what is typed for others.
+_RAISED = ("⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺ⁿᴷᵀᵏ", "0123456789-+nKTk")
+_LOWERED = ("₀₁₂ₙ", "012n")
+_TYPED = {"−": "-", "·": "*", "…": "...", "≤": "<=", "≥": ">=", "≠": "!=", "Σ_": "sum_", "û": "u^"} | dict(
+    zip("αβγδηκλωφπρστ", _GREEK, strict=True)
+)
 #: Words that are never names, whatever stands beside them.
 _WORDS = frozenset(re.findall(r"\w+", _ENGLISH))
 #: Words after which "a" was a letter and not an article: "the vector a of", "let a be".
@@ -41,16 +55,17 @@ _TOKEN = re.compile(
     r"""(?P<text>\*\w[\w ]*\*(?!\w)                                      # *emphasis*
         |(?=[\w-]*[A-Za-z]{2}[\w-]*/|[\w-]+/[A-Za-z]{2})[A-Za-z][\w-]*(?:/[A-Za-z][\w-]*)+(?:@\d+)?  # and/or, ids
         |[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*-[A-Za-z]{2,}(?:-\w+)*(?:\+\w+)*    # compound words: one-head, max-of-k
-        |[A-Za-z]{2,}(?:-[A-Za-z0-9]+){2,}|[A-Z]{2,}-\d+                   # max-of-K, UTF-8
+        |[A-Za-z]{2,}(?:-[A-Za-z0-9]+){2,}|[A-Za-z]{2,}-\d+(?:/\d+)?        # max-of-K, UTF-8, add-59/50
         |(?<!_)[A-Za-z]{2,}'s?(?![A-Za-z(_^\[])|'s\b                       # the tokens' and the token's
         |[A-Za-z]{2,}(?:[_+][A-Za-z]{2,})*\+[A-Za-z]{2,}(?:_[A-Za-z]{2,})* # mean_query+max_diff
-        |[A-Za-z]\w*\.[A-Za-z_]\w+                                        # a.mid
+        |[A-Za-z][\w-]*\.[A-Za-z_]\w+                                     # a.mid, large-k.csv
+        |(?<=\d\ )s(?=\ [a-z]{2}|[,.;)]|$)                                 # seconds
         |<[a-z]>)                                                          # S<d>
     |(?P<number>\d+(?:,\d{3})*(?:\.\d+)?)
     |(?P<code>(?!(?:sum|prod|max|min|mean)_[a-z]{2}(?![A-Za-z_]))[A-Za-z]{2,}(?:_[A-Za-z]{2,})+)
-    |(?P<name>[A-Za-z]+\d*)
+    |(?P<name>[A-Za-z]+\d*|Σ)
     |(?P<ellipsis>\.\.\.)
-    |(?P<relation><=|>=|!=|/=|->|[=<>])
+    |(?P<relation><=|>=|!=|/=|->|[=<>≈])
     |(?P<other>\S)""",
     re.VERBOSE,
 )
@@ -84,9 +99,31 @@ def spans(text: str, *, whole: str | None = None, displayed: bool = False) -> li
     """The formulas of a text, from left to right.
 
     `whole`: the docstring that it is from, which says what is a name; `displayed`: brackets may close on other lines,
-    and numbers are formulas too.
+    and numbers are formulas too.  Signs that are not ASCII, as pages have them, mean what is typed for them.
     """
-    return _Reader(text, whole or text, displayed).found()
+    typed, places = _typed(text)
+    found = _Reader(typed, _typed(whole)[0] if whole else typed, displayed).found()
+    return [replace(span, start=places[span.start], stop=places[span.stop - 1] + 1) for span in found]
+
+
+def _typed(text: str) -> tuple[str, list[int]]:
+    """What is typed for signs that are not ASCII, and where each character of it stands in the text."""
+    typed, places = "", []
+    for sign in re.finditer(rf"[{_RAISED[0]}]+|[{_LOWERED[0]}]|√\w+|Σ_|.", text, re.DOTALL):
+        anew = _typed_for(sign[0])
+        typed += anew
+        # What is put in the place of a sign stands at its end, but for its beginning.
+        places += [sign.start()] + [sign.end() - 1] * (len(anew) - 1)
+    return typed, places
+
+
+def _typed_for(sign: str) -> str:
+    if sign[0] in _RAISED[0]:
+        exponent = sign.translate(str.maketrans(*_RAISED))
+        return exponent if exponent == "+" else f"^{exponent}" if exponent == "T" else f"^{{{exponent}}}"
+    if sign in _LOWERED[0]:
+        return "_" + sign.translate(str.maketrans(*_LOWERED))
+    return f"sqrt({sign[1:]})" if sign[0] == "√" else _TYPED.get(sign, sign)
 
 
 def _tokens(text: str) -> list[_Token]:
@@ -226,7 +263,10 @@ class _Reader:
         if token.text == "x" and self._is_times():
             self._take()
             return [_Part(r" \times "), self._operand(words)]
-        if self._gap() > 1 and not words and token.kind != "ellipsis":
+        apart = self._gap() > 1 and not words and token.kind != "ellipsis"
+        before = self.tokens[self.at - 1]
+        behind_word = before.kind == "name" and len(before.text) > 1 and before.text != "sqrt"
+        if apart or (token.kind == "number" and behind_word):
             raise _NoFormulaError
         return [self._operand(words, factor=True)]
 
@@ -305,6 +345,8 @@ class _Reader:
             return _Part(_FUNCTIONS[name])
         if name in _OPERATORS and indexed:
             return _Part(rf"\operatorname{{{name}}}", long=True)
+        if name == "Σ":
+            return _Part(r"\sum ")
         return _Part(_upright(name), long=True) if name in _CIRCUITS else None
 
     def _letter(self, name: str) -> _Part | None:
@@ -321,7 +363,7 @@ class _Reader:
         if (self._is_indexed() and self._may_be_indexed()) or self._beside(token):
             return True
         known = factor and token.text in self.names and self._token().kind != "name"
-        return known or re.fullmatch(r"[A-Za-z]\d", token.text) is not None
+        return known or re.fullmatch(r"[a-z]\d", token.text) is not None
 
     def _logit(self) -> _Part:
         """That of an output such as o or j+1."""
@@ -350,7 +392,8 @@ class _Reader:
         if after.kind == "ellipsis" and name.text in self.names:
             return True
         spaced = after.kind == "relation" or after.start - name.stop == self._token(1).start - after.stop
-        if _operates(after) and after.kind != "ellipsis" and spaced:
+        words_follow = after.text in _SIGNS and self._token(1).text in _WORDS
+        if _operates(after) and after.kind != "ellipsis" and spaced and not words_follow:
             return True
         return before is not None and _operates(before) and not (name.kind == "code" and before.kind == "ellipsis")
 

@@ -7,6 +7,8 @@ from importlib.metadata import files
 from pathlib import Path
 from typing import Any
 
+from formulas import spans
+
 _MADE_OF = "static/mathjax/tex-svg.js"
 
 
@@ -16,6 +18,27 @@ def _copy(app: Any) -> None:
         target = Path(app.outdir) / "_static" / "mathjax.js"
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(found[0].read_binary())
+
+
+def _translate(app: Any, doctree: Any) -> None:
+    """Formulas in the text of pages about strategies, which is plain Markdown."""
+    from docutils import nodes
+
+    if not app.env.docname.startswith("strategies/"):
+        return
+    apart = (nodes.FixedTextElement, nodes.literal, nodes.math, nodes.raw, nodes.table, nodes.title)
+    for text in list(doctree.findall(nodes.Text)):
+        above = text.parent
+        while above is not None and not isinstance(above, apart):
+            above = above.parent
+        if above is None:
+            anew, at = [], 0
+            for span in spans(text.astext(), whole=text.parent.astext()):
+                anew.append(nodes.Text(text.astext()[at : span.start]))
+                for i, piece in enumerate(span.pieces):
+                    anew += [nodes.Text(" ")] * (i > 0) + [nodes.math(piece, piece)]
+                at = span.stop
+            text.parent.replace(text, [*anew, nodes.Text(text.astext()[at:])])
 
 
 def _scripts(app: Any, pagename: str, templatename: str, context: Any, doctree: Any) -> None:
@@ -29,5 +52,6 @@ def _scripts(app: Any, pagename: str, templatename: str, context: Any, doctree: 
 def setup(app: Any) -> dict[str, bool]:
     """What Sphinx calls."""
     app.connect("builder-inited", _copy)
+    app.connect("doctree-read", _translate)
     app.connect("html-page-context", _scripts)
     return {"parallel_read_safe": True}
