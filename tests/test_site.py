@@ -189,7 +189,7 @@ def test_every_theorem_has_formulas(part: Part) -> None:
         ("at most v^(K+1) inputs", r"v^{\mathord{K + 1}}"),
         ("where mid^(x) is", r"\widehat{\mathrm{mid}}(x)"),
         ("with E- = W_E + P", r"\bar{E} = W_{E} + P"),
-        ("and |left(x)+| is", r"\lvert \mathrm{left}(x)^{\scriptscriptstyle +} \rvert "),
+        ("and |left(x)+| is", r"\lvert \mathrm{left}(x)^{{+}} \rvert "),
         ("as X Y^T is", r"X Y^{\mathsf{T}}"),
         ("a matrix (a x d) of", r"(a \times d)"),
         ("if (x a, y b) is", r"(x a, y b)"),

@@ -52,15 +52,16 @@ _AFTER_A = _WORDS - {"a", "an", "but", "each", "every", "given", "let", "like", 
 _BEFORE_A = ("most", "product", "term")
 
 _TOKEN = re.compile(
-    r"""(?P<text>\*\w[\w ]*\*(?!\w)                                      # *emphasis*
+    r"""(?P<text>\*\w[\w ]*\*(?!\w)                                         # *emphasis*
         |(?=[\w-]*[A-Za-z]{2}[\w-]*/|[\w-]+/[A-Za-z]{2})[A-Za-z][\w-]*(?:/[A-Za-z][\w-]*)+(?:@\d+)?  # and/or, ids
-        |[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*-[A-Za-z]{2,}(?:-\w+)*(?:\+\w+)*    # compound words: one-head, max-of-k
-        |[A-Za-z]{2,}(?:-[A-Za-z0-9]+){2,}|[A-Za-z]{2,}-\d+(?:/\d+)?        # max-of-K, UTF-8, add-59/50
-        |(?<!_)[A-Za-z]{2,}'s?(?![A-Za-z(_^\[])|'s\b                       # the tokens' and the token's
-        |[A-Za-z]{2,}(?:[_+][A-Za-z]{2,})*\+[A-Za-z]{2,}(?:_[A-Za-z]{2,})* # mean_query+max_diff
-        |[A-Za-z][\w-]*\.[A-Za-z_]\w+                                     # a.mid, large-k.csv
-        |(?<=\d\ )s(?=\ [a-z]{2}|[,.;)]|$)                                 # seconds
-        |<[a-z]>)                                                          # S<d>
+        |[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*-[A-Za-z]{2,}(?:-\w+)*(?:\+\w+)*     # compound words: one-head, max-of-k
+        |[A-Z][a-z]+-[A-Z]\b|[A-Za-z]{2,}(?:-[A-Za-z0-9]+){2,}              # Ctrl-C, max-of-K
+        |[A-Za-z]{2,}-\d+(?:/\d+)?                                          # UTF-8, add-59/50
+        |(?<!_)[A-Za-z]{2,}'s?(?![A-Za-z(_^\[])|'s\b                        # the tokens' and the token's
+        |[A-Za-z]{2,}(?:[_+][A-Za-z]{2,})*\+[A-Za-z]{2,}(?:_[A-Za-z]{2,})*  # mean_query+max_diff
+        |[A-Za-z][\w-]*\.[A-Za-z_]\w+                                       # a.mid, large-k.csv
+        |(?<=\d\ )s(?=\ [a-z]{2}|[,.;)]|$)                                  # seconds
+        |<<|<[a-z]>)                                                        # S<d>
     |(?P<number>\d+(?:,\d{3})*(?:\.\d+)?)
     |(?P<code>(?!(?:sum|prod|max|min|mean)_[a-z]{2}(?![A-Za-z_]))[A-Za-z]{2,}(?:_[A-Za-z]{2,})+)
     |(?P<name>[A-Za-z]+\d*|Σ)
@@ -410,7 +411,8 @@ class _Reader:
         if len(after.text) == 1:
             operand = factor or (before is not None and (_operates(before) or before.text in (*_BRACKETS, "|")))
             return not operand and (begins or (name == "a" and before is not None and before.text not in _BEFORE_A))
-        if after.text in _CIRCUITS or after.text in _AFTER_A or (before is not None and before.text in _BEFORE_A):
+        many = before is not None and before.text in _BEFORE_A and after.text.endswith("s")
+        if after.text in _CIRCUITS or after.text in _AFTER_A or many:
             return False
         indexed = self._token(1).text in ("[", "(", "_") and self._glued(1)
         named = after.text in self.names and (indexed or self._token(1).text in ("+", "-", "<", "=", "."))
@@ -458,7 +460,7 @@ class _Reader:
                     part = _Part(latex, long=True)
                 elif token.text in "+-" and self._is_mark():
                     self._take()
-                    latex = rf"\bar{{{latex}}}" if token.text == "-" else rf"{latex}^{{\scriptscriptstyle +}}"
+                    latex = rf"\bar{{{latex}}}" if token.text == "-" else f"{latex}^{{{{+}}}}"
                 else:
                     break
             except _NoFormulaError:
@@ -637,7 +639,7 @@ def plain(latex: str) -> str:
     """What LaTeX that was made here was made of, but for spaces and braces."""
     result, behind = "", ""
     closing: list[str] = []  # what stood behind the braces that are open
-    latex = latex.replace(r"^{\scriptscriptstyle +}", "+")
+    latex = latex.replace("^{{+}}", "+")
     latex = re.sub(r"\\begin\{bmatrix\}(.*?)\\end\{bmatrix\}", _matrix, latex)
     latex = re.sub(r"\\(?:begin\{alignedat\}\{\d+\}|end\{alignedat\}|hspace\{[\d.]+em\}|\\)|&", "", latex)
     for token in re.findall(r"\\cdot\\,|\\[A-Za-z]+|\\.|\S", latex):
