@@ -98,22 +98,29 @@ def _cell(text: str) -> str:
 
 
 def _notebook(path: Path, page: str) -> str:
-    """Its cells, and what the file shows that they printed."""
-    blocks = []
-    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+    """Its cells with their numbers, and what the file shows that they printed, and a link to the file."""
+    first, *cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    title, _, rest = "".join(first["source"]).partition("\n")
+    about = f"*[{path.name}]({path.name}) as it was run, with what it printed and drew.*"
+    blocks = [relinked(f"{title}\n\n{about}\n{rest}", path, page)]
+    for cell in cells:
         text = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
             blocks.append(relinked(text, path, page))
             continue
-        blocks.append(f"```python\n{text}\n```")
-        blocks += [block for output in cell["outputs"] for block in _output(output)]
+        blocks += [f'<div class="cell" data-number="{cell["execution_count"]}">', f"```python\n{text}\n```", "</div>"]
+        outputs = [block for output in cell["outputs"] for block in _output(output)]
+        blocks += ['<div class="cell-output">', *outputs, "</div>"] if outputs else []
     return "\n\n".join(blocks) + "\n"
 
 
 def _output(output: dict[str, Any]) -> Iterator[str]:
-    data = output.get("data", {})
+    data = {kind: "".join(content) for kind, content in output.get("data", {}).items()}
     if "image/png" in data:
-        yield f'<img alt="What the cell above draws" src="data:image/png;base64,{"".join(data["image/png"]).strip()}"/>'
+        yield f'<img alt="What the cell above draws" src="data:image/png;base64,{data["image/png"].strip()}"/>'
+    elif "text/html" in data:
+        table = re.sub(r"<style>.*?</style>|\n", "", data["text/html"], flags=re.DOTALL)
+        yield f'<div class="table-wrapper">{table.replace("<table", """<table class="docutils" """)}</div>'
     else:
         text = "".join(output.get("text", data.get("text/plain", ""))).rstrip()
         if text:
