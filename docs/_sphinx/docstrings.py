@@ -1,7 +1,7 @@
 """Docstrings as they are written, in plain text, for Sphinx.
 
-No character of them is taken for markup but what is between two backticks.  Paragraphs, lists and tables of two columns
-are recognised, as are the words that begin a theorem and its proof, and formulas (`formulas`), which are set as
+No character of them is taken for markup but backticks and *emphasis*.  Paragraphs, lists and tables of two columns are
+recognised, as are the words that begin a theorem and its proof, and formulas (`formulas`), which are set as
 mathematics: among words where they stand among words, and by themselves where lines are indented.
 """
 
@@ -26,6 +26,7 @@ _HEAD = re.compile(
     r"(?:(?:Screening|Box) lemma|Theorem|Lemma|Corollary|Proof|Invariant|Definition)s?(?: \d+)?(?: \([^)]*\))?[.:]"
 )
 _RELATION = re.compile(r" (?:[<>!/]?=|[<>]) ")
+_EMPHASIS = re.compile(r"\\?\*(\w[\w ]*)\\?\*(?!\w)")
 _SPECIAL = re.compile(r"([\\*_|`])")
 
 #: What a name between backticks is a link to, if it is: the full name of a module.
@@ -167,17 +168,16 @@ class _Text:
         return bold + result.lstrip()
 
     def _words(self, text: str, first: bool) -> str:
+        """What stands between codes; `first`: where a paragraph begins."""
         result, at = "", 0
         for span in spans(text, whole=self._whole):
-            words = text[at : span.start]
-            result += _escaped(words) if first and at == 0 else _SPECIAL.sub(r"\\\1", words)
+            result += _marked(text[at : span.start], first and at == 0)
             if self._read_back:
                 result += _literal(plain(span.latex))
             else:
                 result += " ".join(f"\\ :math:`{piece.strip()}`\\ " for piece in span.pieces)
             at = span.stop
-        words = text[at:]
-        return result + (_escaped(words) if first and at == 0 else _SPECIAL.sub(r"\\\1", words))
+        return result + _marked(text[at:], first and at == 0)
 
     def _code(self, name: str) -> str:
         module = self._find(name)
@@ -188,6 +188,12 @@ def _literal(text: str) -> str:
     return f"\\ ``{text}``\\ "
 
 
+def _marked(text: str, first: bool) -> str:
+    """Text that is no markup, but for *emphasis*."""
+    text = _escaped(text) if first else _SPECIAL.sub(r"\\\1", text)
+    return _EMPHASIS.sub(r"\\ *\1*\\ ", text)
+
+
 def _escaped(text: str) -> str:
     text = _SPECIAL.sub(r"\\\1", text)
     # What would begin a list or another block where a paragraph begins.
@@ -195,7 +201,7 @@ def _escaped(text: str) -> str:
 
 
 def is_kept(lines: list[str]) -> bool:
-    """Whether a reader sees every character of a docstring, but for spaces, backticks and markers of lists."""
+    """Whether a reader sees every character of a docstring, but for spaces, backticks, stars and markers of lists."""
     shown = "\n".join(as_rst(lines, read_back=True))
     seen = publish_doctree(shown, settings_overrides={"report_level": 5}).astext()
     written = "".join(
@@ -203,7 +209,7 @@ def is_kept(lines: list[str]) -> bool:
         for block in _blocks(lines)
         for line in (["".join(text) for _, text in _items(block)] if _is_list(block) else block)
     )
-    return re.sub(r"[\s`{}]", "", seen) == re.sub(r"[\s`{}]", "", written)
+    return re.sub(r"[\s`{}]", "", seen) == re.sub(r"[\s`{}]", "", _EMPHASIS.sub(r"\1", written))
 
 
 def _process(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:

@@ -17,7 +17,7 @@ from functools import cached_property
 from itertools import pairwise
 
 _GREEK = ("alpha", "beta", "gamma", "delta", "eta", "kappa", "lambda", "omega", "phi", "pi", "rho", "sigma", "tau")
-_SHORT = {"eps": r"\varepsilon ", "inf": r"\infty "}
+_SHORT = {"eps": r"{\varepsilon}", "inf": r"{\infty}"}
 _CIRCUITS = {"EU", "EVOU", "PVOU", "EQKE", "EQKP", "PV"}
 _LARGE = {"sum": r"\sum", "prod": r"\prod", "max": r"\max", "min": r"\min", "mean": r"\operatorname{mean}"}
 _FUNCTIONS = {name: rf"\{name}" for name in ("exp", "log", "tanh", "max", "min")}
@@ -352,7 +352,7 @@ class _Reader:
 
     def _letter(self, name: str) -> _Part | None:
         if name in _GREEK:
-            return _Part(rf"\{name} ")
+            return _Part(rf"{{\{name}}}")
         if name in _SHORT:
             return _Part(_SHORT[name])
         return _Part(name) if len(name) == 1 else None
