@@ -21,9 +21,13 @@ def _copy(app: Any) -> None:
 
 
 def _translate(app: Any, doctree: Any) -> None:
-    """Formulas in the text of pages about strategies, which is plain Markdown."""
+    """Formulas in the text of pages about strategies, which is plain Markdown; deviations in tables of all pages."""
     from docutils import nodes
 
+    for table in doctree.findall(nodes.table):
+        for text in list(table.findall(nodes.Text)):
+            if " ± " in text:  # stays with what it is about
+                text.parent.replace(text, nodes.Text(text.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")))
     if not app.env.docname.startswith("strategies/"):
         return
     apart = (nodes.FixedTextElement, nodes.literal, nodes.math, nodes.raw, nodes.table, nodes.title)
