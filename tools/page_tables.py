@@ -449,6 +449,51 @@ def zoo_families() -> str:
     return table(["family", "models", "K", "tokens", "accuracy", "lowest", "known from"], rows)
 
 
+def compared_classes() -> str:
+    """How many inputs auto_LiRPA and we certify."""
+    ours: dict[str, list[dict[str, Any]]] = {}
+    for row in read("docs/comparison/ours.csv").to_dicts():
+        ours.setdefault(row["model"], []).append(row)
+    rows = []
+    asked = read("docs/comparison/classes.csv").to_dicts()
+    for model in dict.fromkeys(row["model"] for row in asked):
+        exact = next(row["certified"] for row in ours[model] if row["strategy"] in ("brute-force", "enumerate"))
+        for row in asked:
+            if row["model"] == model:
+                some = "" if row["boxes"] == row["of"] else f", {row['boxes']} of {row['of']:,} boxes"
+                right = exact if row["right"] is None else row["right"]
+                assert row["certified"] <= right
+                numbers = [f"{row[name]:,}" for name in ("inputs", "certified", "bounded")]
+                cells = [f"`{model}`", f"auto_LiRPA: {row['way']}{some}", numbers[0], f"{right:,}", *numbers[1:]]
+                rows.append([*cells, "", "", f"{row['seconds']:.2f}"])
+        for row in ours[model]:
+            numbers = [f"{row['inputs']:,}", f"{exact:,}", f"{row['certified']:,}", "", f"{row['flops']:,}"]
+            seconds = [f"{row[name]:.2f}" for name in ("find_seconds", "check_seconds")]
+            rows.append([f"`{model}`", f"`{row['strategy']}`", *numbers, *seconds])
+    headers = ["model", "asked", "inputs", "right", "certified", "boxes bounded", "operations", "seconds to find"]
+    return table([*headers, "to check"], rows)
+
+
+def compared_points() -> str:
+    """Where bounds that floats compute are beyond the truth."""
+    rows = []
+    for row in read("docs/comparison/points.csv").to_dicts():
+        names = ("number", "right", "certified", "certified_and_wrong", "beyond_the_truth")
+        numbers = [f"{row[name]:,}" for name in names]
+        rows.append([f"`{row['model']}`", row["inputs"], row["dtype"], *numbers, f"{row['furthest_beyond']:.1e}"])
+    headers = ["model", "inputs", "floats", "number", "right", "certified", "of these wrong", "bound above the truth"]
+    return table([*headers, "furthest"], rows)
+
+
+def compared_balls() -> str:
+    """Robustness, of which we have no proofs."""
+    rows = []
+    for row in read("docs/comparison/balls.csv").to_dicts():
+        numbers = [f"{row[name]:,}" for name in ("inputs", "right", "certified")]
+        rows.append([f"`{row['model']}`", f"{row['radius']:g}", *numbers, f"{row['seconds']:.1f}"])
+    return table(["model", "radius", "inputs", "right", "certified on the whole ball", "seconds"], rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "scaling": scaling,
     "claims": claims,
@@ -472,4 +517,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "table1": table_1,
     "table1-larger": table_1_larger,
     "zoo": zoo_families,
+    "compared-classes": compared_classes,
+    "compared-points": compared_points,
+    "compared-balls": compared_balls,
 }
