@@ -457,21 +457,29 @@ def compared_classes() -> str:
     rows = []
     asked = read("docs/comparison/classes.csv").to_dicts()
     for model in dict.fromkeys(row["model"] for row in asked):
+        name = f"`{model.removeprefix('cases/')}`"
         exact = next(row["certified"] for row in ours[model] if row["strategy"] in ("brute-force", "enumerate"))
         for row in asked:
             if row["model"] == model:
-                some = "" if row["boxes"] == row["of"] else f", {row['boxes']} of {row['of']:,} boxes"
+                some = "" if row["boxes"] == row["of"] else f"; {row['boxes']} of {row['of']:,} boxes"
                 right = exact if row["right"] is None else row["right"]
                 assert row["certified"] <= right
-                numbers = [f"{row[name]:,}" for name in ("inputs", "certified", "bounded")]
-                cells = [f"`{model}`", f"auto_LiRPA: {row['way']}{some}", numbers[0], f"{right:,}", *numbers[1:]]
-                rows.append([*cells, "", "", f"{row['seconds']:.2f}"])
+                numbers = [f"{right:,}", f"{row['certified']:,}", f"{row['bounded']:,} boxes"]
+                rows.append([name, f"auto_LiRPA: {row['way']}{some}", *numbers, "", f"{row['seconds']:.2f}"])
         for row in ours[model]:
-            numbers = [f"{row['inputs']:,}", f"{exact:,}", f"{row['certified']:,}", "", f"{row['flops']:,}"]
-            seconds = [f"{row[name]:.2f}" for name in ("find_seconds", "check_seconds")]
-            rows.append([f"`{model}`", f"`{row['strategy']}`", *numbers, *seconds])
-    headers = ["model", "asked", "inputs", "right", "certified", "boxes bounded", "operations", "seconds to find"]
-    return table([*headers, "to check"], rows)
+            numbers = [f"{exact:,}", f"{row['certified']:,}", f"{row['flops']:,}"]
+            seconds = [f"{row[which]:.2f}" for which in ("find_seconds", "check_seconds")]
+            rows.append([name, f"`{row['strategy']}`", *numbers, *seconds])
+    headers = [
+        "model",
+        "asked",
+        "right inputs",
+        "certified",
+        "boxes bounded, or operations",
+        "seconds to find",
+        "to check",
+    ]
+    return table(headers, rows)
 
 
 def compared_points() -> str:
@@ -480,9 +488,20 @@ def compared_points() -> str:
     for row in read("docs/comparison/points.csv").to_dicts():
         names = ("number", "right", "certified", "certified_and_wrong", "beyond_the_truth")
         numbers = [f"{row[name]:,}" for name in names]
-        rows.append([f"`{row['model']}`", row["inputs"], row["dtype"], *numbers, f"{row['furthest_beyond']:.1e}"])
-    headers = ["model", "inputs", "floats", "number", "right", "certified", "of these wrong", "bound above the truth"]
-    return table([*headers, "furthest"], rows)
+        model = f"`{row['model'].removeprefix('cases/')}`"
+        rows.append([model, row["inputs"], row["dtype"], *numbers, f"{row['furthest_beyond']:.1e}"])
+    headers = [
+        "model",
+        "inputs",
+        "floats",
+        "number",
+        "right",
+        "certified",
+        "of these wrong",
+        "bound above truth",
+        "by up to",
+    ]
+    return table(headers, rows)
 
 
 def compared_balls() -> str:
@@ -490,7 +509,8 @@ def compared_balls() -> str:
     rows = []
     for row in read("docs/comparison/balls.csv").to_dicts():
         numbers = [f"{row[name]:,}" for name in ("inputs", "right", "certified")]
-        rows.append([f"`{row['model']}`", f"{row['radius']:g}", *numbers, f"{row['seconds']:.1f}"])
+        model = f"`{row['model'].removeprefix('cases/')}`"
+        rows.append([model, f"{row['radius']:g}", *numbers, f"{row['seconds']:.1f}"])
     return table(["model", "radius", "inputs", "right", "certified on the whole ball", "seconds"], rows)
 
 
