@@ -315,9 +315,9 @@ def trial(strategy_id: str, kind: str, module: Callable[[str], Any] = own_module
         way = int(work.network.sha256, 16) % 4 if strategy.hints(work.problem) else 0
         if kind in CYCLIC and PLANNED[kind]["pairs"].shape[1] == m and PLANNED[kind]["left"].shape[0] == k and way:
             return PLANNED[kind]
-        if way > 1 or kind in CYCLIC:
-            return module("search.families").companion_of(strategy).search(strategy, work)
         forms = strategy.hints(work.problem)
+        if way > 1 or kind in CYCLIC or "stream" in forms:
+            return module("search.families").companion_of(strategy).search(strategy, work)
         # In the first columns of the unit matrix all is seen, or nothing but a part.
         bases = {
             name: np.eye(forms[name].shape[0])[:, : None if way == 3 else 3] for name in OF_STREAM if name in forms

@@ -37,6 +37,7 @@ THEOREMS = {
     "pair-sum/low-rank-separable": "pair-sum/low-rank-separable@1",
     "pair-sum/low-rank-halves": "pair-sum/low-rank-halves@1",
     "pair-sum/thin-halves": "pair-sum/thin-halves@2",
+    "pair-sum/few-directions": "pair-sum/few-directions@1",
     "pair-sum/equivariant-distance": "pair-sum/equivariant-distance@1",
 }
 PRECISIONS = (128, 512, 2048)
@@ -428,6 +429,75 @@ def thin_halves(forward: Forward, labels: Labels, hints: dict[str, Hint], decide
     return right
 
 
+def few_directions(forward: Forward, labels: Labels, hints: dict[str, Hint], decide: Decisions) -> int:
+    """The number of pairs that are right by what a few coordinates of the stream and of the outputs say."""
+    network, n, c = forward.network, forward.n, forward.network.sizes.get("c", 0)
+    if c == 0:
+        return 0
+    d, heads, m, v = (network.sizes[axis] for axis in "damv")
+    E, positions, V, W_O, W_in, W_out, W_U = (
+        forward.matrix(name)
+        for name in (
+            *("embed.W_E", "pos_embed.W_pos", f"{ATTENTION}W_V", f"{ATTENTION}W_O"),
+            *(f"{MLP}W_in", f"{MLP}W_out", "unembed.W_U"),
+        )
+    )
+    W_U = [[x - mean(row) for x in row] for row in W_U]
+    b_in, b_O, b_V, b_out, b_U = (
+        [x for row in forward.matrix(name) for x in row]
+        for name in (f"{MLP}b_in", f"{ATTENTION}b_O", f"{ATTENTION}b_V", f"{MLP}b_out", "unembed.b_U")
+    )
+    values = [[x for a in range(heads) for x in V[a * d + i]] for i in range(d)]
+
+    writing = [i for i, row in enumerate(W_O) if any(x != 0 for x in row)] or [0]
+    neurons = [i for i, row in enumerate(W_out) if any(x != 0 for x in row)] or [0]
+    V, b_V = [[row[i] for i in writing] for row in values], [b_V[i] for i in writing]
+    W_O, T = [W_O[i] for i in writing], [W_out[i] for i in neurons]
+    W, b_in = [[row[i] for i in neurons] for row in W_in], [b_in[i] for i in neurons]
+
+    stream, written = (
+        [_cleaned(row) for row in _rows(hints[name])] or [[arb(0)] * hints[name].shape[1]]
+        for name in ("stream", "logits")
+    )
+    Z, Q = transposed([row[: v + c] for row in stream]), [row[v + c :] for row in stream]
+    P, B = transposed([row[:d] for row in written]), [row[d + m :] for row in written]
+    C = transposed([[row[d + i] for i in neurons] for row in written])
+
+    of_tokens, at = Z[:n], Z[v:]
+    x_rows, y_rows = shifted(of_tokens, at[0]), shifted(of_tokens, at[1])
+    last = y_rows
+    if c == 3:
+        last = shifted(Z[n : n + 1], at[2])
+        y_rows = shifted(y_rows, last[0])
+    A = [[x / c for x in row] for row in product(Q, V, W_O)]
+    constant = _plus(product([b_V], W_O), [b_O])
+    mid_x = product(x_rows, A)
+    mid_y = shifted(_plus(product(y_rows, A), product(last if c == 2 else last * n, Q)), constant[0])
+    left, right_side = product(mid_x, W), shifted(product(mid_y, W), b_in)
+    of_x, of_y = product(mid_x, P), shifted(product(mid_y, P), product([b_out], P)[0])
+
+    def size(M: Table) -> arb:
+        return _norm([x for row in M for x in row])
+
+    def longest(M: Table) -> arb:
+        return largest([_norm(row) for row in M])
+
+    g = 2 * longest(_minus([*E, *positions], product(Z, Q))) * (1 + size(V) * size(W_O))
+    h = longest(left) + longest(right_side) + g * size(W)
+    e = g * size(P) + g * size(W) * size(C) + h * size(_minus(product(T, P), C))
+    of_mid = (longest(x_rows) + longest(y_rows)) * size(A) + longest(last) * size(Q) + size(constant)
+    F = of_mid + g + h * size(T) + _norm(b_out)
+    unseen = longest(transposed(_minus(W_U, product(P, B))))
+    loss = 2 * (e * longest(transposed(B)) + F * unseen) + largest(b_U) + largest([-x for x in b_U])
+    right = 0
+    for x in range(n):
+        hidden = [[(a + b).max(arb(0)) for a, b in zip(left[x], row, strict=True)] for row in right_side]
+        coordinates = shifted(_plus(product(hidden, C), of_y), of_x[x])
+        for label, logits in zip(labels[x], product(coordinates, B), strict=True):
+            right += all(decide.positive(logits[label] - loss - logit) for z, logit in enumerate(logits) if z != label)
+    return right
+
+
 def _rows(hint: Hint) -> list[list[Any]]:
     """A hint of two axes, row by row."""
     columns = hint.shape[1]
@@ -536,6 +606,7 @@ COUNTS = {
     "pair-sum/low-rank-separable": separable,
     "pair-sum/low-rank-halves": halves,
     "pair-sum/thin-halves": thin_halves,
+    "pair-sum/few-directions": few_directions,
     "pair-sum/equivariant-distance": equivariant,
 }
 
@@ -559,7 +630,7 @@ def verdict(certificate: Certificate, data: bytes, given: list[int], table: str)
         return False, "task: its arguments or labels are not those that the model has"
     n = network.n
     of_low_rank = {"factors": ("float64", (None, m + k)), "scales": ("float64", (m,))}
-    forms: dict[str, tuple[str, tuple[int | None, ...]]] = {
+    known: dict[str, dict[str, tuple[str, tuple[int | None, ...]]]] = {
         "pair-sum/low-rank": of_low_rank,
         "pair-sum/low-rank-separable": of_low_rank,
         "pair-sum/low-rank-halves": of_low_rank,
@@ -570,6 +641,10 @@ def verdict(certificate: Certificate, data: bytes, given: list[int], table: str)
             "heads": ("float64", (network.sizes.get("a", 1) * network.sizes.get("h", 1), None)),
             **dict.fromkeys(("read", "written"), ("float64", (network.sizes.get("d", 1), None))),
         },
+        "pair-sum/few-directions": {
+            "stream": ("float64", (None, sum(network.sizes.get(axis, 0) for axis in "dvc") or 2)),
+            "logits": ("float64", (None, network.sizes.get("d", 1) + m + k)),
+        },
         "pair-sum/equivariant-distance": {
             **dict.fromkeys(("left", "right"), ("uint16", (n, None))),
             **dict.fromkeys(("left_values", "right_values"), ("float64", (None,))),
@@ -577,7 +652,8 @@ def verdict(certificate: Certificate, data: bytes, given: list[int], table: str)
             "pairs": ("int64", (2, None)),
             "sizes": ("float64", (4, None)),
         },
-    }.get(strategy, {})
+    }
+    forms = known.get(strategy, {})
     expect(set(certificate.hints) == set(forms), f"hints: {strategy} has {', '.join(forms) or 'none'}")
     for name, (dtype, shape) in forms.items():
         hint = certificate.hints[name]

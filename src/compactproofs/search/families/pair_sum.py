@@ -48,6 +48,8 @@ _MOST_THIN_COLUMNS = {"heads": 28, "read": 28, "written": 28}
 #: How many sets of neurons there are for a direction, and how often these, and bases, are improved.
 _SETS_EACH, _ROUNDS = (4, 6, 8, 12, 16, 24), 6
 _OF_STREAM = ("heads", "read", "written")
+#: Of the largest singular value or number, those below which a direction is left out, or 0 stands for a number.
+_PARTS_OF_LARGEST, _TINY_PART, _MOST_CONDITION = (0.3, 0.1, 1e-2, 1e-4), 1e-5, 1e4
 _SPANNED = 0.1  # of the largest singular value, from which on a direction belongs to a space
 
 Values = MeasuredWorkspace[PairSum, Pairs]
@@ -132,6 +134,44 @@ def _thin(strategy: Strategy, work: Values) -> HintArrays:
     assert best is not None
     _, plan, columns = best
     return {**plan, **ends.bases(columns)}
+
+
+def _few_directions(strategy: Strategy, work: Values) -> HintArrays:
+    """As many directions as singular values are above some part of the largest: the cheapest of those that prove most.
+
+    Coordinates of what is written are chosen so that each neuron writes in few of them.
+    """
+    network = work.network
+    if network.architecture == "mlp":
+        return {"stream": np.zeros((0, 2)), "logits": np.zeros((0, 1 + network.neurons + network.outputs))}
+    R, W_out = plain(tokens_and_positions(work)), network.weight("blocks.0.mlp.W_out")
+    places, of_R, Q = np.linalg.svd(R, full_matrices=False)
+    P, of_U, B = np.linalg.svd(centred(network.weight("unembed.W_U")), full_matrices=False)
+
+    best: tuple[tuple[int, int], HintArrays] | None = None
+    for part in _PARTS_OF_LARGEST:
+        s, t = (max(1, int((sizes > part * sizes[0]).sum())) for sizes in (of_R, of_U))
+        stream = np.concatenate([(places[:, :s] * of_R[:s]).T, Q[:s]], axis=1)
+        for logits in _coordinates(W_out, P[:, :t] * of_U[:t], B[:t]):
+            hints = {"stream": stream, "logits": logits}
+            with np.errstate(all="ignore"):
+                proved = strategy.bound(work, hints)
+            merit = proved, -int(np.count_nonzero(logits)) - s * (network.neurons + len(R))
+            if best is None or merit > best[0]:
+                best = merit, hints
+    assert best is not None
+    return best[1]
+
+
+def _coordinates(W_out: FloatArray, P: FloatArray, B: FloatArray) -> Iterator[FloatArray]:
+    """P, W_out P and B for B with orthonormal rows, and the same turned so that sets of neurons have their own rows."""
+    yield np.concatenate([P.T, (W_out @ P).T, B], axis=1)
+    for alike in _ALIKE:
+        turn = np.concatenate([_space(W_out[one] @ P).T for one in spaces(W_out @ P, alike)])
+        if turn.shape == (len(B), len(B)) and np.linalg.cond(turn) < _MOST_CONDITION:
+            turned = P @ np.linalg.inv(turn)
+            C = W_out @ turned
+            yield np.concatenate([turned.T, np.where(np.abs(C) < _TINY_PART * np.abs(C).max(), 0.0, C).T, turn @ B], 1)
 
 
 def _fewer(proved: Callable[[dict[str, int]], int], most: int) -> Iterator[dict[str, int]]:
@@ -574,6 +614,13 @@ COMPANIONS = {
         _thin,
         ("halves", "low_rank"),
         says_something=_is_transformer,
+    ),
+    "pair-sum/few-directions": _companion(
+        "few_directions",
+        "O(n^2 (m + k))",
+        "a transformer that is small outside of a few directions, computed in these alone",
+        _few_directions,
+        ("low_rank",),
     ),
     "pair-sum/equivariant-distance": _companion(
         "equivariant",

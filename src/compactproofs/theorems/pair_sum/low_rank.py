@@ -88,7 +88,7 @@ def directions(work: Work, shape: tuple[int, ...], factors: FloatArray) -> Direc
     C, B = finite(factors[:, :m].T), finite(factors[:, m:])
     if len(factors) == 0:
         C, B = np.zeros((m, 1)), np.zeros((1, k))
-    used = _nonzero(np.asarray((C != 0.0).any(axis=1)))
+    used = nonzero(np.asarray((C != 0.0).any(axis=1)))
     return Directions(used, work.constant(C), work.constant(B), sparse_product(work, C[used]), sparse_product(work, B))
 
 
@@ -119,7 +119,7 @@ def sparse_product(work: Work, matrix: FloatArray) -> Callable[[Array], Array]:
     which = which.ravel()
     parts = []
     for i, support in enumerate(supports.T):
-        rows = _nonzero(support)
+        rows = nonzero(support)
         parts.append((rows, work.constant(matrix[rows][:, which == i])))
     place = np.argsort(np.argsort(which, kind="stable"))
 
@@ -129,7 +129,7 @@ def sparse_product(work: Work, matrix: FloatArray) -> Callable[[Array], Array]:
     return times
 
 
-def _nonzero(there: BoolArray) -> IntArray:
+def nonzero(there: BoolArray) -> IntArray:
     """The places of what is there, or the first place if nothing is."""
     return np.flatnonzero(there) if there.any() else np.array([0])
 

@@ -1,0 +1,171 @@
+"""Few directions of a network of two arguments: no lead is less than what the theorem says, for any hints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import pair_sums
+from compactproofs.kernel.problem import Problem
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.networks.pair_sum.model import PairSum
+from compactproofs.tasks.pairs import add_mod, pair_table
+from compactproofs.testing import Planted
+from compactproofs.theorems.pair_sum import few_directions
+from compactproofs.theorems.pair_sum.by_label import Group
+
+NAME = "theorems.pair_sum.few_directions"
+Case = tuple[Problem[Any, Any], dict[str, Any], npt.NDArray[np.float64]]
+
+
+def drawn(rng: np.random.Generator, number: int) -> tuple[PairSum, dict[str, Any]]:
+    """A network with a stream of one number, or two, and few neurons, where norms are nearly what they bound; hints.
+
+    Parts are zero now and then, so that each that hints leave out is all that is left out in some networks.
+    """
+    n, c, k, aligned = 3, 2 + number % 2, 2, rng.random() < 0.5  # if aligned, all has one sign and nothing cancels
+    d, a, m = (1, 1, 1) if aligned else (int(x) for x in rng.integers(1, 3, 3))
+
+    def way(shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+        return np.full(shape, rng.choice([-1.0, 1.0])) if aligned else rng.choice([-1.0, 1.0], shape)
+
+    shapes = {
+        **{"embed.W_E": (n + c - 2, d), "pos_embed.W_pos": (c, d), "unembed.W_U": (d, k), "unembed.b_U": (k,)},
+        **{"blocks.0.attn.W_V": (1, d, a), "blocks.0.attn.W_O": (1, a, d)},
+        **{"blocks.0.attn.b_V": (1, a), "blocks.0.attn.b_O": (d,)},
+        **{"blocks.0.mlp.W_in": (d, m), "blocks.0.mlp.b_in": (m,)},
+        **{"blocks.0.mlp.W_out": (m, d), "blocks.0.mlp.b_out": (d,)},
+    }
+    signs = {name: np.ones(shape) if aligned else way(shape) for name, shape in shapes.items()}
+    signs["unembed.W_U"], signs["unembed.b_U"] = signs["unembed.W_U"] * [1.0, -1.0], signs["unembed.b_U"] * [1.0, -1.0]
+    sizes = {name: float(rng.choice([0.0, 0.3, 1.0, 3.0])) for name in shapes}
+    weights = {name: sizes[name] * signs[name] for name in shapes}
+    if rng.random() < 0.3:  # a neuron and an entry of the head that write nothing, and a large one that would
+        weights["blocks.0.mlp.W_out"][0] = weights["blocks.0.attn.W_O"][0, 0] = 0.0
+        weights["blocks.0.mlp.W_in"][:, 0] *= 10.0
+    if rng.random() < 0.5:  # such that still write something
+        weights["blocks.0.mlp.W_out"][:, 0] *= rng.integers(0, 2)
+        weights["blocks.0.attn.W_O"][:, :, 0] *= rng.integers(0, 2)
+    W_U = weights["unembed.W_U"] - weights["unembed.W_U"].mean(axis=1, keepdims=True)
+    Z, Q = np.concatenate([weights["embed.W_E"], weights["pos_embed.W_pos"]]), np.eye(d)
+    P, C, B = np.eye(d), weights["blocks.0.mlp.W_out"], W_U
+    wrong = rng.random(3) < 0.4
+    if wrong[0]:
+        Z = Z + rng.choice([0.1, 1.0]) * way(Z.shape)
+    if wrong[1]:
+        C = rng.choice([0.0, 1.0]) * C + rng.choice([0.0, 0.1, 1.0]) * way(C.shape)
+    if wrong[2]:
+        B = rng.choice([0.0, 1.0]) * B + rng.choice([0.0, 0.1, 1.0]) * way(B.shape) * [1.0, -1.0]
+    hints = {
+        "stream": np.concatenate([Z, Q.T]).T.copy(),
+        "logits": np.concatenate([P, C, B.T]).T.copy(),
+    }
+    if rng.random() < 0.1:
+        name = str(rng.choice(["stream", "logits"]))
+        hints[name] = hints[name][: int(rng.integers(0, 2))]
+    if rng.random() < 0.1:
+        hints["logits"][:, -1] = rng.choice([np.nan, np.inf, 0.5])
+    return PairSum(weights), hints
+
+
+def leads(problem: Problem[Any, Any]) -> npt.NDArray[np.float64]:
+    """By how much outputs lead others, by definition, shape (n n, k, k)."""
+    n, tensors = problem.network.n, problem.network.tensors
+    logits = [pair_sums.logits(tensors, x, y) for x in range(n) for y in range(n)]
+    return np.array([[[float(Fraction(a - b)) for b in row] for a in row] for row in logits])
+
+
+@cache
+def cases() -> list[Case]:
+    """Networks with hints, and their leads."""
+    rng, found = np.random.default_rng(0), list[Case]()
+    for number in range(600):
+        network, hints = drawn(rng, number)
+        problem: Problem[Any, Any] = Problem(network, pair_table(add_mod(network.n).table % 2))
+        found.append((problem, hints, leads(problem)))
+    return found
+
+
+def own_module(name: str) -> Any:
+    """The module of the package."""
+    assert name == NAME
+    return few_directions
+
+
+def false_leads(module: Callable[[str], Any] = own_module) -> bool:
+    """Whether in one of these networks a lead is less than what the theorem says."""
+    theorem = module(NAME)
+    for problem, hints, true in cases():
+        n = problem.network.n
+        with np.errstate(all="ignore"):
+            parts = theorem.parts(Workspace(problem), hints)
+            logits = theorem.logits_of(parts, Group(0, np.repeat(np.arange(n), n), np.tile(np.arange(n), n)))
+            least = logits[:, :, None] - logits[:, None] - parts.loss
+        if (np.where(np.eye(2) > 0, -np.inf, least.mid - least.rad) > true + 1e-9).any():
+            return True
+    return False
+
+
+def test_leads() -> None:
+    """All leads are at least what the theorem says, and in many networks it says much."""
+    assert not false_leads()
+    some = 0
+    for problem, hints, true in cases():
+        with np.errstate(all="ignore"):
+            proved = few_directions.bound(Workspace(problem), hints)
+        assert proved <= sum(true[i, z, 1 - z] > 0 for i, z in enumerate(problem.task.table.ravel()))
+        some += proved > 0
+    assert some > 50
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("g = 2.0 * longest", "g = longest"),
+        (" * (1.0 + size(V) * size(W_O))", ""),
+        ("(1.0 + size(V) * size(W_O))", "(size(V) * size(W_O))"),
+        ("longest(R - Z @ Q)", "size(R[:1] - Z[:1] @ Q)"),
+        ("longest(left) + longest(right_) +", "longest(right_) +"),
+        ("longest(left) + longest(right_) +", "longest(left) +"),
+        ("longest(right_) + g * size_W", "longest(right_)"),
+        ("e = g * size(P) +", "e ="),
+        (" + g * size_W * size(chosen.C)", ""),
+        (" + h * size(T @ P - chosen.C)", ""),
+        ("(longest(Z_x) + longest(Z_y)) * size(A)", "longest(Z_x) * size(A)"),
+        ("(longest(Z_x) + longest(Z_y)) * size(A)", "longest(Z_y) * size(A)"),
+        (" + longest(last) * size(Q)", ""),
+        (" + size(constant)", ""),
+        ("F = mid + g +", "F = mid +"),
+        (" + h * size(T) + size(b_out)", " + size(b_out)"),
+        (" + size(b_out)", ""),
+        ("2.0 * (e * longest", "(e * longest"),
+        ("e * longest(chosen.B.T) + ", ""),
+        (" + F * longest((W_U - P @ chosen.B).T)", ""),
+        ("+ (b_U.max() - b_U.min())", ""),
+        ("(b_U.max() - b_U.min())", "b_U.max()"),
+        ("loss = 2.0 * (e", "loss = 1.0 * (e"),
+        (" / float(c)", ""),
+        ("b_V @ W_O + weight", "weight"),
+        ("np.concatenate([b_in[None], b_out @ P], axis=1)", "np.concatenate([b_in[None], 0.0 * b_out @ P], axis=1)"),
+        ("np.concatenate([b_in[None], b_out @ P], axis=1)", "np.concatenate([0.0 * b_in[None], b_out @ P], axis=1)"),
+        ("last = Z_y if c == 2 else (Z[network.n] + Z[-1])[None]", "last = Z_y"),
+        ("last = Z_y if c == 2 else (Z[network.n] + Z[-1])[None]", "last = Z_x if c == 2 else (Z[-2] + Z[-1])[None]"),
+        ("last = Z_y if c == 2 else (Z[network.n] + Z[-1])[None]", "last = Z_y if c == 2 else (Z[0] + Z[-1])[None]"),
+        (" + (last @ (Q @ into) + of_all)", " + of_all"),
+        (" + chosen.times_C(right_[:, chosen.used])", ""),
+        ("parts.of_x[group.x] + parts.of_y[group.y]", "parts.of_x[group.y] + parts.of_y[group.y]"),
+        ("parts.minus_right[group.y]", "parts.minus_right[group.x]"),
+        ("output.shape).any(axis=1)", "output.shape).all(axis=1)"),
+        ('weight("blocks.0.mlp.W_out").any(axis=1)', 'weight("blocks.0.mlp.W_out").all(axis=1)'),
+        ('weight("blocks.0.mlp.W_out").any(axis=1)', 'weight("blocks.0.mlp.W_out").max(axis=1) > 0'),
+    ],
+)  # fmt: skip
+def test_planted(old: str, new: str) -> None:
+    """Each of these mistakes makes such a lead false."""
+    assert false_leads(Planted("compactproofs", [(NAME, old, new)], (NAME,)).module)
