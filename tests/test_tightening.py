@@ -13,16 +13,24 @@ torch = pytest.importorskip("torch", reason="training needs the extra `train`, t
 import compactproofs as cp  # noqa: E402
 from compactproofs import training  # noqa: E402
 from compactproofs.__main__ import run as command_line  # noqa: E402
+from compactproofs.kernel.problem import Problem  # noqa: E402
 from compactproofs.networks.attention_only.model import WEIGHTS  # noqa: E402
+from compactproofs.networks.pair_sum.circuits import tables  # noqa: E402
+from compactproofs.networks.pair_sum.model import PairSum  # noqa: E402
+from compactproofs.runs.inputs import open_file  # noqa: E402
 from compactproofs.search.families.few_dimensions import coordinates  # noqa: E402
-from compactproofs.search.workspaces import workspace  # noqa: E402
+from compactproofs.search.workspaces import MeasuredWorkspace, workspace  # noqa: E402
+from compactproofs.system.files import write_atomically  # noqa: E402
 from compactproofs.tasks.max_of_k import max_of_k  # noqa: E402
+from compactproofs.tasks.pairs import add_mod  # noqa: E402
 from compactproofs.theorems import BUILT_IN  # noqa: E402
 from compactproofs.theorems.max_of_k.few_dimensions import number_line, subspace  # noqa: E402
 from compactproofs.theorems.max_of_k.subcubic.gaps import CHOICES, Classes, pairs, possible_gaps  # noqa: E402
-from compactproofs.training import tightened  # noqa: E402
+from compactproofs.training import few_directions, tightened  # noqa: E402
 from compactproofs.training.command import within  # noqa: E402
 from compactproofs.training.conditions import conditions, known_hints  # noqa: E402
+from compactproofs.training.few_directions import FewDirections, as_float32, keep_few  # noqa: E402
+from compactproofs.training.files import read_metadata, to_bytes  # noqa: E402
 from compactproofs.training.gradients import DifferentiableWorkspace  # noqa: E402
 from compactproofs.training.parameters import InSubspace, OnLine, network_of  # noqa: E402
 from compactproofs.training.tightened import tighten_models  # noqa: E402
@@ -232,3 +240,79 @@ def test_what_cannot_be_trained_is_refused(tmp_path: Path, capsys: pytest.Captur
         assert command_line(["tighten", "--out", str(tmp_path / "no"), *wrong]) == 2
         assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "no").exists()
+
+
+def adding(n: int = 7, d: int = 8, m: int = 12, seed: int = 0) -> PairSum:
+    """A random transformer on two tokens of n, with two heads."""
+    rng = np.random.default_rng(seed)
+    shapes = {
+        **{"embed.W_E": (n, d), "pos_embed.W_pos": (2, d), "unembed.W_U": (d, n)},
+        **{"blocks.0.attn.W_V": (2, d, d // 2), "blocks.0.attn.W_O": (2, d // 2, d)},
+        **{"blocks.0.mlp.W_in": (d, m), "blocks.0.mlp.W_out": (m, d)},
+    }
+    return PairSum({name: rng.normal(size=shape) / math.sqrt(d) for name, shape in shapes.items()})
+
+
+def test_training_toward_few_directions(tmp_path: Path) -> None:
+    """A network of random weights keeps few directions and neurons, and all that it learns in them is proved."""
+    path, how = tmp_path / "random.safetensors", FewDirections(steps=400, frequencies=1, dimensions=3, neurons=8)
+    write_atomically(path, to_bytes(as_float32(adding()), {"family": "pair-sum", "task": "add-7"}))
+    assert command_line(
+        [
+            *("tighten", str(path), "--strategy", "pair-sum/few-directions", "--out", str(tmp_path / "out")),
+            *("--steps", "400", "--frequencies", "1", "--dimensions", "3", "--neurons", "8"),
+        ]
+    ) == 0  # fmt: skip
+    (result,) = tighten_models([str(path)], tmp_path / "out", how)  # is there already
+    assert (result["strategy"], result["total"], result["control_distance"]) == (how.strategy, 49, None)
+    change = result["changes"][0]
+    assert change["before"] < 0.8 < change["after"] == (result["correct_after"] or 0) / 49
+    after = tmp_path / "out/models/random.safetensors"
+    assert read_metadata(after)["settings"]["neurons"] == 8
+    assert command_line(["verify", str(tmp_path / "out/certificates/random/after"), str(after)]) == 0
+    network = open_file(str(after)).pair_sum()
+    assert network.sha256 == result["sha256_after"]
+    assert np.linalg.matrix_rank(network.weight("embed.W_E"), tol=1e-5) == 3
+    assert np.linalg.matrix_rank(network.weight("unembed.W_U"), tol=1e-5) == 2
+    assert network.weight("blocks.0.mlp.W_out").any(axis=1).sum() == 8
+    assert network.weight("blocks.0.attn.W_O").any(axis=2).sum() == 3
+
+
+def test_what_is_trained_is_what_is_written() -> None:
+    """The logits that training sees are those of the network that it returns."""
+    network, how = adding(), FewDirections(steps=1, frequencies=2, dimensions=4, neurons=7, learning_rate=1e-12)
+    factors, own = few_directions._first(network, how)
+    with torch.no_grad():
+        seen = few_directions._logits(factors, own).numpy()
+    found = tables(MeasuredWorkspace(Problem(keep_few(network, how), add_mod(7)), "value"))
+    left, right, out, of_x, of_y = (np.asarray(part) for part in found)
+    logits = np.maximum(left[:, None] + right, 0.0) @ out + of_x[:, None] + of_y
+    np.testing.assert_allclose(logits.reshape(49, 7), seen, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"frequencies": 4}, "frequencies: expected at most 3"),
+        ({"dimensions": 9}, "dimensions: expected at most 8"),
+        ({"neurons": 13}, "neurons: expected at most 12"),
+        ({"neurons": 2}, "neurons: expected at least one for each of 3"),
+        ({"steps": 0}, "steps: expected at least 1"),
+        ({"learning_rate": math.nan}, "learning_rate: expected a number above 0"),
+        ({"decay": -1.0}, "decay: expected 0 or more"),
+    ],
+)
+def test_few_directions_refused(wrong: dict[str, Any], message: str) -> None:
+    """Numbers that make no sense, or more than the network has."""
+    with pytest.raises(ValueError, match=message):
+        keep_few(adding(), FewDirections(**{"neurons": 6, "steps": 1, **wrong}))
+
+
+def test_few_directions_are_of_addition(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Perceptrons, and options that are about max-of-K, are refused with what is expected."""
+    mlp = {"W_x": np.eye(3), "W_y": np.eye(3), "W": np.ones((6, 4)), "W_U": np.ones((4, 3)), "b": np.zeros(3)}
+    with pytest.raises(training.NotTrainable, match="transformers on two tokens"):
+        keep_few(PairSum(mlp), FewDirections())
+    words = ["tighten", "add.safetensors", "--strategy", "pair-sum/few-directions", "--out", str(tmp_path / "out")]
+    assert command_line([*words, "--distance-penalty", "1"]) == 2
+    assert "--distance-penalty are not for pair-sum/few-directions" in capsys.readouterr().err

@@ -196,7 +196,11 @@ def tighten(
         str | None, typer.Option(metavar="all|N", help="Instead, all 151 models of the paper or the first N.")
     ] = None,
     strategy: Annotated[
-        str | None, typer.Option(help="A sub-cubic strategy, subspace or number-line; default: the paper's cheapest.")
+        str | None,
+        typer.Option(
+            help="A sub-cubic strategy, subspace, number-line or, for addition, pair-sum/few-directions; default: the "
+            "paper's cheapest."
+        ),
     ] = None,
     budget: Annotated[
         str | None,
@@ -209,7 +213,11 @@ def tighten(
     distance_penalty: Annotated[
         float | None, typer.Option(help="What moving the weights costs; default: 0, for number-line 10.")
     ] = None,
-    dimensions: Annotated[int, typer.Option(help="How many embeddings keep, for subspace.")] = 6,
+    dimensions: Annotated[
+        int | None, typer.Option(help="How many embeddings keep; default: for subspace 6, for few-directions 8.")
+    ] = None,
+    frequencies: Annotated[int, typer.Option(help="How many addition keeps, for few-directions.")] = 3,
+    neurons: Annotated[int, typer.Option(help="How many are kept, for few-directions.")] = 48,
     seed: Annotated[int, typer.Option(help="Of the random inputs.")] = 0,
     control: Annotated[bool, typer.Option(help="Also train as long on cross-entropy alone, to compare.")] = True,
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 1,
@@ -219,6 +227,19 @@ def tighten(
     from compactproofs import training
 
     command = importlib.import_module("compactproofs.training.command")
+    if strategy == "pair-sum/few-directions":
+        if seeds is not None or budget is not None or distance_penalty is not None:
+            raise ValueError(f"--seeds, --budget and --distance-penalty are not for {strategy}; name the models")
+        few = importlib.import_module("compactproofs.training.few_directions").FewDirections(
+            steps=steps,
+            learning_rate=rate,
+            frequencies=frequencies,
+            dimensions=8 if dimensions is None else dimensions,
+            neurons=neurons,
+        )
+        command.run_tighten(models or [], None, out_dir, few, False, jobs)
+        return
+    dimensions = 6 if dimensions is None else dimensions
     if operations is not None:
         if strategy is not None:
             raise ValueError("choose one: --strategy or --budget, which chooses a strategy")

@@ -20,19 +20,25 @@ from compactproofs.system.places import check_directory
 from compactproofs.system.terminal import say, say_table
 from compactproofs.theorems.max_of_k.few_dimensions.number_line import NUMBER_LINE
 from compactproofs.theorems.max_of_k.few_dimensions.subspace import SUBSPACE
+from compactproofs.training.few_directions import FewDirections
 from compactproofs.training.tightened import Tightened, tighten_models
 from compactproofs.training.toward_proof import CHEAPEST, NotTrainable, Tightening
 
 
 def run_tighten(
-    models: Sequence[str], seeds: str | None, directory: Path, how: Tightening, control: bool, workers: int
+    models: Sequence[str],
+    seeds: str | None,
+    directory: Path,
+    how: Tightening | FewDirections,
+    control: bool,
+    workers: int,
 ) -> None:
     """Train what is not there yet, write `changes.csv`, and print what was gained."""
     names = _named(models, seeds)
     check_directory(directory)
     results = tighten_models(names, directory, how, control=control, workers=workers, progress=True)
     write_atomically(directory / "changes.csv", as_csv(results).encode())
-    few = f" in {how.dimensions} dimensions" if how.strategy == SUBSPACE.id else ""
+    few = f" in {how.dimensions} dimensions" if how.strategy in (SUBSPACE.id, FewDirections.strategy) else ""
     say(f"trained toward {how.strategy}{few} ({companion_of_strategy(how.strategy)})")
     headers = ("model", "proved before", "after", "control", "right before", "after", "distance", "seconds")
     say_table(headers, [_row(result) for result in results], numbers=range(1, len(headers)))

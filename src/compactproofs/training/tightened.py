@@ -4,14 +4,15 @@
     certificates/<name>/{before,after}/<strategy>  certificates about it, and about the network as it was
     results/<name>-<hash>.json                     what was proved before and after, and of the control
 
-The control is the same network, trained as long on cross-entropy alone.  A run can be stopped and started again.
+The control is the same network, trained as long on cross-entropy alone; networks of two arguments have none.  A run can
+be stopped and started again.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import process_time
@@ -21,14 +22,18 @@ import safetensors.numpy
 
 from compactproofs import zoo
 from compactproofs.networks.attention_only.model import WEIGHTS, AttentionOnly
-from compactproofs.runs.inputs import load_model
+from compactproofs.runs.inputs import load_model, open_file
 from compactproofs.runs.runner import run
 from compactproofs.runs.store import Job, Results
 from compactproofs.search.certificates import certificate_name
 from compactproofs.search.prover import Prover, feasible_strategies
 from compactproofs.system.files import write_atomically
+from compactproofs.tasks.pairs import add_mod
 from compactproofs.theorems.max_of_k.branching.branch_and_bound import BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER
-from compactproofs.training.files import METADATA_KEY
+from compactproofs.theorems.pair_sum.brute_force import BRUTE_FORCE, BRUTE_FORCE_UPPER
+from compactproofs.training import few_directions
+from compactproofs.training.few_directions import FewDirections, as_float32, keep_few
+from compactproofs.training.files import METADATA_KEY, to_bytes
 from compactproofs.training.toward_proof import Tightening, distance, tighten
 from compactproofs.version import __version__
 
@@ -81,7 +86,7 @@ class Made:
 def tighten_models(
     models: Sequence[str],
     directory: Path,
-    how: Tightening | None = None,
+    how: Tightening | FewDirections | None = None,
     *,
     also: Sequence[str] = ALSO,
     control: bool = True,
@@ -90,15 +95,19 @@ def tighten_models(
 ) -> list[Tightened]:
     """Train these networks, zoo names or files, toward a proof; what is in `directory` already is not done again.
 
+    `also` and `control` are about max-of-K.
+
     Raises NotTrainable, ValueError or OSError, and on Ctrl-C a KeyboardInterrupt that says how many are finished.
     """
     how = how or Tightening()
     settings = tuple(dataclasses.asdict(how).items())
-    names = _short_names(models)
-    jobs = [
-        Job(name, tighten_one, (str(model), name, settings, tuple(also), control), load_model(str(model)).sha256)
-        for model, name in zip(models, names, strict=True)
-    ]
+    jobs = []
+    for model, name in zip(map(str, models), _short_names(models), strict=True):
+        if isinstance(how, FewDirections):
+            jobs.append(Job(name, tighten_pairs, (model, name, settings), open_file(model).pair_sum().sha256))
+        else:
+            arguments = (model, name, settings, tuple(also), control)
+            jobs.append(Job(name, tighten_one, arguments, load_model(model).sha256))
     store = _Directory(directory)
     found = dict(run(jobs, store, workers=workers, doing="training", shown=progress))
     return [found[job] for job in jobs]
@@ -114,14 +123,41 @@ def tighten_one(model: str, name: str, settings: Sequence[tuple[str, Any]], also
     if control:
         networks["control"] = tighten(before, dataclasses.replace(how, penalty=0.0, distance_penalty=0.0))
     provers = {which: Prover(network) for which, network in networks.items()}
-    changes, files = [], {f"models/{name}.safetensors": _file(before, after, how)}
     feasible = set(feasible_strategies(before))  # of some of `also` long inputs are too many
-    for strategy in dict.fromkeys((how.strategy, *filter(feasible.__contains__, also))):
+    strategies = tuple(dict.fromkeys((how.strategy, *filter(feasible.__contains__, also))))
+    distances = distance(before, after), distance(before, networks["control"]) if control else None
+    return _made(name, strategies, provers, _file(before, after, how), distances, seconds)
+
+
+def tighten_pairs(model: str, name: str, settings: Sequence[tuple[str, Any]]) -> Made:
+    """Train one network that adds modulo n toward few directions, and prove what there is to prove about it."""
+    before, how = open_file(model).pair_sum(), FewDirections(**dict(settings))
+    start = process_time()
+    after = keep_few(before, how)
+    seconds = process_time() - start
+    task = add_mod(before.n)
+    provers = {"before": Prover(before, task), "after": Prover(after, task)}
+    about = {"family": before.family, "task": f"add-{before.n}", **_about(before.sha256, how)}
+    distances = few_directions.distance(before, after), None
+    return _made(name, (how.strategy,), provers, to_bytes(as_float32(after), about), distances, seconds)
+
+
+def _made(
+    name: str,
+    strategies: Sequence[str],
+    provers: Mapping[str, Prover],
+    file: bytes,
+    distances: tuple[float, float | None],
+    seconds: float,
+) -> Made:
+    """What the first of these strategies, which was trained for, and the others prove before and after."""
+    changes, files = [], {f"models/{name}.safetensors": file}
+    for strategy in strategies:
         proofs = {which: prover.prove(strategy) for which, prover in provers.items()}
         bounds = {which: float(proof.bound) for which, proof in proofs.items()}
         for which in ("before", "after"):
-            file = f"certificates/{name}/{which}/{certificate_name(strategy)}"
-            files[file] = proofs[which].certificate.to_bytes()
+            path = f"certificates/{name}/{which}/{certificate_name(strategy)}"
+            files[path] = proofs[which].certificate.to_bytes()
         changes.append(
             Change(
                 strategy=strategy,
@@ -134,15 +170,15 @@ def tighten_one(model: str, name: str, settings: Sequence[tuple[str, Any]], also
     correct = {which: _exactly(prover) for which, prover in provers.items()}
     result = Tightened(
         model=name,
-        strategy=how.strategy,
+        strategy=strategies[0],
         total=provers["after"].problem.task.total,
-        sha256_before=before.sha256,
-        sha256_after=after.sha256,
+        sha256_before=provers["before"].problem.network.sha256,
+        sha256_after=provers["after"].problem.network.sha256,
         correct_before=correct["before"],
         correct_after=correct["after"],
         correct_control=correct.get("control"),
-        distance=distance(before, after),
-        control_distance=distance(before, networks["control"]) if control else None,
+        distance=distances[0],
+        control_distance=distances[1],
         seconds=seconds,
         changes=changes,
     )
@@ -150,26 +186,29 @@ def tighten_one(model: str, name: str, settings: Sequence[tuple[str, Any]], also
 
 
 def _exactly(prover: Prover) -> int | None:
-    """The number of correct inputs, where branch and bound from both sides meets."""
-    if BRANCH_AND_BOUND.limit(prover.problem) is not None:
+    """The number of correct inputs, where branch and bound, or brute force for pairs, from both sides meets."""
+    sides = BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER
+    if prover.problem.network.family == BRUTE_FORCE.family:
+        sides = BRUTE_FORCE, BRUTE_FORCE_UPPER
+    if sides[0].limit(prover.problem) is not None:
         return None
-    least, most = (prover.prove(s.id).certificate.certified for s in (BRANCH_AND_BOUND, BRANCH_AND_BOUND_UPPER))
+    least, most = (prover.prove(side.id).certificate.certified for side in sides)
     return least if least == most else None
 
 
 def _file(before: AttentionOnly, after: AttentionOnly, how: Tightening) -> bytes:
     """The network as a safetensors file that says where it comes from; equal networks give equal bytes."""
-    about = {
-        "recipe": "trained toward a proof",
-        "from_sha256": before.sha256,
-        "settings": dataclasses.asdict(how),
-        "version": __version__,
-    }
     tensors = {}
     for name, (disk, _, has_head) in WEIGHTS.items():
         array = getattr(after, name).astype("float32", order="C")  # safetensors writes memory as it lies
         tensors[disk] = array[None] if has_head else array
-    return safetensors.numpy.save(tensors, metadata={METADATA_KEY: json.dumps(about)})
+    return safetensors.numpy.save(tensors, metadata={METADATA_KEY: json.dumps(_about(before.sha256, how))})
+
+
+def _about(before: str, how: Tightening | FewDirections) -> dict[str, Any]:
+    """What a file says of how the network came about, from one with the hash `before`."""
+    settings = dataclasses.asdict(how)
+    return {"recipe": "trained toward a proof", "from_sha256": before, "settings": settings, "version": __version__}
 
 
 def _short_names(models: Sequence[str]) -> list[str]:

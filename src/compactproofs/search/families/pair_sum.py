@@ -48,8 +48,9 @@ _MOST_THIN_COLUMNS = {"heads": 28, "read": 28, "written": 28}
 #: How many sets of neurons there are for a direction, and how often these, and bases, are improved.
 _SETS_EACH, _ROUNDS = (4, 6, 8, 12, 16, 24), 6
 _OF_STREAM = ("heads", "read", "written")
-#: Of the largest singular value or number, those below which a direction is left out, or 0 stands for a number.
-_PARTS_OF_LARGEST, _TINY_PART, _MOST_CONDITION = (0.3, 0.1, 1e-2, 1e-4), 1e-5, 1e4
+#: Of the largest singular value or number, those below which a direction is left out, or 0 stands for a number; and how
+#: many directions are few.
+_PARTS_OF_LARGEST, _TINY_PART, _MOST_CONDITION, _MOST_FEW = (0.3, 0.1, 1e-2, 1e-4), 1e-5, 1e4, 28
 _SPANNED = 0.1  # of the largest singular value, from which on a direction belongs to a space
 
 Values = MeasuredWorkspace[PairSum, Pairs]
@@ -150,7 +151,7 @@ def _few_directions(strategy: Strategy, work: Values) -> HintArrays:
 
     best: tuple[tuple[int, int], HintArrays] | None = None
     for part in _PARTS_OF_LARGEST:
-        s, t = (max(1, int((sizes > part * sizes[0]).sum())) for sizes in (of_R, of_U))
+        s, t = (min(max(1, int((sizes > part * sizes[0]).sum())), _MOST_FEW) for sizes in (of_R, of_U))
         stream = np.concatenate([(places[:, :s] * of_R[:s]).T, Q[:s]], axis=1)
         for logits in _coordinates(W_out, P[:, :t] * of_U[:t], B[:t]):
             hints = {"stream": stream, "logits": logits}
