@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+import compactproofs as cp
 import pair_sums
 from compactproofs.kernel.problem import Problem
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.pair_sum.model import PairSum
+from compactproofs.runs.inputs import open_file
+from compactproofs.search.prover import Prover
 from compactproofs.tasks.pairs import add_mod, pair_table
 from compactproofs.testing import Planted
 from compactproofs.theorems.pair_sum import few_directions
 from compactproofs.theorems.pair_sum.by_label import Group
+from compactproofs.theorems.pair_sum.few_directions import FEW_DIRECTIONS
 
+SHIPPED = Path(__file__).parent.parent / "docs" / "tighten" / "pairs"
 NAME = "theorems.pair_sum.few_directions"
 Case = tuple[Problem[Any, Any], dict[str, Any], npt.NDArray[np.float64]]
 
@@ -169,3 +176,18 @@ def test_leads() -> None:
 def test_planted(old: str, new: str) -> None:
     """Each of these mistakes makes such a lead false."""
     assert false_leads(Planted("compactproofs", [(NAME, old, new)], (NAME,)).module)
+
+
+def test_shipped_networks() -> None:
+    """Of each all pairs are proved right in fewer than 2^22 operations, and nothing of the network that it was."""
+    with (SHIPPED / "results.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(list(SHIPPED.glob("*.safetensors"))) == 10
+    for row in rows:
+        seed = row["model"].removeprefix("add-59/")
+        network = open_file(str(SHIPPED / f"{seed}.safetensors")).pair_sum()
+        certificate, prover = cp.Certificate.load(SHIPPED / f"{seed}.cert.json"), Prover(network, add_mod(59))
+        assert (certificate.strategy, certificate.certified) == (FEW_DIRECTIONS.id, int(row["proved"]))
+        assert prover.cost(FEW_DIRECTIONS, certificate.hints).flops == int(row["flops"]) < 2**22
+        assert cp.verify(certificate, network).accepted
+        assert not cp.verify(certificate, open_file(row["model"]).pair_sum()).accepted
