@@ -188,6 +188,6 @@ def test_shipped_networks() -> None:
         network = open_file(str(SHIPPED / f"{seed}.safetensors")).pair_sum()
         certificate, prover = cp.Certificate.load(SHIPPED / f"{seed}.cert.json"), Prover(network, add_mod(59))
         assert (certificate.strategy, certificate.certified) == (FEW_DIRECTIONS.id, int(row["proved"]))
-        assert prover.cost(FEW_DIRECTIONS, certificate.hints).flops == int(row["flops"]) < 2**22
+        assert prover.cost(FEW_DIRECTIONS, dict(certificate.hints)).flops == int(row["flops"]) < 2**22
         assert cp.verify(certificate, network).accepted
         assert not cp.verify(certificate, open_file(row["model"]).pair_sum()).accepted

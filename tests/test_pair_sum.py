@@ -459,7 +459,7 @@ LONGER = [
     (HALVES, "mlp", HALVED, "parts.squares[x, y], parts", "parts.squares[y, x], parts", 0),
     (SEPARABLE, "mlp", APART, "sum(axis=0).max()", "sum(axis=0).min()", 0),
     ("pair-sum/low-rank", "opposite", LOW_RANK, " & (numbers > 0.0)", "", 0),
-    ("pair-sum/low-rank", "mlp", LOW_RANK, "np.flatnonzero(support) if", "np.flatnonzero(support)[1:] if", 0),
+    ("pair-sum/low-rank", "mlp", LOW_RANK, "nonzero(support)", "nonzero(support)[: max(1, sum(support) - 1)]", 0),
     (EQUIVARIANT, "cyclic", IDEAL, "slack + _norms(off_ideal", "slack + 0.0 * _norms(off_ideal", 0),
     (EQUIVARIANT, "cyclic", IDEAL, " + direct(network, group, centre @ rest)", "", 0),
     ("pair-sum/brute-force", "two", BY_LABEL, "tables.of_x[group.x]", "tables.of_x[group.y]", 0),
