@@ -256,6 +256,28 @@ def broken_halves(halves: ModuleType, number: int | None = None) -> bool:
     return any(wrong(*each) for each in soon(numbered, HALVES_TELL, number))
 
 
+def broken_grids(grids: ModuleType, number: int | None = None) -> bool:
+    """Whether some count of a copy of `counting.grids` is on the wrong side."""
+    work = verifying(cases("working")[0].model)
+    rng = np.random.default_rng(0)
+
+    def wrong(problem: Problem) -> bool:
+        axes = problem.entries.shape[2]
+        if rng.random() < 0.3:  # exactly
+            points = [np.arange(-150, 150)] * axes
+        else:
+            edges = 2**15 + rng.integers(-3000, 3000, (axes, int(rng.integers(1, 30))))
+            points = [grids.points_of(of_axis, int(rng.integers(0, 5))) for of_axis in edges]
+        sets = grids.Conditions.of_sets(problem.required)
+        under, over = (
+            grids.count_on_grids(work, problem.entries, problem.start, sets, problem.counts, points, side)
+            for side in (False, True)
+        )
+        return not under <= problem.answer() <= over
+
+    return any(wrong(problem) for problem in (*problems(1, 300, axes=2), *problems(3, 30, most=6))[:number])
+
+
 @cache
 def classes() -> list[tuple[ClassMargins, list[Step], int, int]]:
     """Small classes, with steps to count and their inputs that are certainly and possibly wrong."""
@@ -409,6 +431,27 @@ HALVES_ERRORS: dict[str, Change] = {
         "counting.half_sums",
         "single[half:last]",
         "single[half + 1 : last]",
+    ),
+}
+
+GRIDS_ERRORS: dict[str, tuple[Change, ...]] = {
+    "sums are rounded up from above": (("counting.grids", 'side="right") - 1 if over', 'side="left") if over'),),
+    "sums are rounded down from below": (
+        ("counting.grids", 'else np.searchsorted(to, there, side="left")', "else np.searchsorted(to, there) - 1"),
+    ),
+    "a sum of 0 is positive": (("counting.grids", "[-FAR, 1] if over", "[-FAR, 0] if over"),),
+    "a sum of 1 is not": (("counting.grids", "else [0, FAR]", "else [1, FAR]"),),
+    "sums to come are those of the steps before": (
+        ("counting.grids", "first + smallest[p + 1 :]", "first + smallest[:p]"),
+    ),
+    "the start is where it was": (("counting.grids", "start + offsets.sum(axis=0)", "start"),),
+    "sets need not be met": (("counting.grids", "float(ways[(-1,)", "float(ways[(0,)"),),
+    "sets are met by nothing": (("counting.grids", "ways[(conditions.empty,)", "ways[(slice(None),)"),),
+    "tokens count 1": (("counting.grids", "moves[tuple(move)] += count", "moves[tuple(move)] += 1"),),
+    "tokens that move alike count once": (("counting.grids", "if times != 1:", "if times < 0:"),),
+    "steps that lead elsewhere are one": (("counting.grids", ".any(axis=1))", ".all(axis=1))"),),
+    "other kinds of tokens lead there, too": (
+        ("counting.grids", "np.flatnonzero(before[kind] == one)", "np.flatnonzero(before[kind] <= one)"),
     ),
 }
 
@@ -579,16 +622,24 @@ def test_planted_error_in_halves_is_caught(error: str) -> None:
     assert broken_halves(Planted(HALVES_ERRORS[error]).module("counting.half_sums"))
 
 
+@pytest.mark.parametrize("error", GRIDS_ERRORS)
+def test_planted_error_on_grids_is_caught(error: str) -> None:
+    """Enumeration of small problems finds it."""
+    assert broken_grids(Planted(*GRIDS_ERRORS[error]).module("counting.grids"))
+
+
 def test_unchanged_copy_counts_right() -> None:
     """It is the errors that are found; the package itself is tested on many more."""
     planted = Planted(
         ("counting.sums", "_MOST = 2**19", "_MOST = 2**19"),
         ("counting.half_sums", "BINS = 2**16", "BINS = 2**16"),
+        ("counting.grids", "FAR = 2**61", "FAR = 2**61"),
         ("counting.unions", "ALL_OTHERS = -1", "ALL_OTHERS = -1"),
     )
 
     assert not broken_counts(planted.module("counting.sums"), 100)
     assert not broken_halves(planted.module("counting.half_sums"), 50)
+    assert not broken_grids(planted.module("counting.grids"))
     assert not broken_unions(planted.module("counting.unions"), 200)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
-from compactproofs.theorems.max_of_k.counting.unions import ALL_OTHERS, Halves, Step
+from compactproofs.theorems.max_of_k.counting.unions import ALL_OTHERS, Grids, Halves, Step
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -125,15 +125,25 @@ def random_steps(rng: np.random.Generator, margins: ClassMargins) -> list[Step]:
         for _ in range(2):
             low = int(rng.integers(-60, 10))
             windows.append((int(2 ** rng.uniform(0, 12)), low, low + int(rng.integers(-9, 80))))
-        halves = None
-        if rng.random() < 0.6:
+        how: Halves | Grids | None = None
+        kind = rng.random()
+        if kind < 0.4:
             edges = rng.integers(0, 2**16, (2, int(rng.integers(1, 65))))
-            halves = Halves(rng.integers(0, rng.integers(1, 9), (positions, tokens)), edges)
+            how = Halves(rng.integers(0, rng.integers(1, 9), (positions, tokens)), edges)
+        elif kind < 0.8:
+            how = random_grids(rng, int(rng.choice([3 * 2**9, 2**13])))
         output, less = (int(rng.choice([*margins.outputs, ALL_OTHERS, 9])) for _ in range(2))
-        steps.append(Step(output, less, (windows[0], windows[1]), halves))
+        steps.append(Step(output, less, (windows[0], windows[1]), how))
     if rng.random() < 0.5:
         steps.append(Step(ALL_OTHERS, int(rng.choice(margins.outputs)), exactly, None))
     return steps
+
+
+def random_grids(rng: np.random.Generator, reach: int) -> Grids:
+    """Grids with edges that stand for numbers up to 2^(reach / 2^9), few or many."""
+    edges = 2**15 + rng.integers(-reach, reach, (2, int(rng.integers(1, 65))))
+    between = rng.integers(0, 6, 2)
+    return Grids(edges, (int(between[0]), int(between[1])))
 
 
 def wrong_inputs(margins: ClassMargins) -> tuple[int, int, int]:

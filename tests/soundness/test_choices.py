@@ -26,14 +26,16 @@ def choose(patch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
     """Random choices, most of them bad."""
     for name in ("_ONE", "_TWO"):
         patch.setattr(plans, f"_GAINS{name}", [float(rng.choice([0.0, 3.0])) for _ in range(3)])
-        patch.setattr(plans, f"_CELLS{name}", [int(2 ** rng.uniform(0, 7)) for _ in range(3)])
+        patch.setattr(plans, f"_BETWEEN{name}", [int(rng.integers(0, 5)) for _ in range(3)])
+    patch.setattr(plans, "_CELLS_ONE", [int(2 ** rng.uniform(0, 7)) for _ in range(int(rng.integers(3)))])
+    patch.setattr(plans, "_OFTEN", float(rng.choice([0.0, 0.2, 2.0])))
+    patch.setattr(plans, "_CELLS_NEAR", int(rng.choice([1, 20, 2**12])))
     patch.setattr(plans, "_HALVES_TWO", [int(10 ** rng.uniform(0, 4)) for _ in range(3)])
     patch.setattr(plans, "_FEW_POSITIONS", int(rng.choice([0, 2, 11])))
     patch.setattr(plans, "_MOST_HALVES", int(rng.choice([0, 2, 11])))
     for name, value in zip(("_TRIED", "_SAMPLE", "_FEW"), rng.choice([1, 3, 40, 300], 3), strict=True):
         patch.setattr(plans, name, int(value))
-    for name in ("_TAIL_ONE", "_TAIL_TWO"):
-        patch.setattr(plans, name, float(rng.choice([0.0, 0.1, 0.5])))
+    patch.setattr(plans, "_TAIL_ONE", float(rng.choice([0.0, 0.1, 0.5])))
     patch.setattr(plans, "_EVEN", float(rng.choice([1e-9, 0.2, 100.0])))
     patch.setattr(half_sums, "_BLOCK", int(rng.choice([1, 30, 2**15])))
     patch.setattr(half_sums, "_BETWEEN", int(rng.choice([1, 8])))

@@ -15,6 +15,7 @@ from compactproofs.tasks.max_of_k import sum_of_choices
 from compactproofs.theorems.max_of_k.branching.boxes import decide
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
 from compactproofs.theorems.max_of_k.branching.conditions import Conditions
+from compactproofs.theorems.max_of_k.counting.grids import count_on_grids, points_of
 from compactproofs.theorems.max_of_k.counting.half_sums import count_in_halves
 from compactproofs.theorems.max_of_k.counting.sums import Axis, count_at_most_zero, rounded
 from compactproofs.theorems.max_of_k.counting.unions import wrong_inputs as count_wrong
@@ -109,15 +110,63 @@ def test_counts_in_halves_refuse_what_they_do_not_cover(shape: tuple[int, ...], 
         )
 
 
+def on_grids(problem: Problem, grids: list[IntArray]) -> tuple[int, int]:
+    """From below and from above."""
+    sets = Conditions.of_sets(problem.required)
+    under, over = (
+        count_on_grids(some_work(), problem.entries, problem.start, sets, problem.counts, grids, side)
+        for side in (False, True)
+    )
+    return under, over
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_counts_on_grids_bracket_the_truth(seed: int) -> None:
+    """On points that lie anywhere, none, or far too many; in no order."""
+    rng = np.random.default_rng(seed)
+    for problem in problems(seed + 70, 200) + problems(seed + 80, 20, axes=2, most=6):
+        axes = problem.entries.shape[2]
+        if seed == 0:  # beyond exact floats
+            problem = replace(problem, counts=problem.counts * (2**57 - 1))
+        edges = rng.integers(0, 2**16, (axes, 7)), 2**15 + rng.integers(-3000, 3000, (axes, 20))
+        for grids in (
+            [rng.integers(-60, 60, int(rng.integers(0, 30))) for _ in range(axes)],
+            *([points_of(one, int(rng.integers(0, 5))) for one in some] for some in edges),
+        ):
+            under, over = on_grids(problem, grids)
+
+            assert under <= problem.answer() <= over, (problem, grids)
+
+
+def test_counts_on_grids_are_exact_without_rounding() -> None:
+    """Where every sum is a point."""
+    for problem in problems(90, 200, axes=2, most=3):
+        if np.abs(problem.entries).max(initial=0) < 100:
+            grids = [np.arange(-300, 300)] * problem.entries.shape[2]
+
+            assert on_grids(problem, grids) == (problem.answer(), problem.answer()), problem
+
+
+def test_points_of_grids() -> None:
+    """Edges stand for numbers on a logarithmic scale; in between points are evenly spaced."""
+    assert points_of(2**15 + np.array([1024, 0, -1536]), 2).tolist() == [-8, -4, 0, 2, 4]
+    assert points_of(np.array([0, 2**16 - 1]), 1).tolist() == [-(2**52), (2**10 - 1) << 43]
+    assert points_of(np.array([0, 2**16 - 1]), 0).size == 0
+    numbers = np.array([-(2.0**50), -5.0, 0.0, 1.0, 3.0, 1000.0, 2.0**40])
+    assert points_of(plans.codes_of(numbers), 1).tolist() == numbers.tolist()
+
+
 def test_where_too_much_is_asked_for_nothing_is_counted() -> None:
-    """Neither sequences of clusters nor cells of a window, nor more positions than were thought of."""
+    """Neither sequences of clusters nor cells of a window or points, nor more positions than were thought of."""
     long = Problem(
         np.zeros((65, 2, 2), np.int64), np.zeros(2, np.int64), np.zeros((0, 2), np.bool_), [], np.ones(2, np.int64)
     )
     assert in_halves(long, np.zeros((65, 2), np.int64), np.zeros((2, 1), np.int64)) == (0, 2**65)
+    assert on_grids(long, [np.arange(9)] * 2) == (0, 2**65)
     entries, start, required = np.zeros((12, 64, 2), np.int64), np.zeros(2, np.int64), np.zeros((0, 64), np.bool_)
     problem = Problem(entries, start, required, [], np.ones(64, np.int64))
     assert in_halves(problem, apart(problem), np.zeros((2, 1), np.int64)) == (0, 64**12)
+    assert on_grids(problem, [np.arange(2000)] * 2) == (0, 64**12)
     axes = [Axis(entries[:, :, j], 0, 1, -(2**40), 2**40) for j in range(2)]
     assert counts(problem, axes) == (0, 64**12)
 
@@ -163,6 +212,11 @@ def test_counts_beyond_exact_floats() -> None:
     axis = Axis(entries, -4, 1, -30, 30)
     under, over = (count_at_most_zero(work, [axis], Conditions.of_sets(required), ones, side) for side in (False, True))
 
+    assert under <= truth <= over
+    assert over - under < truth * 1e-9
+
+    problem = Problem(entries[:, :, None], np.array([-4]), required, [], ones)
+    under, over = on_grids(problem, [np.arange(-30, 30)])
     assert under <= truth <= over
     assert over - under < truth * 1e-9
 

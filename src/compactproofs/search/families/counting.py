@@ -26,25 +26,37 @@ from compactproofs.search.workspaces import MaxWorkspace
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins, class_margins
 from compactproofs.theorems.max_of_k.branching.conditions import Conditions
 from compactproofs.theorems.max_of_k.core.additive import token_weights
-from compactproofs.theorems.max_of_k.counting import half_sums
+from compactproofs.theorems.max_of_k.counting import grids, half_sums
 from compactproofs.theorems.max_of_k.counting.histogram import EDGES, HISTOGRAM, HISTOGRAM_UPPER, levels
-from compactproofs.theorems.max_of_k.counting.unions import ALL_OTHERS, Halves, Step, count_failing
+from compactproofs.theorems.max_of_k.counting.sums import _offsets as offsets_of
+from compactproofs.theorems.max_of_k.counting.unions import ALL_OTHERS, Grids, Halves, Step, count_failing
 
 WORTH = 2e-9  # of all inputs, at 64 tokens: what there must be to gain for a part to be counted more exactly
 _TRIED, _SAMPLE, _FEW = 2**15, 4096, 256  # inputs of the sample
+_OFTEN = 0.25  # of all inputs; where fewer may be wrong, the sample is one of these only
+_CELLS_NEAR = 2**12  # of the sums that say which these are
 _FEW_POSITIONS, _MOST_HALVES = 11, 23  # up to which only halves are enumerated, and up to which these, too
 _MOST_HEADS = 6  # outputs that are counted from below
 
 # How to count, the finer the more there is to gain, which is given in units of what is worth the trouble: cells of a
 # histogram along each axis, or sequences of clusters in the longer half.
-_GAINS_ONE, _CELLS_ONE = (0.0, 0.5, 5.0, 20.0), (512, 4096, 16384, 65536)
-_GAINS_TWO, _CELLS_TWO = (0.0, 2.0, 10.0, 40.0), (64, 192, 320, 640)
+_GAINS_ONE, _CELLS_ONE = (0.0, 0.5, 5.0, 20.0), (512, 4096)
+_GAINS_TWO = (0.0, 2.0, 10.0, 40.0)
 _HALVES_TWO = (10**5, 10**6, 4 * 10**6, 8 * 10**6)
-_TAIL_ONE, _TAIL_TWO = 0.0005, 0.005  # what may lie on either side of the windows of histograms
+_BETWEEN_TWO = (1, 2, 4, 8)  # parts between two edges of a grid
+_BETWEEN_ONE = (64, 256)
+_TAIL_ONE = 0.0005  # what may lie on either side of the windows of histograms
 _GROUP, _AROUND = 4, 2**4  # bins looked at together, and how many of these share a rank with one
 _DRAWN = 2**13  # sums of halves that tell where ranks go
 _LESS = 4  # times fewer sequences of the first half, each of which takes longer
 _EVEN = 0.5  # so many ranks are spread evenly for one that goes where many sequences are
+
+_NEAR, _KNOTS, _TAIL, _EVENLY = (
+    400,
+    300,
+    5,
+    0.4,
+)  # inputs near 0, of their sums, edges beyond these, and how evenly others lie
 
 _UNUSED = (1, 0, 0)  # a window
 
@@ -68,21 +80,31 @@ def plan(
     least = int((WORTH if worth is None else worth) * (v / 64) ** 2 * work.task.total)
     rows: list[list[int]] = []
     halves: list[Halves] = []
+    points: list[Grids] = []
     for found in classes(work):
         if isinstance(found, ClassMargins):
             for level, part in found.by_highest_level(work, levels(weights, found)):
                 if isinstance(part, ClassMargins):
                     failing = _Failing(work, part, least)
                     for step in failing.above() if over else failing.below():
-                        number = -1 if step.halves is None else len(halves)
-                        halves += [] if step.halves is None else [step.halves]
+                        number = -1
+                        if isinstance(step.how, Halves):
+                            number = len(halves)
+                            halves.append(step.how)
+                        elif isinstance(step.how, Grids):
+                            number = -2 - len(points)
+                            points.append(step.how)
+                            step = step._replace(windows=((1, step.how.between[0], 0), (1, step.how.between[1], 0)))
                         key = [part.query, int(part.tokens[-1]), level, step.output, step.less, number]
                         rows.append([*key, *step.windows[0], *step.windows[1]])
+    steps = np.array(rows, np.int64).reshape(-1, 12)
+    steps[steps[:, 5] < -1, 5] -= len(halves)  # of edges, those of halves come first
+    edges = [one.edges for one in halves] + [one.edges for one in points]
     return {
         "weights": weights,
-        "steps": np.array(rows, np.int64).reshape(-1, 12),
+        "steps": steps,
         "labels": np.array([one.labels for one in halves], np.uint8).reshape(len(halves), positions, v),
-        "edges": np.array([one.edges for one in halves], np.uint16).reshape(len(halves), 2, EDGES),
+        "edges": np.array(edges, np.uint16).reshape(len(edges), 2, EDGES),
     }
 
 
@@ -178,7 +200,7 @@ class _Failing:
         left = fails
         while len(counted) < min(_MOST_HEADS, fails.shape[1]):
             head = int(left.sum(axis=0).argmax())
-            gain = int(left[:, head].sum()) * self._size / len(left)
+            gain = self._share(left[:, head])
             if gain <= 2.0 * self.worth:
                 if counted:
                     break
@@ -199,6 +221,20 @@ class _Failing:
         return bool((most <= 0).any())
 
     # --- the sample ---
+
+    @cached_property
+    def _sample(self) -> tuple[IntArray, int]:
+        """Inputs, shape (inputs, P), and how many they stand for: of the class, or of those that may be wrong."""
+        m = self.margins
+        if m.by_sets and len(m.low):
+            low, last = m.low.min(axis=2), int(m.low_last.min())
+            sums = sum(of_token[tokens] for of_token, tokens in zip(low, self._inputs.T, strict=True))
+            if np.mean(sums + last <= 0) < _OFTEN:
+                near = _Near(low, last, m.required)
+                if near.size >= 1.0:
+                    every = m.conditions.weight(np.ones_like(m.counts), len(m.low))
+                    return near.drawn(_SAMPLE), int(self._size * min(near.size / every, 1.0))
+        return self._inputs, self._size
 
     @cached_property
     def _inputs(self) -> IntArray:
@@ -240,14 +276,15 @@ class _Failing:
 
     def _sums_of_sample(self, entries: IntArray) -> IntArray:
         """Sums of entries (P, T, ...) over the positions of each input of the sample, shape (inputs, ...)."""
-        sums = np.zeros((len(self._inputs), *entries.shape[2:]), np.int64)
-        for of_token, tokens in zip(entries, self._inputs.T, strict=True):
+        inputs, _ = self._sample
+        sums = np.zeros((len(inputs), *entries.shape[2:]), np.int64)
+        for of_token, tokens in zip(entries, inputs.T, strict=True):
             sums += of_token[tokens]
         return sums
 
     def _share(self, inputs: BoolArray) -> int:
         """About how many inputs of the class these of the sample stand for."""
-        return self._size * int(inputs.sum()) // len(inputs)
+        return self._sample[1] * int(inputs.sum()) // len(inputs)
 
     def _heads(self) -> tuple[list[int], list[int]]:
         """Outputs that fail in the sample, those that add most first, and the others, by how often they fail there."""
@@ -256,7 +293,7 @@ class _Failing:
         while True:
             adds = fails.sum(axis=0)
             head = int(adds.argmax())
-            if 4 * int(adds[head]) * self._size <= self.worth * len(fails) or adds[head] == 0:
+            if 4 * self._share(fails[:, head]) <= self.worth or adds[head] == 0:
                 break
             heads.append(head)
             fails &= ~fails[:, head, None]
@@ -290,7 +327,8 @@ class _Failing:
         Counts are made finer and finer, as long as that is worth it.
         """
         best, found = (self._size if over else 0), list[Step]()
-        error = (isqrt(guess * (self._size - guess)) + self._size // 64) // 64  # of the guess, roughly
+        among = self._sample[1]
+        error = (isqrt(guess * (among - guess)) + among // 64) // 64  # of the guess, roughly
         names = self.margins.outputs
         kinds, before = self._ways(outputs, less, over), best
         for level, gain in enumerate(_GAINS_TWO if less else _GAINS_ONE):
@@ -320,20 +358,38 @@ class _Failing:
         m = self.margins
         entries, last = (m.low, m.low_last) if over else (m.high, m.high_last)
         sums = [(entries[:, :, outputs].min(axis=2), int(last[outputs].min()))]
-        if less:
-            sums.append((-entries[:, :, less].min(axis=2), 1 - int(last[less].min())))
-        # Histograms round at each position; halves do not, but join tokens, and the more the more positions there are.
-        halves = bool(less) and m.by_sets and len(m.low) <= _MOST_HALVES
-        kinds = [] if halves and len(m.low) <= _FEW_POSITIONS else [self._by_bins(sums)]
+        if not less:
+            return [self._by_bins(*sums[0], over)]
+        sums.append((-entries[:, :, less].min(axis=2), 1 - int(last[less].min())))
+        # Grids round at each position; halves do not, but join tokens, and the more the more positions there are.
+        halves = m.by_sets and len(m.low) <= _MOST_HALVES
+        kinds = [] if halves and len(m.low) <= _FEW_POSITIONS else [self._by_grids(sums, over)]
         return [*kinds, self._by_halves(sums, over)] if halves else kinds
 
-    def _by_bins(self, sums: list[tuple[IntArray, int]]) -> Iterator[Step]:
-        """By a histogram of one or two sums."""
-        tail = _TAIL_ONE if len(sums) == 1 else _TAIL_TWO
-        windows = [self._window(*one, tail) for one in sums]
-        for cells in _CELLS_ONE if len(sums) == 1 else _CELLS_TWO:
-            chosen = [bins(*one, cells, *window) for one, window in zip(sums, windows, strict=True)]
-            yield Step(ALL_OTHERS, ALL_OTHERS, (chosen[0], chosen[1] if len(sums) > 1 else _UNUSED), None)
+    def _by_bins(self, entries: IntArray, start: int, over: bool) -> Iterator[Step]:
+        """By a histogram of a sum, and on a grid."""
+        window = self._window(entries, start, _TAIL_ONE)
+        for cells in _CELLS_ONE:
+            yield Step(ALL_OTHERS, ALL_OTHERS, (bins(entries, start, cells, *window), _UNUSED), None)
+        for between in _BETWEEN_ONE:
+            yield self._on_grids([(entries, start)], between, over)
+
+    def _by_grids(self, sums: list[tuple[IntArray, int]], over: bool) -> Iterator[Step]:
+        """On grids."""
+        for between in _BETWEEN_TWO:
+            yield self._on_grids(sums, between, over)
+
+    def _on_grids(self, sums: list[tuple[IntArray, int]], between: int, over: bool) -> Step:
+        """On grids of so many points between two edges, which are where sums are on the way to 0."""
+        inputs, _ = self._sample
+        each = np.arange(inputs.shape[1])
+        totals = np.stack([entries[each, inputs].sum(axis=1) + start for entries, start in sums], axis=1)
+        # Sums of inputs that nearly fail, or nearly do not.
+        largest = (totals / np.maximum(np.median(np.abs(totals), axis=0), 1.0)).max(axis=1)
+        near = inputs[np.argsort(np.abs(largest), kind="stable")[:_NEAR]]
+        edges = [_edges_near(entries, start, near, over) for entries, start in sums]
+        parts = between, between if len(sums) > 1 else 0
+        return Step(ALL_OTHERS, ALL_OTHERS, (_UNUSED, _UNUSED), Grids(np.array([edges[0], edges[-1]]), parts))
 
     def _by_halves(self, sums: list[tuple[IntArray, int]], over: bool) -> Iterator[Step]:
         """By meeting in the middle."""
@@ -380,6 +436,58 @@ class _Failing:
         return np.stack([_edges(*both) for both in zip(of_half, limits, np.stack([low, high], axis=1), strict=True)])
 
 
+class _Near:
+    """The sequences of tokens that meet all sets and whose entries, rounded down, and `start` add up to at most 0.
+
+    Counted from the last position to the first, by floats: for each group of sets that were met, and each sum in steps,
+    the number of ways to go on.
+    """
+
+    def __init__(self, entries: IntArray, start: int, required: BoolArray) -> None:
+        ends = entries.max(axis=1).sum() + max(start, 0), -entries.min(axis=1).sum() - min(start, 0)
+        width = 2 * int(max(ends)) // _CELLS_NEAR + 1
+        offsets = offsets_of(entries, width)
+        self.steps = (entries - offsets[:, None]) // width
+        self.first = (start + int(offsets.sum())) // width
+        self.sets = (required * 2 ** np.arange(len(required))[:, None]).sum(axis=0, dtype=np.int64)
+        groups = np.arange(2 ** len(required))
+        smallest, largest = self.steps.min(axis=1), self.steps.max(axis=1)
+        positions = len(entries)
+        # Sums from the first that can be done to the last that need not be, as far as they can be reached.
+        self.low = [
+            max(-int(largest[p:].sum()), self.first + int(smallest[:p].sum()) - 1) for p in range(positions + 1)
+        ]
+        high = [min(1 - int(smallest[p:].sum()), self.first + int(largest[:p].sum()) + 1) for p in range(positions + 1)]
+        self.ways = [np.array([])] * (positions + 1)
+        z = np.arange(self.low[-1], max(high[-1], self.low[-1]) + 1)
+        self.ways[-1] = (groups == groups[-1])[:, None] * (z <= 0.0)
+        for p in range(positions - 1, -1, -1):
+            z = np.arange(self.low[p], max(high[p], self.low[p]) + 1)
+            now, after = np.zeros((len(groups), len(z))), self.ways[p + 1]
+            kinds, number = np.unique(np.stack([self.sets, self.steps[p]]), axis=1, return_counts=True)
+            for (sets, step), times in zip(kinds.T.tolist(), number.tolist(), strict=True):
+                now += times * after[groups | sets][:, np.clip(z + step - self.low[p + 1], 0, after.shape[1] - 1)]
+            self.ways[p] = now
+        self.size = float(self._of(0, np.zeros(1, np.int64), np.array([self.first]))[0])
+
+    def _of(self, p: int, group: IntArray, z: IntArray) -> FloatArray:
+        ways: FloatArray = self.ways[p][group, np.clip(z - self.low[p], 0, self.ways[p].shape[1] - 1)]
+        return ways
+
+    def drawn(self, number: int) -> IntArray:
+        """So many of them, each equally likely, shape (number, P)."""
+        positions = len(self.steps)
+        chance = _random(positions)[:number] / 2.0**32
+        found = np.zeros(chance.shape, np.int64)
+        group, z = np.zeros(len(chance), np.int64), np.full(len(chance), self.first)
+        for p in range(positions):
+            after = self._of(p + 1, group[:, None] | self.sets, z[:, None] + self.steps[p])
+            share = np.cumsum(after, axis=1)
+            found[:, p] = np.minimum((share <= chance[:, p, None] * share[:, -1:]).sum(axis=1), len(self.sets) - 1)
+            group, z = group | self.sets[found[:, p]], z + self.steps[p, found[:, p]]
+        return found
+
+
 def bins(entries: IntArray, start: int, cells: int, low: int, high: int) -> tuple[int, int, int]:
     """The width of bins and a window that holds the start, 0 and two numbers, as far as sums reach.
 
@@ -391,6 +499,37 @@ def bins(entries: IntArray, start: int, cells: int, low: int, high: int) -> tupl
     top = max(min(max(high, start, 0), max(-smallest, 0), start + max(largest, 0)), bottom)
     width = max(1, (top - bottom) // cells)
     return width, bottom // width - 1, top // width + 1
+
+
+def _edges_near(entries: IntArray, start: int, near: IntArray, over: bool) -> IntArray:
+    """Edges of a grid that is fine where the sums of these sequences are on the way; shape (EDGES,)."""
+    if entries.size == 0:
+        return np.full(EDGES, 2**15)
+    of_axis, (first,) = grids.moved(entries[:, :, None], np.array([start]), over)
+    moved = of_axis[:, :, 0]
+    steps = moved[np.arange(len(moved)), near][:, ::-1]  # the last position is the first that is added
+    on_the_way = np.sort((first + np.cumsum(np.pad(steps, ((0, 0), (1, 0))), axis=1)[:, :-1]).ravel())
+    inner = np.unique(np.append(on_the_way[:: max(1, len(on_the_way) // _KNOTS)], on_the_way[-1:])).astype(float)
+    ends = np.array([min(0, first) + min(0, moved.min(axis=1).sum()), max(0, first) + max(0, moved.max(axis=1).sum())])
+    number = EDGES - 2 * _TAIL
+    share = np.append(0.0, np.cumsum(np.diff(inner) ** _EVENLY))
+    edges = np.interp(np.linspace(0.0, share[-1], number), share, inner)
+    unit = max(1.0, (inner[-1] - inner[0]) / number)
+    low, high = (
+        unit * (max(length, unit) / unit) ** np.linspace(0.0, 1.0, _TAIL)
+        for length in (inner[0] - ends[0], ends[1] - inner[-1])
+    )
+    return codes_of(np.concatenate([inner[0] - low[::-1], edges, inner[-1] + high]))
+
+
+def codes_of(numbers: FloatArray) -> IntArray:
+    """The edges that stand for numbers, or for others that are a little less in size."""
+    size = np.clip(np.abs(np.round(numbers)), 0.0, 2.0**52)
+    mantissa, exponent = np.frexp(size)
+    code = ((exponent - 1).astype(np.int64) << grids.MANTISSA) + ((2.0 * mantissa - 1.0) * 2**grids.MANTISSA).astype(
+        np.int64
+    )
+    return 2**15 + np.where(size < 1.0, 0, np.sign(numbers) * np.maximum(code, 1)).astype(np.int64)
 
 
 def _edges(sums: IntArray, limits: IntArray, ends: IntArray) -> IntArray:
@@ -495,9 +634,10 @@ def _operations(v: int, n: int) -> int:
 
 
 def _of_steps(hints: Hints, v: int, n: int) -> int:
-    """What the steps of histograms take: tables and sequences of halves, or cells, some for each token."""
+    """What the steps of histograms take: tables and sequences of halves, or points or cells, some for each token."""
     steps, known = hints["steps"], min(len(hints["labels"]), len(hints["edges"]))
     with_halves = (steps[:, 5] >= 0) & (steps[:, 5] < known)
+    on_grids = (steps[:, 5] <= -2) & (steps[:, 5] >= -1 - len(hints["edges"]))
     # Clusters at each position: no more than there are labels, unless these join tokens of different sets.
     number = 1.0 + np.count_nonzero(np.diff(np.sort(hints["labels"], axis=2), axis=2), axis=2)
     half, last = (n - 1) // 2, max((n - 1) // 2, n - 3)
@@ -505,10 +645,18 @@ def _of_steps(hints: Hints, v: int, n: int) -> int:
     of_table, of_first, looked_up = (np.minimum(one, 2.0**23) for one in made)
     of_halves = 2.0**25 + 270 * (of_table + of_first) + 30 * looked_up
     cells = np.clip(np.maximum(steps[:, [8, 11]].astype(float) - steps[:, [7, 10]], 0) + 2, 0, 2**19)
-    two = np.minimum(cells.prod(axis=1), 2.0**19)[~with_halves].sum()
+    two = np.minimum(cells.prod(axis=1), 2.0**19)[~with_halves & ~on_grids].sum()
     halves = of_halves[steps[with_halves, 5]].sum()
     # Two operations for each group of sets, of which there are four at most, but seldom as many steps as tokens.
-    return int(halves + 4 * n * v * two + CALL * len(steps) * (2 * n + 8))
+    return int(halves + 4 * n * v * two + _on_grids(steps[on_grids], n) + CALL * len(steps) * (2 * n + 8))
+
+
+def _on_grids(steps: IntArray, n: int) -> float:
+    """What those take that are counted on grids: two operations for each group of sets, and each token."""
+    points = (EDGES - 1) * np.clip(steps[:, [7, 10]].astype(float), 0, 2**8) + 3
+    tokens, groups = np.clip(steps[:, 1].astype(float), 0, 511) + 1, np.where(steps[:, 0] == steps[:, 1], 2.0, 4.0)
+    at_most = np.minimum(points.prod(axis=1), 2.0**19)
+    return float((n * tokens * (2 * groups * at_most + 2 * points.sum(axis=1))).sum())
 
 
 def work_of(problem: Problem[Any, Any], hints: Hints, screening: Callable[[int, int], int] = _operations) -> Work:

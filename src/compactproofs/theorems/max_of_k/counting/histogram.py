@@ -19,13 +19,15 @@ Hints say where classes are split, and what is counted in each part, and how.
   level in a class says how often it has four times more than the larger of query and maximum, rounded.
 - `steps`, shape (any, 12), whose rows are (q, m, level, output, less, halves; width, low, high; width, low, high):
   what to count next in this part of the class, as `unions.Step` says, and how: with halves h >= 0 by `labels[h]` and
-  `edges[h]`, if two sums are counted, else in these windows.
-- `labels`, shape (any, K - 1, v), and `edges`, shape (any, 2, 64): clusters and ranks for `half_sums`.
+  `edges[h]`, if two sums are counted; with halves -2 - e <= -2 on grids by `edges[e]`, divided into as many parts as
+  the lows say; else in these windows.
+- `labels`, shape (any, K - 1, v), and `edges`, shape (any, 2, 64): clusters and ranks for `half_sums`, or edges of
+  `grids`.
 
 Why this is fast: margins are sums over positions, so a histogram of the sums takes one convolution for each position,
 whatever K is, and trained attention is so sharp that most tokens fall into one bin.  Why it is tight: bins are rounded
 to one side only; inputs are split by their heaviest token, so that each part has one scale; and where several outputs
-can win, pairs of margins are counted, up to 11 positions by meeting in the middle.
+can win, pairs of margins are counted, by meeting in the middle, or on grids that are fine where sums that matter are.
 
 Cost: about v^4 for the screening, 6 n m r for the integers of a class with r doubtful outputs, then 2 K (distinct
 steps) (cells) for each histogram, and some 10^6 operations for each pair of outputs.
@@ -46,7 +48,7 @@ from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.tasks.max_of_k import ORDERS
 from compactproofs.theorems.max_of_k import MaxProblem, Work
 from compactproofs.theorems.max_of_k.branching.class_margins import MAX_POSITIONS, ClassMargins, class_margins
-from compactproofs.theorems.max_of_k.counting.unions import Halves, Step, wrong_inputs
+from compactproofs.theorems.max_of_k.counting.unions import Grids, Halves, Step, wrong_inputs
 
 MAX_INPUTS = 2**900  # so that counts fit into floats
 MAX_VOCABULARY = 512
@@ -100,7 +102,11 @@ def steps_by_part(hints: Hints) -> dict[tuple[int, int], dict[int, list[Step]]]:
     for (query, m, level, output, less, number), (one, two) in zip(
         hints["steps"][:, :6].tolist(), windows.tolist(), strict=True
     ):
-        how = Halves(labels[number], edges[number]) if 0 <= number < min(len(labels), len(edges)) else None
+        how: Halves | Grids | None = None
+        if 0 <= number < min(len(labels), len(edges)):
+            how = Halves(labels[number], edges[number])
+        elif 0 <= -2 - number < len(edges):
+            how = Grids(edges[-2 - number], (one[1], two[1]))
         steps.setdefault((query, m), {}).setdefault(level, []).append(Step(output, less, (tuple(one), tuple(two)), how))
     return steps
 

@@ -28,7 +28,7 @@ With weights (`tasks.weights`) all this holds of what inputs count instead of ho
 
 Theorem.  For every list of steps, `wrong_inputs` returns at least (`over`), or at most (not over), the number of wrong
 inputs.  For a step is skipped that names no output, and a set that is missing from those of lemma 3 counts as the whole
-class; and `sums` and `half_sums` err to the same side whatever a step says about how to count.
+class; and `sums`, `half_sums` and `grids` err to the same side whatever a step says about how to count.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ import numpy as np
 from compactproofs.kernel.decisions import IntArray
 from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
+from compactproofs.theorems.max_of_k.counting.grids import count_on_grids, points_of
 from compactproofs.theorems.max_of_k.counting.half_sums import count_in_halves
 from compactproofs.theorems.max_of_k.counting.sums import Axis, count_at_most_zero
 
@@ -54,17 +55,25 @@ class Halves(NamedTuple):
     edges: IntArray
 
 
+class Grids(NamedTuple):
+    """On which points to count: for each axis edges, shape (2, any), and into how many parts to divide between two."""
+
+    edges: IntArray
+    between: tuple[int, int]
+
+
 class Step(NamedTuple):
     """What to count next, and how.
 
     `output`: on how many inputs it fails, or one of `ALL_OTHERS`, those not counted yet; `less`: but not this one, if
-    it has been counted.  `windows`: width, low and high for each axis of a histogram; `halves`: used instead for two.
+    it has been counted.  `windows`: width, low and high for each axis of a histogram; `how`: used instead, halves only
+    for two axes.
     """
 
     output: int
     less: int
     windows: tuple[tuple[int, int, int], tuple[int, int, int]]
-    halves: Halves | None
+    how: Halves | Grids | None
 
 
 def wrong_inputs(work: Work, margins: ClassMargins, steps: Iterable[Step], over: bool) -> int:
@@ -97,10 +106,13 @@ def count_failing(
     if earlier:  # these sums are at most 0 where those of B(earlier) are positive
         sums.append((-entries[:, :, earlier].min(axis=2), 1 - int(last[earlier].min())))
     work.charge(int_ops=entries[:, :, 0].size * (len(outputs) + len(earlier)))
-    if step.halves is not None and earlier and margins.by_sets:
+    if isinstance(step.how, Grids) or (isinstance(step.how, Halves) and earlier and margins.by_sets):
         both, start = np.stack([one for one, _ in sums], axis=2), np.array([at for _, at in sums])
-        labels = step.halves.labels[:, margins.tokens]
-        halves = count_in_halves(work, both, start, margins.required, margins.counts, labels, step.halves.edges, over)
-        return margins.of_query * halves
+        if isinstance(step.how, Halves):
+            of_sets = margins.required, margins.counts, step.how.labels[:, margins.tokens], step.how.edges
+            return margins.of_query * count_in_halves(work, both, start, *of_sets, over)
+        grids = [points_of(*of_axis) for of_axis in zip(step.how.edges, step.how.between, strict=True)]
+        found = count_on_grids(work, both, start, margins.conditions, margins.counts, grids[: len(sums)], over)
+        return margins.of_query * found
     axes = [Axis(*one, *window) for one, window in zip(sums, step.windows, strict=False)]
     return margins.of_query * count_at_most_zero(work, axes, margins.conditions, margins.counts, over)
