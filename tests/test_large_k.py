@@ -455,7 +455,6 @@ GRIDS_ERRORS: dict[str, tuple[Change, ...]] = {
     ),
 }
 
-EARLIER = "if not over or output == step.less]"
 UNIONS_ERRORS: dict[str, tuple[Change, ...]] = {
     "the joint count takes the best output": (
         ("counting.unions", "entries[:, :, outputs].min(axis=2)", "entries[:, :, outputs].max(axis=2)"),
@@ -463,21 +462,33 @@ UNIONS_ERRORS: dict[str, tuple[Change, ...]] = {
     "the joint count starts at the best output": (
         ("counting.unions", "int(last[outputs].min())", "int(last[outputs].max())"),
     ),
-    "inputs that fail for two outputs count twice": (("counting.unions", EARLIER, "if over and output == step.less]"),),
+    "inputs that fail for two outputs count twice": (
+        ("counting.unions", "others = [] if over", "others = [] if True"),
+    ),
     "inputs that fail for three outputs count twice": (
-        ("counting.unions", EARLIER, "if output == (step.less if over else list(counted)[-1])]"),
+        (
+            "counting.unions",
+            "[index for index in counted.values() if index not in alone]",
+            "list(counted.values())[-1:]",
+        ),
+    ),
+    "the others that fail are not those that are left": (
+        ("counting.unions", "for index in counted.values() if index not in alone]", "for index in alone]"),
+    ),
+    "from above, all earlier outputs are taken away together": (
+        ("counting.unions", "others = [] if over else", "others = [] if over and len(counted) < 2 else"),
     ),
     "from below, what fails for all earlier outputs is left out": (
-        ("counting.unions", "-entries[:, :, earlier].min(axis=2)", "-entries[:, :, earlier].max(axis=2)"),
+        ("counting.unions", "-entries[:, :, others].min(axis=2)", "-entries[:, :, others].max(axis=2)"),
     ),
     "from below, earlier outputs start at the best": (
-        ("counting.unions", "1 - int(last[earlier].min())", "1 - int(last[earlier].max())"),
+        ("counting.unions", "1 - int(last[others].min())", "1 - int(last[others].max())"),
     ),
     "what was not counted is taken away": (
         (
             "counting.unions",
-            "[counted[output] for output in counted " + EARLIER,
-            "[i for output, i in (counted | left).items() if (output == step.less if over else output in counted)]",
+            "_taken_away(step, counted, over)",
+            "_taken_away(step, counted | left if over else counted, over)",
         ),
     ),
     "outputs that fail elsewhere do not count": (("counting.unions", "if over and left:", "if over and not counted:"),),
@@ -485,10 +496,10 @@ UNIONS_ERRORS: dict[str, tuple[Change, ...]] = {
         ("counting.unions", "if over and step.output == ALL_OTHERS:", "if step.output == ALL_OTHERS:"),
     ),
     "the opposite of at most 0 is at least 0": (
-        ("counting.unions", "1 - int(last[earlier].min())", "-int(last[earlier].min())"),
+        ("counting.unions", "1 - int(last[others].min())", "-int(last[others].min())"),
     ),
     "differences from below take away too little": (
-        ("counting.unions", "1 - int(last[earlier].min())", "-1 - int(last[earlier].min())"),
+        ("counting.unions", "1 - int(last[others].min())", "-1 - int(last[others].min())"),
     ),
     "what fails elsewhere is taken away for nothing": (
         (

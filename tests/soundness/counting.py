@@ -141,9 +141,9 @@ def random_steps(rng: np.random.Generator, margins: ClassMargins) -> list[Step]:
 
 def random_grids(rng: np.random.Generator, reach: int) -> Grids:
     """Grids with edges that stand for numbers up to 2^(reach / 2^9), few or many."""
-    edges = 2**15 + rng.integers(-reach, reach, (2, int(rng.integers(1, 65))))
-    between = rng.integers(0, 6, 2)
-    return Grids(edges, (int(between[0]), int(between[1])))
+    edges = 2**15 + rng.integers(-reach, reach, (3, int(rng.integers(1, 65))))
+    one, two, three = rng.integers(0, 6, 3).tolist()
+    return Grids(edges, (one, two, three), int(rng.integers(-1, 10)))
 
 
 def wrong_inputs(margins: ClassMargins) -> tuple[int, int, int]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from itertools import islice
 from math import isqrt
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,7 @@ _GAINS_ONE, _CELLS_ONE = (0.0, 0.5, 5.0, 20.0), (512, 4096)
 _GAINS_TWO = (0.0, 2.0, 10.0, 40.0)
 _HALVES_TWO = (10**5, 10**6, 4 * 10**6, 8 * 10**6)
 _BETWEEN_TWO = (1, 2, 4, 8)  # parts between two edges of a grid
+_GAINS_THREE, _BETWEEN_THREE, _WORTH_THREE = (0.0, 40.0), (1, 2), 20
 _BETWEEN_ONE = (64, 256)
 _TAIL_ONE = 0.0005  # what may lie on either side of the windows of histograms
 _GROUP, _AROUND = 4, 2**4  # bins looked at together, and how many of these share a rank with one
@@ -80,7 +82,7 @@ def plan(
     least = int((WORTH if worth is None else worth) * (v / 64) ** 2 * work.task.total)
     rows: list[list[int]] = []
     halves: list[Halves] = []
-    points: list[Grids] = []
+    points: list[IntArray] = []
     for found in classes(work):
         if isinstance(found, ClassMargins):
             for level, part in found.by_highest_level(work, levels(weights, found)):
@@ -93,13 +95,14 @@ def plan(
                             halves.append(step.how)
                         elif isinstance(step.how, Grids):
                             number = -2 - len(points)
-                            points.append(step.how)
-                            step = step._replace(windows=((1, step.how.between[0], 0), (1, step.how.between[1], 0)))
+                            one, two, three = step.how.between
+                            points += [step.how.edges[:2]] + ([step.how.edges[1:][::-1]] if three else [])
+                            step = step._replace(windows=((1, one, step.how.second + 1), (1, two, three)))
                         key = [part.query, int(part.tokens[-1]), level, step.output, step.less, number]
                         rows.append([*key, *step.windows[0], *step.windows[1]])
     steps = np.array(rows, np.int64).reshape(-1, 12)
     steps[steps[:, 5] < -1, 5] -= len(halves)  # of edges, those of halves come first
-    edges = [one.edges for one in halves] + [one.edges for one in points]
+    edges = [one.edges for one in halves] + points
     return {
         "weights": weights,
         "steps": steps,
@@ -182,9 +185,17 @@ class _Failing:
             outright = alone - missed <= 2 * self.worth
             size, step = self._count([head], [], alone, True) if outright else (self._size, [])
             if parent is not None and size - missed > 2 * self.worth:
-                size, step = min((size, step), self._count([head], [parent], missed, True), key=lambda found: found[0])
+                size, step = min((size, step), self._count([head], [[parent]], missed, True), key=itemgetter(0))
+                second, least = self._parent(self._fails[:, head] & ~self._fails[:, parent], heads[:j])
+                if second is not None and min(size, missed) - least > _WORTH_THREE * self.worth:
+                    both = [[parent], [second]]
+                    size, step = min((size, step), self._count([head], both, least, True), key=itemgetter(0))
             total, steps = total + size, steps + step
             if total >= best:
+                return found
+        if total - joint > 5 * self.worth:
+            best, found = self._joint(outputs, None)
+            if best <= total:
                 return found
         return steps + (last if others else [])
 
@@ -197,18 +208,34 @@ class _Failing:
         high, last = self.margins.high, self.margins.high_last
         sums = self._sums_of_sample(high) + last
         fails: BoolArray = sums <= 0
-        left = fails
+
+        def jointly(outputs: list[int]) -> BoolArray:
+            return np.asarray(self._sums_of_sample(high[:, :, outputs].min(axis=2)) + last[outputs].min() <= 0)
+
         while len(counted) < min(_MOST_HEADS, fails.shape[1]):
+            left = fails & ~jointly(counted)[:, None] if counted else fails
             head = int(left.sum(axis=0).argmax())
             gain = self._share(left[:, head])
-            if gain <= 2.0 * self.worth:
-                if counted:
-                    break
+            size, step = 0, list[Step]()
+            if gain > 2 * self.worth:
+                size, step = self._count([head], [counted] if counted else [], gain, False)
+            elif not counted:
                 head = int(sums.min(axis=0).argmin())  # which may fail seldom
-            steps += self._count([head], counted, self._share(left[:, head]), False)[1]
+                size, step = self._count([head], [], gain, False)
+            # One of them alone, and the others together.
+            apart = [([[i], [k for k in counted if k != i]]) for i in counted if len(counted) > 1]
+            lefts = [fails & ~fails[:, one] & ~jointly(others)[:, None] for one, others in apart]
+            if lefts:
+                most = np.array([one.sum(axis=0) for one in lefts])
+                which, other = divmod(int(most.argmax()), most.shape[1])
+                more = self._share(lefts[which][:, other])
+                if more - gain > _WORTH_THREE * self.worth:
+                    found = self._count([other], apart[which], more, False)
+                    head, (size, step) = max((head, (size, step)), (other, found), key=lambda one: one[1][0])
+            if counted and not step:
+                break
+            steps += step
             counted.append(head)
-            jointly = self._sums_of_sample(high[:, :, counted].min(axis=2)) + last[counted].min() <= 0
-            left = fails & ~jointly[:, None]
         return steps
 
     @cached_property
@@ -317,21 +344,22 @@ class _Failing:
         fails = self._fails_jointly(outputs)
         if parent is not None:
             fails = fails & ~self._fails[:, parent]
-        return self._count(outputs, [] if parent is None else [parent], self._share(fails), True, ALL_OTHERS)
+        return self._count(outputs, [] if parent is None else [[parent]], self._share(fails), True, ALL_OTHERS)
 
     def _count(
-        self, outputs: list[int], less: list[int], guess: int, over: bool, output: int | None = None
+        self, outputs: list[int], less: list[list[int]], guess: int, over: bool, output: int | None = None
     ) -> tuple[int, list[Step]]:
         """The best bound on the inputs where one of the outputs fails, and none of `less`, and the step that gives it.
 
-        Counts are made finer and finer, as long as that is worth it.
+        `less`: up to two sets of outputs, each of which is taken away together.  Counts are made finer and finer, as
+        long as that is worth it.
         """
         best, found = (self._size if over else 0), list[Step]()
         among = self._sample[1]
         error = (isqrt(guess * (among - guess)) + among // 64) // 64  # of the guess, roughly
         names = self.margins.outputs
         kinds, before = self._ways(outputs, less, over), best
-        for level, gain in enumerate(_GAINS_TWO if less else _GAINS_ONE):
+        for level, gain in enumerate((_GAINS_ONE, _GAINS_TWO, _GAINS_THREE)[len(less)]):
             if level > 0:
                 # The distance to the guess, give or take its error, and no more than there is, or was gained before.
                 left = min(abs(best - guess) + error, best if over else self._size)
@@ -343,8 +371,10 @@ class _Failing:
                 for step in islice(kind, 1):
                     step = step._replace(
                         output=int(names[outputs[0]]) if output is None else output,
-                        less=int(names[less[0]]) if over and less else ALL_OTHERS,
+                        less=int(names[less[0][0]]) if less and (over or len(less) > 1) else ALL_OTHERS,
                     )
+                    if over and len(less) > 1 and isinstance(step.how, Grids):
+                        step = step._replace(how=step.how._replace(second=int(names[less[1][0]])))
                     size = count_failing(self.work, self.margins, outputs, less, step, over)
                     sizes.append((size, kind))
                     if (size < best) if over else (size > best):
@@ -353,14 +383,16 @@ class _Failing:
             kinds = [kind for size, kind in sizes if (size <= 2 * best if over else 2 * size >= best)]
         return best, found
 
-    def _ways(self, outputs: list[int], less: list[int], over: bool) -> list[Iterator[Step]]:
+    def _ways(self, outputs: list[int], less: list[list[int]], over: bool) -> list[Iterator[Step]]:
         """Kinds of ways to count, each finer and finer; without what is counted."""
         m = self.margins
         entries, last = (m.low, m.low_last) if over else (m.high, m.high_last)
         sums = [(entries[:, :, outputs].min(axis=2), int(last[outputs].min()))]
         if not less:
             return [self._by_bins(*sums[0], over)]
-        sums.append((-entries[:, :, less].min(axis=2), 1 - int(last[less].min())))
+        sums += [(-entries[:, :, these].min(axis=2), 1 - int(last[these].min())) for these in less]
+        if len(less) > 1:
+            return [self._by_grids(sums, over)]
         # Grids round at each position; halves do not, but join tokens, and the more the more positions there are.
         halves = m.by_sets and len(m.low) <= _MOST_HALVES
         kinds = [] if halves and len(m.low) <= _FEW_POSITIONS else [self._by_grids(sums, over)]
@@ -372,14 +404,14 @@ class _Failing:
         for cells in _CELLS_ONE:
             yield Step(ALL_OTHERS, ALL_OTHERS, (bins(entries, start, cells, *window), _UNUSED), None)
         for between in _BETWEEN_ONE:
-            yield self._on_grids([(entries, start)], between, over)
+            yield self._on_grids([(entries, start)], (between, 0, 0), over)
 
     def _by_grids(self, sums: list[tuple[IntArray, int]], over: bool) -> Iterator[Step]:
         """On grids."""
-        for between in _BETWEEN_TWO:
-            yield self._on_grids(sums, between, over)
+        for between in _BETWEEN_TWO if len(sums) == 2 else _BETWEEN_THREE:
+            yield self._on_grids(sums, (between, between, int(len(sums) > 2)), over)
 
-    def _on_grids(self, sums: list[tuple[IntArray, int]], between: int, over: bool) -> Step:
+    def _on_grids(self, sums: list[tuple[IntArray, int]], between: tuple[int, int, int], over: bool) -> Step:
         """On grids of so many points between two edges, which are where sums are on the way to 0."""
         inputs, _ = self._sample
         each = np.arange(inputs.shape[1])
@@ -388,8 +420,10 @@ class _Failing:
         largest = (totals / np.maximum(np.median(np.abs(totals), axis=0), 1.0)).max(axis=1)
         near = inputs[np.argsort(np.abs(largest), kind="stable")[:_NEAR]]
         edges = [_edges_near(entries, start, near, over) for entries, start in sums]
-        parts = between, between if len(sums) > 1 else 0
-        return Step(ALL_OTHERS, ALL_OTHERS, (_UNUSED, _UNUSED), Grids(np.array([edges[0], edges[-1]]), parts))
+        if len(sums) > 2 and between[0] > 1:  # so that there are not too many points
+            edges[2] = np.repeat(edges[2][::3], 3)[:EDGES]
+        three = np.array((edges * 3)[:3])
+        return Step(ALL_OTHERS, ALL_OTHERS, (_UNUSED, _UNUSED), Grids(three, between, ALL_OTHERS))
 
     def _by_halves(self, sums: list[tuple[IntArray, int]], over: bool) -> Iterator[Step]:
         """By meeting in the middle."""
@@ -653,7 +687,8 @@ def _of_steps(hints: Hints, v: int, n: int) -> int:
 
 def _on_grids(steps: IntArray, n: int) -> float:
     """What those take that are counted on grids: two operations for each group of sets, and each token."""
-    points = (EDGES - 1) * np.clip(steps[:, [7, 10]].astype(float), 0, 2**8) + 3
+    between = np.clip(steps[:, [7, 10, 11]].astype(float), 0, 2**8)
+    points = np.where(between > 0.0, (EDGES - 1) * between + 3, 1.0)
     tokens, groups = np.clip(steps[:, 1].astype(float), 0, 511) + 1, np.where(steps[:, 0] == steps[:, 1], 2.0, 4.0)
     at_most = np.minimum(points.prod(axis=1), 2.0**19)
     return float((n * tokens * (2 * groups * at_most + 2 * points.sum(axis=1))).sum())

@@ -68,7 +68,7 @@ def points_of(edges: IntArray, between: int) -> IntArray:
     ends = np.sort(np.where(code == 0, 0, np.sign(edges - 2**15) * size))
     parts = np.arange(min(between, _MOST_BETWEEN))
     within = ends[:-1, None] + ((ends[1:] - ends[:-1])[:, None] // len(parts)) * parts
-    return np.append(within.ravel(), ends[-1])
+    return np.unique(np.append(within.ravel(), ends[-1]))
 
 
 def count_on_grids(

@@ -19,8 +19,9 @@ Hints say where classes are split, and what is counted in each part, and how.
   level in a class says how often it has four times more than the larger of query and maximum, rounded.
 - `steps`, shape (any, 12), whose rows are (q, m, level, output, less, halves; width, low, high; width, low, high):
   what to count next in this part of the class, as `unions.Step` says, and how: with halves h >= 0 by `labels[h]` and
-  `edges[h]`, if two sums are counted; with halves -2 - e <= -2 on grids by `edges[e]`, divided into as many parts as
-  the lows say; else in these windows.
+  `edges[h]`, if two sums are counted; with halves -2 - e <= -2 on grids by `edges[e]`, and `edges[e + 1]` for a third
+  axis, divided into as many parts as the lows and the second high say, less one output more (`unions.Grids`), the first
+  high less 1; else in these windows.
 - `labels`, shape (any, K - 1, v), and `edges`, shape (any, 2, 64): clusters and ranks for `half_sums`, or edges of
   `grids`.
 
@@ -106,7 +107,8 @@ def steps_by_part(hints: Hints) -> dict[tuple[int, int], dict[int, list[Step]]]:
         if 0 <= number < min(len(labels), len(edges)):
             how = Halves(labels[number], edges[number])
         elif 0 <= -2 - number < len(edges):
-            how = Grids(edges[-2 - number], (one[1], two[1]))
+            these = edges[-2 - number : -number].reshape(-1, EDGES)
+            how = Grids(np.resize(these, (3, EDGES)), (one[1], two[1], two[2]), one[2] - 1)
         steps.setdefault((query, m), {}).setdefault(level, []).append(Step(output, less, (tuple(one), tuple(two)), how))
     return steps
 

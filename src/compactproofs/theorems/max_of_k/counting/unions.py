@@ -13,14 +13,14 @@ sum_p min_{o in O} L_o[p, x_p] <= 0; and so with H, B_o and B(O).
 
 Proof.  If o in O and sum_p L_o[p, x_p] <= 0, then sum_p min L[p, x_p] <= sum_p L_o[p, x_p] <= 0.
 
-Lemma 3.  Let O_1, O_2, ... be sets of outputs that together are all of them, and for some j let i(j) be an output of an
-earlier set.  The union of the A_o has at most sum_j |A(O_j) minus A_{i(j)}| inputs, or |A(O_j)| where there is no i(j).
+Lemma 3.  Let O_1, O_2, ... be sets of outputs that together are all of them, and for each j let I(j) be some outputs of
+earlier sets.  The union of the A_o has at most sum_j |A(O_j) minus all A_i with i in I(j)| inputs.
 
 Proof.  An input of the union is in some A_o, and first, say, for an o in O_j.  So it is in A(O_j), and in no A_i of an
 earlier set.
 
-Lemma 4.  For any order 1, 2, ... of some of the outputs, the union of the B_o has at least
-sum_j |B_j minus B({1, ..., j - 1})| inputs.
+Lemma 4.  Let 1, 2, ... be some of the outputs, in any order, and for each j let P_1, P_2, ... be sets that together are
+{1, ..., j - 1}.  The union of the B_o has at least sum_j |B_j minus B(P_1), B(P_2), ...| inputs.
 
 Proof.  By lemma 2 the j-th of these sets is a part of B_j minus (B_1, ..., B_{j-1}); these are disjoint.
 
@@ -56,10 +56,15 @@ class Halves(NamedTuple):
 
 
 class Grids(NamedTuple):
-    """On which points to count: for each axis edges, shape (2, any), and into how many parts to divide between two."""
+    """On which points to count: for each of three axes edges, shape (3, any), and how many parts to make between two.
+
+    `second`: an output more that is taken away from above, besides `Step.less`, if it has been counted.  From below all
+    that have been are taken away, `Step.less` alone, and the others together.
+    """
 
     edges: IntArray
-    between: tuple[int, int]
+    between: tuple[int, int, int]
+    second: int
 
 
 class Step(NamedTuple):
@@ -87,8 +92,7 @@ def wrong_inputs(work: Work, margins: ClassMargins, steps: Iterable[Step], over:
         else:
             these = {output: left[output] for output in (step.output,) if output in left}
         if these:
-            # From below, inputs count that are in no earlier set; from above, those count that are not in this one.
-            earlier = [counted[output] for output in counted if not over or output == step.less]
+            earlier = _taken_away(step, counted, over)
             total += count_failing(work, margins, list(these.values()), earlier, step, over)
             counted |= these
             left = {output: index for output, index in left.items() if output not in these}
@@ -97,15 +101,27 @@ def wrong_inputs(work: Work, margins: ClassMargins, steps: Iterable[Step], over:
     return min(total, margins.size)
 
 
+def _taken_away(step: Step, counted: dict[int, int], over: bool) -> list[list[int]]:
+    """Those of the outputs that have been counted whose inputs do not count again, in sets that have an axis each."""
+    names = [step.less] if over or isinstance(step.how, Grids) else []
+    names += [step.how.second] if over and isinstance(step.how, Grids) else []
+    alone = [counted[output] for output in dict.fromkeys(names) if output in counted]
+    others = [] if over else [index for index in counted.values() if index not in alone]
+    return [*([index] for index in alone), *([others] if others else [])]
+
+
 def count_failing(
-    work: Work, margins: ClassMargins, outputs: list[int], earlier: list[int], step: Step, over: bool
+    work: Work, margins: ClassMargins, outputs: list[int], earlier: list[list[int]], step: Step, over: bool
 ) -> int:
-    """A bound on |A(outputs) minus A(earlier)|, from above, or on the same with B, from below; outputs by index."""
+    """A bound on |A(outputs) minus all A(E) with E in `earlier`|, from above, or on the same with B, from below.
+
+    Outputs are told by index.  From above each E is one output.
+    """
     entries, last = (margins.low, margins.low_last) if over else (margins.high, margins.high_last)
     sums = [(entries[:, :, outputs].min(axis=2), int(last[outputs].min()))]
-    if earlier:  # these sums are at most 0 where those of B(earlier) are positive
-        sums.append((-entries[:, :, earlier].min(axis=2), 1 - int(last[earlier].min())))
-    work.charge(int_ops=entries[:, :, 0].size * (len(outputs) + len(earlier)))
+    for others in earlier:  # these sums are at most 0 where those of B(others) are positive
+        sums.append((-entries[:, :, others].min(axis=2), 1 - int(last[others].min())))
+    work.charge(int_ops=entries[:, :, 0].size * (len(outputs) + sum(map(len, earlier))))
     if isinstance(step.how, Grids) or (isinstance(step.how, Halves) and earlier and margins.by_sets):
         both, start = np.stack([one for one, _ in sums], axis=2), np.array([at for _, at in sums])
         if isinstance(step.how, Halves):
