@@ -19,7 +19,7 @@ from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM
 
 #: By theorem: that of today which proves the same, with hints where the older one chose for itself.
 SUCCESSORS = {"max-of-k/histogram@1": HISTOGRAM.theorem}
-_WORTH = (counting.WORTH, counting.WORTH / 100)  # how finely to count, one after the other, until the claim is reached
+_FINER = (1, 100)  # how many times finer to count, one after the other, until the claim is reached
 
 
 def upgraded(certificate: Certificate, model: AttentionOnly) -> Certificate:
@@ -38,7 +38,8 @@ def upgraded(certificate: Certificate, model: AttentionOnly) -> Certificate:
         return replace(certificate, hints=no_hints(strategy, problem))
     work = workspace(model, "value")
     hints: Hints = {}
-    for worth in _WORTH:
+    for finer in _FINER:
+        worth = counting.worth_of(problem.task.d_vocab) / finer
         hints = counting.plan(work, strategy.claim == "at least", worth)
         gained = strategy.bound(work, hints) - certificate.certified
         if (gained if strategy.claim == "at least" else -gained) >= 0:

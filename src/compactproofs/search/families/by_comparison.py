@@ -17,7 +17,7 @@ from compactproofs.theorems.max_of_k.by_comparison.histogram import (
     class_margins,
 )
 
-_WORTH = 0.64  # so that what is not worth the trouble is 1/6400 of what a class has on average
+_WORTH = 1.0 / 6400.0  # of what a class has on average is not worth the trouble
 _PARTS = 7  # of a class: some of the three sets of tokens
 
 
@@ -33,7 +33,7 @@ def _branch_and_bound(v: int, n: int) -> int:
 
 def _search(strategy: Strategy, work: Any) -> HintArrays:
     (_, positions, _) = strategy.hints(work.problem)["labels"].shape
-    worth = _WORTH / work.network.d_vocab**4  # since it is taken as that at 64 tokens, (64 / v)^2 times another one's
+    worth = _WORTH / work.network.d_vocab**2
     return counting.plan(work, strategy.claim == "at least", worth, class_margins, positions)
 
 

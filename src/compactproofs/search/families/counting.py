@@ -32,7 +32,7 @@ from compactproofs.theorems.max_of_k.counting.histogram import EDGES, HISTOGRAM,
 from compactproofs.theorems.max_of_k.counting.sums import _offsets as offsets_of
 from compactproofs.theorems.max_of_k.counting.unions import ALL_OTHERS, Grids, Halves, Step, count_failing
 
-WORTH = 2e-9  # of all inputs, at 64 tokens: what there must be to gain for a part to be counted more exactly
+WORTH = 4e-10  # of all inputs, at 64 tokens: what there must be to gain for a part to be counted more exactly
 _TRIED, _SAMPLE, _FEW = 2**15, 4096, 256  # inputs of the sample
 _OFTEN = 0.25  # of all inputs; where fewer may be wrong, the sample is one of these only
 _CELLS_NEAR = 2**12  # of the sums that say which these are
@@ -72,14 +72,14 @@ def plan(
 ) -> dict[str, npt.NDArray[Any]]:
     """The hints of `histogram` (`over`), or of `histogram-upper`, found on a workspace with the reading "value".
 
-    `worth`: the share of all inputs, at 64 tokens, for which it is not worth the trouble to count, if not `WORTH`.
+    `worth`: the share of all inputs for which it is not worth the trouble to count, if it is not `worth_of`.
     `classes` of inputs, with so many `positions` that differ, if these are not those of the largest token.
     """
     v = work.network.d_vocab
     positions = work.network.n_ctx - 1 if positions is None else positions
     weights = _weights(work)
     # The more classes there are, the less time there is for each.
-    least = int((WORTH if worth is None else worth) * (v / 64) ** 2 * work.task.total)
+    least = int((worth_of(v) if worth is None else worth) * work.task.total)
     rows: list[list[int]] = []
     halves: list[Halves] = []
     points: list[IntArray] = []
@@ -109,6 +109,11 @@ def plan(
         "labels": np.array([one.labels for one in halves], np.uint8).reshape(len(halves), positions, v),
         "edges": np.array(edges, np.uint16).reshape(len(edges), 2, EDGES),
     }
+
+
+def worth_of(v: int) -> float:
+    """The share of all inputs for which it is not worth the trouble to count."""
+    return WORTH * (v / 64) ** 4
 
 
 def _weights(work: MaxWorkspace) -> npt.NDArray[np.uint16]:
