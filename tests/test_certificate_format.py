@@ -241,7 +241,7 @@ def test_sizes_and_codes_of_strategies() -> None:
     assert "unless v ≤ 2⁹, n ≤ 2¹⁰ and vⁿ ≤ 2⁹⁰⁰" in page
     assert (branch_and_bound.MAX_BOXES, SPARED_BITS, histogram.MAX_LEVEL, histogram.EDGES) == (2**22, 16, 12, 64)
     assert (sums._MOST, half_sums._MOST, half_sums._BETWEEN, half_sums.BINS) == (2**19, 2**23, 8, 2**16)
-    assert (grids._MOST, grids._MOST_BETWEEN, grids.MANTISSA, grids.FAR) == (2**19, 2**8, 9, 2**61)
+    assert (grids._MOST, grids._MOST_BETWEEN, grids.MANTISSA, grids.FAR) == (2**24, 2**8, 9, 2**61)
     assert "by less than 2²² boxes" in page
     assert boxes._MAX_SINGLES == brute_force._MAX_UNDECIDED == 2**14
     assert "at most 2¹⁴ of the others" in page

@@ -45,7 +45,7 @@ _GAINS_ONE, _CELLS_ONE = (0.0, 0.5, 5.0, 20.0), (512, 4096)
 _GAINS_TWO = (0.0, 2.0, 10.0, 40.0)
 _HALVES_TWO = (10**5, 10**6, 4 * 10**6, 8 * 10**6)
 _BETWEEN_TWO = (1, 2, 4, 8)  # parts between two edges of a grid
-_GAINS_THREE, _BETWEEN_THREE, _WORTH_THREE = (0.0, 40.0), (1, 2), 20
+_GAINS_THREE, _BETWEEN_THREE, _WORTH_THREE = (0.0, 100.0), (1, 2), 50
 _BETWEEN_ONE = (64, 256)
 _TAIL_ONE = 0.0005  # what may lie on either side of the windows of histograms
 _GROUP, _AROUND = 4, 2**4  # bins looked at together, and how many of these share a rank with one
@@ -414,7 +414,7 @@ class _Failing:
     def _by_grids(self, sums: list[tuple[IntArray, int]], over: bool) -> Iterator[Step]:
         """On grids."""
         for between in _BETWEEN_TWO if len(sums) == 2 else _BETWEEN_THREE:
-            yield self._on_grids(sums, (between, between, int(len(sums) > 2)), over)
+            yield self._on_grids(sums, (between, between, between if len(sums) > 2 else 0), over)
 
     def _on_grids(self, sums: list[tuple[IntArray, int]], between: tuple[int, int, int], over: bool) -> Step:
         """On grids of so many points between two edges, which are where sums are on the way to 0."""
@@ -425,8 +425,6 @@ class _Failing:
         largest = (totals / np.maximum(np.median(np.abs(totals), axis=0), 1.0)).max(axis=1)
         near = inputs[np.argsort(np.abs(largest), kind="stable")[:_NEAR]]
         edges = [_edges_near(entries, start, near, over) for entries, start in sums]
-        if len(sums) > 2 and between[0] > 1:  # so that there are not too many points
-            edges[2] = np.repeat(edges[2][::3], 3)[:EDGES]
         three = np.array((edges * 3)[:3])
         return Step(ALL_OTHERS, ALL_OTHERS, (_UNUSED, _UNUSED), Grids(three, between, ALL_OTHERS))
 
@@ -695,7 +693,7 @@ def _on_grids(steps: IntArray, n: int) -> float:
     between = np.clip(steps[:, [7, 10, 11]].astype(float), 0, 2**8)
     points = np.where(between > 0.0, (EDGES - 1) * between + 3, 1.0)
     tokens, groups = np.clip(steps[:, 1].astype(float), 0, 511) + 1, np.where(steps[:, 0] == steps[:, 1], 2.0, 4.0)
-    at_most = np.minimum(points.prod(axis=1), 2.0**19)
+    at_most = np.minimum(points.prod(axis=1), 2.0**24 / groups)
     return float((n * tokens * (2 * groups * at_most + 2 * points.sum(axis=1))).sum())
 
 

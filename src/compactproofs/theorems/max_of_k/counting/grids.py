@@ -51,7 +51,7 @@ Floats = npt.NDArray[np.float64]
 
 FAR = 2**61
 _MOST_BETWEEN = 2**8
-_MOST = 2**19  # points on all axes
+_MOST = 2**24  # points on all axes, and conditions
 MANTISSA = 9  # bits of an edge
 
 
@@ -90,7 +90,7 @@ def count_on_grids(
     if any(int(start[j]) + int(entries[:, :, j].min(axis=1).sum()) > 0 for j in range(axes)):
         return 0
     cells, number = prod(len(grid) + 2 for grid in grids), len(conditions.empty)
-    if positions > 64 or cells > _MOST or cells * number > 4 * _MOST:
+    if positions > 64 or cells * number > _MOST:
         return int(counts.sum()) ** positions if over else 0
     if positions == 0:
         return int(conditions.empty[-1])
