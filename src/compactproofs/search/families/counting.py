@@ -29,7 +29,7 @@ from compactproofs.theorems.max_of_k.branching.conditions import Conditions
 from compactproofs.theorems.max_of_k.core.additive import token_weights
 from compactproofs.theorems.max_of_k.counting import grids, half_sums
 from compactproofs.theorems.max_of_k.counting.histogram import EDGES, HISTOGRAM, HISTOGRAM_UPPER, levels
-from compactproofs.theorems.max_of_k.counting.sums import _offsets as offsets_of
+from compactproofs.theorems.max_of_k.counting.sums import offsets_of
 from compactproofs.theorems.max_of_k.counting.unions import ALL_OTHERS, Grids, Halves, Step, count_failing
 
 WORTH = 4e-10  # of all inputs, at 64 tokens: what there must be to gain for a part to be counted more exactly

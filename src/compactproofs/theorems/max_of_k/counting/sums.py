@@ -158,7 +158,7 @@ def rounded(value: float, passed: int, over: bool) -> int:
 
 
 def _bins(axis: Axis, over: bool) -> _Steps:
-    offsets = _offsets(axis.entries, axis.width) if over else -_offsets(-axis.entries, axis.width)
+    offsets = offsets_of(axis.entries, axis.width) if over else -offsets_of(-axis.entries, axis.width)
     shifted, first = axis.entries - offsets[:, None], axis.start + sum(offsets.tolist())
     k = shifted // axis.width if over else -(-shifted // axis.width)
     smallest, largest = k.min(axis=1).tolist(), k.max(axis=1).tolist()
@@ -174,7 +174,7 @@ def _bins(axis: Axis, over: bool) -> _Steps:
     )
 
 
-def _offsets(entries: IntArray, width: int) -> IntArray:
+def offsets_of(entries: IntArray, width: int) -> IntArray:
     """For each position an offset that puts one entry on a bin's lower edge, such that little is rounded down."""
     rest = np.sort(entries % width, axis=1)
     # Moving the edge to the i-th of the sorted remainders costs the smaller ones a turn.
