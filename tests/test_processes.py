@@ -2,6 +2,7 @@
 
 import gc
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -34,6 +35,25 @@ def test_what_a_process_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
         assert submit(executor, another_core).result() is False
         assert submit(executor, cp.load_model, "max-of-4/50").result().sha256 == cp.load_model("max-of-4/50").sha256
     assert dict(os.environ) == before
+
+
+def page_faults(arrays: int) -> int:
+    """How often the system is asked for a page while so many arrays of 1 MiB come and go, eight at once."""
+    import resource
+
+    kept: list[bytearray] = []
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(arrays):
+        kept = [*kept[-7:], bytearray(2**20)]
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="memory is kept where the library is glibc")
+def test_memory_is_kept() -> None:
+    """What arrays leave behind is there for the next ones."""
+    with local_processes(1) as executor:
+        submit(executor, page_faults, 20).result()
+        assert submit(executor, page_faults, 1000).result() < 10_000  # of 256,000 pages
 
 
 def test_killed_at_the_end() -> None:

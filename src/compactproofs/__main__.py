@@ -26,6 +26,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, TextIO
 
 from compactproofs.system.loading import load
+from compactproofs.system.memory import keep_memory
 from compactproofs.system.messages import escaped, reason
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ _IN_ASCII = {"≤": "<=", "≥": ">=", "−": "-", "–": "-", "—": "-", "─"
 
 
 def main() -> None:
-    """What the shell calls: take charge of the streams and signals, run the command, and leave with its exit code."""
+    """What the shell calls: take charge of the process, run the command, and leave with its exit code."""
     try:
         code = run(sys.argv[1:], _take_charge)
     except KeyboardInterrupt:  # while it was being said what ended the command
@@ -70,6 +71,7 @@ def run(arguments: list[str], begin: Callable[[], None] = lambda: None) -> int:
 
 
 def _take_charge() -> None:
+    keep_memory()
     for number in _SIGNALS:
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _interrupt)

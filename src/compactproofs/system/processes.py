@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from multiprocessing import parent_process
 from typing import Any, TypeVar
 
+from compactproofs.system.memory import keep_memory
+
 R = TypeVar("R")
 
 #: What ends a command in an orderly way, where something handles it.
@@ -144,8 +146,9 @@ def _interrupts_later() -> Iterator[None]:
 
 
 def _begin(parent: int) -> None:
-    """What a process does first: it leaves Ctrl-C to the one that started it, and ends with that one."""
+    """What a process does first: it leaves Ctrl-C to the one that started it, ends with that one, and keeps memory."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_memory()
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
 
 
