@@ -44,11 +44,12 @@ def _smallest_gaps(task: MaxOfK, classes: Classes) -> npt.NDArray[np.int64]:
     _, m = pairs(task.d_vocab)
     low = np.zeros((len(m), task.n_ctx - 1), np.int64)  # does not certify
     high = np.broadcast_to(m[:, None] + 1, low.shape).copy()  # certifies, or is m + 1
+    exists, other = possible_gaps(task, np.ones_like(low))
     while (high - low > 1).any():
-        middle = (low + high) // 2
-        _, gap = possible_gaps(task, middle)
-        works = classes.with_others(gap) & (middle >= 1)
-        low, high = np.where(works, low, middle), np.where(works, middle, high)
+        middle = (low + high) >> 1
+        works = classes.with_others(np.where(exists, np.maximum(middle, 1), other)) & (middle >= 1)
+        np.copyto(high, middle, where=works)
+        np.copyto(low, middle, where=~works)
     return np.where(high <= m[:, None], high, 0)
 
 
