@@ -16,8 +16,8 @@ import pytest
 
 from compactproofs.kernel.decisions import Array, certainly_positive, midpoint, to_grid
 from compactproofs.kernel.enclosure import Enclosure
+from compactproofs.search.caution import CautiousEnclosure
 from compactproofs.search.cost import Counted, Meter
-from compactproofs.search.workspaces import CautiousEnclosure
 
 VALUES = np.array([1.0, 2.0, 3.0])
 SQUARE = np.array([[1.0, 2.0], [3.0, 4.0]])

@@ -17,6 +17,7 @@ from compactproofs.opening.models import Model
 from compactproofs.search.builtin import STRATEGIES
 from compactproofs.search.cost import Cost, Counted, Meter
 from compactproofs.search.workspaces import MaxWorkspace, Reading, workspace
+from compactproofs.theorems.max_of_k.failing_sets.low_ends import lower
 
 ROW, GRID = (4,), (3, 4)
 KEEP = np.array([[True, False, True, True], [False, False, False, True], [False, False, False, False]])
@@ -97,7 +98,7 @@ def test_cost_of_an_operation(reading: str, name: str) -> None:
     lifted = [Counted(READINGS[reading](x), meter) for x in operands_of(name)]
     with meter.step("operation"):
         result = operation(*lifted)
-    assert meter.cost("operation") == Cost(flops, int_ops)
+    assert meter.total("operation").cost == Cost(flops, int_ops)
     if isinstance(result, Counted):
         assert result.meter is meter
     else:
@@ -196,6 +197,32 @@ def test_a_step_that_fails_is_not_kept() -> None:
     work.once("step", compute)
     work.once("user", lambda: work.once("step", compute) + 1.0)
     assert (len(attempts), work.cost("step"), work.cost("user")) == (2, Cost(20, 0), Cost(40, 0))
+
+
+def test_what_is_decided_narrowly_is_noted() -> None:
+    """Where a claim, which asks for four radii, may go another way; also for all that uses it."""
+
+    def close(compute: Callable[[Any], Any], mid: float, rad: float) -> bool:
+        work = workspace(random_model(), "check")
+        counted = Counted(Enclosure(np.array([1.0, mid]), np.array([0.0, rad])), work.meter)
+        work.once("step", lambda: compute(counted))
+        work.once("user", lambda: work.once("step", dict) is None)
+        work.once("other", dict)
+        assert not work.meter.total("other").close
+        assert work.meter.total("step").close == work.meter.total("user").close
+        return work.meter.total("user").close
+
+    assert not close(certainly_positive, 9.0, 2.0)
+    assert not close(certainly_positive, 1.0, 2.0)
+    assert not close(certainly_positive, np.nan, np.nan)
+    assert close(certainly_positive, 7.0, 2.0)
+    assert close(certainly_positive, 8.0, 2.0)
+    assert close(lambda x: to_grid(x, 1.0), 9.0, 2.0)
+    assert close(lambda x: to_grid(x, 2.0**50), 1.0, 0.5)  # beyond the grid, with four radii
+    assert not close(lambda x: to_grid(x, 1.0), 9.0, 0.25)
+    assert not close(lambda x: to_grid(x, 4.0), 9.0, 2.0**-4)
+    assert close(lower, 9.0, 2.0)
+    assert not close(lambda x: np.maximum(x, 0.0).sum(), 7.0, 2.0)
 
 
 def test_unknown_steps_have_no_cost() -> None:

@@ -18,7 +18,8 @@ from compactproofs.kernel.decisions import certainly_positive, max_where, midpoi
 from compactproofs.kernel.enclosure import EXP_ULPS, MAX_TERMS, UP, Enclosure, U, exact_float64, gamma
 from compactproofs.opening.models import Model
 from compactproofs.search.builtin import STRATEGIES
-from compactproofs.search.workspaces import CautiousEnclosure, workspace
+from compactproofs.search.caution import CautiousEnclosure
+from compactproofs.search.workspaces import workspace
 from compactproofs.theorems.max_of_k.core.additive import max_of_others
 from compactproofs.theorems.max_of_k.failing_sets.low_ends import lower
 

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from compactproofs.kernel.problem import HintSpec, Strategy
+from compactproofs.opening.models import Model
 from compactproofs.search.builtin import STRATEGIES
-from compactproofs.search.workspaces import Reading, workspace
+from compactproofs.search.prover import prove
+from compactproofs.search.workspaces import Reading, run, workspace
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.testing.trial import misfit
 from compactproofs.theorems.max_of_k.core.cubic import CUBIC
@@ -48,6 +50,11 @@ def assert_sound(strategy: Strategy, case: Case, kind: str, seed: int = 0, claim
 
     wrong = misfit(strategy, checked, claimed, exact_correct(case.model), max_of_k(case.model).task.total)
     assert wrong is None, f"{strategy.id} on '{case.name}' with hints '{kind}', seed {seed}: {wrong}"
+
+
+def cubic_of(weights: dict[str, Any]) -> int:
+    """How many inputs cubic certifies."""
+    return CUBIC.bound(verifying(Model(**weights)), {})
 
 
 def pairs(strategy: Strategy, seed: int = 0) -> list[tuple[Case, str]]:
@@ -127,15 +134,49 @@ def test_sound_where_the_bound_itself_drops(seed: int) -> None:
     rng = np.random.default_rng(seed)
     pool = [case for family in ("working", "positions", "moderate", "rough") for case in cases(family)]
     start = weights_of(pool[int(rng.integers(len(pool)))].model)
-
-    def certified(weights: dict[str, np.ndarray]) -> int:
-        return CUBIC.bound(verifying(type(pool[0].model)(**weights)), {})
-
-    pair = razor(rng, start, count=certified)
-    for side in pair or ():
-        case = Case(f"drop of cubic, seed {seed}", type(pool[0].model)(**side))
+    for side in razor(rng, start, count=cubic_of) or ():
+        case = Case(f"drop of cubic, seed {seed}", Model(**side))
         for strategy in list(STRATEGIES.values())[:12]:
             assert_sound(strategy, case, "searched")
+
+
+# --- claims ---
+
+
+@pytest.mark.parametrize(("family", "step"), [("working", 3), ("rough", 3), ("razors", 4), ("brink", 9)])
+def test_a_check_that_decides_nothing_narrowly_is_a_claim(family: str, step: int) -> None:
+    """So it need not be computed again by cautious enclosures, which is what is done where something is close."""
+    kept = 0
+    for case in cases(family)[::step]:
+        measured = workspace(case.model, "check")
+        for strategy in STRATEGIES.values():
+            if strategy.limit(max_of_k(case.model)) is not None:
+                continue
+            hints = hints_of(strategy, case.model, "searched", np.random.default_rng(0), work_of(case, "value"))
+            check = run(strategy, measured, hints)
+            claimed = strategy.bound(work_of(case, "claim"), hints)
+
+            assert check.close or check.certified == claimed, f"{strategy.id} on '{case.name}'"
+            kept += not check.close
+
+    assert kept > 0
+
+
+def test_claims_are_cautious_where_a_check_decides_narrowly() -> None:
+    """Between two models cubic loses an input, so on one it is decided narrowly, and a claim there is without it."""
+    found = 0
+    for seed, case in enumerate(cases("working")[:8]):
+        pair = razor(np.random.default_rng(seed), weights_of(case.model), count=cubic_of)
+        if pair is not None:
+            models = [Model(**weights) for weights in pair]
+            checks = [run(CUBIC, workspace(model, "check"), {}) for model in models]
+            more = int(checks[1].certified > checks[0].certified)
+
+            assert checks[more].close
+            assert prove(models[more], "cubic").certificate.certified < checks[more].certified
+            found += 1
+
+    assert found >= 3
 
 
 # --- brute force is exact ---

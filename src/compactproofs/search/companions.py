@@ -26,11 +26,6 @@ def no_hints(strategy: Strategy, work: MeasuredWorkspace[Any, Any]) -> HintArray
     return {}
 
 
-def no_shortcut(work: MeasuredWorkspace[Any, Any]) -> int | None:
-    """That of strategies which have none."""
-    return None
-
-
 class Work(NamedTuple):
     """What checking takes: operations, and bytes of memory for arrays."""
 
@@ -49,9 +44,6 @@ class Companion:
     task: Callable[[Any], Task]
     search: Search = no_hints
     work: Callable[[Problem[Any, Any], Hints], Work] = lambda problem, hints: Work(MAX_OPS, 0)
-    #: What a strategy that claims "at least" will prove, by other means, from a workspace with the reading "claim"; it
-    #: is claimed if the check proves as much.
-    shortcut: Callable[[MeasuredWorkspace[Any, Any]], int | None] = no_shortcut
     #: How many numbers of the network the proof looks at, one by one; without this, one for each input.
     unexplained_dimension: Callable[[Problem[Any, Any]], int] = lambda problem: problem.task.total
     complexity: str = "O(?)"

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,7 +25,9 @@ from compactproofs.kernel.decisions import (
     midpoint,
     to_grid,
 )
+from compactproofs.kernel.enclosure import Enclosure
 from compactproofs.search.allowance import CALL
+from compactproofs.search.caution import close, close_on_grid
 from compactproofs.theorems.max_of_k.failing_sets.low_ends import lower
 
 
@@ -51,13 +53,22 @@ def power(number: int) -> str:
     return f"2^{math.log2(number):.1f}" if number else "0"
 
 
-@dataclass
+class Total(NamedTuple):
+    """What a step took, with all that it used: operations, seconds, and whether anything was decided narrowly."""
+
+    cost: Cost
+    seconds: float
+    close: bool
+
+
+@dataclass(eq=False)
 class _Account:
     flops: int = 0
     int_ops: int = 0
     calls: int = 0
     seconds: float = 0.0
-    uses: set[Hashable] = field(default_factory=set)
+    close: bool = False
+    uses: set[_Account] = field(default_factory=set)
 
 
 class Meter:
@@ -78,6 +89,10 @@ class Meter:
         account.int_ops += int(int_ops)
         account.calls += 1
 
+    def note_close(self) -> None:
+        """Note that the step being computed decides something in another way than a cautious reading, or may."""
+        self._open[-1].close = True
+
     @contextmanager
     def step(self, key: Hashable) -> Iterator[None]:
         """Book what happens inside on the step `key`."""
@@ -97,27 +112,18 @@ class Meter:
 
     def use(self, key: Hashable) -> None:
         """Note that the step being computed uses the step `key`."""
-        self._open[-1].uses.add(key)
+        self._open[-1].uses.add(self._accounts[key])
 
-    def cost(self, key: Hashable) -> Cost:
-        """What the step `key` costs, with all that it uses, each once."""
-        accounts = self._needed(key)
-        return Cost(sum(a.flops for a in accounts), sum(a.int_ops for a in accounts), sum(a.calls for a in accounts))
-
-    def seconds(self, key: Hashable) -> float:
-        """How long the step `key` took, with all that it uses, each once."""
-        return sum(account.seconds for account in self._needed(key))
-
-    def _needed(self, key: Hashable) -> list[_Account]:
-        """The accounts of the step `key` and of all steps that it uses."""
-        found: dict[Hashable, _Account] = {}
-        todo = [key]
+    def total(self, key: Hashable) -> Total:
+        """What the step `key` took, with all that it uses, each once."""
+        todo = [self._accounts[key]]
+        needed = set(todo)
         while todo:
-            step = todo.pop()
-            if step not in found:
-                found[step] = self._accounts[step]
-                todo.extend(found[step].uses)
-        return list(found.values())
+            new = todo.pop().uses - needed
+            needed |= new
+            todo.extend(new)
+        cost = Cost(sum(a.flops for a in needed), sum(a.int_ops for a in needed), sum(a.calls for a in needed))
+        return Total(cost, sum(a.seconds for a in needed), any(a.close for a in needed))
 
 
 class Counted(np.lib.mixins.NDArrayOperatorsMixin):
@@ -295,11 +301,15 @@ _FUNCTIONS: dict[Any, Callable[..., Counted]] = {
 @certainly_positive.register
 def _(x: Counted) -> BoolArray:
     x.meter.charge(int_ops=x.size)
-    return certainly_positive(x.inner)
+    decided = certainly_positive(x.inner)
+    if isinstance(x.inner, Enclosure) and close(x.inner, decided):
+        x.meter.note_close()
+    return decided
 
 
 @lower.register
 def _(x: Counted) -> FloatArray:
+    x.meter.note_close()  # numbers, which differ between readings
     return lower(x.inner)
 
 
@@ -318,4 +328,7 @@ def _(x: Counted, keep: BoolArray, axis: int) -> Counted:
 @to_grid.register
 def _(x: Counted, scale: float) -> tuple[IntArray, IntArray]:
     x.meter.charge(flops=x.size)
-    return to_grid(x.inner, scale)
+    found = to_grid(x.inner, scale)
+    if isinstance(x.inner, Enclosure) and close_on_grid(x.inner, scale, found):
+        x.meter.note_close()
+    return found

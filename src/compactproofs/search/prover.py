@@ -286,16 +286,18 @@ class Prover:
         )
 
     def _claim_for(self, strategy: Strategy, hints: HintArrays) -> tuple[int, float]:
-        """What to claim, and the seconds that it took; where there is no shortcut, as long as checks take."""
-        key = ("shortcut", strategy.id)
-        known = self._claim.once(key, lambda: self.companion(strategy).shortcut(self._claim))
-        if known is not None and known <= run(strategy, self._check, hints).certified:
-            return known, self._claim.seconds(key)
+        """What to claim, and the seconds that it took besides the check.
+
+        That is what the check proves, unless it decides something with less to spare than claims ask for.
+        """
         if self.companion(strategy).long and self.problem.task.total > _MANY_INPUTS and another_core():
             with suppress(ImportError, OSError, BrokenExecutor), local_processes(1) as executor:
                 claimed = submit(executor, _claimed, self.problem, strategy.id, hints)
-                run(strategy, self._check, hints)  # kept for verification
-                return claimed.result()
+                check = run(strategy, self._check, hints)  # kept for verification
+                return claimed.result() if check.close else (check.certified, 0.0)
+        check = run(strategy, self._check, hints)
+        if not check.close:
+            return check.certified, 0.0
         claim = run(strategy, self._claim, hints)
         return claim.certified, claim.seconds
 

@@ -24,6 +24,7 @@ from compactproofs.kernel.problem import Hints, Problem, Strategy
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.search import gates  # noqa: F401 - registers them
+from compactproofs.search.caution import CautiousEnclosure
 from compactproofs.search.cost import Cost, Counted, Meter
 from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
 from compactproofs.theorems.max_of_k.failing_sets.low_ends import lower
@@ -33,18 +34,6 @@ Reading: TypeAlias = Literal["value", "check", "claim"]
 N = TypeVar("N")
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-class CautiousEnclosure(Enclosure):
-    """The reading with which claims are made: it certifies only what has four times the radius to spare.
-
-    If this machine's midpoint exceeds 4 r1, the true value exceeds 3 r1, and a midpoint computed elsewhere (another
-    BLAS, another exp) with radius r2 exceeds 3 r1 - r2.  That is more than r2 whenever r2 <= 1.5 r1, so another
-    machine certifies it too.
-    """
-
-    __slots__ = ()
-    doubt = 4.0
 
 
 @certainly_positive.register(np.ndarray)
@@ -129,11 +118,11 @@ class MeasuredWorkspace(Workspace[N, T], Generic[N, T]):
 
     def cost(self, key: Hashable) -> Cost:
         """The operations of the result under this key, with everything it used, each once."""
-        return self.meter.cost(key)
+        return self.meter.total(key).cost
 
     def seconds(self, key: Hashable) -> float:
         """The time of the result under this key, with everything it used, each once."""
-        return self.meter.seconds(key)
+        return self.meter.total(key).seconds
 
 
 #: On the question how often a network names the largest of its tokens.
@@ -146,11 +135,15 @@ def workspace(network: AttentionOnly, reading: Reading) -> MaxWorkspace:
 
 
 class Run(NamedTuple):
-    """What a strategy's `bound` returned, what it cost, and how long that takes when nothing is shared."""
+    """What a strategy's `bound` returned, what it cost, and how long that takes when nothing is shared.
+
+    `close`: a claim may be another number, since something was decided by less than claims leave to spare.
+    """
 
     certified: int
     cost: Cost
     seconds: float
+    close: bool
 
 
 def run(strategy: Strategy, work: MeasuredWorkspace[Any, Any], hints: Hints) -> Run:
@@ -158,4 +151,4 @@ def run(strategy: Strategy, work: MeasuredWorkspace[Any, Any], hints: Hints) -> 
     given = tuple((name, hint.dtype.str, hint.shape, hint.tobytes()) for name, hint in sorted(hints.items()))
     key = ("bound", strategy.id, given)
     certified = work.once(key, lambda: strategy.bound(work, hints))
-    return Run(certified, work.cost(key), work.seconds(key))
+    return Run(certified, *work.meter.total(key))

@@ -7,9 +7,6 @@ import math
 from compactproofs.search.allowance import CALL
 from compactproofs.search.companions import Companion
 from compactproofs.search.families.attention_only import PLACE, Beyond, every_output, lemmas, tables, task
-from compactproofs.search.workspaces import MaxWorkspace
-from compactproofs.theorems.max_of_k.branching.boxes import decide
-from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins, class_margins
 
 
 def _cubic(v: int, n: int) -> int:
@@ -28,17 +25,6 @@ def _branch_and_bound(v: int, n: int) -> int:
     return 2 * v**4 + 2 * CALL * v**2 + min(2**32, 2**9 * inputs)
 
 
-def right_inputs(work: MaxWorkspace) -> int | None:
-    """How many inputs are answered correctly, if a box for every 512 of them is enough to decide all."""
-    wrong, left = 0, work.task.size // 512
-    for found in class_margins(work):
-        decided = decide(work, found, left) if isinstance(found, ClassMargins) else None
-        if decided is None or decided.undecided or decided.boxes > left:
-            return None
-        wrong, left = wrong + decided.wrong, left - decided.boxes
-    return work.task.total - wrong
-
-
 COMPANIONS = {
     "brute-force": Companion(
         task,
@@ -48,7 +34,6 @@ COMPANIONS = {
         summary="every input is its own case",
         stated_in=f"{PLACE}.core.brute_force",
         lemmas=lemmas(),
-        shortcut=right_inputs,
         by_input=True,
     ),
     "cubic": Companion(
