@@ -32,6 +32,7 @@ import arb
 from compactproofs.kernel import enclosure
 from compactproofs.kernel.decisions import certainly_positive, max_where, to_grid
 from compactproofs.kernel.enclosure import Enclosure
+from compactproofs.search import workspaces  # noqa: F401 - registers what arrays do
 from compactproofs.search.caution import CautiousEnclosure
 from compactproofs.search.cost import Counted, Meter
 from compactproofs.theorems.max_of_k.failing_sets.low_ends import lower

@@ -133,6 +133,8 @@ def test_hints(sizes: tuple[int, int, int, int]) -> None:
         "m+k": 10,
         "a h": 6,
         "v+n+d": v + n + d,
+        "v+c+d": 7 + d,
+        "d+m+k": d + 10,
     }
     attention = {"embed.W_E": one(5, d), "pos_embed.W_pos": one(2, d), "unembed.W_U": one(d, 3)}
     attention |= {"blocks.0.attn.W_V": one(2, d, 3), "blocks.0.attn.W_O": one(2, 3, d)}

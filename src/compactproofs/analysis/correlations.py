@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # which imports its statistics, a second's work, when they are first used
 
 from compactproofs.kernel.decisions import FloatArray
 
@@ -34,10 +35,8 @@ def regress(x: FloatArray, y: FloatArray) -> Regression | None:
     """The regression of y on x, both (N,); None for fewer than 6 points or where x or y does not vary."""
     if len(x) < 6 or x.std() == 0.0 or y.std() == 0.0:
         return None
-    from scipy import stats  # a second to import, which pages of one model do without
-
-    line = stats.linregress(x, y)
-    error = float(stats.t.ppf(0.975, len(x) - 2) * line.stderr)
+    line = scipy.stats.linregress(x, y)
+    error = float(scipy.stats.t.ppf(0.975, len(x) - 2) * line.stderr)
     middle, middle_error = float(x.mean()), error * float(x.std())
     return Regression(
         float(line.slope), error, float(line.intercept), float(line.rvalue), float(line.pvalue), middle, middle_error
@@ -56,6 +55,4 @@ def rank_correlation(x: FloatArray, y: FloatArray) -> float:
     """Spearman's; 0 where one of them does not vary."""
     if np.ptp(x) == 0.0 or np.ptp(y) == 0.0:
         return 0.0
-    from scipy import stats
-
-    return float(stats.spearmanr(x, y).statistic)
+    return float(scipy.stats.spearmanr(x, y).statistic)

@@ -73,7 +73,8 @@ COMPANIONS = {
         stated_in=f"{PLACE}.by_comparison.histogram",
         lemmas=lemmas(
             *("branching.class_margins", "branching.conditions", "by_comparison.branch_and_bound"),
-            *("counting.histogram", "counting.unions", "counting.sums", "counting.half_sums"),
+            *("counting.histogram", "counting.unions"),
+            *("counting.sums", "counting.half_sums", "counting.grids"),
         ),
         by_input=True,
         long=True,
