@@ -141,8 +141,9 @@ def misused(model: cp.Model, odd: Any) -> list[Callable[[], object]]:
     limits = ("work", "max_ops", "max_memory", "allowance", "library", "tables")
     calls += [partial(cp.verify, certificate, model, **{name: odd}) for name in limits]
     asked = ("prefix", "suffix", "read_out", "n", "v", "k", "inputs", "weights", "table")
-    for name in (*asked, "task", "order", "family", "eps", "seconds"):
+    for name in (*asked, "task", "order", "family", "eps"):
         calls += [partial(certify, of, **{name: odd}) for of in (model, ARGMAX, ADDITION)]
+    calls += [partial(certify, model, seconds=odd)]
     for name in asked:
         calls += [partial(task_for, decoder, "argmax", **{name: odd})]
         calls += [partial(task_for, decoder, "sum-mod", **({"k": 2} | {name: odd}))]
