@@ -65,7 +65,7 @@ def _single_models() -> dict[str, dict[str, Any]]:
     """What each strategy, but brute force, proves of each model of a family; `interactive.js` makes points of it.
 
     A line has the strategy, the operations, one number where all models take the same, and the bounds as shares of the
-    inputs that are answered correctly; one number where there are means only.  Shares are in millionths, rounded down.
+    inputs that are answered correctly, in millionths, rounded down.
     """
     rows = table()
     return {family: _family(family, [row for row in rows if row.name.startswith(f"{family}/")]) for family in _FAMILIES}
@@ -87,10 +87,6 @@ def _family(family: str, models: list[ZooRow]) -> dict[str, Any]:
         operations = [of[name][0] if name in of else None for name in names]
         bounds = [of[name][1] * 10**6 // right[name] if name in of else None for name in names]
         lines.append([strategy, operations[0] if len({*operations}) == 1 else operations, bounds])
-    if family == "max-of-4":
-        for row in _rows("frontier.csv"):
-            if row["strategy"].startswith("failing-sets") and row["strategy"] not in strategies:
-                lines.append([row["strategy"], round(float(row["flops"])), int(float(row["normalised"]) * 1e6)])
     return {
         "models": [name.partition("/")[2] for name in names],
         "right": [right[name] * 10**6 // total for name in names],

@@ -34,17 +34,14 @@ function points({ models, right, known, lines }, family, which) {
   const share = (millionths) => (millionths / 1e6).toFixed(6);
   for (const [strategy, operations, bounds] of lines) {
     const group = strategy.split("/")[0];
-    const single = Array.isArray(bounds);
-    const proved = models.map((_, i) => i).filter((i) => !single || bounds[i] !== null);
-    const bound = (i) => (single ? bounds[i] : bounds);
+    const proved = models.map((_, i) => i).filter((i) => bounds[i] !== null);
     const taken = (i) => (Array.isArray(operations) ? operations[i] : operations);
     const point = (model, chosen, words) => {
       const mean = (number) => chosen.reduce((sum, i) => sum + number(i), 0) / chosen.length;
       const accuracy = share(mean((i) => right[i])) + words;
-      found.push({ strategy, group, model, bound: mean(bound) / 1e6, right: accuracy, operations: Math.round(mean(taken)) });
+      found.push({ strategy, group, model, bound: mean((i) => bounds[i]) / 1e6, right: accuracy, operations: Math.round(mean(taken)) });
     };
     if (which === MEANS) point(`mean of ${proved.length} models ${family}/…`, proved, "");
-    else if (!single) point(`mean of all models ${family}/…: single ones are not stored`, proved, "");
     else {
       for (const i of proved) if (which === EVERY || models[i] === which) point(`${family}/${models[i]}`, [i], ` of ${known}`);
     }
