@@ -3,6 +3,7 @@
 python tools/draw_docs.py        # needs the extra report; writes docs/figures/*.svg
 """
 
+import csv
 import runpy
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import matplotlib
 import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 import compactproofs as cp
 from compactproofs.networks.attention_only import circuits
@@ -25,6 +27,9 @@ from compactproofs.theorems.max_of_k.subcubic.own_output import own_output, wors
 ROOT = Path(__file__).parent.parent
 FIGURES = ROOT / "docs" / "figures"
 MODEL = "max-of-4/123"
+TABLES = runpy.run_path(str(ROOT / "tools" / "page_tables.py"))
+SHORT = {"max-of-10": "K = 10", "max-of-20": "K = 20", "max-of-10-v128": "K = 10, 128 tokens"}
+COLOURS = {"max-of-10": "tab:blue", "max-of-20": "tab:orange", "max-of-10-v128": "tab:green"}
 
 
 def save(figure: Figure, name: str) -> None:
@@ -123,6 +128,54 @@ def draw_outputs(work: MaxWorkspace, near: int = 4) -> None:
     save(figure, "ruled-out")
 
 
+def intervals() -> dict[str, list[tuple[str, float, float]]]:
+    """Seed, wrong inputs at least and at most as shares of all, for each model bounded from both sides, by family."""
+    found: dict[str, dict[str, tuple[float, float]]] = {"max-of-10": {}, "max-of-20": {}, "max-of-10-v128": {}}
+
+    def keep(model: str, lower: float, upper: float) -> None:
+        family, _, seed = model.partition("/")
+        if family in found and seed not in found[family]:
+            found[family][seed] = 1 - upper, 1 - lower
+
+    for large in ("max-of-10", "max-of-20"):
+        for model, sides in TABLES["both_sides"](large).items():
+            if sides[0] is not None:
+                keep(model, *(float(side["bound"]) for side in sides))
+    for name in ("large-k-two-cores", "large-k-before"):
+        with (ROOT / "docs" / "measured" / f"{name}.csv").open(newline="", encoding="utf-8") as stream:
+            for row in list(csv.reader(stream))[1:]:
+                keep(row[0].strip("`"), float(row[1]), float(row[2]))
+    return {family: [(seed, *ends) for seed, ends in of.items()] for family, of in found.items()}
+
+
+def draw_intervals() -> None:
+    """How many inputs are wrong, at least and at most, for large K; where that is too narrow to see, how narrow."""
+    models = [
+        (f"{SHORT[family]}, {seed}", least, most, COLOURS[family])
+        for family, of in intervals().items()
+        for seed, least, most in sorted(of, key=lambda each: -each[1])
+    ]
+    figure = Figure(figsize=(8.6, 0.17 * len(models) + 1.0), layout="constrained")
+    shares, widths = figure.subplots(1, 2, sharey=True)
+    for y, (_, least, most, colour) in enumerate(models):
+        shares.plot([least, most], [y, y], color=colour, linewidth=4, solid_capstyle="butt")
+        shares.plot((least * most) ** 0.5, y, "|", color=colour, markersize=7)
+        widths.plot(most - least, y, "o", color=colour, markersize=4)
+    shares.set_yticks(range(len(models)), [model[0] for model in models], fontsize=6.5)
+    shares.set_ylim(len(models), -1)
+    shares.set_xlabel("wrong inputs, at least and at most, share of all")
+    widths.set_xlabel("how far apart these are")
+    for axes in (shares, widths):
+        axes.set_xscale("log")
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x", color="0.9", linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    shares.set_xticks([5e-4, 1e-3, 2e-3, 5e-3], ["0.05%", "0.1%", "0.2%", "0.5%"])
+    shares.xaxis.set_minor_formatter(NullFormatter())
+    save(figure, "intervals")
+
+
 def main() -> None:
     """Draw everything."""
     matplotlib.rcParams["svg.hashsalt"] = "docs"  # so that files are the same each time
@@ -131,6 +184,7 @@ def main() -> None:
     draw_chords(work)
     draw_gaps(work)
     draw_outputs(work)
+    draw_intervals()
     stored = runpy.run_path(str(ROOT / "benchmarks" / "table1_larger.py"))["stored"]
     results = stored(ROOT / "docs" / "table1" / "max-of-4.csv")
     draw_bound_against_flops(results, FIGURES / "bound-against-flops")
