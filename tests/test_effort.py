@@ -5,15 +5,17 @@ from __future__ import annotations
 import tracemalloc
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import compactproofs as cp
 from compactproofs.kernel.enclosure import Enclosure
-from compactproofs.kernel.problem import Hints, Strategy
+from compactproofs.kernel.problem import Hints, Problem, Strategy
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.attention_only.model import AttentionOnly
+from compactproofs.networks.pair_sum.model import TENSORS, PairSum
 from compactproofs.search import effort, families
 from compactproofs.search.allowance import CALL, Allowance, allowing
 from compactproofs.search.builtin import get_strategy
@@ -21,6 +23,7 @@ from compactproofs.search.companions import MAX_OPS
 from compactproofs.search.families import companion_of
 from compactproofs.search.families.attention_only import ROOM, Beyond
 from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
+from compactproofs.tasks.pairs import pair_table
 from compactproofs.theorems.max_of_k.counting.half_sums import count_in_halves
 
 BOUNDED = ("trivial", "brute-force", "cubic", *(id for id in cp.STRATEGIES if id.startswith("sub-cubic")))
@@ -105,6 +108,31 @@ def test_memory_that_hints_cause() -> None:
     tracemalloc.stop()
     huge = hints_of(strategy, model_of(4096, 2, 1, 1), 500_000)
     assert effort.declared(strategy, max_of_k(model_of(4096, 2, 1, 1)), huge).operations > MAX_OPS
+
+
+@pytest.mark.parametrize("kind", ["low-rank", "low-rank-separable", "low-rank-halves", "thin-halves", "few-directions"])
+def test_memory_that_directions_cause(kind: str) -> None:
+    """All of a group's inputs in all directions: many where a network has few outputs and neurons."""
+    n, count = 80, 300
+    sizes = {"n": n, "v": n, "c": 2, "d": 1, "m": 3, "k": 2, "a": 1, "h": 1}
+    rng = np.random.default_rng(0)
+    tensors = {
+        name: rng.normal(size=tuple(sizes[axis] for axis in axes)) for name, axes in TENSORS["transformer"].items()
+    }
+    strategy, problem = get_strategy(f"pair-sum/{kind}"), Problem(PairSum(tensors), pair_table(np.zeros((n, n), int)))
+    hints = {
+        name: np.ones([count if size is None else size for size in spec.shape]).astype(spec.dtype)
+        for name, spec in strategy.hints(problem).items()
+    }
+    if "means" in hints:  # for as many sets as there are in `factors`
+        hints["means"] = hints["means"][:, 2:]
+    declared = effort.declared(strategy, problem, hints).memory - ROOM
+    work = Workspace[Any, Any](problem)
+    tracemalloc.start()
+    strategy.bound(work, hints)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 2**23 < peak <= declared
 
 
 @pytest.mark.parametrize(

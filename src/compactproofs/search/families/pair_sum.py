@@ -512,7 +512,7 @@ def _work(problem: Problem[PairSum, Pairs], hints: Hints) -> Work:
     m, k = network.neurons, network.outputs
     weights = sum(tensor.size for tensor in network.tensors.values())
     d = max(max(tensor.shape) for tensor in network.tensors.values())
-    directions = sum(len(hint) for name, hint in hints.items() if name == "factors") + 1
+    directions = sum(len(hint) for name, hint in hints.items() if name in ("factors", "stream", "logits")) + 1
     folding = 8 * weights * (n + d) + 16 * n * (m + k)
     groups_ = k + 2 * n * n * max(m, k) // BATCH_ENTRIES + 2
     each = n * n * (2 * m * k if not hints else 4 * directions * (m + k)) + n * n * (40 * m + 40 * k)
@@ -529,6 +529,7 @@ def _work(problem: Problem[PairSum, Pairs], hints: Hints) -> Work:
         calls += 40 * n
     entries = 8 * weights + 8 * n * (m + k) + 8 * m * k + 4 * directions * (m + k) + 4 * n * n
     entries += 2 * more * more + 20 * n * (more + sets)
+    entries += 10 * directions * min(n * n, BATCH_ENTRIES // k + 1)  # of a group, in all directions at once
     return Work(4 * (folding + each + tables_) + CALL * calls, 8 * entries + ROOM)
 
 
