@@ -28,6 +28,7 @@ from compactproofs.testing.planting import Planted
 from compactproofs.theorems import BUILT_IN
 from compactproofs.theorems.max_of_k.branching import class_margins
 from compactproofs.theorems.max_of_k.branching.conditions import Conditions
+from compactproofs.theorems.max_of_k.counting.grids import count_on_grids
 from compactproofs.theorems.max_of_k.counting.sums import Axis, count_at_most_zero
 from exactcheck import checking
 from soundness.counting import IntArray, sequences
@@ -37,6 +38,11 @@ from test_weights import near_the_limit
 
 PLACE = "by-comparison/histogram"
 LOWER, UPPER = BUILT_IN.strategies[PLACE], BUILT_IN.strategies[f"{PLACE}-upper"]
+
+
+CONDITIONS, HISTOGRAM = "theorems.max_of_k.branching.conditions", "theorems.max_of_k.by_comparison.histogram"
+SUMS, UNIONS = "theorems.max_of_k.counting.sums", "theorems.max_of_k.counting.unions"
+GRIDS = "theorems.max_of_k.counting.grids"
 
 
 def met(chosen: IntArray, required: Any, sign: IntArray, above: int, least: int) -> Any:
@@ -97,6 +103,49 @@ def test_counts_under_conditions() -> None:
     check_counts()
 
 
+def check_grids(count: Callable[..., int] = count_on_grids, of: Any = Conditions) -> None:
+    """Are on the safe side whatever the points, also of the largest entries; exact with a point for each sum."""
+    rng, work = np.random.default_rng(2), some_work()
+    for found, meets, chosen, counts in conditions(2, 120):
+        positions, axes, unit = chosen.shape[1], int(rng.integers(1, 3)), int(rng.choice([1, (2**53 - 1) // 20]))
+        entries, start = rng.integers(-20, 20, (positions, len(counts), axes)), rng.integers(-20, 20, axes)
+        sums = start + entries[np.arange(positions), chosen].sum(axis=1)
+        right = counts[chosen[meets & (sums <= 0).all(axis=1)]].prod(axis=1).sum()
+        for points in (
+            rng.integers(-60, 60, 25),
+            np.arange(-120, 120),
+            np.arange(2000),
+        ):  # of two axes the last is long
+            of_axes = [unit * points] * axes
+            under, over = (
+                count(work, unit * entries, unit * start, of(found.before, found.empty), counts, of_axes, side)
+                for side in (False, True)
+            )
+            assert under <= right <= over
+            assert len(points) != 240 or axes > 1 or under == over
+
+
+def test_grids_under_conditions() -> None:
+    """With any of them."""
+    check_grids()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (" - {-1}", ""),
+        ("FAR = 2**61", "FAR = 2**53"),
+        ("int(counts.sum()) ** positions", "tokens**positions"),
+        ("return int(conditions.empty[-1])", "return 1"),
+    ],
+)
+def test_planted_errors_on_grids(old: str, new: str) -> None:
+    """Short sequences show them."""
+    planted = Planted("compactproofs", [(GRIDS, old, new)], (GRIDS, CONDITIONS), sparing=True)
+    with pytest.raises(AssertionError):
+        check_grids(planted.module(GRIDS).count_on_grids, planted.module(CONDITIONS).Conditions)
+
+
 def some_hints(rng: np.random.Generator, problem: Any, kind: str) -> list[dict[str, Hint]]:
     """Hints for both strategies: those of a kind, or, besides, all outputs of all classes, with halves of some kind."""
     found, values = [], MeasuredWorkspace[Any, Any](problem, "value")
@@ -145,8 +194,6 @@ def test_with_coarse_integers(monkeypatch: pytest.MonkeyPatch) -> None:
         assert LOWER.bound(work, below) <= truth(model, task) <= UPPER.bound(work, above)
 
 
-CONDITIONS, HISTOGRAM = "theorems.max_of_k.branching.conditions", "theorems.max_of_k.by_comparison.histogram"
-SUMS, UNIONS = "theorems.max_of_k.counting.sums", "theorems.max_of_k.counting.unions"
 #: The module, what stands there, and what is put there instead.
 ERRORS: dict[str, tuple[str, str, str]] = {
     "equal is above": (CONDITIONS, "a - (sign[:, None] > 0)", "a - (sign[:, None] >= 0)"),

@@ -139,6 +139,16 @@ def random_steps(rng: np.random.Generator, margins: ClassMargins) -> list[Step]:
     return steps
 
 
+def less_two(rng: np.random.Generator, margins: ClassMargins) -> list[Step]:
+    """One output after the other, less the two before it, on grids with a point for every sum that is small."""
+    names = [int(output) for output in rng.permutation(margins.outputs)]
+    edges = np.tile(2**15 + np.array([-(2**11), 0, 2**11]), (3, 1))  # from -16 to 16
+    return [
+        Step(output, names[i - 1], ((1, 0, 0), (1, 0, 0)), Grids(edges, (16, 16, 16), names[max(i - 2, 0)]))
+        for i, output in enumerate(names)
+    ]
+
+
 def random_grids(rng: np.random.Generator, reach: int) -> Grids:
     """Grids with edges that stand for numbers up to 2^(reach / 2^9), few or many."""
     edges = 2**15 + rng.integers(-reach, reach, (3, int(rng.integers(1, 65))))

@@ -19,8 +19,8 @@ returns for N_P(s, last), whatever the points are.
 
 Proof.  By induction: rounding lowers (raises) z on each axis, and N_{p-1} does not grow with z.  For p = 0 rounding
 changes nothing, since integers up to 0 become -2^61 or 0, and others 1 or 2^61.  Beyond the far point there is nothing
-to round to; but entries are below 2^53 and P is at most 64, so what is added to a number stays below 2^59, and numbers
-beyond 2^60 in size are on the same side of 0 as the far point, whatever follows.
+to round to; but entries less offsets are below 2^54 and P is at most 64, so what is added to a number stays below
+2^60, and numbers beyond 2^60 in size are on the same side of 0 as the far point, whatever follows.
 
 Offsets.  Entries may be changed by any b[p, j] each, if s is changed by the opposite of their sum.  They are chosen
 such that many entries are a little more than 0 (over), or less, and so lead from a point to itself.
