@@ -109,6 +109,7 @@ def count_on_grids(
         for *move, count in zip(kinds.tolist(), *(which.tolist() for _, which in leads), counts.tolist(), strict=True):
             moves[tuple(move)] += count
         so_far, ways = ways, np.zeros((number, *map(len, these)))
+        work.charge(flops=2 * ways.size * len(moves), int_ops=2 * tokens * sum(map(len, these)))
         for (kind, *which), times in moves.items():
             for one in set(before[kind].tolist()) - {-1}:
                 block = so_far[one]
@@ -119,7 +120,6 @@ def count_on_grids(
                 for condition in np.flatnonzero(before[kind] == one).tolist():
                     ways[condition] += block
         points = these
-        work.charge(flops=2 * ways.size * len(moves), int_ops=2 * tokens * sum(map(len, these)))
     # Of the points after all positions one is the start, and the other one is far away.
     return rounded(float(ways[(-1,) + (1 if over else 0,) * axes]), positions * (tokens + 8), over)
 
