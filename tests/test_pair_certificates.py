@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -263,3 +264,12 @@ def test_outputs_that_are_alike() -> None:
         certificate = prover.certify(strategy, third).certificate
         found = second.verdict(reading.read_certificate(certificate.to_bytes()), save(dict(network.tensors)), [], "")
         assert (certificate.certified, found[0]) == (2, True), strategy.id
+
+
+def test_networks_without_a_task() -> None:
+    """Are not asked for the largest token; what it is that is lacking is said."""
+    network: Any = cp.load_network(str(CORPUS / "models" / "S3.safetensors"))
+    lacking = "^task: expected one that goes with a network of the family pair-sum"
+    for call in (lambda: cp.Prover(network), lambda: cp.prove(network, "pair-sum/low-rank")):
+        with pytest.raises(cp.CompactProofsError, match=lacking):
+            call()

@@ -205,6 +205,8 @@ def parse_json(data: bytes) -> Any:
             parse_constant=refuse,
             parse_int=integer,
         )
+    except UnicodeDecodeError as error:  # which would show all of the file
+        raise Malformed("JSON: not in UTF-8; the order is: exactcheck CERTIFICATE MODEL") from error
     except (ValueError, RecursionError) as error:
         raise Malformed(f"JSON: {error!a}") from error
 

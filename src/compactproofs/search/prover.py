@@ -182,6 +182,11 @@ def _problem(model: Any, task: Task | None) -> Problem[Any, Any]:
         )
     if task is not None and not all(hasattr(task, name) for name in ("record", "total", "misfit")):
         raise Misuse(f"task: expected a task, such as task_for returns, or None, found {type(task).__name__}")
+    if task is None and not hasattr(model, "n_ctx"):
+        raise Misuse(
+            f"task: expected one that goes with a network of the family {model.family}; without one the question is "
+            "max of K. certify asks a network of the zoo what it was trained for"
+        )
     return max_of_k(model) if task is None else Problem(model, task)
 
 

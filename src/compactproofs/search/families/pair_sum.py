@@ -623,6 +623,7 @@ COMPANIONS = {
         "a transformer that is small outside of a few directions, computed in these alone",
         _few_directions,
         ("low_rank",),
+        says_something=_is_transformer,
     ),
     "pair-sum/equivariant-distance": _companion(
         "equivariant",
