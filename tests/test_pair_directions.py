@@ -32,57 +32,80 @@ Case = tuple[Problem[Any, Any], dict[str, Any], npt.NDArray[np.float64]]
 
 
 def drawn(rng: np.random.Generator, number: int) -> tuple[PairSum, dict[str, Any]]:
-    """A network with a stream of one number, or two, and few neurons, where norms are nearly what they bound; hints.
+    """A network of few dimensions, where norms are nearly what they bound, and hints.
 
-    Parts are zero now and then, so that each that hints leave out is all that is left out in some networks.
+    In half of them, the aligned ones, tensors and hints have rank 1 and nothing cancels: there the norm of a product is
+    the product of the norms, and the largest norm of a row or column is not.  Parts are zero now and then, so that each
+    that hints leave out is all that is left out in some networks, and now and then one row alone is not zero.
     """
-    n, c, k, aligned = 3, 2 + number % 2, 2, rng.random() < 0.5  # if aligned, all has one sign and nothing cancels
-    d, a, m = (1, 1, 1) if aligned else (int(x) for x in rng.integers(1, 3, 3))
+    n, c, k, aligned = 2, 2 + number % 2, 2 + number // 2 % 2, rng.random() < 0.5
+    d, a, m, s, t = (int(x) for x in rng.integers((1, 1, 2, 1, 1), 4))
+    heads, v = int(rng.integers(1, 3)), n + c - 2
 
     def way(shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
         return np.full(shape, rng.choice([-1.0, 1.0])) if aligned else rng.choice([-1.0, 1.0], shape)
 
+    def some(length: int) -> npt.NDArray[np.float64]:
+        """A column of ones, or with a single one, or with ones here and there."""
+        one = np.arange(length) == rng.integers(length)
+        kinds = np.ones(length), np.ones(length), one, rng.choice([0.0, 1.0], length)
+        return kinds[rng.integers(4)][:, None] * 1.0
+
     shapes = {
-        **{"embed.W_E": (n + c - 2, d), "pos_embed.W_pos": (c, d), "unembed.W_U": (d, k), "unembed.b_U": (k,)},
-        **{"blocks.0.attn.W_V": (1, d, a), "blocks.0.attn.W_O": (1, a, d)},
-        **{"blocks.0.attn.b_V": (1, a), "blocks.0.attn.b_O": (d,)},
+        **{"embed.W_E": (v, d), "pos_embed.W_pos": (c, d), "unembed.W_U": (d, k), "unembed.b_U": (k,)},
+        **{"blocks.0.attn.W_V": (heads, d, a), "blocks.0.attn.W_O": (heads, a, d)},
+        **{"blocks.0.attn.b_V": (heads, a), "blocks.0.attn.b_O": (d,)},
         **{"blocks.0.mlp.W_in": (d, m), "blocks.0.mlp.b_in": (m,)},
         **{"blocks.0.mlp.W_out": (m, d), "blocks.0.mlp.b_out": (d,)},
     }
-    signs = {name: np.ones(shape) if aligned else way(shape) for name, shape in shapes.items()}
-    signs["unembed.W_U"], signs["unembed.b_U"] = signs["unembed.W_U"] * [1.0, -1.0], signs["unembed.b_U"] * [1.0, -1.0]
-    sizes = {name: float(rng.choice([0.0, 0.3, 1.0, 3.0])) for name in shapes}
-    weights = {name: sizes[name] * signs[name] for name in shapes}
-    if rng.random() < 0.3:  # a neuron and an entry of the head that write nothing, and a large one that would
-        weights["blocks.0.mlp.W_out"][0] = weights["blocks.0.attn.W_O"][0, 0] = 0.0
+    apart = np.array([1.0, -1.0, 0.0])[:k]
+    weights = {
+        name: float(rng.choice([0.0, 0.5, 3.0])) * (np.ones(shape) if aligned else way(shape))
+        for name, shape in shapes.items()
+    }
+    weights["unembed.W_U"], weights["unembed.b_U"] = weights["unembed.W_U"] * apart, weights["unembed.b_U"] * apart
+    weights["embed.W_E"] *= some(v)
+    weights["pos_embed.W_pos"] *= some(c)
+    W_out, W_O = weights["blocks.0.mlp.W_out"], weights["blocks.0.attn.W_O"]
+    faint = rng.random() < 0.5
+    if faint:  # the first neuron, a large one, writes nothing, little or what others do, and C leaves it out
+        W_out[0] *= rng.choice([0.0, 2.0**-10, 1.0])
+        W_O[0, 0] = 0.0
         weights["blocks.0.mlp.W_in"][:, 0] *= 10.0
-    if rng.random() < 0.5:  # such that still write something
-        weights["blocks.0.mlp.W_out"][:, 0] *= rng.integers(0, 2)
-        weights["blocks.0.attn.W_O"][:, :, 0] *= rng.integers(0, 2)
+        weights["blocks.0.mlp.b_in"][0] *= 10.0
+    if rng.random() < 0.5:  # rows with a zero that still write something
+        W_out[:, 0] *= rng.integers(0, 2)
+        W_O[:, :, 0] *= rng.integers(0, 2)
     W_U = weights["unembed.W_U"] - weights["unembed.W_U"].mean(axis=1, keepdims=True)
-    Z, Q = np.concatenate([weights["embed.W_E"], weights["pos_embed.W_pos"]]), np.eye(d)
-    P, C, B = np.eye(d), weights["blocks.0.mlp.W_out"], W_U
-    wrong = rng.random(3) < 0.4
+    R = np.concatenate([weights["embed.W_E"], weights["pos_embed.W_pos"]])
+    Z, Q, P, C, B = R, np.eye(d), np.eye(d), W_out, W_U
+    if aligned:
+        Z, Q = np.repeat(R[:, :1], s, axis=1) / s, np.ones((s, d))
+        P = np.ones((d, t))
+        C, B = W_out @ P, np.repeat(W_U[:1], t, axis=0) / t
+    wrong = rng.random(3) < (0.5 if aligned else 0.2)
     if wrong[0]:
-        Z = Z + rng.choice([0.1, 1.0]) * way(Z.shape)
+        Z = Z + rng.choice([0.125, 1.0]) * way(Z.shape) * some(len(Z))
     if wrong[1]:
-        C = rng.choice([0.0, 1.0]) * C + rng.choice([0.0, 0.1, 1.0]) * way(C.shape)
+        C = rng.choice([0.0, 1.0]) * C + rng.choice([0.0, 0.125, 1.0]) * way(C.shape)
     if wrong[2]:
-        B = rng.choice([0.0, 1.0]) * B + rng.choice([0.0, 0.1, 1.0]) * way(B.shape) * [1.0, -1.0]
+        B = rng.choice([0.0, 0.0, 1.0]) * B + rng.choice([0.0, 0.125, 1.0]) * way((len(B), 1)) * apart
+    if faint:
+        C = C * (np.arange(m) > 0)[:, None]
     hints = {
         "stream": np.concatenate([Z, Q.T]).T.copy(),
         "logits": np.concatenate([P, C, B.T]).T.copy(),
     }
-    if rng.random() < 0.1:
+    if rng.random() < 0.05:
         name = str(rng.choice(["stream", "logits"]))
         hints[name] = hints[name][: int(rng.integers(0, 2))]
-    if rng.random() < 0.1:
+    if rng.random() < 0.05:
         hints["logits"][:, -1] = rng.choice([np.nan, np.inf, 0.5])
     return PairSum(weights), hints
 
 
 def leads(problem: Problem[Any, Any]) -> npt.NDArray[np.float64]:
-    """By how much outputs lead others, by definition, shape (n n, k, k)."""
+    """By how much outputs lead others, by definition, to the nearest floats, shape (n n, k, k)."""
     n, tensors = problem.network.n, problem.network.tensors
     logits = [pair_sums.logits(tensors, x, y) for x in range(n) for y in range(n)]
     return np.array([[[float(Fraction(a - b)) for b in row] for a in row] for row in logits])
@@ -91,8 +114,8 @@ def leads(problem: Problem[Any, Any]) -> npt.NDArray[np.float64]:
 @cache
 def cases() -> list[Case]:
     """Networks with hints, and their leads."""
-    rng, found = np.random.default_rng(0), list[Case]()
-    for number in range(600):
+    rng, found = np.random.default_rng(9), list[Case]()
+    for number in range(300):
         network, hints = drawn(rng, number)
         problem: Problem[Any, Any] = Problem(network, pair_table(add_mod(network.n).table % 2))
         found.append((problem, hints, leads(problem)))
@@ -114,7 +137,9 @@ def false_leads(module: Callable[[str], Any] = own_module) -> bool:
             parts = theorem.parts(Workspace(problem), hints)
             logits = theorem.logits_of(parts, Group(0, np.repeat(np.arange(n), n), np.tile(np.arange(n), n)))
             least = logits[:, :, None] - logits[:, None] - parts.loss
-        if (np.where(np.eye(2) > 0, -np.inf, least.mid - least.rad) > true + 1e-9).any():
+            # Numbers rounded to a nearest float: those next to it are on the safe side of what it stands for.
+            low = np.nextafter(least.mid - least.rad, -np.inf)
+        if (low > np.nextafter(true, np.inf))[:, ~np.eye(true.shape[-1], dtype=bool)].any():
             return True
     return False
 
@@ -126,9 +151,9 @@ def test_leads() -> None:
     for problem, hints, true in cases():
         with np.errstate(all="ignore"):
             proved = few_directions.bound(Workspace(problem), hints)
-        assert proved <= sum(true[i, z, 1 - z] > 0 for i, z in enumerate(problem.task.table.ravel()))
+        assert proved <= sum((np.delete(true[i, z], z) > 0).all() for i, z in enumerate(problem.task.table.ravel()))
         some += proved > 0
-    assert some > 50
+    assert some > 40
 
 
 @pytest.mark.parametrize(
@@ -171,6 +196,25 @@ def test_leads() -> None:
         ("output.shape).any(axis=1)", "output.shape).all(axis=1)"),
         ('weight("blocks.0.mlp.W_out").any(axis=1)', 'weight("blocks.0.mlp.W_out").all(axis=1)'),
         ('weight("blocks.0.mlp.W_out").any(axis=1)', 'weight("blocks.0.mlp.W_out").max(axis=1) > 0'),
+        ("size_W = size(W)", "size_W = longest(W.T)"),
+        ("size_W = size(W)", "size_W = size(W[:, chosen.used])"),
+        ("size(V) * size(W_O))", "longest(V) * size(W_O))"),
+        ("g * size(P)", "g * longest(P.T)"),
+        ("size(chosen.C)", "longest(chosen.C.T)"),
+        ("size(T @ P - chosen.C)", "longest(T @ P - chosen.C)"),
+        ("h * size(T)", "h * longest(T.T)"),
+        ("h * size(T)", "(longest(left) + longest(right_)) * size(T)"),
+        ("* size(A)", "* longest(A.T)"),
+        ("longest(last) * size(Q)", "longest(last) * longest(Q.T)"),
+        ("longest(last) * size(Q)", "longest(last[:1]) * size(Q)"),
+        ("longest(R - Z @ Q)", "longest((R - Z @ Q)[:-1])"),
+        ("longest(R - Z @ Q)", "longest((R - Z @ Q)[-c:])"),
+        ("e * longest(chosen.B.T)", "e * longest(chosen.B)"),
+        ("longest((W_U - P @ chosen.B).T)", "longest(W_U - P @ chosen.B)"),
+        ('np.reshape(weight("blocks.0.attn.b_V"), ', 'np.reshape(weight("blocks.0.attn.b_V").T, '),
+        ('weight("blocks.0.mlp.b_in")[used]', 'weight("blocks.0.mlp.b_in")[: len(used)]'),
+        ("left=left[:, chosen.used]", "left=left[:, : len(chosen.used)]"),
+        ("minus_right=-right_[:, chosen.used]", "minus_right=-right_[:, : len(chosen.used)]"),
     ],
 )  # fmt: skip
 def test_planted(old: str, new: str) -> None:
