@@ -32,6 +32,8 @@ PATIENCE = 60.0
 MOMENT = 10.0
 #: Strategies are tried that may take so many times as long as there is left, since they may do much less.
 _TOO_MUCH = 4.0
+#: Seconds in which counts need be no coarser than without a limit.
+_AT_LEISURE = 2400.0
 #: More seconds than anybody waits, of which clocks still know.
 _FOR_EVER = 1e9
 
@@ -144,6 +146,7 @@ def certify_within(
     other libraries, which may have no trivial strategy.
     """
     start, seconds = time.monotonic(), min(seconds, _FOR_EVER)
+    prover.values.haste = max(_AT_LEISURE / max(seconds, 1.0), 1.0)  # so that a minute may do for both sides
     about = [
         (strategy, companion)
         for strategy in prover.library.strategies.values()

@@ -79,7 +79,7 @@ def plan(
     positions = work.network.n_ctx - 1 if positions is None else positions
     weights = _weights(work)
     # The more classes there are, the less time there is for each.
-    least = int((worth_of(v) if worth is None else worth) * work.task.total)
+    least = int((worth_of(v) * work.haste if worth is None else worth) * work.task.total)
     rows: list[list[int]] = []
     halves: list[Halves] = []
     points: list[IntArray] = []
