@@ -89,10 +89,10 @@ def main() -> None:
     options = parser.parse_args()
     model = cp.load_model(options.model)
     work, v = workspace(model, "value"), model.d_vocab
-    total = work.task.total
+    work.haste, total = 1.0 / options.finer, work.task.total
     weights = counting._weights(work)
     classes = {(i % v, i // v) for i in range(0, v * v, options.every)}
-    least = int(counting.worth_of(v) / options.finer * total)
+    least = int(counting.worth_of(work) * total)
     parts = [
         looked_at(work, part, level, least)
         for found in class_margins(work, classes)

@@ -23,6 +23,7 @@ import compactproofs as cp
 from compactproofs import __main__ as entry
 from compactproofs.kernel.library import Library
 from compactproofs.search import choice
+from compactproofs.search.families import counting
 from compactproofs.search.prover import Prover
 from compactproofs.system.log import log
 from compactproofs.theorems import BUILT_IN
@@ -453,3 +454,14 @@ def test_import_is_light() -> None:
     environment = {**os.environ, "PYTHONPATH": ""}
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     assert result.stdout == "[]\n"
+
+
+def test_the_fewer_seconds_the_coarser_the_counts() -> None:
+    """So that a minute may do for both sides; without a limit nothing is coarser."""
+    model = cp.Model(**working_weights(np.random.default_rng(0), 4, 2, 3))
+    coarse = []
+    for seconds in (1.0, 60.0, 1e6):
+        prover = Prover(model)
+        choice.certify_within(prover, seconds)
+        coarse.append(counting.worth_of(prover.values) / counting.worth_of(Prover(model).values))
+    assert coarse[0] > coarse[1] > coarse[2] == 1.0

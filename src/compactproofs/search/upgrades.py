@@ -39,8 +39,8 @@ def upgraded(certificate: Certificate, model: AttentionOnly) -> Certificate:
     work = workspace(model, "value")
     hints: Hints = {}
     for finer in _FINER:
-        worth = counting.worth_of(problem.task.d_vocab) / finer
-        hints = counting.plan(work, strategy.claim == "at least", worth)
+        work.haste = 1.0 / finer
+        hints = counting.plan(work, strategy.claim == "at least")
         gained = strategy.bound(work, hints) - certificate.certified
         if (gained if strategy.claim == "at least" else -gained) >= 0:
             break

@@ -94,7 +94,7 @@ class MeasuredWorkspace(Workspace[N, T], Generic[N, T]):
         self.problem = problem
         self.reading = reading
         self.meter = Meter()
-        self.haste = 1.0  # how many times coarser than usual searches may count
+        self.haste = 1.0  # how many times coarser than usual searches count
 
     def constant(self, values: npt.ArrayLike) -> Array:
         """Exact numbers as an array of this reading, counted."""

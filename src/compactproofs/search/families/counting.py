@@ -79,7 +79,7 @@ def plan(
     positions = work.network.n_ctx - 1 if positions is None else positions
     weights = _weights(work)
     # The more classes there are, the less time there is for each.
-    least = int((worth_of(v) * work.haste if worth is None else worth) * work.task.total)
+    least = int((worth_of(work) if worth is None else worth) * work.task.total)
     rows: list[list[int]] = []
     halves: list[Halves] = []
     points: list[IntArray] = []
@@ -111,9 +111,9 @@ def plan(
     }
 
 
-def worth_of(v: int) -> float:
+def worth_of(work: MaxWorkspace) -> float:
     """The share of all inputs for which it is not worth the trouble to count."""
-    return WORTH * (v / 64) ** 4
+    return float(WORTH * (work.network.d_vocab / 64) ** 4 * work.haste)
 
 
 def _weights(work: MaxWorkspace) -> npt.NDArray[np.uint16]:
