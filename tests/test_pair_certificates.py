@@ -269,6 +269,7 @@ def test_outputs_that_are_alike() -> None:
 def test_networks_without_a_task() -> None:
     """Are not asked for the largest token; what it is that is lacking is said."""
     network: Any = cp.load_network(str(CORPUS / "models" / "S3.safetensors"))
+    assert len(repr(network)) < 80  # and not all of its numbers
     lacking = "^task: expected one that goes with a network of the family pair-sum"
     for call in (lambda: cp.Prover(network), lambda: cp.prove(network, "pair-sum/low-rank")):
         with pytest.raises(cp.CompactProofsError, match=lacking):

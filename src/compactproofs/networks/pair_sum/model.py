@@ -18,7 +18,7 @@ Entries are float32 or float64 numbers taken as exact reals.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any, ClassVar, Self
@@ -69,7 +69,7 @@ class PairSum:
 
     family: ClassVar[str] = "pair-sum"
 
-    tensors: Mapping[str, npt.NDArray[np.float64]]
+    tensors: Mapping[str, npt.NDArray[np.float64]] = field(repr=False)
 
     def __post_init__(self) -> None:
         axes = TENSORS[self.architecture]
