@@ -102,23 +102,11 @@ def few_directions() -> str:
     """Networks that add, with few neurons, one by one."""
     rows = []
     for row in read("docs/tighten/pairs/results.csv").to_dicts():
-        size = [str(row[name]) for name in ("frequencies", "neurons", "dimensions")]
         right = [f"{row[name]:,}" for name in ("correct_before", "correct_after", "proved")]
         leads = [f"{row[name]:.1f}" for name in ("least_lead_before", "least_lead")]
-        cost = [f"{row['flops']:,}", f"2^{math.log2(row['flops']):.2f}"]
         sure = [*leads, f"{row['cross_entropy_before']:.1g}", f"{row['cross_entropy']:.1g}", f"{row['distance']:.2f}"]
-        rows.append([f"`{row['model']}`", *size, *right, *cost, *sure])
-    headers = [
-        "model",
-        "frequencies",
-        "neurons",
-        "dimensions",
-        "right before",
-        "right after",
-        "proved",
-        "operations",
-        "",
-    ]
+        rows.append([f"`{row['model']}`", *right, f"{row['flops']:,}", *sure])
+    headers = ["model", "right before", "right after", "proved", "operations"]
     return table([*headers, "least lead before", "after", "cross-entropy before", "after", "distance"], rows)
 
 
