@@ -18,7 +18,7 @@ import compactproofs as cp
 from compactproofs.search import families, prover
 from compactproofs.system import processes
 from compactproofs.system.loading import load
-from compactproofs.system.processes import another_core, local_processes, submit
+from compactproofs.system.processes import cores, local_processes, submit
 from test_analysis import random_model
 
 
@@ -32,7 +32,7 @@ def test_what_a_process_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
         assert submit(executor, os.getpid).result() != os.getpid()
         assert submit(executor, os.getenv, "OPENBLAS_NUM_THREADS").result() == "1"
         assert submit(executor, signal.getsignal, signal.SIGINT).result() == signal.SIG_IGN
-        assert submit(executor, another_core).result() is False
+        assert submit(executor, cores).result() == 1
         assert submit(executor, cp.load_model, "max-of-4/50").result().sha256 == cp.load_model("max-of-4/50").sha256
     assert dict(os.environ) == before
 
@@ -123,15 +123,15 @@ def is_dead(pid: int) -> bool:
     return True
 
 
-def test_another_core(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only if there is one, and if this process is not one of several workers."""
+def test_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that this process may use, and one for a worker."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1}, raising=False)
-    assert another_core()
+    assert cores() == 2
     monkeypatch.setattr(processes, "parent_process", lambda: "a parent")
-    assert not another_core()
+    assert cores() == 1
     monkeypatch.setattr(processes, "parent_process", lambda: None)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0}, raising=False)
-    assert not another_core()
+    assert cores() == 1
 
 
 # A claim, computed by another process while this one checks
@@ -139,17 +139,17 @@ def test_another_core(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def apart(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
-    """Every strategy is taken for one that takes long, and there is another core; notes that this was asked."""
+    """Every strategy is taken for one that takes long, and there are two cores; notes that this was asked."""
     asked: list[bool] = []
 
-    def ask() -> bool:
+    def ask() -> int:
         asked.append(True)
-        return True
+        return 2
 
     monkeypatch.setattr(prover, "_MANY_INPUTS", 0)
     slow = {key: replace(companion, long=True) for key, companion in families._COMPANIONS.items()}
     monkeypatch.setattr(families, "_COMPANIONS", slow)
-    monkeypatch.setattr(prover, "another_core", ask)
+    monkeypatch.setattr(prover, "cores", ask)
     return asked
 
 

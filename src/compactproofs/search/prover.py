@@ -28,7 +28,7 @@ from compactproofs.search.hints import search_hints, search_seconds
 from compactproofs.search.workspaces import MeasuredWorkspace, run
 from compactproofs.system.displays import Displayed, in_short
 from compactproofs.system.log import log
-from compactproofs.system.processes import another_core, local_processes, submit
+from compactproofs.system.processes import cores, local_processes, submit
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.tasks.pairs import Pairs
 from compactproofs.tasks.sequences import Sequences
@@ -295,7 +295,7 @@ class Prover:
 
         That is what the check proves, unless it decides something with less to spare than claims ask for.
         """
-        if self.companion(strategy).long and self.problem.task.total > _MANY_INPUTS and another_core():
+        if self.companion(strategy).long and self.problem.task.total > _MANY_INPUTS and cores() > 1:
             with suppress(ImportError, OSError, BrokenExecutor), local_processes(1) as executor:
                 claimed = submit(executor, _claimed, self.problem, strategy.id, hints)
                 check = run(strategy, self._check, hints)  # kept for verification

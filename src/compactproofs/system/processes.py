@@ -71,10 +71,11 @@ def submit(executor: Executor, function: Callable[..., R], *arguments: Any) -> F
         return executor.submit(function, *arguments)
 
 
-def another_core() -> bool:
-    """Whether this process may use more than one core, and is not one of several workers itself."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return cores > 1 and parent_process() is None
+def cores() -> int:
+    """How many cores this process may use; one, if it is one of several workers itself."""
+    if parent_process() is not None:
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from itertools import islice
 from math import isqrt
 from operator import itemgetter
@@ -22,6 +22,7 @@ from compactproofs.kernel.decisions import BoolArray, FloatArray, IntArray
 from compactproofs.kernel.problem import Hints, Problem
 from compactproofs.search.allowance import CALL
 from compactproofs.search.companions import Companion, Work
+from compactproofs.search.families import on_all_cores
 from compactproofs.search.families.attention_only import PLACE, Beyond, lemmas, task
 from compactproofs.search.workspaces import MaxWorkspace
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins, class_margins
@@ -707,7 +708,7 @@ def work_of(problem: Problem[Any, Any], hints: Hints, screening: Callable[[int, 
 COMPANIONS = {
     strategy.id: Companion(
         task,
-        search=lambda strategy, work: plan(work, strategy.claim == "at least"),
+        search=partial(on_all_cores.search, plan),
         work=work_of,
         unexplained_dimension=lambda problem: int(problem.task.n_ctx * problem.task.d_vocab**4),
         complexity="O(v^4) + O(K v) histograms per class",

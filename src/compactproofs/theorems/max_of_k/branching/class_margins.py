@@ -33,7 +33,7 @@ L < c_o 2^k h_o < H, and sum H <= 0 proves even S_o < 0; and no enclosure of 0 i
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import product
@@ -191,14 +191,16 @@ def doubtful_outputs(work: Work, m: int) -> BoolArray:
     return result
 
 
-def class_margins(work: Work, wanted: Container[tuple[int, int]] | None = None) -> Iterator[ClassMargins | int]:
+def class_margins(
+    work: Work, wanted: Container[tuple[int, int]] | None = None, maxima: Iterable[int] | None = None
+) -> Iterator[ClassMargins | int]:
     """All classes that hold an input which could be wrong; those of which nothing is known by their size.
 
     In every input of a class that is left out, all margins are positive.  `wanted`: queries and maxima of classes, if
-    not all, of which more than the size is wanted.
+    not all, of which more than the size is wanted; `maxima`: those of the classes, if not all.
     """
     n = work.network.n_ctx
-    for m in range(work.network.d_vocab):
+    for m in range(work.network.d_vocab) if maxima is None else maxima:
         doubtful = doubtful_outputs(work, m)
         for query in range(m + 1) if n > 1 else (m,):
             outputs = np.flatnonzero(doubtful[query])

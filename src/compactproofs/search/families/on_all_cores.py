@@ -1,0 +1,63 @@
+"""The search for what histograms shall count, on all cores: classes have nothing in common, and their hints add up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor
+from contextlib import suppress
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from compactproofs.kernel.problem import Problem, Strategy
+from compactproofs.search.companions import HintArrays
+from compactproofs.search.workspaces import MaxWorkspace, MeasuredWorkspace
+from compactproofs.system.processes import cores, local_processes, submit
+from compactproofs.theorems.max_of_k.branching.class_margins import class_margins
+
+Plan: TypeAlias = Callable[..., HintArrays]  # `counting.plan`
+
+MANY_INPUTS = 2**40  # up to so many a search takes seconds
+FEW = 16  # queries that are searched together with one maximum, or a quarter of them
+
+
+def search(plan: Plan, strategy: Strategy, work: MaxWorkspace) -> HintArrays:
+    """The hints that the plan makes, to the last number, by as many processes as there are cores; or by this one."""
+    over, v = strategy.claim == "at least", work.network.d_vocab
+    if work.task.total > MANY_INPUTS and cores() > 1:
+        few = max(FEW, v // 4)
+        tasks = [(m, range(first, min(first + few, m + 1))) for m in range(v) for first in range(0, m + 1, few)]
+        with suppress(ImportError, OSError, BrokenExecutor), local_processes(cores()) as executor:
+            # Most of the work is in classes with a large maximum, so these come first.
+            every = plan, work.problem, over, work.haste
+            begun = [submit(executor, _of_classes, *every, *task) for task in reversed(tasks)]
+            return joined([one.result() for one in reversed(begun)])
+    return plan(work, over)
+
+
+def _of_classes(plan: Plan, problem: Problem[Any, Any], over: bool, haste: float, m: int, queries: range) -> HintArrays:
+    """What another process searches: hints for the classes of one maximum and these queries."""
+    work: MaxWorkspace = MeasuredWorkspace(problem, "value")
+    work.haste = haste
+    wanted = {(query, m) for query in queries}
+    with np.errstate(all="ignore"):
+        return plan(work, over, classes=lambda work: class_margins(work, wanted, [m]))
+
+
+def joined(parts: Sequence[HintArrays]) -> HintArrays:
+    """Hints about different classes of one network as those about all of them."""
+    every, halves, points, steps = sum(len(part["labels"]) for part in parts), 0, 0, []
+    for part in parts:
+        own, rows = len(part["labels"]), part["steps"].copy()
+        number = rows[:, 5]
+        number += np.where(number >= 0, halves, np.where(number < -1, own - every - points, 0))
+        steps.append(rows)
+        halves, points = halves + own, points + len(part["edges"]) - own
+    edges = [part["edges"][: len(part["labels"])] for part in parts]
+    edges += [part["edges"][len(part["labels"]) :] for part in parts]  # those of halves come first
+    return {
+        "weights": parts[0]["weights"],
+        "steps": np.concatenate(steps),
+        "labels": np.concatenate([part["labels"] for part in parts]),
+        "edges": np.concatenate(edges),
+    }

@@ -1,0 +1,81 @@
+"""Searches for histograms on several cores: the same hints as by one process, also where no other can be started."""
+
+from __future__ import annotations
+
+import sys
+from concurrent.futures import BrokenExecutor
+from typing import NoReturn
+
+import numpy as np
+import pytest
+
+from compactproofs.opening.models import Model
+from compactproofs.search.companions import HintArrays
+from compactproofs.search.families import counting, on_all_cores
+from compactproofs.search.workspaces import MaxWorkspace, workspace
+from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM, HISTOGRAM_UPPER
+from soundness.models import working_weights
+
+
+@pytest.fixture
+def work() -> MaxWorkspace:
+    """A model with many classes, whose inputs are counted on grids and in halves; coarsely, so that it is quick."""
+    found = workspace(Model(**working_weights(np.random.default_rng(1), 10, 12, sharpness=0.6, noise=0.05)), "value")
+    found.haste = 1e8
+    return found
+
+
+@pytest.fixture
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two cores, and no search too small for them; queries of one maximum are in several tasks."""
+    monkeypatch.setattr(on_all_cores, "MANY_INPUTS", 0)
+    monkeypatch.setattr(on_all_cores, "FEW", 4)
+    monkeypatch.setattr(on_all_cores, "cores", lambda: 2)
+
+
+def same(found: HintArrays, wanted: HintArrays) -> None:
+    """Whether hints are equal to the last number."""
+    assert found.keys() == wanted.keys()
+    for name, array in wanted.items():
+        np.testing.assert_array_equal(found[name], array)
+        assert found[name].dtype == array.dtype
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_the_same_hints(work: MaxWorkspace) -> None:
+    """Halves and grids of each task have other numbers in the whole."""
+    with np.errstate(all="ignore"):
+        wanted = counting.plan(work, True)
+    assert len(wanted["labels"]) > 1
+    assert (wanted["steps"][:, 5] < -1).sum() > 1
+    same(on_all_cores.search(counting.plan, HISTOGRAM, work), wanted)
+
+
+@pytest.mark.usefixtures("two_cores")
+@pytest.mark.parametrize("trouble", ["none starts", "killed", "no loky"])
+def test_no_other_process(work: MaxWorkspace, monkeypatch: pytest.MonkeyPatch, trouble: str) -> None:
+    """Where none can be started, or one dies, this one searches."""
+    wanted = {"weights": np.zeros(1)}
+
+    def fail(*arguments: object) -> NoReturn:
+        raise OSError("no more processes") if trouble == "none starts" else BrokenExecutor("it was killed")
+
+    if trouble == "no loky":
+        monkeypatch.setitem(sys.modules, "loky", None)
+    else:
+        monkeypatch.setattr(on_all_cores, "submit", fail)
+    assert on_all_cores.search(lambda work, over: {} if over else wanted, HISTOGRAM_UPPER, work) is wanted
+
+
+def test_one_core_or_little_to_do(work: MaxWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then no process is asked for."""
+
+    def never(number: int) -> NoReturn:
+        raise AssertionError(number)
+
+    monkeypatch.setattr(on_all_cores, "local_processes", never)
+    wanted = {"weights": np.zeros(1)}
+    for cores, many in (1, 0), (8, on_all_cores.MANY_INPUTS):
+        monkeypatch.setattr(on_all_cores, "cores", lambda cores=cores: cores)
+        monkeypatch.setattr(on_all_cores, "MANY_INPUTS", many)
+        assert on_all_cores.search(lambda work, over: wanted, HISTOGRAM, work) is wanted
