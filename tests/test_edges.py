@@ -578,7 +578,12 @@ def _leave(main: Callable[[], None]) -> None:
 def _serve() -> None:
     from compactproofs.__main__ import main, run
 
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+    with (
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+        tempfile.TemporaryDirectory() as away,
+        contextlib.chdir(away),  # some write, and the first test looks at what is in its directory
+    ):
         for name, words in commands().items():  # loads once for all forks what they need
             if name not in HEAVY or name in sys.argv:
                 run(words)
