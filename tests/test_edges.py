@@ -302,7 +302,8 @@ def test_budgets_that_are_none(attempt: Try, budget: str) -> None:
     """One line."""
     ended = attempt("prove", LADDER, f"--budget={budget}")
     assert (ended.code, ended.out) == (2, "")
-    assert ended.err == f"error: --budget: expected a number of operations such as 2^20.5 or 1.6e6, found {budget!r}\n"
+    expected = "a number of operations from 0 to below 2^63, such as 2^20.5 or 1.6e6"
+    assert ended.err == f"error: --budget: expected {expected}, found {budget!r}\n"
     assert attempt("tighten", LADDER, "--out", "no", f"--budget={budget}") == ended
 
 

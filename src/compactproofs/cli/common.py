@@ -93,14 +93,15 @@ _OPERATIONS = re.compile(r"(\d+(?:\.\d*)?(?:[eE]\+?\d+)?)(?:\^(\d+(?:\.\d*)?))?"
 
 
 def operations_of(option: str, text: str) -> int:
-    """A number of operations: 2^21, 2^20.5, 2097152 or 2.1e6."""
+    """A number of operations below 2^63: 2^21, 2^20.5, 2097152 or 2.1e6."""
     found = _OPERATIONS.fullmatch(text.strip())
     try:
         number = float(found[1]) ** float(found[2] or 1) if found else math.inf
     except OverflowError:
         number = math.inf
     if number >= 2**63:
-        raise ValueError(f"{option}: expected a number of operations such as 2^20.5 or 1.6e6, found {text!r}")
+        expected = "a number of operations from 0 to below 2^63, such as 2^20.5 or 1.6e6"
+        raise ValueError(f"{option}: expected {expected}, found {text!r}")
     return int(number)
 
 
