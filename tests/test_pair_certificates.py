@@ -61,7 +61,7 @@ def test_budget() -> None:
     task = group_products("S3")
     prover = Prover(PairSum(pair_sums.mlp(np.random.default_rng(0), task.table, 0.05)), task)
     best = prover.prove("pair-sum/low-rank")
-    dear = prove_within(prover, best.cost.flops)
+    dear = prove_within(prover, best.cost.flops).best
     assert dear.cost.flops <= best.cost.flops
     assert dear.certificate.certified >= best.certificate.certified > 0
     directions = len(best.certificate.hints["factors"])
@@ -72,10 +72,10 @@ def test_budget() -> None:
     ]
     assert costs == sorted(costs)
     tried: list[str] = []
-    fewer = prove_within(prover, costs[-1], tried.append)
+    fewer = prove_within(prover, costs[-1], tried.append).best
     assert fewer.cost.flops <= costs[-1]
     assert tried[tried.index("pair-sum/low-rank") + 1] == "pair-sum/low-rank with fewer directions"
-    assert prove_within(prover, 10).certificate.strategy == "pair-sum/trivial"
+    assert prove_within(prover, 10).best.certificate.strategy == "pair-sum/trivial"
 
 
 @pytest.mark.parametrize(

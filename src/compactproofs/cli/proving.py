@@ -33,7 +33,8 @@ from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.opening.networks import File
 from compactproofs.opening.pairs import TASKS
 from compactproofs.runs.inputs import load_certificate, open_file
-from compactproofs.search.budget import prove_within
+from compactproofs.search import nothing
+from compactproofs.search.budget import Within, prove_within
 from compactproofs.search.builtin import get_strategy
 from compactproofs.search.certificates import certificate_name
 from compactproofs.search.choice import MOMENT, PATIENCE, Certified, answer, in_patience
@@ -169,8 +170,10 @@ def prove(
         _say_all(said)
         said = []
     found = _found(question, provers.of("trivial"), seconds) if best else None
+    within = None if operations is None else _within(provers.of("trivial"), operations)
+    first = found.lower if found else within.best if within else None
     proofs = []
-    for proof, target in zip([found.lower] if found else _proofs(provers, ids, operations), targets, strict=True):
+    for proof, target in zip(_proofs(provers, ids) if first is None else [first], targets, strict=True):
         proofs.append(proof)
         if target:
             _save(proof.certificate, target)
@@ -203,6 +206,16 @@ def prove(
         say(_best(rows), to=console)
     if found is not None:
         say(f"tried {len(found.proofs)}, in {found.seconds:.1f} s; {found.stopped}", to=console)
+    lines: list[str] = []
+    if within is not None and operations is not None:
+        lines = nothing.within_budget(provers.of("trivial"), within, operations, model)
+    elif own and exact != 0 and not question.in_doubt:  # else there is a reason, or nothing to be proved
+        if found is not None and found.short and not found.lower.certificate.certified:
+            lines = ["nothing proved from below in this time; --seconds N gives more"]
+        elif strategy:
+            lines = nothing.by_strategies([(provers.of(p.certificate.strategy), p) for p in proofs], model)
+    for line in lines:
+        say(line, to=console)
     if None in (row["normalised"] for row in rows):
         problem = provers.of(proofs[0].certificate.strategy).problem
         tried = [proof.certificate.strategy for proof in found.proofs] if found else ids
@@ -262,17 +275,18 @@ def _found(question: Question, prover: cp.Prover, seconds: float | None) -> Cert
         return answer(question, prover, seconds, at)
 
 
-def _proofs(provers: plugins.Provers, ids: list[str], budget: int | None) -> Iterator[cp.Proof]:
-    """One proof after the other by each strategy, or the best one for a budget."""
-    if budget is None:
-        for strategy_id in track(ids, "proving", console=err, transient=True) if err.is_terminal else ids:
-            with plugins.blamed(strategy_id):
-                proof = provers.of(strategy_id).prove(strategy_id)
-            yield proof
-        return
+def _within(prover: cp.Prover, budget: int) -> Within:
+    """The best proof for a budget, likewise."""
     with trying() as at:
-        proof = prove_within(provers.of("trivial"), budget, at)
-    yield proof
+        return prove_within(prover, budget, at)
+
+
+def _proofs(provers: plugins.Provers, ids: list[str]) -> Iterator[cp.Proof]:
+    """One proof after the other by each strategy."""
+    for strategy_id in track(ids, "proving", console=err, transient=True) if err.is_terminal else ids:
+        with plugins.blamed(strategy_id):
+            proof = provers.of(strategy_id).prove(strategy_id)
+        yield proof
 
 
 def _targets(name: str | None, ids: list[str]) -> Sequence[Path | str | None]:

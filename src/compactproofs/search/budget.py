@@ -8,7 +8,7 @@ takes as many directions as the budget pays for.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,12 +33,21 @@ from compactproofs.theorems.pair_sum.separable import SEPARABLE
 _TRIMMED = 2  # kinds of failing sets, those that exceed the budget least, of which classes are given up
 
 
-def prove_within(prover: Prover, budget: int, trying: Callable[[str], None] = lambda what: None) -> Proof:
+class Within(NamedTuple):
+    """What a search within a budget found: the best proof, each strategy's own, and which ones are too dear to try."""
+
+    best: Proof
+    tried: list[Proof]
+    untried: list[str]
+
+
+def prove_within(prover: Prover, budget: int, trying: Callable[[str], None] = lambda what: None) -> Within:
     """The proof of the highest lower bound that this search finds among those of at most `budget` operations.
 
     Calls `trying` with what is tried next.  Raises Infeasible if every strategy costs more.
     """
     best: Proof | None = None
+    tried, untried = list[Proof](), list[str]()
     too_dear: list[Proof] = []
 
     def consider(proof: Proof) -> None:
@@ -48,9 +57,12 @@ def prove_within(prover: Prover, budget: int, trying: Callable[[str], None] = la
 
     for strategy_id in feasible_strategies(prover.model, prover.problem.task):
         strategy = get_strategy(strategy_id)
-        if strategy.claim == "at least" and least_cost(strategy_id, prover.problem) <= budget:
+        if strategy.claim == "at least" and least_cost(strategy_id, prover.problem) > budget:
+            untried.append(strategy_id)
+        elif strategy.claim == "at least":
             trying(strategy_id)
             proof = prover.prove(strategy_id)
+            tried.append(proof)
             consider(proof)
             if strategy_id in KINDS and proof.cost.flops > budget:
                 too_dear.append(proof)
@@ -67,7 +79,7 @@ def prove_within(prover: Prover, budget: int, trying: Callable[[str], None] = la
             consider(prover.certify(get_strategy(kind.id), hints, proof.search_seconds))
     if best is None:
         raise Infeasible(f"every strategy needs more than {budget} operations")
-    return best
+    return Within(best, tried, untried)
 
 
 def least_cost(strategy_id: str, problem: Problem[Any, Any]) -> int:

@@ -58,6 +58,8 @@ class Companion:
     surpassed: bool = False
     #: Whether it may prove anything: some strategies are about a part of a family only, and claim 0 of all others.
     says_something: Callable[[Problem[Any, Any]], bool] = lambda problem: True
+    #: Whether `tighten` trains such a network toward it, if it proves next to nothing of those that were not.
+    trained_toward: Callable[[Problem[Any, Any]], bool] | None = None
     #: Whether checking may take long where there are many inputs.
     long: bool = False
     #: How many of the declared operations a second sees, most of which are usually not done.

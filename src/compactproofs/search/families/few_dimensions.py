@@ -13,6 +13,7 @@ from compactproofs.search.allowance import CALL
 from compactproofs.search.companions import Companion, HintArrays, Work
 from compactproofs.search.families.attention_only import PLACE, ROOM, task
 from compactproofs.search.workspaces import MaxWorkspace, plain
+from compactproofs.tasks.max_of_k import MaxOfK
 from compactproofs.theorems.max_of_k.few_dimensions.subspace import Subspace, coordinates_of, holds
 
 
@@ -60,6 +61,11 @@ def _subspace(strategy: Strategy, work: MaxWorkspace) -> HintArrays:
     return {"coordinates": found, "below": np.minimum(np.where(least < 0, v, least), 2**16 - 1).astype(np.uint16)}
 
 
+def _trainable(problem: Problem[Any, Any]) -> bool:
+    """Whether `tighten` takes the network: it trains for the largest token, and no biases."""
+    return problem.task.record["name"] == MaxOfK.name and not getattr(problem.network, "biases", ())
+
+
 def _work(problem: Problem[Any, Any], hints: Any) -> Work:
     """Entries of the weights a few times, and some calls."""
     entries = _entries(problem)
@@ -93,6 +99,7 @@ COMPANIONS = {
         stated_in=f"{PLACE}.few_dimensions.number_line",
         lemmas=(f"{PLACE}.few_dimensions.norms",),
         surpassed=True,
+        trained_toward=_trainable,
     ),
     "subspace": Companion(
         task,
@@ -104,5 +111,6 @@ COMPANIONS = {
         stated_in=f"{PLACE}.few_dimensions.subspace",
         lemmas=(f"{PLACE}.few_dimensions.norms", f"{PLACE}.core.additive"),
         surpassed=True,
+        trained_toward=_trainable,
     ),
 }

@@ -547,6 +547,11 @@ def _is_transformer(problem: Problem[PairSum, Pairs]) -> bool:
     return bool(problem.network.positions)
 
 
+def _adds(problem: Problem[PairSum, Pairs]) -> bool:
+    """Whether it is a transformer on two tokens that adds, with an output for each."""
+    return problem.network.positions == 2 and _names_elements(problem) and problem.task.record["name"] == "add-mod"
+
+
 def _names_elements(problem: Problem[PairSum, Pairs]) -> bool:
     """Whether each output stands for an element of the group."""
     return bool(problem.network.outputs == problem.task.n)
@@ -560,6 +565,7 @@ def _companion(
     lemmas: tuple[str, ...] = (),
     unexplained_dimension: Any = _tables,
     says_something: Any = lambda problem: True,
+    trained_toward: Any = None,
 ) -> Companion:
     """Of a theorem that rests on these lemmas besides the two of all."""
     return Companion(
@@ -576,6 +582,7 @@ def _companion(
         unexplained_dimension=unexplained_dimension,
         by_input=True,
         says_something=says_something,
+        trained_toward=trained_toward,
     )
 
 
@@ -624,6 +631,7 @@ COMPANIONS = {
         _few_directions,
         ("low_rank",),
         says_something=_is_transformer,
+        trained_toward=_adds,
     ),
     "pair-sum/equivariant-distance": _companion(
         "equivariant",
