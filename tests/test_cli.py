@@ -178,6 +178,14 @@ def test_zoo(run: Run) -> None:
     assert lines["add-59/50"] == ["3,481", "10000", "1.000000"]
 
 
+def test_zoo_place(run: Run) -> None:
+    """Where a model's file is, for programs that read files only."""
+    path = run("zoo", NAME).out.removesuffix("\n")
+    assert cp.load_model(path).sha256 == cp.load_model(NAME).sha256
+    assert json.loads(run("zoo", NAME, "--json").out) == {"name": NAME, "path": path}
+    assert run("zoo", "max-of-4/1234").err.startswith("error: there is no file and no model of the zoo named ")
+
+
 def test_zoo_json(run: Run) -> None:
     """The table as JSON."""
     rows = json.loads(run("zoo", "--json").out)

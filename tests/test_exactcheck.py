@@ -388,6 +388,10 @@ def test_exit_codes(tmp_path: Path) -> None:
         assert malformed.returncode == 2
         assert len(malformed.stderr.splitlines()) == 1
 
+    named = program(tmp_path / "right", "max-of-4/123").stderr
+    files = "only files are read: 'compactproofs zoo NAME' prints where that of a network is"
+    assert named == f"malformed: max-of-4/123: No such file or directory; {files}\n"
+
 
 def test_it_shares_nothing_with_the_package() -> None:
     """It imports the standard library, python-flint and itself only."""

@@ -176,7 +176,9 @@ def read_bytes(path: Path, limit: int) -> bytes:
         with path.open("rb") as stream:
             data = stream.read(limit + 1)
     except OSError as error:
-        raise Malformed(f"{path}: {error.strerror}") from error
+        named = isinstance(error, FileNotFoundError) and not path.suffix  # such as max-of-4/123
+        files = "; only files are read: 'compactproofs zoo NAME' prints where that of a network is" if named else ""
+        raise Malformed(f"{path}: {error.strerror}{files}") from error
     expect(len(data) <= limit, f"{path}: longer than {limit} bytes")
     return data
 

@@ -138,8 +138,21 @@ def show_strategies(
 
 
 @app.command("zoo")
-def show_zoo(as_json: JsonOption = False) -> None:
+def show_zoo(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="Print where the file of this model is, and nothing else."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
     """List the trained models that ship with the package, and those of compactproofs-zoo where it is installed."""
+    if name is not None:
+        place = str(zoo.path(name))
+        if as_json:
+            say_json({"name": name, "path": place})
+        else:
+            print(place)  # whole, for other programs
+        return
     rows, pairs = zoo.table(), zoo.pair_table()
     if as_json:
         say_json([*map(dataclasses.asdict, rows), *map(dataclasses.asdict, pairs)])
