@@ -270,7 +270,7 @@ def test_another_task(command: Limited) -> None:
     )
 
 
-def test_why_a_decoder(command: Limited) -> None:
+def test_why_a_decoder(command: Limited, tmp_path: Path) -> None:
     """Where a strategy for attention-only models is asked for, the option is named, or what is in the file."""
     bos, outputs, norm = (CASES / f"{name}_v10.safetensors" for name in ("bos_max3", "argmax3", "ln_max3"))
     for words, why in (
@@ -285,6 +285,11 @@ def test_why_a_decoder(command: Limited) -> None:
         assert f"; it is read as a decoder{',' * why.startswith('since')}" in outcome.err
         assert why in outcome.err
     assert "no LayerNorm, learned positions" in command.run("sample", norm).err
+    tensors = load_file(norm)
+    save_file({name: tensor for name, tensor in tensors.items() if "ln1" not in name}, tmp_path / "less.safetensors")
+    assert "; read as a decoder, since as attention-only-1l1h it cannot be: found ln_final.b, ln_final.w; " in (
+        command.run("prove", tmp_path / "less.safetensors").err
+    )
 
 
 def test_why_two_arguments(command: Limited, tmp_path: Path) -> None:
@@ -335,7 +340,7 @@ def test_untrained(command: Limited) -> None:
     assert "this model does not seem to do this task" in outcome.err
     assert command.run("show", path).code == 0
     refused = command.run("prove", path, "--strategy", "cubic")
-    assert (refused.code, refused.err.count("cubic is about attention-only-1l1h and max-of-k")) == (2, 1)
+    assert (refused.code, refused.err.count("cubic is about attention-only-1l1h, and this is decoder")) == (2, 1)
     assert command.run("verify", ANY_CERTIFICATE, path).code == 2
 
 

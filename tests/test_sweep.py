@@ -100,6 +100,7 @@ def test_models(few: Path) -> None:
         ("none.safetensors", "none.safetensors: there is no such file"),
         (str(ROOT / "examples" / "clusters"), "clusters holds no files named \\*.safetensors"),
         ("-", "there is no file and no model of the zoo named '-'"),
+        ("", "model: expected a path, found ''"),
     ],
 )
 def test_words_that_mean_no_model(word: str, said: str) -> None:
@@ -138,12 +139,20 @@ def test_results(sweep: Swept, few: Path, monkeypatch: pytest.MonkeyPatch) -> No
         assert row["normalised"] == int(row["certified"]) / int(row["correct"])
     why = dict(table.filter(pl.col("outcome") == "refused").select("model", "reason").rows())
     assert "not a safetensors file" in why[str(few / "more" / "none.safetensors")]
-    assert " is about attention-only-1l1h " in why[str(CASES / "add_23.safetensors")]
+    assert " is about attention-only-1l1h, and this is pair-sum" in why[str(CASES / "add_23.safetensors")]
     before = (sweep.directory / "sweep.parquet").read_bytes()
     monkeypatch.setattr(sweeps, "prove_model", None)
     assert sweep(*words) == said
     assert (sweep.directory / "sweep.parquet").read_bytes() == before
     assert not (sweep.directory / "certificates").exists()
+
+
+def test_why_a_decoder() -> None:
+    """A strategy for other networks is refused with what in the file makes it a decoder."""
+    path = CASES / "ln_max3_v10.safetensors"
+    _, [(row, _)] = sweeps.prove_model(str(path), ("cubic",), False, path.read_bytes())
+    assert "and this is decoder; use enumerate, enumerate-upper; it is read as a decoder, since " in row["reason"]
+    assert "found blocks.0.ln1.b, blocks.0.ln1.w, ln_final.b" in row["reason"]
 
 
 def test_all(sweep: Swept, few: Path) -> None:

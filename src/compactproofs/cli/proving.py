@@ -25,12 +25,10 @@ from compactproofs.cli.common import (
 )
 from compactproofs.cli.questions import settings_of, task_of, tokens_of
 from compactproofs.kernel.certificate import CLAIMS
-from compactproofs.kernel.problem import Problem, Strategy
+from compactproofs.kernel.problem import Problem
 from compactproofs.networks.attention_only.heads import ManyHeads
-from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.networks.pair_sum.model import PairSum
-from compactproofs.opening.networks import File
 from compactproofs.opening.pairs import TASKS
 from compactproofs.runs.inputs import load_certificate, open_file
 from compactproofs.search import nothing
@@ -41,7 +39,7 @@ from compactproofs.search.choice import MOMENT, PATIENCE, Certified, answer, in_
 from compactproofs.search.cost import power
 from compactproofs.search.effort import to_allow
 from compactproofs.search.prover import DECIDING, Bound
-from compactproofs.search.questions import Options, Question, asked, why_a_decoder
+from compactproofs.search.questions import Options, Question, asked, require
 from compactproofs.system.places import STANDARD, check_directory, check_file
 from compactproofs.system.terminal import err, say, say_json, say_table, trying
 from compactproofs.tasks.sequences import INPUTS, RULES, TABLE
@@ -131,6 +129,8 @@ def prove(
     if seconds is not None and not seconds >= 0.0:
         raise ValueError(f"--seconds: expected a number from 0 on, found {seconds}")
     best = seconds is not None or not ways
+    if out_name == "":
+        raise ValueError("--out: expected a file or directory, found ''")
     if as_json and out_name == STANDARD:
         raise ValueError("--out -: standard output cannot hold a certificate and --json; name a file, or choose one")
     operations = None if budget is None else operations_of("--budget", budget)
@@ -145,6 +145,8 @@ def prove(
         family=family,
     )
     ids = list(dict.fromkeys(strategy or []))
+    for several in (each for each in ids if "," in each):
+        raise ValueError(f"--strategy: expected one ID, found {several!r}; give the option once for each")
     own = not any(map(plugins.distribution_of, ids))
     file = open_file(model) if own else None
     question = _asked_of_plugins(model, ids, options) if file is None else asked(file, options, model, ids)
@@ -163,7 +165,7 @@ def prove(
         for strategy_id in ids:
             prover = provers.of(strategy_id)
             with plugins.blamed(strategy_id):
-                _require(prover, prover.library.strategy(strategy_id), file, options)
+                require(prover, prover.library.strategy(strategy_id), file, options)
     targets = _targets(out_name, ids)
     said = list(question.notes)
     if best and question.in_doubt:  # before any time goes by
@@ -227,20 +229,6 @@ def prove(
         say(f"{len(targets)} certificate{'s' if len(targets) > 1 else ''} written to {place}")
     if found is not None and found.interrupted:
         raise KeyboardInterrupt
-
-
-def _require(prover: cp.Prover, strategy: Strategy, file: File | None, options: Options) -> None:
-    """Raise Infeasible unless the strategy can be used; it says why a file is read as another network than it is of."""
-    try:
-        prover.require(strategy)
-    except cp.Infeasible as error:
-        if (
-            file is not None
-            and isinstance(prover.model, Decoder)
-            and strategy.family in (AttentionOnly.family, ManyHeads.family)
-        ):
-            raise cp.Infeasible(f"{error}; {why_a_decoder(file, options, strategy.family)}") from error
-        raise
 
 
 def _asked_of_plugins(name: str, strategy_ids: Sequence[str], options: Options) -> Question:

@@ -16,7 +16,7 @@ from compactproofs.networks.decoder.model import Configuration
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening import configuration, pairs
-from compactproofs.opening.arguments import about_arguments, expect, integer, integer_or_none, integers
+from compactproofs.opening.arguments import Misuse, about_arguments, expect, integer, integer_or_none, integers
 from compactproofs.opening.models import Decoder, ManyHeads, Model
 from compactproofs.tasks.sequences import NAMES, RULES, TABLE, Sequences
 from compactproofs.tasks.tables import Table
@@ -70,7 +70,7 @@ class File:
             for name in _SIZES:
                 if settings.get(name, getattr(network, name)) != getattr(network, name):
                     found = getattr(network, name)
-                    raise ValueError(f"{name} is {shown(settings[name])}, but the tensors have {name} = {found}")
+                    raise ValueError(f"{name} is {shown(repr(settings[name]))}, but the tensors have {name} = {found}")
         except ValueError as error:
             raise InvalidModel(f"{self.path}: {error}") from error
         return network, assumed
@@ -106,7 +106,10 @@ class File:
             try:
                 return self.decoder()[0]
             except InvalidModel as other:
-                raise (error if self._is_named_like_a_model() else other) from None
+                if self._is_named_like_a_model():
+                    raise error from None
+                why = f"read as a decoder, since as {Model.family} it cannot be: {self.unlike(Model.family)}"
+                raise InvalidModel(f"{other}; {why}") from None
 
     def unlike(self, family: str) -> str | None:
         """Why there is no network of this attention-only family in it, or None if there is."""
@@ -163,8 +166,11 @@ def load_decoder(path: str | Path, **settings: Any) -> Decoder:
     """The decoder in a safetensors file.
 
     What tensors do not show is what the configuration in the file says, else these settings under their TransformerLens
-    names, else TransformerLens's defaults.  Raises InvalidModel and OSError.
+    names, else TransformerLens's defaults.  Raises InvalidModel, OSError, and Misuse for a setting that is none.
     """
+    for name in configuration.unknown(settings):
+        expected = f"expected a setting of TransformerLens, such as {', '.join(SETTINGS)}"
+        raise Misuse(f"{expected}; found {shown(name)}")
     return File(path).decoder(settings)[0]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from compactproofs import zoo
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.networks.weights import InvalidModel
+from compactproofs.opening.arguments import path_of
 from compactproofs.opening.models import Model
 from compactproofs.opening.networks import File
 from compactproofs.search.certificates import Certificate
@@ -57,7 +58,7 @@ def model_names(words: Iterable[str]) -> list[str]:
 
 
 def _models(word: str) -> Iterable[str]:
-    path = Path(word)
+    path = path_of("model", word)
     if path.is_dir():
         found = sorted(map(str, path.rglob("*.safetensors")))
         if not found:

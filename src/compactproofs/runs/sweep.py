@@ -26,7 +26,7 @@ from compactproofs.runs.runner import run
 from compactproofs.runs.store import Job, Store, is_of, make_directory
 from compactproofs.search.certificates import certificate_name
 from compactproofs.search.prover import DECIDING, Bound, Prover, feasible_strategies
-from compactproofs.search.questions import Options, Question, asked
+from compactproofs.search.questions import Options, asked, require
 from compactproofs.system.files import write_atomically
 from compactproofs.system.messages import reason
 from compactproofs.system.places import readable
@@ -215,13 +215,15 @@ def prove_model(name: str, strategies: Sequence[str], certificates: bool, data: 
     start, sha256 = time.perf_counter(), hashlib.sha256(data).hexdigest() if isinstance(data, bytes) else ""
     made: list[tuple[Result, bytes | None]] = []
     try:
-        question = _asked(name, data, strategies)
+        file = _file(name, data)
+        question = asked(file, Options(), name, strategies)
         prover = Prover(question.network, question.task)
         exact = zoo.known_correct(question.network) if question.task is None else None
     except Exception as error:
         return time.perf_counter() - start, [(_without(name, sha256, each, error), None) for each in strategies]
     for strategy in strategies:
         try:
+            require(prover, prover.library.strategy(strategy), file, Options())
             proof = prover.prove(strategy)
             if exact is None and strategy in DECIDING:
                 exact = prover.exact_correct()
@@ -254,17 +256,17 @@ def _read(name: str) -> bytes | Exception:
         return OSError(reason(error))
 
 
-def _asked(name: str, data: bytes | Exception, strategies: Sequence[str]) -> Question:
-    """What is asked about a model."""
+def _file(name: str, data: bytes | Exception) -> File:
+    """What holds a model."""
     if isinstance(data, Exception):
         raise data
-    return asked(File(name, data), Options(), name, strategies)
+    return File(name, data)
 
 
 def _feasible(name: str, data: bytes | Exception) -> tuple[str, ...]:
     """All strategies that are feasible for a model; of one that is refused, what stands for them."""
     try:
-        question = _asked(name, data, ())
+        question = asked(_file(name, data), Options(), name)
     except (ValueError, OSError, MemoryError):
         return (ALL,)
     return tuple(feasible_strategies(question.network, question.task))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, TypedDict
 
-from compactproofs.kernel.checker import verify
+import numpy as np
+
+from compactproofs.kernel.checker import check_hints, verify
 from compactproofs.kernel.errors import CompactProofsError
 from compactproofs.kernel.library import Library
 from compactproofs.kernel.problem import Claim, Network, Problem, Strategy, Task
@@ -182,6 +184,8 @@ def _problem(model: Any, task: Task | None) -> Problem[Any, Any]:
         )
     if task is not None and not all(hasattr(task, name) for name in ("record", "total", "misfit")):
         raise Misuse(f"task: expected a task, such as task_for returns, or None, found {type(task).__name__}")
+    if task is None and isinstance(model, Decoder):
+        raise Misuse("task: expected one that goes with a decoder, such as task_for(network, 'max'), found None")
     if task is None and not hasattr(model, "n_ctx"):
         raise Misuse(
             f"task: expected one that goes with a network of the family {model.family}; without one the question is "
@@ -238,27 +242,33 @@ class Prover:
 
     def require(self, strategy: Strategy) -> None:
         """Raise Infeasible unless the strategy is about this model and task, and can be checked."""
+        expect("strategy", strategy, Strategy, "a strategy, such as those of STRATEGIES")
         record = self.problem.task.record
         if strategy.family != self.model.family or record["name"] not in strategy.tasks:
-            what = f"{strategy.family} and {' or '.join(strategy.tasks)}"
             family, task = self.model.family, record["name"]
+            what, this = strategy.family, family
+            if this == what:
+                what, this = " or ".join(strategy.tasks), task
             known = [s for s in BUILT_IN.strategies.values() if s.family == family and s not in TRIVIAL]
             ours = [s.id for s in known if task in s.tasks]
             instead = f"; use {', '.join(ours[:4])}" if ours else ""
-            raise Infeasible(f"{strategy.id} is about {what}, and this is {family} and {task}{instead}")
+            raise Infeasible(f"{strategy.id} is about {what}, and this is {this}{instead}")
         reason = self.problem.task.misfit(self.model) or strategy.limit(self.problem)
         if reason is not None:
             raise Infeasible(f"{strategy.id}: {reason}")
 
     def cost(self, strategy: Strategy, hints: HintArrays) -> Cost:
-        """What checking a certificate with these hints costs."""
+        """What checking a certificate with these hints costs; raises as `certify` does."""
+        self._expect(strategy, hints)
         return run(strategy, self._check, hints).cost
 
     def certify(self, strategy: Strategy, hints: HintArrays, seconds: float = 0.0) -> Proof:
         """Claim what these hints prove with room to spare, and check the certificate; `seconds`: to find the hints.
 
         Where that takes long and there is another core, the claim is computed by another process in the meantime.
+        Raises Infeasible, MalformedCertificate for hints that are none of this strategy, or ProofFailed.
         """
+        self._expect(strategy, hints)
         claimed, claim_seconds = self._claim_for(strategy, hints)
         claimed = with_something_to_spare(strategy, claimed, self.problem.task.total)
         certificate = Certificate(
@@ -289,6 +299,14 @@ class Prover:
             search_seconds=seconds + claim_seconds,
             verify_seconds=check.seconds,
         )
+
+    def _expect(self, strategy: Strategy, hints: HintArrays) -> None:
+        """Raise Misuse, Infeasible or MalformedCertificate unless a proof by the strategy may have these hints."""
+        self.require(strategy)
+        expect("hints", hints, Mapping, "arrays by their names")
+        for name, hint in hints.items():
+            expect(f"hints[{name!r}]", hint, np.ndarray, "an array")
+        check_hints(strategy, self.problem, hints)
 
     def _claim_for(self, strategy: Strategy, hints: HintArrays) -> tuple[int, float]:
         """What to claim, and the seconds that it took besides the check.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
+from compactproofs.kernel.problem import Strategy
 from compactproofs.kernel.strict import shown
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.attention_only.model import WEIGHTS, AttentionOnly
@@ -16,6 +17,7 @@ from compactproofs.opening.configuration import of_bytes
 from compactproofs.opening.models import Model, write_tensors
 from compactproofs.opening.networks import SETTINGS, File, task_for
 from compactproofs.search import guesses
+from compactproofs.search.prover import Infeasible, Prover
 from compactproofs.tasks.by_comparison import POSITION, RANK, ByComparison
 from compactproofs.tasks.max_of_k import MaxOfK
 from compactproofs.tasks.orders import LargestInOrder, MinOfK, WeightedLargest, order_of
@@ -25,6 +27,8 @@ from compactproofs.tasks.tables import Table
 from compactproofs.theorems.enumerate.every_input import ENUMERATE, ENUMERATE_UPPER
 
 Network: TypeAlias = AttentionOnly | ManyHeads | Decoder | PairSum
+
+_ATTENTION_ONLY = (AttentionOnly.family, ManyHeads.family)
 
 #: How an attention-only model uses its tensors, as a decoder's settings.
 _AS_DECODER = {"normalization_type": None, "attn_only": True, "attention_dir": "causal", "use_attn_scale": True}
@@ -178,6 +182,16 @@ def why_a_decoder(source: File | Network, options: Options, family: str) -> str:
         return f"it is read as a decoder because of {', '.join(because)}; leave that out"
     reason = source.unlike(family) if isinstance(source, File) else "it is given as one"
     return f"it is read as a decoder, since as {family} it cannot be: {reason}"
+
+
+def require(prover: Prover, strategy: Strategy, source: File | None, options: Options) -> None:
+    """Raise Infeasible unless the strategy can be used; it says why a file is read as another network than it is of."""
+    try:
+        prover.require(strategy)
+    except Infeasible as error:
+        if source is not None and isinstance(prover.model, Decoder) and strategy.family in _ATTENTION_ONLY:
+            raise Infeasible(f"{error}; {why_a_decoder(source, options, strategy.family)}") from error
+        raise
 
 
 def _asked_of_pairs(source: File | Network, options: Options) -> Question:
