@@ -135,6 +135,13 @@ def misused(model: cp.Model, odd: Any) -> list[Callable[[], object]]:
     calls += [partial(cp.Prover, model, **{name: odd}) for name in ("task", "library", "companion")]
     calls += [
         partial(cp.Prover(model).prove, odd),
+        partial(cp.Prover(model).search, odd),
+        partial(cp.Prover(model).require, odd),
+        partial(cp.Prover(model).cost, odd, {}),
+        partial(cp.Prover(model).cost, cp.STRATEGIES["number-line"], odd),
+        partial(cp.Prover(model).certify, cp.STRATEGIES["number-line"], odd),
+        partial(cp.Prover(model).certify, cp.STRATEGIES["cubic"], {"window": odd}),
+        partial(cp.feasible_strategies, decoder),
         partial(cp.verify, odd, model),
         partial(cp.verify, certificate, odd),
     ]

@@ -134,6 +134,7 @@ def test_help_of_commands(run: Run, command: str) -> None:
     result = run(command, "--help")
     assert (result.code, result.err) == (0, "")
     assert f"compactproofs {command}" in result.out
+    assert run(command, "-h") == result
 
 
 def test_version(run: Run) -> None:
@@ -405,6 +406,13 @@ def test_prove_extreme_weights(run: Run, factor: float) -> None:
             ["max-of-4", "--strategy", "cubic"],
             ["no file and no model of the zoo named 'max-of-4'", "'compactproofs zoo'"],
         ),
+        (
+            ["max-of-4/123.safetensors", "--strategy", "cubic"],
+            ["no model of the zoo named 'max-of-4/123.safetensors': did you mean max-of-4/123 or "],
+        ),
+        (["", "--strategy", "cubic"], ["model: expected a path, found ''"]),
+        ([NAME, "--out", ""], ["--out: expected a file or directory, found ''"]),
+        ([NAME, "--strategy", "cubic,trivial"], ["expected one ID, found 'cubic,trivial'; give the option once"]),
         (["nonsense", "--strategy", "cubic"], ["no model of the zoo named 'nonsense'", "names look like max-of-4/123"]),
         (["none.safetensors", "--strategy", "cubic"], ["none.safetensors: No such file or directory"]),
         ([".", "--strategy", "cubic"], [".: Is a directory"]),
@@ -636,6 +644,8 @@ def test_verify_unreadable(run: Run, certificate: Path, monkeypatch: pytest.Monk
     swapped = "is no certificate; the order is: verify CERTIFICATE MODEL"
     for words, reason in (
         (["dir.json", NAME], "dir.json holds no files named *.cert.json"),
+        (["", NAME], "certificate: expected a path, found ''"),
+        ([certificate, ""], "model: expected a path, found ''"),
         ([NAME, certificate], f"{NAME} {swapped}"),
         ([NAME, "none.json"], f"{NAME} {swapped}"),
         ([NAME, "dir.json"], f"{NAME} {swapped}"),

@@ -610,7 +610,10 @@ def test_files_that_are_none(changes: dict[str, Any], words: str, tmp_path: Path
         ({"act_fn": None}, "act_fn is None"),
         ({"eps": "-1.0"}, "eps is -1.0"),
         ({"eps": "1e400"}, "eps is inf"),
-        ({"eps": {}}, "eps is nan"),
+        ({"eps": {}}, "eps is {}; expected a number"),
+        ({"attn_scores_soft_cap": "much"}, "attn_scores_soft_cap is 'much'; expected a number"),
+        ({"use_attn_scale": "no"}, "use_attn_scale is 'no'; expected true or false"),
+        ({"attn_only": 1}, "attn_only is 1; expected true or false"),
         ({"attn_scale": "0.0"}, "attn_scale, and eps"),
         ({"normalization_type": "LNPre"}, "found blocks.0.ln1.b and 9 more"),
         ({"normalization_type": {}}, "normalization_type is {}"),
@@ -659,6 +662,8 @@ def test_settings(tmp_path: Path, capsys: Any) -> None:
     path.write_bytes(save(state_dict()))
     with pytest.raises(InvalidModel, match="act_fn is tanh"):
         load_decoder(path, act_fn="tanh")
+    with pytest.raises(ValueError, match=r"expected a setting of TransformerLens, such as .*; found activation"):
+        load_decoder(path, activation="relu")
 
 
 def test_every_configuration_comes_back() -> None:

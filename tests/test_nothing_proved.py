@@ -14,6 +14,7 @@ from compactproofs import __main__ as entry
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.search import nothing
 from compactproofs.search.budget import Within, prove_within
+from compactproofs.search.cost import power
 from compactproofs.search.prover import Prover
 from compactproofs.tasks.pairs import add_mod, group_products
 
@@ -86,7 +87,7 @@ def test_budgets_that_buy_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     first, best = said(capsys, ladder, "--budget", "10")
     cheapest = next(proof for proof in tried if proof.cost.flops == least)
     claim = f"at least {cheapest.certificate.certified} of {cheapest.certificate.total}"
-    assert first.endswith(f"was found takes {nothing.power(least)}: {claim} by {cheapest.certificate.strategy}")
+    assert first.endswith(f"was found takes {power(least)}: {claim} by {cheapest.certificate.strategy}")
     assert best.startswith("the best one takes 2^")
     assert str(max(proof.certificate.certified for proof in tried)) in best
     prover = Prover(cp.load_model(ZOO))

@@ -284,6 +284,9 @@ def test_path_is_a_file() -> None:
     [
         ("max-of-4/0123", "max-of-4/123", "'max-of-4/0123': did you mean "),
         ("max_of_20/50", "max-of-20/50", "did you mean "),
+        ("MAX-OF-4/123", "max-of-4/123", "did you mean "),
+        ("max-of-5", "max-of-5/50", "did you mean max-of-5/50 or max-of-5/"),
+        ("max-of-4/123.safetensors", "max-of-4/123", "did you mean max-of-4/123 or "),
         ("../../secret", None, "names look like max-of-4/123"),
         ("", None, "names look like max-of-4/123"),
     ],

@@ -13,7 +13,7 @@ import numpy as np
 from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening.arguments import Misuse, about_arguments, expect, integer_or_none, integers
 from compactproofs.opening.models import write_tensors
-from compactproofs.opening.networks import File
+from compactproofs.opening.networks import SETTINGS, File
 from compactproofs.search.choice import Certified, answer
 from compactproofs.search.prover import Prover
 from compactproofs.search.questions import Network, Options, asked
@@ -54,6 +54,10 @@ def certify(
 
     Raises InvalidModel, UnknownModel, Infeasible, Misuse for a task that does not go with the model, or OSError.
     """
+    for setting in settings:
+        if setting not in SETTINGS:
+            known = ", ".join(SETTINGS)
+            raise Misuse(f"{setting}: certify has no such argument; settings of decoders are {known}")
     expect("seconds", seconds, int | float | None, "a positive number")
     if seconds is not None and not seconds > 0:
         raise Misuse(f"seconds: expected a positive number, found {seconds!r}")

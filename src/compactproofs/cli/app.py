@@ -46,6 +46,7 @@ _COMPLETE = "_COMPACTPROOFS_COMPLETE"
 app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done or accepted, 1 rejected and nothing else, 2 malformed or unusable input, wrong usage, "
     "refused work, or output that could not be written, 130 interrupted (143 and 129 by SIGTERM and SIGHUP).",
 )

@@ -33,6 +33,7 @@ from compactproofs.kernel.problem import Problem
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.decoder.model import Decoder
 from compactproofs.networks.pair_sum.model import PairSum
+from compactproofs.opening.arguments import path_of
 from compactproofs.opening.networks import File
 from compactproofs.opening.tables import LabelTable
 from compactproofs.runs.inputs import load_certificate, open_file
@@ -120,6 +121,7 @@ def verify(
     path = Path(certificate)
     of_directory = certificate != STANDARD and path.is_dir()
     try:
+        path_of("certificate", certificate)
         found = _look_into(path, recursive) if of_directory else _Found({certificate: path})
         if not found.certificates:
             raise ValueError("; ".join((f"{certificate} holds no files named *.cert.json", *found.left_out(recursive))))

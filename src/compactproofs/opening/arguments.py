@@ -50,6 +50,8 @@ def path_of(name: str, value: Any) -> Path:
     """A path, from whatever is one."""
     expect(name, value, str | os.PathLike, "a path as text or pathlib.Path")
     path = Path(value)
+    if not os.fspath(value):
+        raise Misuse(f"{name}: expected a path, found {_found(value)}")
     if "\0" in str(path):
         raise Misuse(f"{name}: expected a path, which holds no null character, found {_found(value)}")
     return path

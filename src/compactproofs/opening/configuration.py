@@ -176,19 +176,24 @@ def of_decoder(
             assumed[name] = default
         return settings.get(name, default)
 
-    def number(name: str, default: float) -> float:
-        return _number(said(name, default)) + 0.0
+    def number(name: str, found: object) -> float:
+        if math.isnan(_number(found)):
+            raise ValueError(f"{name} is {_shown(found)}; expected a number")
+        return _number(found) + 0.0
 
+    for name in ("use_attn_scale", "attn_only", "parallel_attn_mlp"):
+        if not isinstance(settings.get(name, False), bool | None):
+            raise ValueError(f"{name} is {_shown(settings[name])}; expected true or false")
     scaled = said("use_attn_scale", True)
     root = math.sqrt(next((shape[-1] for name, shape in shapes.items() if name.endswith(".attn.W_Q") and shape), 1))
-    scale = _number(settings.get(_SCALE, -1.0))
+    scale = number(_SCALE, settings.get(_SCALE, -1.0))
     weights = {name.rpartition(".")[2] for name in shapes if name.startswith("ln_final.")}
     kind = said("normalization_type", "LN" if "b" in weights else "RMS" if weights else None)
     has_mlp = settings.get("attn_only", not any(".mlp." in name for name in shapes)) is False
-    caps = {name: cap if (cap := _number(settings.get(name) or 0)) > 0 else 0.0 for name in _CAPS}
+    caps = {name: cap if (cap := number(name, settings.get(name) or 0)) > 0 else 0.0 for name in _CAPS}
     return Configuration(
         attn_scale=1.0 if not scaled else root if scale == -1.0 else scale,
-        eps=0.0 if kind is None else number("eps", 1e-5),
+        eps=0.0 if kind is None else number("eps", said("eps", 1e-5)),
         normalization_type="none" if kind is None else kind,
         act_fn=said("act_fn", "relu") if has_mlp else "none",
         attention_dir=said("attention_dir", "causal"),

@@ -73,6 +73,8 @@ def verify(
     expect("work", work, Workspace | None, "a workspace")
     expect("max_ops", max_ops, int | None, "an integer from 0")
     expect("max_memory", max_memory, int | float, "a number of bytes")
+    if not max_memory >= 0:
+        raise Misuse(f"max_memory: expected a number of bytes from 0, found {max_memory}")
     if max_ops is not None and max_ops < 0:
         raise Misuse(f"max_ops: expected an integer from 0, found {max_ops}")
     expect("allowance", allowance, Allowance | None, "an Allowance")

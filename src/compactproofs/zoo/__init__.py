@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 __all__ = ["UnknownModel", "ZooRow", "known_correct", "load_model", "names", "pair_table", "path", "table"]
 
+_SUFFIX = ".safetensors"
 _PAIRS = "compactproofs_zoo"
 _PAIR_NAME = re.compile(r"(?:add-|[SADFC])[0-9]+/[0-9]+", re.ASCII)
 #: How the models of the other distribution are had.
@@ -112,10 +113,13 @@ def names() -> list[str]:
 def path(name: str) -> Path:
     """The safetensors file of a model. Raises UnknownModel, which names the closest ones."""
     if any(name == row.name for row in _rows()):
-        return _root() / "models" / f"{name}.safetensors"
+        return _root() / "models" / f"{name}{_SUFFIX}"
     if _PAIR_NAME.fullmatch(name) and any(name == row.name for row in pair_table()):
         return Path(importlib.import_module(_PAIRS).path(name))
-    raise UnknownModel(name, close_files(name) or difflib.get_close_matches(name, names(), n=3))
+    of_family = [known for known in names() if known.startswith(f"{name}/")][:3]
+    plain = name.removesuffix(_SUFFIX)
+    close = (difflib.get_close_matches(written, names(), n=3) for written in (plain, plain.lower()))
+    raise UnknownModel(name, close_files(name) or of_family or next(filter(None, close), []))
 
 
 def load_model(name_or_path: str | Path) -> Model:
@@ -134,7 +138,7 @@ def load_model(name_or_path: str | Path) -> Model:
 def read(name_or_path: str | Path) -> tuple[Path, bytes]:
     """The file that this names, and its bytes; raises UnknownModel, InvalidModel, Misuse or OSError."""
     file = path_of("model", name_or_path)
-    if not file.exists() and file.suffix != ".safetensors":
+    if not file.exists() and (file.suffix != _SUFFIX or str(name_or_path).removesuffix(_SUFFIX) in names()):
         file = path(str(name_or_path))
     try:
         return file, read_limited(file, MAX_FILE_BYTES)
