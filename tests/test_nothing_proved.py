@@ -84,6 +84,8 @@ def test_budgets_that_buy_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     prover = Prover(cp.load_model(ladder))
     tried = [p for p in prove_within(prover, 10).tried if p.certificate.certified]
     least = min(proof.cost.flops for proof in tried)
+    assert entry.run(["prove", str(ladder), "--budget", "10"]) == 0
+    assert f"\ntried {len(prove_within(prover, 10).tried)}, in " in capsys.readouterr().out
     first, best = said(capsys, ladder, "--budget", "10")
     cheapest = next(proof for proof in tried if proof.cost.flops == least)
     claim = f"at least {cheapest.certificate.certified} of {cheapest.certificate.total}"

@@ -208,6 +208,9 @@ def prove(
         say(_best(rows), to=console)
     if found is not None:
         say(f"tried {len(found.proofs)}, in {found.seconds:.1f} s; {found.stopped}", to=console)
+    if within is not None:
+        dear = f"; too dear to try: {', '.join(within.untried)}" if within.untried else ""
+        say(f"tried {len(within.tried)}, in {within.seconds:.1f} s{dear}", to=console)
     lines: list[str] = []
     if within is not None and operations is not None:
         lines = nothing.within_budget(provers.of("trivial"), within, operations, model)

@@ -7,6 +7,7 @@ takes as many directions as the budget pays for.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -34,11 +35,15 @@ _TRIMMED = 2  # kinds of failing sets, those that exceed the budget least, of wh
 
 
 class Within(NamedTuple):
-    """What a search within a budget found: the best proof, each strategy's own, and which ones are too dear to try."""
+    """What a search within a budget found: the best proof, each strategy's own, and which ones are too dear to try.
+
+    `seconds`: how long it took.
+    """
 
     best: Proof
     tried: list[Proof]
     untried: list[str]
+    seconds: float = 0.0
 
 
 def prove_within(prover: Prover, budget: int, trying: Callable[[str], None] = lambda what: None) -> Within:
@@ -46,6 +51,7 @@ def prove_within(prover: Prover, budget: int, trying: Callable[[str], None] = la
 
     Calls `trying` with what is tried next.  Raises Infeasible if every strategy costs more.
     """
+    start = time.monotonic()
     best: Proof | None = None
     tried, untried = list[Proof](), list[str]()
     too_dear: list[Proof] = []
@@ -79,7 +85,7 @@ def prove_within(prover: Prover, budget: int, trying: Callable[[str], None] = la
             consider(prover.certify(get_strategy(kind.id), hints, proof.search_seconds))
     if best is None:
         raise Infeasible(f"every strategy needs more than {budget} operations")
-    return Within(best, tried, untried)
+    return Within(best, tried, untried, time.monotonic() - start)
 
 
 def least_cost(strategy_id: str, problem: Problem[Any, Any]) -> int:
