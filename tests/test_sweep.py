@@ -129,6 +129,8 @@ def test_results(sweep: Swept, few: Path, monkeypatch: pytest.MonkeyPatch) -> No
     words = (few, CASES / "add_23.safetensors", *LINES, *TWO_SIDES)
     said = sweep(*words)
     assert "24 results of 6 models: 16 proved, 8 refused\n" in said
+    assert f"\nrefused, the first: {few}" in said
+    assert "; the table's column 'reason' has all of them\n" in said
     table = sweep.table()
     assert table["strategy"].to_list() == ["trivial", "cubic", "branch-and-bound", "branch-and-bound-upper"] * 6
     for row in table.filter(pl.col("outcome") == "proved").to_dicts():

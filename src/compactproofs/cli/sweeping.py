@@ -70,6 +70,10 @@ def sweep(
     if collect or len(results) == total:
         files = table.write(results, out_dir)
         say(f"{len(results)} results of {len(wanted)} models: {_counted(results)}")
+        refused = next((result for result in results if result["outcome"] == "refused"), None)
+        if refused is not None:
+            why = f"{refused['model']}, {refused['strategy']}: {refused['reason']}"
+            say(f"refused, the first: {why}; the table's column 'reason' has all of them")
         say(f"the table is {' and '.join(map(str, files))}")
     missing = total - len(results)
     if missing:
