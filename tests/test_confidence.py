@@ -28,9 +28,13 @@ from compactproofs.confidence.claim import THEOREMS, ClaimWithConfidence, Malfor
 from compactproofs.confidence.sampling import Drawn, Method
 from compactproofs.kernel.certificate import MalformedCertificate
 from compactproofs.kernel.decisions import IntArray
-from compactproofs.kernel.problem import Claim
+from compactproofs.kernel.problem import Claim, Problem
+from compactproofs.kernel.workspace import Workspace
+from compactproofs.tasks.max_of_k import max_of_k
+from compactproofs.tasks.orders import MinOfK
 from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
+from soundness.heads import alone
 from soundness.models import Case, cases, hidden_ties, inputs_of, verifying
 from soundness.truth import exact_correct, exact_correct_set
 from test_trusted import OUTSIDE, ROOT, imports, module_name, trusted_modules
@@ -305,6 +309,39 @@ def test_tails() -> None:
     check_tails()
 
 
+def check_tails_of_few_digits() -> None:
+    """Whatever is said to be unlikely is, however coarse the numbers; and something is said."""
+    said = 0
+    for n, a in product((1, 2, 3, 5, 8, 13, 21, 34), range(1, 48)):
+        p = Fraction(a, 48)
+        for k in range(n):
+            below = lower_tail(k, n, p)
+            for bits in range(1, 7):
+                few = binomial.few_is_unlikely(k, n, p, bits)
+                assert not few or below <= Fraction(1, 2**bits), (k, n, p, bits)
+                said += few
+    assert said > 0
+
+
+@pytest.mark.parametrize("bits", [1, 2, 5])
+def test_tails_of_few_digits(bits: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each rounding is to the safe side, which numbers of 256 bits do not show."""
+    monkeypatch.setattr(binomial, "_BITS", bits)
+    monkeypatch.setattr(binomial, "_ONE", 2**bits)
+    monkeypatch.setattr(binomial, "_SPARE", 1)
+    binomial._binomial.cache_clear()
+    check_tails_of_few_digits()
+    binomial._binomial.cache_clear()
+
+
+def test_powers_of_few_digits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the products of scores are found to be is no more than they are."""
+    monkeypatch.setattr(importance, "_BITS", 4)
+    for a, exponent in product(range(0, 90, 7), range(12)):
+        m, e = importance._power(Fraction(a, 48), exponent)
+        assert m * Fraction(2) ** e <= Fraction(a, 48) ** exponent
+
+
 @pytest.mark.parametrize(("k", "n", "p"), [(3, 2000, Fraction(1, 100)), (900, 2000, Fraction(1, 2))])
 def test_tails_are_sharp(k: int, n: int, p: Fraction) -> None:
     """The threshold lies where the rational tail has it, to within a millionth."""
@@ -455,6 +492,23 @@ def test_ties_are_not_right() -> None:
     work, total = verifying(model), model.d_vocab**model.n_ctx
     right, _ = deciding.decide(work, inputs_of(model.d_vocab, model.n_ctx))
     assert right.sum() <= exact_correct(model) < total
+
+
+def test_networks_and_tasks_that_it_is_not_about() -> None:
+    """Several heads, and other orders of tokens."""
+    model = tied()
+    for problem in (max_of_k(alone(model)), Problem(model, MinOfK(model.n_ctx, model.d_vocab))):
+        with pytest.raises(ValueError, match="about max-of-K"):
+            checker.require_fitting(Workspace(problem), "plain")
+
+
+def test_a_part_of_which_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of its inputs is an element, which is neither right nor certainly wrong."""
+    work = verifying(tied())
+    monkeypatch.setattr(inside, "parts", lambda work: iter([work.task.total - 3, 3]))
+    assert sampling.urn_size(work, "inside") == work.task.total
+    assert sampling.draw(work, "inside", work.task.total, 50) == Drawn(50, 50, 50, 0, 0)
+    assert sampling.draw(work, "inside", work.task.total - 1, 50) is None
 
 
 def test_an_urn_must_be_large_enough() -> None:
