@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from fractions import Fraction
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from compactproofs import STRATEGIES, Certificate, Model, __main__, feasible_strategies
+from compactproofs.kernel.enclosure import Enclosure
 from compactproofs.kernel.problem import Problem, Strategy
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.search.effort import verify
@@ -87,6 +89,25 @@ def test_exact_strategies_find_the_truth(monkeypatch: pytest.MonkeyPatch) -> Non
             for name in ("brute-force", "branch-and-bound", "branch-and-bound-upper"):
                 bound = STRATEGIES[name].bound(Workspace(Problem(case.model, task)), {})
                 assert bound == truth(case.model, task), case.name
+
+
+@pytest.mark.parametrize("entries", [1, 8, 2**18])
+def test_inputs_that_integers_do_not_tell(entries: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are tried one by one: each is the one that is meant, in whatever block it is, and counts what it counts."""
+    monkeypatch.setattr(brute_force, "_BLOCK_ENTRIES", entries)
+    rng, n, m, v = np.random.default_rng(entries), 4, 2, 4
+    network = next(case.model for case in cases("working") if (case.model.n_ctx, case.model.d_vocab) == (n, v))
+    task = WeightedLargest(n, v, tuple(range(v)), (2, 3, 5, 7))
+    work: Any = Workspace(Problem(network, task))
+    for query in range(m + 1):
+        terms = 1e-12 * (rng.normal(size=(n, m + 1, 2)) + 0.3)
+        terms[0, 0] = [1.0, -1.0]  # beside which the others are nothing to integers of 30 bits
+        right = sum(
+            prod(task.weights[t] for t in x)
+            for x in itertools.product(range(m + 1), repeat=n)
+            if x[-1] == query and max(x) == m and all(sum(map(Fraction, terms[range(n), x, j])) > 0 for j in (0, 1))
+        )
+        assert brute_force.count_class(work, Enclosure.exact(terms), query) == right > 0
 
 
 def test_weights_of_one_change_nothing() -> None:
