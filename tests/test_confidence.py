@@ -502,6 +502,23 @@ def test_networks_and_tasks_that_it_is_not_about() -> None:
             checker.require_fitting(Workspace(problem), "plain")
 
 
+def test_the_largest_bet() -> None:
+    """However few the draws, no bet is larger than the least importance, with which a factor could be negative."""
+    work = verifying(imperfect())
+    fixed = importance.design(work, importance.classes(work), pilot=4, samples=1, bits=256)
+    assert fixed.bet == min(fixed.importance.values())
+
+
+def test_undecided_inputs_score_against_both_claims(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are not certainly right, and not certainly wrong."""
+    work = verifying(imperfect())
+    fixed = importance.Design(dict.fromkeys(importance.classes(work), 2), Fraction(1))
+    nothing = np.zeros(1, np.bool_)
+    monkeypatch.setattr(importance, "decide", lambda work, inputs: (nothing.repeat(len(inputs)),) * 2)
+    scores = importance.draw(work, fixed, 30)
+    assert (scores.not_right, scores.wrong) == ({2: 30}, {})
+
+
 def test_a_part_of_which_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each of its inputs is an element, which is neither right nor certainly wrong."""
     work = verifying(tied())
