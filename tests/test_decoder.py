@@ -275,6 +275,30 @@ def test_steps() -> None:
     check_steps()
 
 
+def check_values_of_one_head(module: ModuleType = forward) -> None:
+    """A value that is off in the part of a head that attends to it alone moves what is written by all of that."""
+    plain = Configuration(attn_scale=1.0)
+    shapes = decoders.decoder(np.random.default_rng(0), plain, layers=1, d=4, h=2, c=2).tensors
+    tensors = {name: np.zeros(tensor.shape) for name, tensor in shapes.items()}
+    parts = np.eye(4).reshape(4, 2, 2).transpose(1, 0, 2)  # of the stream: two numbers for each head
+    tensors["blocks.0.attn.W_V"], tensors["blocks.0.attn.W_O"] = parts * [1.0, 0.0], parts.transpose(0, 2, 1)
+    tensors["blocks.0.attn.W_K"][:, 1, 0] = 1.0
+    tensors["blocks.0.attn.b_Q"][:, 0] = [10.0, -10.0]  # the first head to the first position, the second to the second
+    work: Workspace[Decoder, None] = Workspace(Problem(Decoder(plain, 1, tensors), None))
+    at, off = np.zeros((1, 2, 4)), np.array([[0.01, 0.0]])
+    at[0, :, 1] = [10.0, -10.0]
+    found = module._attention(work, "blocks.0.attn", forward.Rows(at, Enclosure(0.0 * off, off)), np.array([1]))
+    far = np.linalg.norm(found.at[0, 0] - [0.01, 0.0, 0.0, 0.0])
+    assert far < (found.off.mid + found.off.rad)[0, 0] < 0.015
+
+
+def test_values_of_one_head() -> None:
+    """The largest attention of any head counts."""
+    check_values_of_one_head()
+    with pytest.raises(AssertionError):
+        check_values_of_one_head(planted(("weights.max(axis=1) * v.off", "weights.mean(axis=1) * v.off")))
+
+
 #: Distances that are forgotten or too small.
 FORGOTTEN = {
     "off": ("return Rows(at, off + _norm(computed - at))", "return Rows(at, 0.0 * off + _norm(computed - at))"),
