@@ -246,7 +246,7 @@ def moved(rng: np.random.Generator, x: forward.Rows) -> Any:
 
 def check_steps(module: ModuleType = forward, number: int = 150) -> None:
     """What a step makes of rows as far away as they may be is as near as it says."""
-    rng = np.random.default_rng(14)
+    ctx.prec, rng = decoders.PRECISION, np.random.default_rng(14)
     for i in range(number):
         network = decoders.decoder(rng, layers=1, scale=float(rng.choice([0.1, 0.5, 2.0])))
         work: Workspace[Decoder, None] = Workspace(Problem(network, None))
@@ -275,28 +275,78 @@ def test_steps() -> None:
     check_steps()
 
 
+def of_zeros(act_fn: str = "none", layers: int = 1, **sizes: int) -> tuple[Configuration, dict[str, Any]]:
+    """A configuration without normalisation, and tensors of zeros for it."""
+    plain = Configuration(attn_scale=1.0, act_fn=act_fn)
+    shapes = decoders.decoder(np.random.default_rng(0), plain, layers=layers, **sizes).tensors
+    return plain, {name: np.zeros(tensor.shape) for name, tensor in shapes.items()}
+
+
+def attended(module: ModuleType, tensors: tuple[Configuration, dict[str, Any]], at: Any, off: Any) -> Any:
+    """What attention writes at the second of two positions, and how far it may be off."""
+    work: Workspace[Decoder, None] = Workspace(Problem(Decoder(tensors[0], 1, tensors[1]), None))
+    rows = forward.Rows(np.array([at], np.float64), Enclosure(np.zeros((1, 2)), np.array([off])))
+    found = module._attention(work, "blocks.0.attn", rows, np.array([1]))
+    return found.at[0, 0], (found.off.mid + found.off.rad)[0, 0]
+
+
 def check_values_of_one_head(module: ModuleType = forward) -> None:
     """A value that is off in the part of a head that attends to it alone moves what is written by all of that."""
-    plain = Configuration(attn_scale=1.0)
-    shapes = decoders.decoder(np.random.default_rng(0), plain, layers=1, d=4, h=2, c=2).tensors
-    tensors = {name: np.zeros(tensor.shape) for name, tensor in shapes.items()}
+    plain, tensors = of_zeros(d=4, h=2, c=2)
     parts = np.eye(4).reshape(4, 2, 2).transpose(1, 0, 2)  # of the stream: two numbers for each head
     tensors["blocks.0.attn.W_V"], tensors["blocks.0.attn.W_O"] = parts * [1.0, 0.0], parts.transpose(0, 2, 1)
     tensors["blocks.0.attn.W_K"][:, 1, 0] = 1.0
     tensors["blocks.0.attn.b_Q"][:, 0] = [10.0, -10.0]  # the first head to the first position, the second to the second
-    work: Workspace[Decoder, None] = Workspace(Problem(Decoder(plain, 1, tensors), None))
-    at, off = np.zeros((1, 2, 4)), np.array([[0.01, 0.0]])
-    at[0, :, 1] = [10.0, -10.0]
-    found = module._attention(work, "blocks.0.attn", forward.Rows(at, Enclosure(0.0 * off, off)), np.array([1]))
-    far = np.linalg.norm(found.at[0, 0] - [0.01, 0.0, 0.0, 0.0])
-    assert far < (found.off.mid + found.off.rad)[0, 0] < 0.015
+    at, off = attended(module, (plain, tensors), [[0.0, 10.0, 0.0, 0.0], [0.0, -10.0, 0.0, 0.0]], [0.01, 0.0])
+    assert np.linalg.norm(at - [0.01, 0.0, 0.0, 0.0]) < off < 0.015
 
 
-def test_values_of_one_head() -> None:
-    """The largest attention of any head counts."""
-    check_values_of_one_head()
+def check_scores_of_zero(module: ModuleType = forward) -> None:
+    """A query and a key that are near 0 have a product that is not 0."""
+    plain, tensors = of_zeros(d=3, h=1, a=1, c=2)
+    for letter, number in (("Q", 0), ("K", 1), ("V", 2)):
+        tensors[f"blocks.0.attn.W_{letter}"][0, number] = 1.0
+    tensors["blocks.0.attn.W_O"][0, 0, 2] = 1.0
+    at, off = attended(module, (plain, tensors), [[0.0, 0.0, 100.0], [0.0, 0.0, -100.0]], [0.5, 0.5])
+    assert np.linalg.norm(at - [0.0, 0.0, 100.0 * np.tanh(0.125)]) < off < 100.0  # a query and a key of 1/2
+
+
+def check_steepest_places(module: ModuleType = forward) -> None:
+    """Activations that are steeper than 1 somewhere stretch distances there."""
+    for act_fn, x in (("silu", 2.4), ("gelu", 1.4), ("gelu_new", 1.4), ("gelu_pytorch_tanh", 1.4), ("gelu_fast", 1.4)):
+        plain, tensors = of_zeros(act_fn, d=1, m=1)
+        tensors["blocks.0.mlp.W_in"][:] = tensors["blocks.0.mlp.W_out"][:] = 1.0
+        work: Workspace[Decoder, None] = Workspace(Problem(Decoder(plain, 1, tensors), None))
+        rows = forward.Rows(np.array([[[x]]]), Enclosure(np.zeros((1, 1)), np.array([[0.05]])))
+        found = module._mlp(work, "blocks.0.mlp", rows)
+        moved = float(decoders.ACTIVATIONS[act_fn](arb(x + 0.05)).mid()) - found.at[0, 0, 0]
+        assert 0.052 < moved < found.off.mid[0, 0] + found.off.rad[0, 0] < 0.11, act_fn
+
+
+def check_what_the_unembedding_stretches(module: ModuleType = forward) -> None:
+    """A stream that is off by a little, since much was added to it and taken away."""
+    plain, tensors = of_zeros(layers=2, d=1)
+    tensors["embed.W_E"][:], tensors["unembed.W_U"][0, 0] = 0.1, 2.0**10
+    tensors["blocks.0.attn.b_O"][:], tensors["blocks.1.attn.b_O"][:] = 2.0**30, -(2.0**30)
+    work: Workspace[Decoder, None] = Workspace(Problem(Decoder(plain, 2, tensors), None))
+    found = module.uncapped_logits(work, np.array([[0]]), 0)
+    assert 1e-6 < abs(found.mid[0, 0] - 2.0**10 * 0.1) < found.rad[0, 0] < 1e-3
+
+
+ALONE = {
+    check_what_the_unembedding_stretches: ("last.off * _norm(W_U.T)", "last.off"),
+    check_values_of_one_head: ("weights.max(axis=1) * v.off", "weights.mean(axis=1) * v.off"),
+    check_scores_of_zero: ("off_q * (_norm(keys)[:, :, None] + off_k)", "off_q * _norm(keys)[:, :, None]"),
+    check_steepest_places: ("inner.off * SLOPES[act_fn]", "inner.off"),
+}
+
+
+@pytest.mark.parametrize("check", ALONE, ids=lambda check: check.__name__)
+def test_single_distances(check: Callable[..., None]) -> None:
+    """Those that count little at random count where nothing else does."""
+    check()
     with pytest.raises(AssertionError):
-        check_values_of_one_head(planted(("weights.max(axis=1) * v.off", "weights.mean(axis=1) * v.off")))
+        check(planted(ALONE[check]))
 
 
 #: Distances that are forgotten or too small.
