@@ -22,6 +22,7 @@ from compactproofs.tasks.max_of_k import ORDERS, MaxOfK, sum_of_choices
 from compactproofs.tasks.orders import WeightedLargest
 from compactproofs.testing.hints import hostile_hints
 from compactproofs.testing.planting import Planted
+from compactproofs.theorems.max_of_k.branching import boxes
 from compactproofs.theorems.max_of_k.core import brute_force
 from exactcheck import checking
 from records import refused_by_both
@@ -108,6 +109,18 @@ def test_inputs_that_integers_do_not_tell(entries: int, monkeypatch: pytest.Monk
             if x[-1] == query and max(x) == m and all(sum(map(Fraction, terms[range(n), x, j])) > 0 for j in (0, 1))
         )
         assert brute_force.count_class(work, Enclosure.exact(terms), query) == right > 0
+
+
+def test_what_single_inputs_count() -> None:
+    """Those that are right, and those that are wrong, are told by signs, of which 0 says nothing, and count as such."""
+    signs = np.array([[1.0, 1.0], [1.0, 1.0], [1.0, -1.0], [0.0, 1.0], [-1.0, 0.0]])
+
+    def margins(inputs: Any) -> Any:
+        assert (inputs[:, 1] == 9).all()
+        return Enclosure.exact(signs[inputs[:, 0]])
+
+    assert boxes._decided_by_signs(margins, np.arange(5)[:, None], 9, np.array([3, 0, 5, 7, 11])) == (3, 16)
+    assert boxes._decided_by_signs(margins, np.arange(1200)[:, None] % 5, 9, np.arange(1200) % 5) == (240, 240 * 6)
 
 
 def test_weights_of_one_change_nothing() -> None:
