@@ -239,6 +239,22 @@ def test_copy_without_error_is_sound() -> None:
     assert not caught("if not sigma", "if not sigma", {}, 40)
 
 
+def test_the_place_of_the_query_scores_positions() -> None:
+    """What positions are besides counts as often as the query is far along the line, though it starts at nothing."""
+    places = np.arange(1.0, 5.0)
+    W_E, W_pos, W_U = np.zeros((4, 4)), np.zeros((2, 4)), np.zeros((4, 4))
+    W_E[:, 0], W_E[:, 2] = places, 1.0  # the line, and a constant that no score sees
+    W_pos[:, 1] = [0.01, -0.01]
+    W_U[2], W_U[3] = -(places**2), 2 * places  # the nearest to the mean place of the tokens is the answer
+    first, last, key = np.eye(4)[:, :1], np.eye(4)[3:], np.array([[10.0], [1e5], [0.0], [0.0]])
+    model = cp.Model(W_E=W_E, W_pos=W_pos, W_Q=first, W_K=key, W_V=first, W_O=last, W_U=W_U)
+    hints = {"e0": np.eye(4)[2], "b": np.eye(4)[0], "c": places}
+    right = exact_correct(model)
+    assert NUMBER_LINE.bound(verifying(model), hints) <= right < 16
+    copy = Planted((PLACE, "np.abs(line.c).max() * through[1]", "0.0"))
+    assert copy.bound(NUMBER_LINE.id, model, hints=hints) > right
+
+
 def test_attention_in_the_wrong_order_proves_nothing() -> None:
     """Hints whose places are not in order, or do not say anything, give no inputs and no error."""
     weights, hints = on_line(np.random.default_rng(0), EXACT)
