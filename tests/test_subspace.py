@@ -20,6 +20,7 @@ from compactproofs.search.hints import search_hints
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.tasks.orders import LargestInOrder, WeightedLargest
 from compactproofs.testing import Trial
+from compactproofs.theorems.max_of_k.few_dimensions import subspace
 from exactcheck import checking, reading
 from soundness.models import Weights, float_margins, verifying, with_biases
 from soundness.planting import Planted
@@ -138,6 +139,19 @@ def test_never_more_than_the_truth(times: int) -> None:
     trial().assert_sound(14 * times)
     found = trial().attack(60 * times)
     assert found.gap <= 0, f"{found} with {found.weights} and {found.hints}"
+
+
+def test_what_is_left_out_of_scores() -> None:
+    """Where all that the lemma bounds points the same way, scores are off by all of tau, which is exact here."""
+    one = np.ones((1, 1))
+    model = cp.Model(
+        W_E=np.array([[1.25], [-1.25]]), W_pos=np.zeros((2, 1)), W_Q=one, W_K=one, W_V=one, W_O=one, W_U=one * [1, -1]
+    )
+    work = verifying(model)
+    hint = np.array([[1.0], [-1.0], [0.0], [0.0], [1.0]])
+    tau: Any = subspace.Subspace(work, subspace.coordinates_of(work, hint))._tau
+    score, approximated = 1.25 * 2.5, 1.0 * 2.0  # of the first token over the second, from the first
+    assert score - approximated <= tau.mid + tau.rad < 1.126
 
 
 def test_bounds_are_worth_something() -> None:
