@@ -564,6 +564,18 @@ def test_more_than_proved_is_rejected(strategy: str) -> None:
         ),
         ({"claim": "at most"}, "claim: cubic proves 'at least', not 'at most'"),
         ({"claim": "at most", "certified": 125}, "claim: cubic proves 'at least', not 'at most'"),
+        (
+            {"task": {"name": "token-at-position", "n_ctx": 3, "d_vocab": 5, "k": 0}},
+            "task: cubic is not about token-at-position",
+        ),
+        (
+            {"family": "attention-only-1l", "strategy": "heads/cubic", "theorem": "max-of-k/heads-cubic@1"},
+            "family: the certificate says attention-only-1l, but it is attention-only-1l1h",  # the network
+        ),
+        (
+            {"strategy": "heads/cubic", "theorem": "max-of-k/heads-cubic@1"},
+            "family: the certificate says attention-only-1l1h, but it is attention-only-1l",  # the strategy
+        ),
     ],
 )
 def test_other_subjects_are_rejected(changes: dict[str, Any], reason: str) -> None:

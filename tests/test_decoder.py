@@ -275,7 +275,7 @@ def test_steps() -> None:
     check_steps()
 
 
-def of_zeros(act_fn: str = "none", layers: int = 1, **sizes: int) -> tuple[Configuration, dict[str, Any]]:
+def of_zeros(act_fn: str = "none", layers: int = 1, **sizes: Any) -> tuple[Configuration, dict[str, Any]]:
     """A configuration without normalisation, and tensors of zeros for it."""
     plain = Configuration(attn_scale=1.0, act_fn=act_fn)
     shapes = decoders.decoder(np.random.default_rng(0), plain, layers=layers, **sizes).tensors
