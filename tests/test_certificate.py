@@ -16,12 +16,15 @@ from hypothesis import strategies as st
 
 import compactproofs as cp
 from compactproofs import Certificate, MalformedCertificate, Model
+from compactproofs.kernel import checker
 from compactproofs.kernel.certificate import CLAIMS, FORMAT
 from compactproofs.kernel.library import Library
-from compactproofs.kernel.problem import Claim, HintSpec, Strategy
+from compactproofs.kernel.problem import Claim, HintSpec, Problem, Strategy
+from compactproofs.kernel.workspace import Workspace
 from compactproofs.search.builtin import STRATEGIES
 from compactproofs.search.certificates import MAX_BYTES
 from compactproofs.tasks.max_of_k import max_of_k
+from compactproofs.tasks.orders import MinOfK
 from compactproofs.theorems import BUILT_IN
 
 HINTED = "sub-cubic/max_diff_exact/mean_query+diff/max_diff_exact"
@@ -584,6 +587,17 @@ def test_other_subjects_are_rejected(changes: dict[str, Any], reason: str) -> No
     assert not verdict.accepted
     assert verdict.certified is None
     assert reason in verdict.reason
+
+
+def test_workspaces_of_something_else_are_refused() -> None:
+    """Of another network, or of another task of the same network."""
+    for other in (max_of_k(ladder(2.0)), Problem(MODEL, MinOfK(3, 5))):
+
+        def workspace(_: Any, other: Any = other) -> Workspace[Any, Any]:
+            return Workspace(other)
+
+        with pytest.raises(ValueError, match="the workspace must be of this network"):
+            checker.verify(PROOFS["cubic"], MODEL, BUILT_IN, workspace)
 
 
 @pytest.fixture
