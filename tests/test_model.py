@@ -14,9 +14,11 @@ import pytest
 from safetensors.numpy import save, save_file
 
 from compactproofs import InvalidModel, Model
-from compactproofs.kernel.tensors import MAX_HEADER_BYTES
+from compactproofs.kernel.tensors import MAX_HEADER_BYTES, Tensor
 from compactproofs.networks.attention_only.biases import BIASES
+from compactproofs.networks.weights import without_buffers
 from compactproofs.opening.models import MAX_FILE_BYTES
+from exactcheck import reading
 
 Tensors = dict[str, npt.NDArray[Any]]
 V, N, D, H = 5, 3, 4, 2
@@ -140,7 +142,8 @@ def test_zero_biases_are_accepted(tmp_path: Path, dtype: npt.DTypeLike) -> None:
 
 
 BUFFERS = [
-    ("BOOL", [N, N], b"\1" * N * N),
+    ("BOOL", [N, N], np.tri(N, dtype=np.bool_).tobytes()),
+    ("I16", [2, 2], bytes(8)),
     ("BOOL", [], b"\1"),
     ("BOOL", [0, 0], b""),
     ("I64", [2], bytes(16)),
@@ -160,6 +163,59 @@ def test_buffers_are_ignored(tmp_path: Path, name: str, dtype: str, shape: list[
     path = tmp_path / "m.safetensors"
     path.write_bytes(with_entries({ATTENTION + name: (dtype, shape, content)}))
     assert Model.load(path).sha256 == Model(**weights()).sha256
+
+
+def of_bytes(mask: npt.NDArray[np.bool_], dtype: str) -> bytes:
+    """A mask as a file has it."""
+    return mask.astype({"BOOL": "u1", "U8": "u1", "F32": "<f4", "F64": "<f8"}[dtype]).tobytes()
+
+
+MASKS = {
+    "window": np.tri(N, dtype=np.bool_) & ~np.tri(N, k=-1, dtype=np.bool_),
+    "one position hidden": np.tri(N, dtype=np.bool_) & ~np.eye(N, k=1 - N, dtype=np.bool_),
+    "both directions": np.ones((N, N), np.bool_),
+    "nothing": np.zeros((N, N), np.bool_),
+}
+
+
+@pytest.mark.parametrize("dtype", ["BOOL", "U8", "F32", "F64"])
+@pytest.mark.parametrize("kind", MASKS)
+def test_masks_of_other_attention(tmp_path: Path, kind: str, dtype: str) -> None:
+    """TransformerLens uses the mask of a file, so a model with another one is another function; both readers know."""
+    for mask, right in ((MASKS[kind], False), (np.tri(N, dtype=np.bool_), True)):
+        path = tmp_path / "m.safetensors"
+        path.write_bytes(with_entries({ATTENTION + "mask": (dtype, [N, N], of_bytes(mask, dtype))}))
+        if right:
+            assert Model.load(path).sha256 == reading.read_weights(path.read_bytes()).sha256
+            continue
+        with pytest.raises(InvalidModel, match=r"blocks\.0\.attn\.mask.* is not the mask of causal attention"):
+            Model.load(path)
+        with pytest.raises(reading.Malformed, match="another mask"):
+            reading.read_weights(path.read_bytes())
+
+
+def test_masks_of_other_attention_in_state_dicts() -> None:
+    """Those of arrays, too."""
+    with pytest.raises(InvalidModel, match="mask of causal attention"):
+        Model.from_state_dict(state_dict() | {ATTENTION + "mask": MASKS["window"]})
+    assert Model.from_state_dict(state_dict() | {ATTENTION + "mask": np.tri(N)}).sha256 == Model(**weights()).sha256
+
+
+@pytest.mark.parametrize("name", ["blocks.0.attn.mask", "blocks.3.attn.mask"])
+def test_masks_of_any_layer(name: str) -> None:
+    """What decoders and networks of several heads are read with looks at all masks, and leaves buffers out."""
+    others = {"unembed.b_U": Tensor("F32", (1,), memoryview(bytes(4)))}
+    for mask in (*MASKS.values(), np.tri(N, dtype=np.bool_)):
+        tensors = {**others, name: Tensor("BOOL", (N, N), memoryview(mask.tobytes()))}
+        listed = {key: (tensor.dtype, list(tensor.shape), bytes(tensor.data)) for key, tensor in tensors.items()}
+        if (mask == np.tri(N)).all():
+            assert without_buffers(tensors) == others
+            assert list(reading.without_buffers(listed)) == list(others)
+            continue
+        with pytest.raises(InvalidModel, match=name):
+            without_buffers(tensors)
+        with pytest.raises(reading.Malformed, match=name):
+            reading.without_buffers(listed)
 
 
 def test_metadata_is_ignored(tmp_path: Path) -> None:

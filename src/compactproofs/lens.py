@@ -36,8 +36,7 @@ from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.attention_only.heads import ManyHeads
 from compactproofs.networks.decoder import model as decoder
 from compactproofs.networks.decoder.forward import uncapped_logits
-from compactproofs.networks.decoder.model import is_buffer
-from compactproofs.networks.weights import InvalidModel
+from compactproofs.networks.weights import InvalidModel, without_buffers
 from compactproofs.opening.configuration import KEY, as_text, of_decoder, unsupported
 from compactproofs.opening.forward import logits_within, some_inputs
 from compactproofs.opening.models import Decoder, Model
@@ -78,7 +77,7 @@ def from_hooked_transformer(model: HookedTransformer) -> Model | ManyHeads | Dec
         return converted
     try:
         read_as, _ = of_decoder(settings, {name: tensor.shape for name, tensor in tensors.items()})
-        weights = {name: tensor for name, tensor in tensors.items() if not is_buffer(name)}
+        weights = without_buffers(tensors)
         network = Decoder(read_as, len(model.blocks), weights)
     except ValueError as error:
         raise InvalidModel(f"cfg: {error}") from error

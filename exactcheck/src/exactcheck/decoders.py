@@ -21,7 +21,7 @@ from typing import Any
 from flint import arb, ctx
 
 from exactcheck.balls import Table, balls, mean, product, total, transposed
-from exactcheck.reading import Certificate, Tensor, entries, expect, tensors_of
+from exactcheck.reading import Certificate, entries, expect, tensors_of, without_buffers
 
 FAMILY = "decoder"
 STRATEGIES = {  # theorem, claim
@@ -190,11 +190,7 @@ class Network:
     """The tensors of a file, nested as they are, and the hash of the network that they and the settings make."""
 
     def __init__(self, data: bytes, settings: dict[str, Any]) -> None:
-        found: dict[str, Tensor] = {
-            name: tensor
-            for name, tensor in tensors_of(data).items()
-            if not name.endswith((".attn.mask", ".attn.IGNORE"))
-        }
+        found = without_buffers(tensors_of(data))
         self.settings = settings
         self.layers = len({name.split(".")[1] for name in found if name.startswith("blocks.")})
         expect(1 <= self.layers <= 1000, "the number of layers")

@@ -19,7 +19,6 @@ from exactcheck.paths import Paths
 from exactcheck.reading import (
     BIASES,
     DIGITS,
-    IGNORED,
     WEIGHTS,
     Certificate,
     Weights,
@@ -27,6 +26,7 @@ from exactcheck.reading import (
     expect,
     read_weights,
     tensors_of,
+    without_buffers,
 )
 from exactcheck.reading import FAMILY as OF_ONE_HEAD
 
@@ -56,7 +56,7 @@ def read_heads(data: bytes) -> tuple[list[Weights], str]:
     for name in biases & set(tensors):
         expect(tensors[name][0] in ("F32", "F64"), f"{name}: the type")
         expect(all(entry == 0.0 for entry in entries(tensors[name])), f"{name} is not zero")
-    kept = {name: tensor for name, tensor in tensors.items() if name not in biases | IGNORED}
+    kept = {name: tensor for name, tensor in without_buffers(tensors).items() if name not in biases}
     with_axis = [disk for disk, _, has_axis in WEIGHTS.values() if has_axis]
     for name in with_axis:
         expect(name in kept and len(kept[name][1]) == 3 and kept[name][1][0] == number, f"{name}: the heads")

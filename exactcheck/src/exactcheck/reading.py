@@ -313,7 +313,7 @@ def read_weights(data: bytes) -> Weights:
     unknown = sorted(set(tensors) - known - {disk for disk, _, _ in BIASES.values()} - IGNORED)
     expect(not unknown, f"unknown tensors: {unknown!a:.200}")
     expect(known <= set(tensors), f"missing tensors: {sorted(known - set(tensors))}")
-    kept = {name: tensor for name, tensor in tensors.items() if name not in IGNORED}
+    kept = without_buffers(tensors)
     for name, (dtype, _, _) in kept.items():
         expect(dtype in ("F32", "F64"), f"{name}: the type {dtype}")
     sizes: dict[str, int] = {}
@@ -345,6 +345,17 @@ def read_weights(data: bytes) -> Weights:
 
 
 Tensor = tuple[str, list[int], bytes]
+
+
+def without_buffers(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """All but masks, which have to be those of causal attention if they can be masks, and what goes with them."""
+    for name, (dtype, shape, content) in tensors.items():
+        square = len(shape) == 2 and shape[0] == shape[1]
+        if name.endswith(".attn.mask") and square and dtype in ("BOOL", "U8", "F32", "F64"):
+            there = bytes(content) if dtype in ("BOOL", "U8") else entries((dtype, shape, content))
+            wrong = any((entry != 0) != (i % shape[0] <= i // shape[0]) for i, entry in enumerate(there))
+            expect(not wrong, f"{name!a:.80}: another mask than that of causal attention")
+    return {name: tensor for name, tensor in tensors.items() if not name.endswith((".attn.mask", ".attn.IGNORE"))}
 
 
 def entries(tensor: Tensor) -> tuple[float, ...]:

@@ -42,8 +42,8 @@ class Tensor(NamedTuple):
     data: memoryview
 
     def array(self) -> npt.NDArray[Any]:
-        """The entries of a tensor whose type is one of `FLOATS`."""
-        dtype = FLOATS[self.dtype]
+        """The entries of a tensor whose type is one of `FLOATS`, or of bytes."""
+        dtype = FLOATS.get(self.dtype, np.dtype("u1"))
         return np.frombuffer(self.data, dtype).astype(dtype.newbyteorder("="), copy=False).reshape(self.shape)
 
 

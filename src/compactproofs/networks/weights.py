@@ -28,6 +28,17 @@ def float_arrays(tensors: Mapping[str, Tensor | npt.NDArray[Any]]) -> dict[str, 
     return {name: tensor.array() if isinstance(tensor, Tensor) else tensor for name, tensor in tensors.items()}
 
 
+def without_buffers(tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """All but what TransformerLens saves besides weights; InvalidModel for a mask with which it computes otherwise."""
+    for name, mask in tensors.items():
+        square = name.endswith(".attn.mask") and len(mask.shape) == 2 and mask.shape[0] == mask.shape[1]
+        if square and (not isinstance(mask, Tensor) or mask.dtype in ("BOOL", "U8", *FLOATS)):
+            entries = mask.array() if isinstance(mask, Tensor) else mask
+            if ((entries != 0) != np.tri(len(entries), dtype=np.bool_)).any():
+                raise InvalidModel(f"{shown(name)} is not the mask of causal attention, and no other is supported")
+    return {name: tensor for name, tensor in tensors.items() if not name.endswith((".attn.mask", ".attn.IGNORE"))}
+
+
 def exact_weights(
     given: Mapping[str, npt.NDArray[Any] | None], axes: Mapping[str, str], called: Mapping[str, str]
 ) -> dict[str, npt.NDArray[np.float64]]:

@@ -52,10 +52,8 @@ class OneOfTheTokens:
         """Networks of this task read K tokens and name one of v."""
         if (network.n_ctx, network.d_vocab) == (self.n_ctx, self.d_vocab):
             return None
-        return (
-            f"the certificate says {self.n_ctx} tokens out of {self.d_vocab}, "
-            f"the model has {network.n_ctx} out of {network.d_vocab}"
-        )
+        found = f"{network.n_ctx} out of {network.d_vocab}"
+        return f"the certificate says {self.n_ctx} tokens out of {self.d_vocab}, the model has {found}"
 
 
 @dataclass(frozen=True)
@@ -117,9 +115,7 @@ def sum_of_choices(
 
     A class of inputs fixes the query and the maximum m, puts copies of m in all but `others` of the first
     `positions` = K - 1 places, and any of some tokens in each of the rest: what these count together is `choices`, and
-    the query and m count `of_query` and `of_maximum`.
-
-    All non-negative and below 2^62, with one entry per class or one for all.
+    the query and m count `of_query` and `of_maximum`: non-negative and below 2^62, an entry per class or one for all.
     """
     if not 0 <= others <= positions:
         raise ValueError(f"{others} of {positions} positions cannot be chosen")

@@ -67,7 +67,7 @@ class LargestInOrder(InOrder):
     @property
     def places(self) -> IntArray:
         """The tokens in their order."""
-        return np.array(self.order)
+        return np.array(self.order, np.int64)
 
     @property
     def record(self) -> dict[str, str | int]:
@@ -97,7 +97,7 @@ class WeightedLargest(Weighted, LargestInOrder):
     @cached_property
     def counts(self) -> IntArray:
         """The weight of the token at each place, shape (v,)."""
-        return np.array(self.weights)[self.places]
+        return np.array(self.weights, np.int64)[self.places]
 
     @property
     def record(self) -> dict[str, str | int]:

@@ -226,7 +226,7 @@ class Sequences:
 
     def counts(self, inputs: IntArray) -> IntArray:
         """How much each counts, 0 for sequences that are no inputs."""
-        weight = np.array(self.weights)[inputs].prod(axis=1) if self.weights else np.ones(len(inputs), np.int64)
+        weight = np.array(self.weights, np.int64)[inputs].prod(1) if self.weights else np.ones(len(inputs), np.int64)
         return np.where(INPUTS[self.inputs](inputs) & (self.labels(inputs) >= 0), weight, 0)
 
     def sequences(self, inputs: IntArray) -> IntArray:

@@ -33,7 +33,7 @@ class Weighted(OneOfTheTokens):
     @cached_property
     def counts(self) -> IntArray:
         """What each token counts, shape (v,)."""
-        return np.array(self.weights) if self.weights else np.ones(self.d_vocab, np.int64)
+        return np.array(self.weights, np.int64) if self.weights else np.ones(self.d_vocab, np.int64)
 
     def check_weights(self) -> None:
         """Raise ValueError unless there is a weight for each token, and their sum is a number of 64 bits."""

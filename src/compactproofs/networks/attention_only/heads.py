@@ -20,8 +20,8 @@ import numpy.typing as npt
 from compactproofs.kernel.strict import shown
 from compactproofs.kernel.tensors import read_tensors
 from compactproofs.networks.attention_only.biases import BIASES
-from compactproofs.networks.attention_only.model import AXES, BUFFERS, WEIGHTS, AttentionOnly
-from compactproofs.networks.weights import InvalidModel, exact_weights, float_arrays, hash_of
+from compactproofs.networks.attention_only.model import AXES, WEIGHTS, AttentionOnly
+from compactproofs.networks.weights import InvalidModel, exact_weights, float_arrays, hash_of, without_buffers
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -112,7 +112,4 @@ class ManyHeads:
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """The network in a safetensors file of these bytes; raises ValueError with the reason."""
-        tensors, _ = read_tensors(data)
-        return cls.from_state_dict(
-            float_arrays({name: tensor for name, tensor in tensors.items() if name not in BUFFERS})
-        )
+        return cls.from_state_dict(float_arrays(without_buffers(read_tensors(data)[0])))

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from compactproofs.kernel.strict import MAX_DIGITS, shown
 from compactproofs.kernel.tensors import Tensor, read_tensors
-from compactproofs.networks.weights import InvalidModel, exact_weights, float_arrays, hash_of
+from compactproofs.networks.weights import InvalidModel, exact_weights, float_arrays, hash_of, without_buffers
 
 FloatArray = np.ndarray[tuple[int, int], np.dtype[np.float64]]
 
@@ -36,10 +36,7 @@ WEIGHTS: Layout = {
 }
 BUFFERS = (HEAD + "mask", HEAD + "IGNORE")
 AXES = {"v": "d_vocab", "n": "n_ctx", "d": "d_model", "h": "d_head"}
-_SUPPORTED = (
-    "supported: one layer, one head, attention only, no LayerNorm, learned positions, "
-    "under the names of a TransformerLens state dict"
-)
+_SUPPORTED = "supported: one layer, one head, attention only, no LayerNorm, learned positions, TransformerLens's names"
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,10 +66,8 @@ class AttentionOnly:
             raise InvalidModel("d_vocab is 1: with a single token there is no wrong answer to rule out")
         # 2^(4 MAX_DIGITS) > 10^MAX_DIGITS, so no larger power is ever computed.
         if self.n_ctx > 4 * MAX_DIGITS or self.d_vocab**self.n_ctx >= 10**MAX_DIGITS:
-            raise InvalidModel(
-                f"W_pos is for n_ctx = {self.n_ctx} tokens, and there are {self.d_vocab}^{self.n_ctx} inputs; "
-                f"fewer than 10^{MAX_DIGITS} are supported"
-            )
+            inputs = f"{self.d_vocab}^{self.n_ctx} inputs; fewer than 10^{MAX_DIGITS} are supported"
+            raise InvalidModel(f"W_pos is for n_ctx = {self.n_ctx} tokens, and there are {inputs}")
 
     def weight(self, name: str) -> FloatArray:
         """The matrix of this name that theorems compute with."""
@@ -106,17 +101,15 @@ class AttentionOnly:
         if missing:
             all_of = ", ".join(weights)
             raise InvalidModel(f"no tensor named {missing}; a TransformerLens state dict has all of {all_of}")
-        on_disk = float_arrays({name: tensor for name, tensor in tensors.items() if name not in BUFFERS})
+        on_disk = float_arrays(without_buffers(tensors))
         arrays = {}
         for name, (disk, axes, has_head_axis) in cls.tensors.items():
             if disk in on_disk:  # as all weights are
                 array = on_disk[disk]
                 if has_head_axis and (array.ndim != 1 + len(axes) or len(array) != 1):
                     expected = ", ".join(["1", *(AXES[a] for a in axes)])
-                    raise InvalidModel(
-                        f"{disk} has shape {array.shape}; expected ({expected}), where 1 is the number of heads; "
-                        f"{_SUPPORTED}"
-                    )
+                    heads = f"({expected}), where 1 is the number of heads; {_SUPPORTED}"
+                    raise InvalidModel(f"{disk} has shape {array.shape}; expected {heads}")
                 arrays[name] = array[0] if has_head_axis else array
         return cls(**arrays)
 

@@ -36,7 +36,7 @@ import numpy.typing as npt
 from compactproofs.kernel.strict import shown
 from compactproofs.kernel.tensors import Tensor, read_tensors
 from compactproofs.networks.decoder.functions import GATES
-from compactproofs.networks.weights import InvalidModel, exact_weights, float_arrays, hash_of
+from compactproofs.networks.weights import InvalidModel, exact_weights, float_arrays, hash_of, without_buffers
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -127,11 +127,6 @@ def is_bias(name: str) -> bool:
     return ".b_" in name
 
 
-def is_buffer(name: str) -> bool:
-    """Whether a tensor is none of the network's: masks, which TransformerLens saves and does not use."""
-    return name.endswith((".attn.mask", ".attn.IGNORE"))
-
-
 @dataclass(frozen=True, eq=False)
 class Decoder:
     """Weights as float64 arrays, each holding exactly the number in the file, and a configuration.
@@ -185,7 +180,7 @@ class Decoder:
 
         Raises ValueError with the reason.
         """
-        tensors = {name: tensor for name, tensor in read_tensors(data)[0].items() if not is_buffer(name)}
+        tensors = without_buffers(read_tensors(data)[0])
         n_layers = count_layers(tensors)
         _check_names(tensors, dict(tensors_of(configuration, n_layers)), configuration)
         return cls(configuration, n_layers, float_arrays(tensors))
