@@ -262,7 +262,7 @@ def broken_grids(grids: ModuleType, number: int | None = None) -> bool:
     rng = np.random.default_rng(0)
 
     def wrong(problem: Problem) -> bool:
-        axes = problem.entries.shape[2]
+        axes, grids._BLOCK = problem.entries.shape[2], int(rng.choice([1, 10, 2**20]))
         if rng.random() < 0.3:  # exactly
             points = [np.arange(-150, 150)] * axes
         else:
@@ -275,7 +275,8 @@ def broken_grids(grids: ModuleType, number: int | None = None) -> bool:
         )
         return not under <= problem.answer() <= over
 
-    return any(wrong(problem) for problem in (*problems(1, 300, axes=2), *problems(3, 30, most=6))[:number])
+    tried = (*LOST, *problems(1, 300, axes=2), *problems(3, 30, most=6), *problems(4, 100, axes=1, most=6))
+    return any(wrong(problem) for problem in tried[:number])
 
 
 @cache
@@ -444,23 +445,35 @@ HALVES_ERRORS: dict[str, Change] = {
 }
 
 GRIDS_ERRORS: dict[str, tuple[Change, ...]] = {
-    "sums are rounded up from above": (("counting.grids", 'side="right") - 1 if over', 'side="left") if over'),),
-    "sums are rounded down from below": (
-        ("counting.grids", 'else np.searchsorted(to, there, side="left")', "else np.searchsorted(to, there) - 1"),
-    ),
+    "sums are rounded up from above": (("counting.grids", "int(leading and not over)", "int(leading)"),),
+    "sums are rounded down from below": (("counting.grids", "int(leading and not over)", "0"),),
     "a sum of 0 is positive": (("counting.grids", "[-FAR, 1] if over", "[-FAR, 0] if over"),),
     "a sum of 1 is not": (("counting.grids", "else [0, FAR]", "else [1, FAR]"),),
-    "sums to come are those of the steps before": (
-        ("counting.grids", "first + smallest[p + 1 :]", "first + smallest[:p]"),
-    ),
     "the start is where it was": (("counting.grids", "start + offsets.sum(axis=0)", "start"),),
-    "sets need not be met": (("counting.grids", "float(ways[(-1,)", "float(ways[(0,)"),),
-    "sets are met by nothing": (("counting.grids", "ways[(conditions.empty,)", "ways[(slice(None),)"),),
-    "tokens count 1": (("counting.grids", "moves[tuple(move)] += count", "moves[tuple(move)] += 1"),),
-    "tokens that move alike count once": (("counting.grids", "if times != 1:", "if times < 0:"),),
-    "steps that lead elsewhere are one": (("counting.grids", ".any(axis=1))", ".all(axis=1))"),),
+    "sets need not be met": (("counting.grids", "last[-1] = 1.0", "last[0] = 1.0"),),
+    "sets are met by nothing": (("counting.grids", "conditions.empty[:, None]", "(conditions.empty[:, None] | True)"),),
+    "tokens count 1": (("counting.grids", "np.outer(kind.counts[block],", "np.outer(kind.counts[block] > 0,"),),
     "other kinds of tokens lead there, too": (
-        ("counting.grids", "np.flatnonzero(before[kind] == one)", "np.flatnonzero(before[kind] <= one)"),
+        ("counting.grids", "np.flatnonzero(row == one)", "np.flatnonzero(row <= one)"),
+    ),
+    "of conditions that one leads to, the last alone is known": (
+        ("counting.grids", "ways.number[after].sum(axis=0)", "ways.number[after[-1]]"),
+    ),
+    "beyond the points of those before there is nothing": (
+        ("counting.grids", "np.clip(place, 1, len(on_axis))", "np.clip(place, 0, len(on_axis))"),
+    ),
+    "what leads nowhere leads to the last point": (("counting.grids", "(at > 0).all(", "(at >= 0).all("),),
+    "what counts up to a point does not beyond it": (
+        ("counting.grids", "np.append(one[1:], FAR + 1) - 1 if over else one", "one"),
+    ),
+    "from the end steps are added": (("counting.grids", "-steps[done], points", "steps[done], points"),),
+    "ways count beyond their points": (
+        ("counting.grids", "np.flip(np.cumsum(np.flip(ways, axis), axis=axis), axis)", "np.cumsum(ways, axis=axis)"),
+    ),
+    "blocks overlap": (("counting.grids", "slice(begin, begin + together)", "slice(begin, begin + together + 1)"),),
+    "points of several axes are one": (("counting.grids", "cells * size + place", "cells + place"),),
+    "ways that come together are not rounded": (
+        ("counting.grids", "int(np.bincount(cells).max(initial=0)) + len(result)", "len(result)"),
     ),
 }
 

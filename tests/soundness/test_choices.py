@@ -13,7 +13,7 @@ from compactproofs.search.families import counting as plans
 from compactproofs.search.hints import search_hints
 from compactproofs.search.workspaces import Reading, workspace
 from compactproofs.theorems.max_of_k.branching import boxes, branch_and_bound, class_margins
-from compactproofs.theorems.max_of_k.counting import half_sums
+from compactproofs.theorems.max_of_k.counting import grids, half_sums
 
 from .models import FAMILIES, cases
 from .truth import exact_correct
@@ -38,6 +38,7 @@ def choose(patch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
     patch.setattr(plans, "_TAIL_ONE", float(rng.choice([0.0, 0.1, 0.5])))
     patch.setattr(plans, "_EVEN", float(rng.choice([1e-9, 0.2, 100.0])))
     patch.setattr(half_sums, "_BLOCK", int(rng.choice([1, 30, 2**15])))
+    patch.setattr(grids, "_BLOCK", int(rng.choice([1, 30, 2**20])))
     patch.setattr(half_sums, "_BETWEEN", int(rng.choice([1, 8])))
     patch.setattr(class_margins, "_UNIT_BITS", int(rng.choice([2, 5, 12, 36])))
     patch.setattr(class_margins, "_CHUNK", int(rng.choice([1, 100, 2**15])))

@@ -25,19 +25,39 @@ to round to; but entries less offsets are below 2^54 and P is at most 64, so wha
 Offsets.  Entries may be changed by any b[p, j] each, if s is changed by the opposite of their sum.  They are chosen
 such that many entries are a little more than 0 (over), or less, and so lead from a point to itself.
 
-Floating point: as in `sums`, all terms are non-negative, and each passes at each position through one product of a
-number that is rounded to a float, and as many additions as there are tokens.
+From both ends.  At first few points are come to from the start, and few matter for the end, which may be all there are
+in three sums; so ways are followed from both ends, where there are any, and meet in between:
+
+- D_p(z, c), of the ways that lead from the start to z and c.  D_P is 1 at s and the last condition, and D_{p-1}(y, g)
+  the sum over t, z and c with round(z + a[p - 1, t]) = y and before[t, c] = g of what t counts times D_p(z, c).
+- J_p(y, c), of the ways that z and c have if and only if z is y or below it on all axes.  J_0 is 1 at the first point
+  and conditions that the empty sequence meets; and J_{p+1}(y, c) is the sum over t and points x of what t counts times
+  J_p(x, before[t, c]), where y is, on all axes, the largest of the points for p + 1 up to x' - a[p, t], with x' = x
+  (not over), or the number before the next point after x, beyond all if there is none (over).  Where there is no such
+  point x leads nowhere.
+
+Lemma.  W_p(z, c) is the sum of J_p(y, c) over points y not below z on any axis; and for all p the sum of D_p W_p over
+points and conditions is W_P(s, last).
+
+Proof.  The first points are those where W_0 is not 0.  round(z + a) is x or below it if and only if z + a <= x', since
+rounding leads to points, and so if and only if z <= x' - a: if z is y or below it.  Put this into the sum for W_{p+1}.
+And in the sum of D_p W_p put for W_p its sum over tokens; then what multiplies W_{p-1}(y, g) is D_{p-1}(y, g).
+
+Floating point: as in `sums`, all terms are non-negative.  At each step of D or J each passes through one product of a
+number that is rounded to a float, at most as many additions as come to one point, and for each block of tokens a few
+more; and at last through sums of J along all axes, a product, and the sum of these.
 
 Why this is tight: what matters is how many sequences end close to 0, and they come by few of all sums, most of them
 where few heavy tokens are still missing.  There points lie close to each other, and elsewhere they need not.
 
-Cost: about 2 P (kinds of steps) (points on all axes), booked as floating-point operations, and as many moves.
+Cost: for each position about 2 (tokens) (points to which there are ways), booked as floating-point operations, and as
+many moves.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +72,7 @@ Floats = npt.NDArray[np.float64]
 FAR = 2**61
 _MOST_BETWEEN = 2**8
 _MOST = 2**24  # points on all axes, and conditions
+_BLOCK = 2**20  # ways moved at once
 MANTISSA = 9  # bits of an edge
 
 
@@ -68,7 +89,7 @@ def points_of(edges: IntArray, between: int) -> IntArray:
     ends = np.sort(np.where(code == 0, 0, np.sign(edges - 2**15) * size))
     parts = np.arange(min(between, _MOST_BETWEEN))
     within = ends[:-1, None] + ((ends[1:] - ends[:-1])[:, None] // len(parts)) * parts
-    return np.unique(np.append(within.ravel(), ends[-1]))
+    return _different(np.append(within.ravel(), ends[-1]))
 
 
 def count_on_grids(
@@ -95,33 +116,117 @@ def count_on_grids(
     if positions == 0:
         return int(conditions.empty[-1])
     steps, first = moved(entries, start, over)
-    smallest, largest = steps.min(axis=1), steps.max(axis=1)
-    before, kinds = conditions.kinds()
-    points = [np.array([-FAR, 1] if over else [0, FAR])] * axes
-    ways: Floats = np.zeros((number,) + (2,) * axes)
-    ways[(conditions.empty,) + (0,) * axes] = 1.0
-    for p in range(positions):
-        least, most = smallest[: p + 1].sum(axis=0), largest[: p + 1].sum(axis=0)
-        low, high = first + smallest[p + 1 :].sum(axis=0), first + largest[p + 1 :].sum(axis=0)
-        these = [_points(*of_axis, over) for of_axis in zip(grids, least, most, low, high, strict=True)]
-        leads = [_leads(*of_axis, over) for of_axis in zip(these, steps[p].T, points, strict=True)]
-        moves = Counter[tuple[int, ...]]()
-        for *move, count in zip(kinds.tolist(), *(which.tolist() for _, which in leads), counts.tolist(), strict=True):
-            moves[tuple(move)] += count
-        so_far, ways = ways, np.zeros((number, *map(len, these)))
-        work.charge(flops=2 * ways.size * len(moves), int_ops=2 * tokens * sum(map(len, these)))
-        for (kind, *which), times in moves.items():
-            for one in set(before[kind].tolist()) - {-1}:
-                block = so_far[one]
-                for axis, ((to, _), row) in enumerate(zip(leads, which, strict=True)):
-                    block = block.take(to[row], axis=axis)
-                if times != 1:
-                    block *= float(times)
-                for condition in np.flatnonzero(before[kind] == one).tolist():
-                    ways[condition] += block
-        points = these
-    # Of the points after all positions one is the start, and the other one is far away.
-    return rounded(float(ways[(-1,) + (1 if over else 0,) * axes]), positions * (tokens + 8), over)
+    points = _of_positions([np.sort(grid) for grid in grids], steps, first, over)
+    kinds = _kinds_of_tokens(conditions, counts)
+    last: Floats = np.zeros((number, 1))
+    last[-1] = 1.0
+    origin = np.zeros((axes, 1), np.int64)
+    leading, known = _Ways(origin, last), _Ways(origin, conditions.empty[:, None].astype(np.float64))
+    done, left, passed = 0, positions, 0  # of J and D; the one with fewer ways is moved on
+    while done < left:
+        if leading.size <= known.size:
+            left -= 1
+            leading, more = _moved_on(work, leading, points[left + 1], steps[left], points[left], kinds, True, over)
+        else:
+            limits = [np.append(one[1:], FAR + 1) - 1 if over else one for one in points[done]]
+            known, more = _moved_on(work, known, limits, -steps[done], points[done + 1], kinds, False, over)
+            done += 1
+        passed += more
+    ways: Floats = np.zeros((number, *map(len, points[done])))
+    ways[(slice(None), *known.at)] = known.number
+    for axis in range(1, axes + 1):
+        ways = np.flip(np.cumsum(np.flip(ways, axis), axis=axis), axis)
+    work.charge(flops=axes * ways.size + 2 * leading.number.size)
+    value = float((leading.number * ways[(slice(None), *leading.at)]).sum())
+    # Integers below 2^53 are not rounded, so none on the way was, and any number of operations will do.
+    passed += sum(ways.shape) + leading.number.size
+    return rounded(value, passed if value >= 2.0**53 else positions * (tokens + 8), over)
+
+
+class _Kind(NamedTuple):
+    """Tokens with the same conditions before them: which, and what each counts, both of shape (any,).
+
+    `leads`: each condition that one can have before them, and those that are met with them.
+    """
+
+    tokens: IntArray
+    counts: IntArray
+    leads: list[tuple[int, list[int]]]
+
+
+def _kinds_of_tokens(conditions: Conditions, counts: IntArray) -> list[_Kind]:
+    before, of_token = conditions.kinds()
+    tokens = [np.flatnonzero(of_token == kind) for kind in range(len(before))]
+    leads = [[(one, np.flatnonzero(row == one).tolist()) for one in set(row.tolist()) - {-1}] for row in before]
+    return [_Kind(these, counts[these], lead) for these, lead in zip(tokens, leads, strict=True)]
+
+
+class _Ways(NamedTuple):
+    """Numbers of ways at some points: `at`, their indices on each axis, shape (r, N); `number`, (conditions, N)."""
+
+    at: IntArray
+    number: Floats
+
+    @property
+    def size(self) -> int:
+        """The number of points."""
+        return len(self.at[0])
+
+
+def _moved_on(
+    work: Work,
+    ways: _Ways,
+    numbers: list[IntArray],
+    steps: IntArray,
+    points: list[IntArray],
+    kinds: list[_Kind],
+    leading: bool,
+    over: bool,
+) -> tuple[_Ways, int]:
+    """D of one position less (`leading`), or J of one more; and how many operations a number passed through.
+
+    `numbers`: on each axis z, or x', of all points where ways could be; `steps`: what tokens add to them, shape (T, r);
+    `points`: where they lead to.
+    """
+    places, sizes = [], []
+    up = int(leading and not over)
+    alone = len(points) == 1  # then `at` is in order, and has each point once
+    for number, step, on_axis, at in zip(numbers, steps.T, points, ways.at, strict=True):
+        used, which = (at, slice(None)) if alone else _renumbered(at, len(number))
+        there = number[used] + step[:, None]
+        # The last point up to there, or the first from there on; counted from 1, and 0 is nowhere.
+        place = np.searchsorted(on_axis, there - up, side="right") + up
+        place = np.clip(place, 1, len(on_axis)) if leading else place
+        reached, place = (np.arange(len(on_axis) + 1), place) if alone else _renumbered(place, len(on_axis) + 1)
+        places.append((reached, place, which))
+        sizes.append(len(reached))
+        work.charge(int_ops=2 * there.size)
+    result: Floats = np.zeros((len(ways.number), prod(sizes)))
+    passed, together = 0, max(1, _BLOCK // max(1, ways.size))
+    for kind in kinds:
+        for begin in range(0, len(kind.tokens), together):
+            block = slice(begin, begin + together)
+            cells = np.zeros(1, np.int64)
+            for (_, place, which), size in zip(places, sizes, strict=True):
+                cells = cells * size + place[kind.tokens[block]][:, which]
+            cells = cells.reshape(-1)
+            for before, after in kind.leads:
+                number = ways.number[after].sum(axis=0) if leading else ways.number[before]
+                found = np.bincount(cells, np.outer(kind.counts[block], number).reshape(-1), prod(sizes))
+                result[before if leading else after] += found
+                work.charge(flops=2 * cells.size, int_ops=2 * (len(points) - 1) * cells.size)
+            passed += int(np.bincount(cells).max(initial=0)) + len(result) + 8
+    somewhere = np.flatnonzero(result.any(axis=0))
+    at = np.array([one[0][i] for one, i in zip(places, np.unravel_index(somewhere, sizes), strict=True)])
+    kept = np.flatnonzero((at > 0).all(axis=0))
+    return _Ways(at[:, kept] - 1, result[:, somewhere[kept]]), passed
+
+
+def _renumbered(numbers: IntArray, size: int) -> tuple[IntArray, IntArray]:
+    """Which of the numbers below `size` there are, in order, and which of these each one is."""
+    there = np.zeros(size, np.bool_)
+    there[numbers] = True
+    return np.flatnonzero(there), (np.cumsum(there) - 1)[numbers]
 
 
 def moved(entries: IntArray, start: IntArray, over: bool) -> tuple[IntArray, IntArray]:
@@ -138,21 +243,28 @@ def _crowd(entries: IntArray) -> int:
     return int(ordered[np.argmin(ordered[half:] - ordered[: len(ordered) - half])])
 
 
+def _of_positions(grids: list[IntArray], steps: IntArray, first: IntArray, over: bool) -> list[list[IntArray]]:
+    """The points for each number of positions, on each axis; for all positions that is the start alone."""
+    smallest, largest = steps.min(axis=1), steps.max(axis=1)
+    points = [[np.array([-FAR, 1] if over else [0, FAR])] * len(grids)]
+    for p in range(1, len(steps)):
+        least, most = smallest[:p].sum(axis=0), largest[:p].sum(axis=0)
+        low, high = first + smallest[p:].sum(axis=0), first + largest[p:].sum(axis=0)
+        points.append([_points(*of_axis, over) for of_axis in zip(grids, least, most, low, high, strict=True)])
+    return [*points, list(first[:, None])]
+
+
 def _points(grid: IntArray, least: int, most: int, low: int, high: int, over: bool) -> IntArray:
     """The points at which there is something to count: not all sequences, and not none.
 
-    `least`, `most`: sums of the entries so far; `low`, `high`: where points can be asked for.
+    `grid`: in order; `least`, `most`: sums of the entries so far; `low`, `high`: where points can be asked for.
     """
-    inner = np.append(grid[(grid > -most) & (grid <= -least)], 1 - least if over else -most)
-    points = np.unique(np.clip(inner, low, high))
-    return np.concatenate([[-FAR], points] if over else [points, [FAR]])
+    inner = grid[slice(*np.searchsorted(grid, [-most, -least], side="right"))]
+    inner = _different(np.clip(np.append(inner, 1 - least) if over else np.append(-most, inner), low, high))
+    return np.concatenate([[-FAR], inner] if over else [inner, [FAR]])
 
 
-def _leads(points: IntArray, steps: IntArray, to: IntArray, over: bool) -> tuple[IntArray, IntArray]:
-    """Where points lead, as indices of others, for some kinds of steps, and which kind of step each token takes."""
-    different, which = np.unique(steps, return_inverse=True)
-    there = points + different[:, None]
-    index = np.searchsorted(to, there, side="right") - 1 if over else np.searchsorted(to, there, side="left")
-    index = np.clip(index, 0, len(to) - 1)
-    begins = np.append(True, (index[1:] != index[:-1]).any(axis=1))
-    return index[begins], (np.cumsum(begins) - 1)[which.reshape(-1)]
+def _different(numbers: IntArray) -> IntArray:
+    """Numbers that are in order, each once."""
+    kept: IntArray = numbers[np.append(True, numbers[1:] != numbers[:-1])]
+    return kept
