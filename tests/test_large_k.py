@@ -262,7 +262,8 @@ def broken_grids(grids: ModuleType, number: int | None = None) -> bool:
     rng = np.random.default_rng(0)
 
     def wrong(problem: Problem) -> bool:
-        axes, grids._BLOCK = problem.entries.shape[2], int(rng.choice([1, 10, 2**20]))
+        axes = problem.entries.shape[2]
+        vars(grids)["_BLOCK"] = int(rng.choice([1, 10, 2**20]))
         if rng.random() < 0.3:  # exactly
             points = [np.arange(-150, 150)] * axes
         else:
