@@ -13,7 +13,7 @@ from functools import cached_property, lru_cache, partial
 from itertools import islice
 from math import isqrt
 from operator import itemgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -34,7 +34,7 @@ from compactproofs.theorems.max_of_k.counting.sums import offsets_of
 from compactproofs.theorems.max_of_k.counting.unions import ALL_OTHERS, Grids, Halves, Step, count_failing
 
 WORTH = 4e-10  # of all inputs, at 64 tokens: what there must be to gain for a part to be counted more exactly
-_TRIED, _SAMPLE, _FEW = 2**15, 4096, 256  # inputs of the sample
+_TRIED, _SAMPLE, _FEW, _PART = 2**15, 4096, 256, 32  # inputs of the sample, and of what is worth the trouble
 _OFTEN = 0.25  # of all inputs; where fewer may be wrong, the sample is one of these only
 _CELLS_NEAR = 2**12  # of the sums that say which these are
 _FEW_POSITIONS, _MOST_HALVES = 11, 23  # up to which only halves are enumerated, and up to which these, too
@@ -260,13 +260,12 @@ class _Failing:
         """Inputs, shape (inputs, P), and how many they stand for: of the class, or of those that may be wrong."""
         m = self.margins
         if m.by_sets and len(m.low):
-            low, last = m.low.min(axis=2), int(m.low_last.min())
-            sums = sum(of_token[tokens] for of_token, tokens in zip(low, self._inputs.T, strict=True))
-            if np.mean(sums + last <= 0) < _OFTEN:
-                near = _Near(low, last, m.required)
-                if near.size >= 1.0:
-                    every = m.conditions.weight(np.ones_like(m.counts), len(m.low))
-                    return near.drawn(_SAMPLE), int(self._size * min(near.size / every, 1.0))
+            near = _Near(m.low.min(axis=2), int(m.low_last.min()), m.required)
+            share = near.size / m.conditions.weight(np.ones_like(m.counts), len(m.low))
+            if near.size >= 1.0 and share < _OFTEN:
+                among = int(self._size * share)
+                # One of them stands for no more than a part of what is worth the trouble.
+                return near.drawn(min(max(_PART * among // max(self.worth, 1), _FEW), _SAMPLE)), among
         return self._inputs, self._size
 
     @cached_property
@@ -362,7 +361,8 @@ class _Failing:
         """
         best, found = (self._size if over else 0), list[Step]()
         among = self._sample[1]
-        error = (isqrt(guess * (among - guess)) + among // 64) // 64  # of the guess, roughly
+        root = isqrt(len(self._sample[0]))
+        error = (isqrt(guess * (among - guess)) + among // root) // root  # of the guess, roughly
         names = self.margins.outputs
         kinds, before = self._ways(outputs, less, over), best
         for level, gain in enumerate((_GAINS_ONE, _GAINS_TWO, _GAINS_THREE)[len(less)]):
@@ -487,7 +487,7 @@ class _Near:
         offsets = offsets_of(entries, width)
         self.steps = (entries - offsets[:, None]) // width
         self.first = (start + int(offsets.sum())) // width
-        self.sets = (required * 2 ** np.arange(len(required))[:, None]).sum(axis=0, dtype=np.int64)
+        sets = (required * 2 ** np.arange(len(required))[:, None]).sum(axis=0, dtype=np.int64)
         groups = np.arange(2 ** len(required))
         smallest, largest = self.steps.min(axis=1), self.steps.max(axis=1)
         positions = len(entries)
@@ -499,31 +499,59 @@ class _Near:
         self.ways = [np.array([])] * (positions + 1)
         z = np.arange(self.low[-1], max(high[-1], self.low[-1]) + 1)
         self.ways[-1] = (groups == groups[-1])[:, None] * (z <= 0.0)
+        self.kinds = [_Kinds.of(sets, steps) for steps in self.steps]
         for p in range(positions - 1, -1, -1):
             z = np.arange(self.low[p], max(high[p], self.low[p]) + 1)
-            now, after = np.zeros((len(groups), len(z))), self.ways[p + 1]
-            kinds, number = np.unique(np.stack([self.sets, self.steps[p]]), axis=1, return_counts=True)
-            for (sets, step), times in zip(kinds.T.tolist(), number.tolist(), strict=True):
-                now += times * after[groups | sets][:, np.clip(z + step - self.low[p + 1], 0, after.shape[1] - 1)]
-            self.ways[p] = now
-        self.size = float(self._of(0, np.zeros(1, np.int64), np.array([self.first]))[0])
+            state = np.repeat(groups, len(z)), np.tile(z, len(groups))
+            self.ways[p] = self._after(p, *state).sum(axis=1).reshape(len(groups), -1)
+        self.size = float(self._after(0, np.zeros(1, np.int64), np.array([self.first])).sum())
 
-    def _of(self, p: int, group: IntArray, z: IntArray) -> FloatArray:
-        ways: FloatArray = self.ways[p][group, np.clip(z - self.low[p], 0, self.ways[p].shape[1] - 1)]
-        return ways
+    def _after(self, p: int, group: IntArray, z: IntArray) -> FloatArray:
+        """How many ways there are to go on from states by each kind of token, shape (states, kinds)."""
+        kinds, ways = self.kinds[p], self.ways[p + 1]
+        column = np.clip(z[:, None] + (kinds.step - self.low[p + 1]), 0, ways.shape[1] - 1)
+        after: FloatArray = ways.reshape(-1).take((group[:, None] | kinds.sets) * ways.shape[1] + column) * kinds.number
+        return after
 
     def drawn(self, number: int) -> IntArray:
         """So many of them, each equally likely, shape (number, P)."""
         positions = len(self.steps)
         chance = _random(positions)[:number] / 2.0**32
         found = np.zeros(chance.shape, np.int64)
-        group, z = np.zeros(len(chance), np.int64), np.full(len(chance), self.first)
-        for p in range(positions):
-            after = self._of(p + 1, group[:, None] | self.sets, z[:, None] + self.steps[p])
-            share = np.cumsum(after, axis=1)
-            found[:, p] = np.minimum((share <= chance[:, p, None] * share[:, -1:]).sum(axis=1), len(self.sets) - 1)
-            group, z = group | self.sets[found[:, p]], z + self.steps[p, found[:, p]]
+        each = np.arange(number)
+        group, z = np.zeros(number, np.int64), np.full(number, self.first)
+        for p, kinds in enumerate(self.kinds):
+            share = np.cumsum(self._after(p, group, z), axis=1)
+            at = chance[:, p] * share[:, -1]
+            kind = np.minimum((share <= at[:, None]).sum(axis=1), len(kinds.number) - 1)
+            # How far it is into what this kind has says which token it is.
+            before = np.where(kind > 0, share[each, kind - 1], 0.0)
+            within = (at - before) / np.maximum(share[each, kind] - before, 1.0) * kinds.number[kind]
+            found[:, p] = kinds.token(kind, within.astype(np.int64))
+            group, z = group | kinds.sets[kind], z + kinds.step[kind]
         return found
+
+
+class _Kinds(NamedTuple):
+    """Tokens of a position that are in the same sets, and take the same step; all but `order` of shape (kinds,)."""
+
+    sets: IntArray
+    step: IntArray
+    number: IntArray
+    first: IntArray  # of `order`
+    order: IntArray  # of tokens, by kind
+
+    @classmethod
+    def of(cls, sets: IntArray, steps: IntArray) -> _Kinds:
+        """`sets`, `steps`: of each token."""
+        order = np.lexsort((steps, sets))
+        first = np.flatnonzero(np.diff(sets[order], prepend=-1) | np.diff(steps[order], prepend=0))
+        return cls(sets[order[first]], steps[order[first]], np.diff(first, append=len(order)), first, order)
+
+    def token(self, kind: IntArray, within: IntArray) -> IntArray:
+        """Those of these kinds that are so far into them."""
+        token: IntArray = self.order[self.first[kind] + np.clip(within, 0, self.number[kind] - 1)]
+        return token
 
 
 def bins(entries: IntArray, start: int, cells: int, low: int, high: int) -> tuple[int, int, int]:
