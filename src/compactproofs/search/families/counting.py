@@ -42,15 +42,16 @@ _MOST_HEADS = 6  # outputs that are counted from below
 
 # How to count, the finer the more there is to gain, which is given in units of what is worth the trouble: cells of a
 # histogram along each axis, or sequences of clusters in the longer half.
-_GAINS_ONE, _CELLS_ONE = (0.0, 0.5, 5.0, 20.0), (512, 4096)
+_GAINS_ONE, _CELLS_ONE = (0.0, 1.0, 10.0), (2**13, 2**16)
 _GAINS_TWO = (0.0, 2.0, 10.0, 40.0)
-_HALVES_TWO = (10**5, 10**6, 4 * 10**6, 8 * 10**6)
+_HALVES_TWO = (3 * 10**5, 10**6, 4 * 10**6, 8 * 10**6)
 _BETWEEN_TWO = (1, 2, 4, 8)  # parts between two edges of a grid
-_GAINS_THREE, _BETWEEN_THREE, _WORTH_THREE = (0.0, 100.0), (1, 2), 50
-_BETWEEN_ONE = (64, 256)
+_GAINS_THREE, _BETWEEN_THREE, _WORTH_THREE = (0.0, 100.0), (1, 2), 30
+_BETWEEN_ONE = (256,)
+_SURE = 50  # up to which a single sum is counted as coarsely as that, without a trial
 _TAIL_ONE = 0.0005  # what may lie on either side of the windows of histograms
 _GROUP, _AROUND = 4, 2**4  # bins looked at together, and how many of these share a rank with one
-_DRAWN = 2**13  # sums of halves that tell where ranks go
+_DRAWN = 2**11  # sums of halves that tell where ranks go
 _LESS = 4  # times fewer sequences of the first half, each of which takes longer
 _EVEN = 0.5  # so many ranks are spread evenly for one that goes where many sequences are
 
@@ -357,14 +358,19 @@ class _Failing:
         """The best bound on the inputs where one of the outputs fails, and none of `less`, and the step that gives it.
 
         `less`: up to two sets of outputs, each of which is taken away together.  Counts are made finer and finer, as
-        long as that is worth it.
+        long as that is worth it.  Where there is little to gain by that, nothing is counted, and the bound is a guess.
         """
+        names = self.margins.outputs
+        kinds = self._ways(outputs, less, over)
+        if not less and guess <= _SURE * self.worth:
+            # It is known well enough what comes of that.
+            (kind,) = kinds
+            return guess, [next(kind)._replace(output=int(names[outputs[0]]) if output is None else output)]
         best, found = (self._size if over else 0), list[Step]()
         among = self._sample[1]
         root = isqrt(len(self._sample[0]))
         error = (isqrt(guess * (among - guess)) + among // root) // root  # of the guess, roughly
-        names = self.margins.outputs
-        kinds, before = self._ways(outputs, less, over), best
+        before = best
         for level, gain in enumerate((_GAINS_ONE, _GAINS_TWO, _GAINS_THREE)[len(less)]):
             if level > 0:
                 # The distance to the guess, give or take its error, and no more than there is, or was gained before.
