@@ -42,12 +42,13 @@ _MOST_HEADS = 6  # outputs that are counted from below
 
 # How to count, the finer the more there is to gain, which is given in units of what is worth the trouble: cells of a
 # histogram along each axis, or sequences of clusters in the longer half.
-_GAINS_ONE, _CELLS_ONE = (0.0, 1.0, 10.0), (2**13, 2**16)
+_GAINS_ONE, _CELLS_ONE = (0.0, 2.0, 10.0), (2**13, 2**15)
 _GAINS_TWO = (0.0, 2.0, 10.0, 40.0)
 _HALVES_TWO = (3 * 10**5, 10**6, 4 * 10**6, 8 * 10**6)
 _BETWEEN_TWO = (1, 2, 4, 8)  # parts between two edges of a grid
 _GAINS_THREE, _BETWEEN_THREE, _WORTH_THREE = (0.0, 100.0), (1, 2), 30
 _BETWEEN_ONE = (256,)
+_PRICE = 2  # of an output that is counted apart
 _SURE = 50  # up to which a single sum is counted as coarsely as that, without a trial
 _TAIL_ONE = 0.0005  # what may lie on either side of the windows of histograms
 _GROUP, _AROUND = 4, 2**4  # bins looked at together, and how many of these share a rank with one
@@ -169,42 +170,43 @@ class _Failing:
         outputs = list(range(len(self.margins.outputs)))
         if not outputs or self._size <= self.worth or self._all_fail():
             return []
-        best, found = self._size, list[Step]()
         joint, union = self._share(self._fails_jointly(outputs)), self._share(np.logical_or.reduce(self._fails, axis=1))
+        together: tuple[int, list[Step]] = self._size, []
         if joint - union <= 5 * self.worth:
-            best, found = self._joint(outputs, None)
-            if best - union <= 5 * self.worth:
-                return found
-        total, steps, last = 0, list[Step](), list[Step]()
-        heads, others = self._heads()
-        while others:
-            parent, missed = self._parent(self._fails_jointly(others), heads)
-            if missed <= 5 * self.worth:
-                rest, last = self._joint(others, parent)
-                if rest <= missed + 10 * self.worth:
-                    total += rest
-                    break
-            more = max(1, len(heads) // 2)
-            heads, others = heads + others[:more], others[more:]
+            together = self._joint(outputs, None)
+            if together[0] - union <= 5 * self.worth:
+                return together[1]
+        order = self._order()
+        parents, missed, score = self._splits(order)
+        rests: dict[int, tuple[int, list[Step]]] = {len(order): (0, [])}
+        if together[1]:
+            rests[0] = together
+            score[0] += together[0] - joint
+        while (few := int(score.argmin())) not in rests:
+            rests[few] = self._joint(order[few:], None if parents[few] < 0 else order[parents[few]])
+            score[few] += max(rests[few][0] - missed[few] - 10 * self.worth, 0)
+        total, last = rests[few]
+        together = min(together, rests.get(0, together), key=itemgetter(0))
+        heads, steps = order[:few], list[Step]()
         for j, head in enumerate(heads):
             alone = self._share(self._fails[:, head])
-            parent, missed = self._parent(self._fails[:, head], heads[:j])
-            outright = alone - missed <= 2 * self.worth
+            parent, left = self._parent(self._fails[:, head], heads[:j])
+            outright = alone - left <= 2 * self.worth
             size, step = self._count([head], [], alone, True) if outright else (self._size, [])
-            if parent is not None and size - missed > 2 * self.worth:
-                size, step = min((size, step), self._count([head], [[parent]], missed, True), key=itemgetter(0))
+            if parent is not None and size - left > 2 * self.worth:
+                size, step = min((size, step), self._count([head], [[parent]], left, True), key=itemgetter(0))
                 second, least = self._parent(self._fails[:, head] & ~self._fails[:, parent], heads[:j])
-                if second is not None and min(size, missed) - least > _WORTH_THREE * self.worth:
+                if second is not None and min(size, left) - least > _WORTH_THREE * self.worth:
                     both = [[parent], [second]]
                     size, step = min((size, step), self._count([head], both, least, True), key=itemgetter(0))
             total, steps = total + size, steps + step
-            if total >= best:
-                return found
-        if total - joint > 5 * self.worth:
-            best, found = self._joint(outputs, None)
-            if best <= total:
-                return found
-        return steps + (last if others else [])
+            if total >= together[0]:
+                return together[1]
+        if few and not together[1] and total - joint > 5 * self.worth:
+            together = self._joint(outputs, None)
+            if together[0] <= total:
+                return together[1]
+        return steps + last
 
     def below(self) -> list[Step]:
         """What to count for a bound from below: outputs that fail where those before hardly do."""
@@ -319,8 +321,8 @@ class _Failing:
         """About how many inputs of the class these of the sample stand for."""
         return self._sample[1] * int(inputs.sum()) // len(inputs)
 
-    def _heads(self) -> tuple[list[int], list[int]]:
-        """Outputs that fail in the sample, those that add most first, and the others, by how often they fail there."""
+    def _order(self) -> list[int]:
+        """Outputs that fail in the sample, those that add most first, and then the others, by how often they fail."""
         heads: list[int] = []
         fails = self._fails.copy()
         while True:
@@ -333,7 +335,32 @@ class _Failing:
         left = [o for o in range(fails.shape[1]) if o not in heads]
         low = self.margins.low
         closest = low.min(axis=1).sum(axis=0) / np.maximum(low[:, -1].sum(axis=0), 1.0)
-        return heads, sorted(left, key=lambda o: (-int(self._fails[:, o].sum()), float(closest[o])))
+        return heads + sorted(left, key=lambda o: (-int(self._fails[:, o].sum()), float(closest[o])))
+
+    def _splits(self, order: list[int]) -> tuple[IntArray, IntArray, FloatArray]:
+        """What comes of counting the first of these outputs one by one, and all others jointly.
+
+        Three arrays of shape (r + 1,) over the number of the first ones: which of these, by its place, takes most away
+        from the others, or -1; about how many inputs that leaves; and with those of the first ones, and a price for
+        each of these, how many that makes.
+        """
+        r = len(order)
+        low, last = (
+            np.minimum.accumulate(of[..., order[::-1]], axis=-1)[..., ::-1]
+            for of in (self.margins.low, self.margins.low_last)
+        )
+        jointly = (self._sums_of_sample(low) + last <= 0).astype(np.float32)
+        fails = self._fails[:, order].astype(np.float32)
+        each = self._sample[1] / len(fails)
+        left = []
+        for one in fails, jointly:
+            less = one.T @ (1.0 - fails)
+            less[np.triu_indices(r)] = np.inf  # only earlier ones are taken away
+            left.append(np.column_stack([one.sum(axis=0), less]))
+        parents = np.append(left[1].argmin(axis=1) - 1, -1)
+        missed = np.append(left[1].min(axis=1) * each, 0.0)
+        one_by_one = np.append(0.0, np.cumsum(left[0].min(axis=1))) * each
+        return parents, missed.astype(np.int64), one_by_one + missed + _PRICE * self.worth * np.arange(r + 1)
 
     def _parent(self, fails: BoolArray, heads: list[int]) -> tuple[int | None, int]:
         """The output that takes most of these inputs away, and about how many are left."""
@@ -369,7 +396,7 @@ class _Failing:
         best, found = (self._size if over else 0), list[Step]()
         among = self._sample[1]
         root = isqrt(len(self._sample[0]))
-        error = (isqrt(guess * (among - guess)) + among // root) // root  # of the guess, roughly
+        error = (isqrt(guess * (among - guess)) + among // root) // (2 * root)  # of the guess, roughly
         before = best
         for level, gain in enumerate((_GAINS_ONE, _GAINS_TWO, _GAINS_THREE)[len(less)]):
             if level > 0:
