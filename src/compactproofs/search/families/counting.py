@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
-from itertools import islice
+from itertools import chain, islice
 from math import isqrt
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -46,7 +46,7 @@ _GAINS_ONE, _CELLS_ONE = (0.0, 2.0, 10.0), (2**13, 2**15)
 _GAINS_TWO = (0.0, 2.0, 10.0, 40.0)
 _HALVES_TWO = (3 * 10**5, 10**6, 4 * 10**6, 8 * 10**6)
 _BETWEEN_TWO = (1, 2, 4, 8)  # parts between two edges of a grid
-_GAINS_THREE, _BETWEEN_THREE, _WORTH_THREE = (0.0, 100.0), (1, 2), 30
+_GAINS_THREE, _BETWEEN_THREE, _WORTH_THREE = (0.0, 100.0), (1, 2), 20
 _BETWEEN_ONE = (256,)
 _PRICE = 2  # of an output that is counted apart
 _SURE = 50  # up to which a single sum is counted as coarsely as that, without a trial
@@ -116,7 +116,8 @@ def plan(
 
 def worth_of(work: MaxWorkspace) -> float:
     """The share of all inputs for which it is not worth the trouble to count."""
-    return float(WORTH * (work.network.d_vocab / 64) ** 4 * work.haste)
+    size = work.network.d_vocab / 64
+    return float(WORTH * (size**4 if size < 1 else size**2) * work.haste)
 
 
 def _weights(work: MaxWorkspace) -> npt.NDArray[np.uint16]:
@@ -385,14 +386,16 @@ class _Failing:
         """The best bound on the inputs where one of the outputs fails, and none of `less`, and the step that gives it.
 
         `less`: up to two sets of outputs, each of which is taken away together.  Counts are made finer and finer, as
-        long as that is worth it.  Where there is little to gain by that, nothing is counted, and the bound is a guess.
+        long as that is worth it.  Where it is known well enough what comes of the first, the bound is a guess.
         """
         names = self.margins.outputs
         kinds = self._ways(outputs, less, over)
         if not less and guess <= _SURE * self.worth:
-            # It is known well enough what comes of that.
             (kind,) = kinds
-            return guess, [next(kind)._replace(output=int(names[outputs[0]]) if output is None else output)]
+            step = next(kind)._replace(output=int(names[outputs[0]]) if output is None else output)
+            if self._rounded_off(outputs, step.windows[0][0], over) <= self.worth:
+                return guess, [step]
+            kinds = [chain([step], kind)]
         best, found = (self._size if over else 0), list[Step]()
         among = self._sample[1]
         root = isqrt(len(self._sample[0]))
@@ -421,6 +424,13 @@ class _Failing:
             # What is far behind is not made finer.
             kinds = [kind for size, kind in sizes if (size <= 2 * best if over else 2 * size >= best)]
         return best, found
+
+    def _rounded_off(self, outputs: list[int], width: int, over: bool) -> int:
+        """About how many inputs of the sample have a sum so close to 0 that bins of this width lose it."""
+        m = self.margins
+        entries, last = (m.low, m.low_last) if over else (m.high, m.high_last)
+        sums = self._sums_of_sample(entries[:, :, outputs].min(axis=2)) + last[outputs].min()
+        return self._share(np.asarray(np.abs(sums) <= width * len(entries) // 2))
 
     def _ways(self, outputs: list[int], less: list[list[int]], over: bool) -> list[Iterator[Step]]:
         """Kinds of ways to count, each finer and finer; without what is counted."""
@@ -636,12 +646,13 @@ def _edges(sums: IntArray, limits: IntArray, ends: IntArray) -> IntArray:
 
     `sums`, `limits`: shape (draws, any), of several draws, all of which matter; `ends`: the least and largest sum.
     """
-    scale = half_sums.Ranks.with_edges(ends, np.zeros(1, np.int64))
+    least, largest = int(ends[0]), int(ends[1])
+    shift = max(0, (largest - least).bit_length() - (half_sums.BINS.bit_length() - 1))  # as `half_sums.Ranks` has it
     groups = half_sums.BINS // _GROUP
     density = np.full(groups, _EVEN / groups)
     for both in zip(sums, limits, strict=True):
         # A rank loses where sums and limits are in the same; many may be in one bin, where it had better end.
-        which = [np.clip((one - scale.least) // (_GROUP << scale.shift), -1, groups) + 1 for one in both]
+        which = [np.clip((one - least) // (_GROUP << shift), -1, groups) + 1 for one in both]
         there = [np.bincount(one, minlength=groups + 2)[1:-1] for one in which]
         near = [_around(one) for one in there]
         worth = np.sqrt(there[0] * near[1] + there[1] * near[0])
