@@ -689,12 +689,12 @@ SEARCH_ERRORS: dict[str, Change] = {
     ),
     "other outputs fail only where they do in the sample": (
         "search.families.counting",
-        "if rest <= missed + 10 * self.worth:",
-        "if True:",
+        "score[few] += max(rests[few][0] - missed[few] - 10 * self.worth, 0)",
+        "score[few] += 0",
     ),
     "outputs that fail elsewhere do not count": (
         "search.families.counting",
-        "return steps + (last if others else [])",
+        "return steps + last",
         "return steps",
     ),
     "all fail as soon as one may": (
