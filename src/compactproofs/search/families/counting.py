@@ -7,7 +7,7 @@ recorded are the counts that the bound consists of, and not those that were trie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
 from itertools import chain, islice
@@ -37,7 +37,7 @@ WORTH = 4e-10  # of all inputs, at 64 tokens: what there must be to gain for a p
 _TRIED, _SAMPLE, _FEW, _PART = 2**15, 4096, 256, 32  # inputs of the sample, and of what is worth the trouble
 _OFTEN = 0.25  # of all inputs; where fewer may be wrong, the sample is one of these only
 _CELLS_NEAR = 2**12  # of the sums that say which these are
-_FEW_POSITIONS, _MOST_HALVES = 11, 23  # up to which only halves are enumerated, and up to which these, too
+_FEW_POSITIONS, _MOST_HALVES = 11, 23  # up to which halves come first, and up to which they are tried
 _MOST_HEADS = 6  # outputs that are counted from below
 
 # How to count, the finer the more there is to gain, which is given in units of what is worth the trouble: cells of a
@@ -392,10 +392,10 @@ class _Failing:
         kinds = self._ways(outputs, less, over)
         if not less and guess <= _SURE * self.worth:
             (kind,) = kinds
-            step = next(kind)._replace(output=int(names[outputs[0]]) if output is None else output)
-            if self._rounded_off(outputs, step.windows[0][0], over) <= self.worth:
-                return guess, [step]
-            kinds = [chain([step], kind)]
+            first = next(kind)
+            if first is not None and self._rounded_off(outputs, first.windows[0][0], over) <= self.worth:
+                return guess, [first._replace(output=int(names[outputs[0]]) if output is None else output)]
+            kinds = [chain([first], kind)]
         best, found = (self._size if over else 0), list[Step]()
         among = self._sample[1]
         root = isqrt(len(self._sample[0]))
@@ -408,9 +408,12 @@ class _Failing:
                 left = min(left, abs(best - before)) if level > 1 else left
                 if left <= gain * self.worth:
                     break
-            before, sizes = best, list[tuple[int, Iterator[Step]]]()
+            before, sizes = best, list[tuple[int, Iterator[Step | None]]]()
             for kind in kinds:
                 for step in islice(kind, 1):
+                    if step is None:  # not so coarsely
+                        sizes.append((best, kind))
+                        continue
                     step = step._replace(
                         output=int(names[outputs[0]]) if output is None else output,
                         less=int(names[less[0][0]]) if less and (over or len(less) > 1) else ALL_OTHERS,
@@ -421,8 +424,9 @@ class _Failing:
                     sizes.append((size, kind))
                     if (size < best) if over else (size > best):
                         best, found = size, [step]
-            # What is far behind is not made finer.
-            kinds = [kind for size, kind in sizes if (size <= 2 * best if over else 2 * size >= best)]
+            # What is behind, or far behind where sums have many positions, is not made finer.
+            far = 2 if len(self.margins.low) > _FEW_POSITIONS else 1
+            kinds = [kind for size, kind in sizes if (size <= far * best if over else far * size >= best)]
         return best, found
 
     def _rounded_off(self, outputs: list[int], width: int, over: bool) -> int:
@@ -432,7 +436,7 @@ class _Failing:
         sums = self._sums_of_sample(entries[:, :, outputs].min(axis=2)) + last[outputs].min()
         return self._share(np.asarray(np.abs(sums) <= width * len(entries) // 2))
 
-    def _ways(self, outputs: list[int], less: list[list[int]], over: bool) -> list[Iterator[Step]]:
+    def _ways(self, outputs: list[int], less: list[list[int]], over: bool) -> Sequence[Iterator[Step | None]]:
         """Kinds of ways to count, each finer and finer; without what is counted."""
         m = self.margins
         entries, last = (m.low, m.low_last) if over else (m.high, m.high_last)
@@ -441,27 +445,23 @@ class _Failing:
             return [self._by_bins(*sums[0], over)]
         sums += [(-entries[:, :, these].min(axis=2), 1 - int(last[these].min())) for these in less]
         if len(less) > 1:
-            return [self._by_grids(sums, over)]
+            return [self._by_grids(sums, over, _BETWEEN_THREE)]
         # Grids round at each position; halves do not, but join tokens, and the more the more positions there are.
-        halves = m.by_sets and len(m.low) <= _MOST_HALVES
-        kinds = [] if halves and len(m.low) <= _FEW_POSITIONS else [self._by_grids(sums, over)]
-        return [*kinds, self._by_halves(sums, over)] if halves else kinds
+        halves = self._by_halves(sums, over)
+        if m.by_sets and len(m.low) <= _FEW_POSITIONS:
+            return [halves, chain([None], self._by_grids(sums, over, _BETWEEN_TWO[1:]))]
+        on_grids = self._by_grids(sums, over, _BETWEEN_TWO)
+        return [on_grids, halves] if m.by_sets and len(m.low) <= _MOST_HALVES else [on_grids]
 
     def _by_bins(self, entries: IntArray, start: int, over: bool) -> Iterator[Step]:
         """By a histogram of a sum, and on a grid."""
         window = self._window(entries, start, _TAIL_ONE)
         for cells in _CELLS_ONE:
             yield Step(ALL_OTHERS, ALL_OTHERS, (bins(entries, start, cells, *window), _UNUSED), None)
-        for between in _BETWEEN_ONE:
-            yield self._on_grids([(entries, start)], (between, 0, 0), over)
+        yield from self._by_grids([(entries, start)], over, _BETWEEN_ONE)
 
-    def _by_grids(self, sums: list[tuple[IntArray, int]], over: bool) -> Iterator[Step]:
-        """On grids."""
-        for between in _BETWEEN_TWO if len(sums) == 2 else _BETWEEN_THREE:
-            yield self._on_grids(sums, (between, between, between if len(sums) > 2 else 0), over)
-
-    def _on_grids(self, sums: list[tuple[IntArray, int]], between: tuple[int, int, int], over: bool) -> Step:
-        """On grids of so many points between two edges, which are where sums are on the way to 0."""
+    def _by_grids(self, sums: list[tuple[IntArray, int]], over: bool, parts: Iterable[int]) -> Iterator[Step]:
+        """On grids of so many parts between two edges, which are where sums are on the way to 0."""
         inputs, _ = self._sample
         each = np.arange(inputs.shape[1])
         totals = np.stack([entries[each, inputs].sum(axis=1) + start for entries, start in sums], axis=1)
@@ -470,7 +470,9 @@ class _Failing:
         near = inputs[np.argsort(np.abs(largest), kind="stable")[:_NEAR]]
         edges = [_edges_near(entries, start, near, over) for entries, start in sums]
         three = np.array((edges * 3)[:3])
-        return Step(ALL_OTHERS, ALL_OTHERS, (_UNUSED, _UNUSED), Grids(three, between, ALL_OTHERS))
+        for part in parts:
+            one, two, last = (part if axis < len(sums) else 0 for axis in range(3))
+            yield Step(ALL_OTHERS, ALL_OTHERS, (_UNUSED, _UNUSED), Grids(three, (one, two, last), ALL_OTHERS))
 
     def _by_halves(self, sums: list[tuple[IntArray, int]], over: bool) -> Iterator[Step]:
         """By meeting in the middle."""
