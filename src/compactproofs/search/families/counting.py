@@ -42,13 +42,14 @@ _MOST_HEADS = 6  # outputs that are counted from below
 
 # How to count, the finer the more there is to gain, which is given in units of what is worth the trouble: cells of a
 # histogram along each axis, or sequences of clusters in the longer half.
-_GAINS_ONE, _CELLS_ONE = (0.0, 2.0, 10.0), (2**13, 2**15)
+_GAINS_ONE, _CELLS_ONE = (0.0, 2.0, 10.0, 20.0), (2**13, 2**15)
 _GAINS_TWO = (0.0, 2.0, 10.0, 40.0)
 _HALVES_TWO = (3 * 10**5, 10**6, 4 * 10**6, 8 * 10**6)
 _BETWEEN_TWO = (1, 2, 4, 8)  # parts between two edges of a grid
 _GAINS_THREE, _BETWEEN_THREE, _WORTH_THREE = (0.0, 100.0), (1, 2), 20
-_BETWEEN_ONE = (256,)
+_BETWEEN_ONE = (64, 256)
 _PRICE = 2  # of an output that is counted apart
+_SAMPLED_FROM = 128  # the share of a sum's guess that may come of that
 _SURE = 50  # up to which a single sum is counted as coarsely as that, without a trial
 _TAIL_ONE = 0.0005  # what may lie on either side of the windows of histograms
 _GROUP, _AROUND = 4, 2**4  # bins looked at together, and how many of these share a rank with one
@@ -399,13 +400,15 @@ class _Failing:
         best, found = (self._size if over else 0), list[Step]()
         among = self._sample[1]
         root = isqrt(len(self._sample[0]))
-        error = (isqrt(guess * (among - guess)) + among // root) // (2 * root)  # of the guess, roughly
+        # Of the guess, roughly; its sample may be drawn from too many, as sums are rounded there, too.
+        error = (isqrt(guess * (among - guess)) + among // root) // (2 * root) + (0 if less else guess // _SAMPLED_FROM)
         before = best
         for level, gain in enumerate((_GAINS_ONE, _GAINS_TWO, _GAINS_THREE)[len(less)]):
             if level > 0:
                 # The distance to the guess, give or take its error, and no more than there is, or was gained before.
                 left = min(abs(best - guess) + error, best if over else self._size)
-                left = min(left, abs(best - before)) if level > 1 else left
+                if level > 1 and (less or level > len(_CELLS_ONE)):  # what bins gained says nothing of grids
+                    left = min(left, abs(best - before))
                 if left <= gain * self.worth:
                     break
             before, sizes = best, list[tuple[int, Iterator[Step | None]]]()
