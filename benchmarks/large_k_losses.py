@@ -5,8 +5,8 @@
 Both bounds are searched for on plain floats, for every N-th class (query, maximum), F times finer than `prove` does.
 Printed are, as shares of all inputs, wrong ones from above and from below, their distance, and what of it is lost by
 lemmas 3 and 4 of `counting.unions`, if every count were exact, and by counting; the former on a sample of up to 4,096
-inputs of each part, so it is a guess, and so is what is left for the latter.  Then the P parts that lose most.  With N > 1 all
-that is about these classes only: it says what to do next, and nothing of the bounds of the model.
+inputs of each part, so it is a guess, and so is what is left for the latter.  Then the P parts that lose most.  With N
+> 1 all that is about these classes only: it says what to do next, and nothing of the bounds of the model.
 """
 
 import argparse
