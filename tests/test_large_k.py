@@ -689,7 +689,7 @@ SEARCH_ERRORS: dict[str, Change] = {
     ),
     "other outputs fail only where they do in the sample": (
         "search.families.counting",
-        "score[few] += max(rests[few][0] - missed[few] - 10 * self.worth, 0)",
+        "score[few] += max(rests[few][0] - float(missed[few]) - 10 * self.worth, 0)",
         "score[few] += 0",
     ),
     "outputs that fail elsewhere do not count": (

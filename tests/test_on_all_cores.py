@@ -21,7 +21,7 @@ from soundness.models import working_weights
 def work() -> MaxWorkspace:
     """A model with many classes, whose inputs are counted on grids and in halves; coarsely, so that it is quick."""
     found = workspace(Model(**working_weights(np.random.default_rng(1), 10, 12, sharpness=0.6, noise=0.05)), "value")
-    found.haste = 1e8
+    found.haste = 1e6
     return found
 
 

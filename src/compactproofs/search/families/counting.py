@@ -183,10 +183,10 @@ class _Failing:
         rests: dict[int, tuple[int, list[Step]]] = {len(order): (0, [])}
         if together[1]:
             rests[0] = together
-            score[0] += together[0] - joint
+            score[0] += float(together[0] - joint)
         while (few := int(score.argmin())) not in rests:
             rests[few] = self._joint(order[few:], None if parents[few] < 0 else order[parents[few]])
-            score[few] += max(rests[few][0] - missed[few] - 10 * self.worth, 0)
+            score[few] += max(rests[few][0] - float(missed[few]) - 10 * self.worth, 0)
         total, last = rests[few]
         together = min(together, rests.get(0, together), key=itemgetter(0))
         heads, steps = order[:few], list[Step]()
@@ -339,7 +339,7 @@ class _Failing:
         closest = low.min(axis=1).sum(axis=0) / np.maximum(low[:, -1].sum(axis=0), 1.0)
         return heads + sorted(left, key=lambda o: (-int(self._fails[:, o].sum()), float(closest[o])))
 
-    def _splits(self, order: list[int]) -> tuple[IntArray, IntArray, FloatArray]:
+    def _splits(self, order: list[int]) -> tuple[IntArray, FloatArray, FloatArray]:
         """What comes of counting the first of these outputs one by one, and all others jointly.
 
         Three arrays of shape (r + 1,) over the number of the first ones: which of these, by its place, takes most away
@@ -353,7 +353,7 @@ class _Failing:
         )
         jointly = (self._sums_of_sample(low) + last <= 0).astype(np.float32)
         fails = self._fails[:, order].astype(np.float32)
-        each = self._sample[1] / len(fails)
+        each = self._sample[1] / len(fails)  # floats, since there may be more inputs than integers of 64 bits
         left = []
         for one in fails, jointly:
             less = one.T @ (1.0 - fails)
@@ -362,7 +362,7 @@ class _Failing:
         parents = np.append(left[1].argmin(axis=1) - 1, -1)
         missed = np.append(left[1].min(axis=1) * each, 0.0)
         one_by_one = np.append(0.0, np.cumsum(left[0].min(axis=1))) * each
-        return parents, missed.astype(np.int64), one_by_one + missed + _PRICE * self.worth * np.arange(r + 1)
+        return parents, missed, one_by_one + missed + _PRICE * float(self.worth) * np.arange(r + 1)
 
     def _parent(self, fails: BoolArray, heads: list[int]) -> tuple[int | None, int]:
         """The output that takes most of these inputs away, and about how many are left."""
