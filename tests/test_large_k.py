@@ -16,6 +16,7 @@ from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.opening.models import Model
 from compactproofs.search.builtin import STRATEGIES
+from compactproofs.search.families import counting
 from compactproofs.search.hints import search_hints
 from compactproofs.search.prover import with_something_to_spare
 from compactproofs.search.workspaces import Reading, workspace
@@ -716,6 +717,17 @@ def test_error_in_the_search_is_harmless(error: str) -> None:
     planted = Planted(SEARCH_ERRORS[error])
 
     assert not broken_bounds(planted, "counting.histogram", all_cases()[::31])
+
+
+def test_sample_of_more_inputs_than_integers() -> None:
+    """There are 64^19, of which those count that hold one of 8 tokens; all are as likely."""
+    required = np.arange(64)[None] >= 56
+    near = counting._Near(np.zeros((19, 64), np.int64), 0, required)
+    drawn = near.drawn(4096)
+
+    assert near.size == pytest.approx(64.0**19 - 56.0**19)
+    assert required[0][drawn].any(axis=1).all()
+    assert abs(drawn.mean() - 32.0) < 1.0
 
 
 @pytest.mark.parametrize("error", STRATEGY_ERRORS)

@@ -546,7 +546,7 @@ class _Near:
         high = [min(1 - int(smallest[p:].sum()), self.first + int(largest[:p].sum()) + 1) for p in range(positions + 1)]
         self.ways = [np.array([])] * (positions + 1)
         z = np.arange(self.low[-1], max(high[-1], self.low[-1]) + 1)
-        self.ways[-1] = (groups == groups[-1])[:, None] * (z <= 0.0)
+        self.ways[-1] = ((groups == groups[-1])[:, None] & (z <= 0)).astype(np.float64)
         self.kinds = [_Kinds.of(sets, steps) for steps in self.steps]
         for p in range(positions - 1, -1, -1):
             z = np.arange(self.low[p], max(high[p], self.low[p]) + 1)
