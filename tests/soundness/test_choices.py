@@ -27,6 +27,8 @@ def choose(patch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
     for name in ("_ONE", "_TWO"):
         patch.setattr(plans, f"_GAINS{name}", [float(rng.choice([0.0, 3.0])) for _ in range(3)])
         patch.setattr(plans, f"_BETWEEN{name}", [int(rng.integers(0, 5)) for _ in range(3)])
+    for name, values in ("_PRICE", (0, 2, 100)), ("_SURE", (0, 50, 10**6)), ("_PART", (1, 32)):
+        patch.setattr(plans, name, int(rng.choice(values)))
     patch.setattr(plans, "_CELLS_ONE", [int(2 ** rng.uniform(0, 7)) for _ in range(int(rng.integers(3)))])
     patch.setattr(plans, "_OFTEN", float(rng.choice([0.0, 0.2, 2.0])))
     patch.setattr(plans, "_CELLS_NEAR", int(rng.choice([1, 20, 2**12])))

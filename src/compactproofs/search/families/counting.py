@@ -566,8 +566,8 @@ class _Near:
         positions = len(self.steps)
         chance = _random(positions)[:number] / 2.0**32
         found = np.zeros(chance.shape, np.int64)
-        each = np.arange(number)
-        group, z = np.zeros(number, np.int64), np.full(number, self.first)
+        each = np.arange(len(chance))
+        group, z = np.zeros(len(chance), np.int64), np.full(len(chance), self.first)
         for p, kinds in enumerate(self.kinds):
             share = np.cumsum(self._after(p, group, z), axis=1)
             at = chance[:, p] * share[:, -1]
