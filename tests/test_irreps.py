@@ -11,6 +11,7 @@ from compactproofs.analysis.modular_addition import waves
 from compactproofs.analysis.pair_sums import (
     boxes,
     equivariant_steps,
+    few_steps,
     low_rank_steps,
     neurons,
     parts,
@@ -100,4 +101,16 @@ def test_steps_of_transformers() -> None:
         counts = [step.right for step in thin_steps(prover.values, less)]
         assert counts[-1] == prover.certify(strategy, less).certificate.certified
         assert counts == sorted(counts, reverse=True)
+        assert counts[0] == prover.exact_correct()
+
+
+def test_steps_of_few_directions() -> None:
+    """And for few directions, with those of the search and where more is left out."""
+    network = PairSum(transformer(np.random.default_rng(2), add_mod(3).table, 0.08))
+    prover, strategy = Prover(network, add_mod(3)), get_strategy("pair-sum/few-directions")
+    hints = prover.search(strategy)
+    for less in (hints, {**hints, "stream": hints["stream"][:1]}):
+        counts = [step.right for step in few_steps(prover.values, less)]
+        assert counts[-1] == prover.certify(strategy, less).certificate.certified
+        assert counts[1:] == sorted(counts[1:], reverse=True)
         assert counts[0] == prover.exact_correct()

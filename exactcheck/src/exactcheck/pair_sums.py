@@ -36,7 +36,7 @@ THEOREMS = {
     "pair-sum/low-rank": "pair-sum/low-rank@1",
     "pair-sum/low-rank-separable": "pair-sum/low-rank-separable@1",
     "pair-sum/low-rank-halves": "pair-sum/low-rank-halves@1",
-    "pair-sum/thin-halves": "pair-sum/thin-halves@2",
+    "pair-sum/thin-halves": "pair-sum/thin-halves@3",
     "pair-sum/few-directions": "pair-sum/few-directions@1",
     "pair-sum/equivariant-distance": "pair-sum/equivariant-distance@1",
 }
@@ -410,22 +410,25 @@ def thin_halves(forward: Forward, labels: Labels, hints: dict[str, Hint], decide
     rest = _minus(u, known)
     columns, of_u, of_N = transposed(rest), transposed(u), transposed(product(transposed(N), rest))
     pairs = [(z, o) for z in range(k) for o in range(k)]
-    most = largest([_distance(of_u, z, o) for z, o in pairs]) + 2 * t
-    tilt = largest([_distance(of_N, z, o) for z, o in pairs]) / 2
     gram = product(transposed(N), N)
     less = 2 - largest([total(abs(x) for x in row) for row in gram])
-    apart = [[_distance(columns, z, o) / 2 for o in range(k)] for z in range(k)]
-    of_g = most * _norm([x for row in W_in for x in row]) + 2 * largest([_norm(column) for column in transposed(W_U)])
-    loss = [[a * most + b * of_g for a, b in zip(*pair, strict=True)] for pair in zip(e, g, strict=True)]
+    apart, apart_N, apart_u = ({(z, o): _distance(of, z, o) for z, o in pairs} for of in (columns, of_N, of_u))
+    size, direct = _norm([x for row in W_in for x in row]), 2 * largest([_norm(column) for column in transposed(W_U)])
+    off = [[a + b * size for a, b in zip(*pair, strict=True)] for pair in zip(e, g, strict=True)]
     right = 0
     for x, y, v, logits in linear_halves(read, (of_x, of_y), known, rest):
         p = product([[abs(a) for a in v]], N)[0]
         squares, of_p = total(a * a for a in v), total(a * a for a in p)
-        size, label = root((squares - less * of_p).max(arb(0))), labels[x][y]
-        own = logits[label] - loss[0][x] - loss[1][y] - 2 * t * root(squares) - root(of_p) * tilt
-        right += all(
-            decide.positive(own - logit - size * apart[label][z]) for z, logit in enumerate(logits) if z != label
-        )
+        norms, label, f = (root(of_p), root((squares - less * of_p).max(arb(0)))), labels[x][y], off[0][x] + off[1][y]
+        loss = 2 * t * (root(squares) + f) + (g[0][x] + g[1][y]) * direct
+        lost = {z: loss + f * apart_u[label, z] for z in range(k) if z != label}
+        bounds = {z: (norms[0] * apart_N[label, z] + norms[1] * apart[label, z]) / 2 for z in lost}
+        found = all(decide.positive(logits[label] - logits[z] - bounds[z] - lost[z]) for z in lost)
+        if not found:
+            (part,) = product([[a.max(arb(0)) for a in v]], u)
+            logits = [sum(terms, arb(0)) for terms in zip(part, of_x[x], of_y[y], strict=True)]
+            found = all(decide.positive(logits[label] - logits[z] - lost[z]) for z in lost)
+        right += found
     return right
 
 

@@ -18,7 +18,7 @@ from compactproofs.kernel.problem import Hints
 from compactproofs.networks.pair_sum.circuits import Tables, tables
 from compactproofs.search.families.pair_sum import Values, centred, spreads
 from compactproofs.search.workspaces import plain
-from compactproofs.theorems.pair_sum import equivariant, halves, thin
+from compactproofs.theorems.pair_sum import equivariant, few_directions, thin
 from compactproofs.theorems.pair_sum.by_label import Group, direct, groups, hidden, number_right
 from compactproofs.theorems.pair_sum.low_rank import finite, positive, rescaled
 
@@ -30,6 +30,7 @@ __all__ = [
     "boxes",
     "curve",
     "equivariant_steps",
+    "few_steps",
     "low_rank_steps",
     "neurons",
     "parts",
@@ -184,21 +185,36 @@ def separable_steps(work: Values, hints: Hints) -> list[Step]:
 
 
 def thin_steps(work: Values, hints: Hints) -> list[Step]:
-    """From all logits to the bound of `pair-sum/thin-halves` with these hints, of a transformer."""
-    sets = len(np.unique(hints["sets"][hints["sets"] >= 0]))
-    names = (
-        f"{sets} sets of neurons, half of the rest, and tables in few directions",
-        "the other half bounded by a norm",
-        "means of this half, and what is left of tables, bounded too",
-    )
+    """From all logits to the bound of `pair-sum/thin-halves` with these hints, of a transformer.
+
+    Halves lose nothing: an input that they leave open is asked for its neurons.
+    """
+    columns = "few directions of heads, of what is read, and of what is written"
+    names = (f"products of weights in {columns}", "what these leave out bounded by norms")
     known = thin.parts(work, hints)
-    apart = plain(known.apart)
+    exact = known._replace(off=np.zeros_like(known.off), loss=np.zeros_like(known.loss))
 
     def leads(group: Group, h: FloatArray) -> list[FloatArray]:
-        logits, less, size = halves.on_inputs(known, group.x, group.y)
-        few = plain(logits)[:, [group.label]] - plain(logits)
-        bounded = few - plain(size)[:, None] * apart[group.label]
-        return [few, bounded, bounded - (0.0 if less is None else plain(less)[:, None])]
+        return [plain(thin.leads_of_neurons(one, group.x, group.y, group.label)) for one in (exact, known)]
+
+    return _steps(work, tables(work), names, leads)
+
+
+def few_steps(work: Values, hints: Hints) -> list[Step]:
+    """From all logits to the bound of `pair-sum/few-directions` with these hints, of a transformer."""
+    known = few_directions.parts(work, hints)
+    names = (
+        f"{len(hints['stream'])} coordinates of the stream and {len(hints['logits'])} of the outputs",
+        *(f"what else {what} bounded by norms" for what in ("there is of the coordinates", "outputs read")),
+        "the largest bias of an output against the least",
+    )
+    both = [2.0 * float(plain(part)) for part in (known.of_coordinates, known.of_outputs)]
+    losses = both[0], sum(both), float(plain(known.loss))
+
+    def leads(group: Group, h: FloatArray) -> list[FloatArray]:
+        logits = plain(few_directions.logits_of(known, group))
+        few = logits[:, [group.label]] - logits
+        return [few, *(few - loss for loss in losses)]
 
     return _steps(work, tables(work), names, leads)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from itertools import product
 from typing import Any, NoReturn
 
@@ -26,9 +25,9 @@ from compactproofs.search.families import cosets
 from compactproofs.search.families.attention_only import ROOM
 from compactproofs.search.workspaces import MeasuredWorkspace, plain
 from compactproofs.tasks.pairs import Pairs
-from compactproofs.theorems.pair_sum import equivariant, halves, low_rank, separable
+from compactproofs.theorems.pair_sum import equivariant, halves, low_rank, separable, thin
 from compactproofs.theorems.pair_sum.brute_force import decide
-from compactproofs.theorems.pair_sum.by_label import BATCH_ENTRIES, groups, hidden
+from compactproofs.theorems.pair_sum.by_label import BATCH_ENTRIES, Group, groups, hidden
 from compactproofs.theorems.pair_sum.low_rank import rescaled
 
 PLACE = "compactproofs.theorems.pair_sum"
@@ -40,13 +39,13 @@ _SMALL = 0.2  # of the largest neuron, below which one does not show that two se
 _LEAST, _TOLERANCES, _MOST_SETS = 0.02, (1e-2, 1e-3, 1e-4), 20
 _NUMBERS = (0, 1, 2, 3, 4, 6, 8, 10, 12, 16, *range(20, 64, 4), *range(64, 512, 16))
 _OF_ALL = 0.25  # a share of what neurons write, for their sizes
-#: Directions of a thin proof, of the stream at most and in the first place, in which neurons write, and parts of C that
-#: are left out.
-_MOST_THIN, _WRITTEN_IN, _SMALL_PARTS = 16, (6, 8, 10, 12, 14, 16, 28), (0.1, 0.02)
+#: Of a thin proof: directions at most, parts that are left out, sets for a direction, and by how many inputs plans are
+#: tried; columns of bases at least, where plans are put in order, and at most; how often sets and bases are improved.
+_MOST_THIN, _SMALL_PARTS, _SETS_EACH, _SAMPLE = 16, (0.1, 0.02), (4, 6, 8, 10, 12, 16), 500
+_RANGE, _FEWER = {"heads": range(4, 29), "read": range(4, 29, 2), "written": range(4, 29, 2)}, 3
 _LEAST_THIN = {"heads": 10, "read": 10, "written": 6}
 _MOST_THIN_COLUMNS = {"heads": 28, "read": 28, "written": 28}
-#: How many sets of neurons there are for a direction, and how often these, and bases, are improved.
-_SETS_EACH, _ROUNDS = (4, 6, 8, 12, 16, 24), 6
+_ROUNDS = 6
 _OF_STREAM = ("heads", "read", "written")
 #: Of the largest singular value or number, those below which a direction is left out, or 0 stands for a number; and how
 #: many directions are few.
@@ -103,38 +102,100 @@ def _thin(strategy: Strategy, work: Values) -> HintArrays:
     if network.architecture == "mlp":
         none = {"factors": np.zeros((0, network.outputs)), "means": np.zeros((0, 0)), "scales": np.ones(m)}
         return {"sets": np.full(m, -1), "weights": np.zeros(m), **none, **dict.fromkeys(_OF_STREAM, np.zeros((1, 0)))}
-    whole, right = tables(work), decide(work).right
+    whole = tables(work)
     written, spread = centred(plain(whole.out)), _root_mean_square(plain(whole.left), plain(whole.right)) / 2.0
+    every = list(groups(work.task.table, max(written.shape)))
+    some = every[:: -(-len(every) * work.task.total // (len(every) * _SAMPLE))]
 
     ends, plans = _Ends(work, np.sqrt(written.std(axis=1) / np.maximum(spread, _TINY))), list[HintArrays]()
-
-    def proved(plan: HintArrays, columns: dict[str, int]) -> int:
-        with np.errstate(all="ignore"):
-            return strategy.bound(work, {**plan, **ends.bases(columns)})
-
-    for members in _sets(written, spread):
-        directions = Directions(written, spread, members)
+    for members, mirrored in product(_sets(written, spread), (False, True)):
+        directions = Directions(written, spread, members, mirrored=mirrored)
         numbers = [number for number in _NUMBERS if 0 < number <= min(directions.most, _MOST_THIN)]
-        found = [proved(directions.in_sets(number, _SETS_EACH[-1], 0.0), _MOST_THIN_COLUMNS) for number in numbers]
-        first = int(np.argmax(found)) if found else 0
+        most = [directions.in_sets(number, _SETS_EACH[-1], 0.0) for number in numbers]
+        shown = [_Trial(ends, plan, some).proved(_MOST_THIN_COLUMNS)[0] for plan in most]
+        first = int(np.argmax(shown)) if shown else 0
         plans += [directions.in_sets(*plan) for plan in product(numbers[first : first + 3], _SETS_EACH, _SMALL_PARTS)]
-    plans.sort(key=lambda plan: _thin_cost(work, plan, _LEAST_THIN))
+    costs = [_thin_cost(work, plan) for plan in plans]
 
     best: tuple[tuple[int, int], HintArrays, dict[str, int]] | None = None
-    for plan in plans:
-        columns = _MOST_THIN_COLUMNS
-        if best is not None and best[0][0] == right:  # as many columns as make it cheaper than the best one
-            columns = {**best[2], "read": _MOST_THIN_COLUMNS["read"]}
-            while columns["read"] > 0 and _thin_cost(work, plan, columns) >= -best[0][1]:
-                columns = {**columns, "read": columns["read"] - 1}
-        most = proved(plan, columns)
-        if best is None or most == right or most > best[0][0]:
-            for columns in _fewer(partial(proved, plan), most):
-                merit = most, -_thin_cost(work, plan, columns)
-                best = (merit, plan, columns) if best is None or merit > best[0] else best
+    for i in np.argsort([cost(_LEAST_THIN) for cost in costs], kind="stable"):
+        if best is not None and costs[i]({name: number - _FEWER for name, number in best[2].items()}) >= -best[0][1]:
+            continue
+        trial = _Trial(ends, plans[i], some)
+        columns, merit = trial.fewest(_near(trial.fewest(_RANGE)[0]))
+        if best is not None and not _promises(merit, sum(len(group.x) for group in some), best[0], work.task.total):
+            continue
+        columns, merit = _Trial(ends, plans[i], every).fewest(_near(columns))
+        if best is None or merit > best[0]:
+            best = merit, plans[i], columns
     assert best is not None
     _, plan, columns = best
     return {**plan, **ends.bases(columns)}
+
+
+class _Trial:
+    """A plan on groups of inputs, and what proves them with so many columns of bases, nearly: all but what is lost is
+    computed with many.
+    """
+
+    def __init__(self, ends: _Ends, plan: HintArrays, of: list[Group]) -> None:
+        work, of_groups = ends.work, []
+        self._ends, self._plan, self._inputs = ends, plan, work.task.total
+        with np.errstate(all="ignore"):
+            known = thin.parts(work, {**plan, **ends.bases(_MOST_THIN_COLUMNS)})
+            known = known._replace(off=np.zeros_like(known.off), loss=np.zeros_like(known.loss))
+            for group in of:
+                both = (condition(known, *group[1:], group.label) for condition in (thin.leads, thin.leads_of_neurons))
+                apart = np.broadcast_to(plain(known.apart_known)[group.label], (len(group.x), work.network.outputs))
+                of_groups.append([*(_others(plain(one), group.label) for one in (*both, apart)), group.x, group.y])
+                of_groups[-1].append(plain(thin.on_inputs(known, group.x, group.y).half_r))
+        columns = (np.concatenate(parts) for parts in zip(*of_groups, strict=True))
+        self._first, self._second, self._apart, self._x, self._y, self._half_r = columns
+        self._starts = np.cumsum([0, *(len(group.x) for group in of)])
+        self._lost, self._cost = ends.losses(plan, plain(known.squares)), _thin_cost(work, plan)
+
+    def proved(self, columns: dict[str, int]) -> tuple[int, int]:
+        """How many inputs are by the first condition, and by both."""
+        off, loss = (part[self._x, self._y] for part in self._lost(columns))
+        with np.errstate(all="ignore"):
+            most = np.maximum.reduceat(off / self._half_r, self._starts[:-1])
+            shares = self._half_r * np.repeat(most, np.diff(self._starts))
+            first = (self._first - shares[:, None] * self._apart > loss[:, None]).all(axis=1)
+        second = (self._second - off[:, None] * self._apart > loss[:, None]).all(axis=1)
+        return int(first.sum()), int((first | second).sum())
+
+    def fewest(self, ranges: dict[str, range]) -> tuple[dict[str, int], tuple[int, int]]:
+        """The cheapest of those that prove most, among so many columns of each; and what they prove and cost less 0."""
+        most = {name: numbers[-1] for name, numbers in ranges.items()}
+        best = self._merit(most), most
+        for names in (("written", "read"), ("heads",), ("read",)):
+            for numbers in product(*(ranges[name] for name in names)):
+                columns = {**best[1], **dict(zip(names, numbers, strict=True))}
+                if self._cost(columns) < -best[0][1]:
+                    best = max(best, (self._merit(columns), columns), key=lambda one: one[0])
+        return best[1], best[0]
+
+    def _merit(self, columns: dict[str, int]) -> tuple[int, int]:
+        first, both = self.proved(columns)
+        work, there = self._ends.work, self._starts[-1]
+        m, k, used = work.network.neurons, work.network.outputs, int(np.count_nonzero(self._plan["sets"] >= 0))
+        each = 2 * m * (columns["written"] + 1) + 2 * columns["read"] * (m - used) + 2 * k * columns["written"]
+        return both, -self._cost(columns) - (there - first) * each * self._inputs // there
+
+
+def _near(columns: dict[str, int]) -> dict[str, range]:
+    """Some more columns or fewer."""
+    return {name: range(max(1, number - 2), number + 3) for name, number in columns.items()}
+
+
+def _promises(merit: tuple[int, int], of: int, best: tuple[int, int], total: int) -> bool:
+    """Whether a plan may be better than the best one, from what it proves of some inputs."""
+    return merit[0] * total > best[0] * of or (merit[0] * total == best[0] * of and merit[1] > best[1])
+
+
+def _others(rows: FloatArray, label: int) -> FloatArray:
+    """All columns but that of the label."""
+    return np.delete(rows, label, axis=1)
 
 
 def _few_directions(strategy: Strategy, work: Values) -> HintArrays:
@@ -175,50 +236,60 @@ def _coordinates(W_out: FloatArray, P: FloatArray, B: FloatArray) -> Iterator[Fl
             yield np.concatenate([turned.T, np.where(np.abs(C) < _TINY_PART * np.abs(C).max(), 0.0, C).T, turn @ B], 1)
 
 
-def _fewer(proved: Callable[[dict[str, int]], int], most: int) -> Iterator[dict[str, int]]:
-    """As few columns of bases as prove so many inputs, for some numbers of those in which neurons write."""
-    tried = 0
-    for written in _WRITTEN_IN:
-        columns = {**_MOST_THIN_COLUMNS, "written": written}
-        if tried == 2 or proved(columns) < most:
-            continue
-        tried += 1
-        for name in ("read", "heads"):
-            low, high = 0, columns[name]
-            while high - low > 1:
-                middle = (low + high) // 2
-                enough = proved({**columns, name: middle}) >= most
-                low, high = (low, middle) if enough else (middle, high)
-            columns = {**columns, name: high}
-        yield columns
-
-
 class _Ends:
     """Directions in which attention writes, neurons read what there is, and write what is read."""
 
     def __init__(self, work: Values, scales: FloatArray) -> None:
         """`scales`: about how large neurons will be."""
-        weight = work.network.weight
+        self.work, weight = work, work.network.weight
         values, output = (plain(part) for part in values_and_output(work))
-        ends = plain(tokens_and_positions(work)) @ values
-        mid_x, mid_y = (plain(part) for part in of_arguments(work, ends @ output / work.network.positions))
+        ends = plain(tokens_and_positions(work)) @ values / work.network.positions
+        mid_x, mid_y = (plain(part) for part in of_arguments(work, ends @ output))
         mid = np.concatenate([mid_x, mid_y + plain(last_position(work, output))])
         scales = np.where(scales > 0.0, scales, 1.0)
-        read, written = weight("blocks.0.mlp.W_in") * scales, weight("blocks.0.mlp.W_out") / scales[:, None]
-        W_U = centred(weight("unembed.W_U"))
-        self._sides = {
-            "heads": (ends.T @ ends, output @ output.T),
-            "read": (mid.T @ mid, read @ read.T),
-            "written": (written.T @ written, W_U @ W_U.T),
-        }
+        W, T, W_U = weight("blocks.0.mlp.W_in"), weight("blocks.0.mlp.W_out"), centred(weight("unembed.W_U"))
+        self._factors = {"heads": (ends, output), "read": (mid, W), "written": (T, W_U)}
+        weighed = {**self._factors, "read": (mid, W * scales), "written": (T / scales[:, None], W_U)}
+        self._sides = {name: (X.T @ X, Y @ Y.T) for name, (X, Y) in weighed.items()}
         self._found: dict[tuple[str, int], FloatArray] = {}
+        self._left: dict[tuple[str, int], tuple[FloatArray, FloatArray]] = {}
 
     def bases(self, columns: dict[str, int]) -> HintArrays:
         """So many for each product."""
-        for name, number in columns.items():
-            if (name, number) not in self._found:
-                self._found[name, number] = _in_common(*self._sides[name], number)
-        return {name: self._found[name, number] for name, number in columns.items()}
+        return {name: self._basis(name, number) for name, number in columns.items()}
+
+    def _basis(self, name: str, number: int) -> FloatArray:
+        if (name, number) not in self._found:
+            self._found[name, number] = _in_common(*self._sides[name], number)
+        return self._found[name, number]
+
+    def _squares_left(self, name: str, number: int) -> tuple[FloatArray, FloatArray]:
+        """Of rows of the one and of columns of the other factor, neurons as they are, outside of so many directions."""
+        if (name, number) not in self._left:
+            (X, Y), Q = self._factors[name], self._basis(name, number)
+            X, Y = X - X @ Q @ Q.T, Y - Q @ (Q.T @ Y)
+            self._left[name, number] = (X * X).sum(axis=1), (Y * Y).sum(axis=0)
+        return self._left[name, number]
+
+    def losses(
+        self, plan: HintArrays, squares: FloatArray
+    ) -> Callable[[dict[str, int]], tuple[FloatArray, FloatArray]]:
+        """For so many columns, and |v|^2 for each input, f and L without the product with it, as in the theorem."""
+        scales, read = plan["scales"] ** 2, np.sqrt(np.maximum(squares, 0.0))
+        size = float(np.sqrt((self._factors["read"][1] ** 2).sum(axis=0) @ scales))
+        n, direct = self.work.task.n, 2.0 * float(np.sqrt((self._factors["written"][1] ** 2).sum(axis=0).max()))
+
+        def losses(columns: dict[str, int]) -> tuple[FloatArray, FloatArray]:
+            (heads, output), (of_mid, of_W), (of_T, of_U) = (
+                self._squares_left(name, columns[name]) for name in _OF_STREAM
+            )
+            t = np.sqrt((of_T / scales).sum() * of_U.max())
+            e, g = np.sqrt(of_mid * (of_W @ scales)), np.sqrt(heads * output.sum())[:, None]
+            g_x, g_y = (plain(part)[:, 0] for part in of_arguments(self.work, g))
+            off = (e[:n] + g_x * size)[:, None] + (e[n:] + g_y * size)
+            return off, 2.0 * t * (read + off) + direct * (g_x[:, None] + g_y)
+
+        return losses
 
 
 def _in_common(a: FloatArray, b: FloatArray, columns: int) -> FloatArray:
@@ -236,17 +307,25 @@ def _in_common(a: FloatArray, b: FloatArray, columns: int) -> FloatArray:
     return best[1]
 
 
-def _thin_cost(work: Values, plan: HintArrays, columns: dict[str, int]) -> int:
-    """The operations that depend on these hints, about."""
-    n, m, d = work.task.n, work.network.neurons, len(work.network.weight("unembed.W_U"))
-    used = int(np.count_nonzero(plan["sets"] >= 0))
-    return int(
-        2 * n * n * used
-        + 2 * n * n * (_products(plan["factors"]) + _products(plan["means"]))
-        + columns["read"] * (2 * d * m + 6 * n * d + 4 * n * used)
-        + columns["written"] * (2 * d * m + 2 * m * (columns["read"] + columns["written"]))
-        + columns["heads"] * 4 * d * d
-    )
+def _thin_cost(work: Values, plan: HintArrays) -> Callable[[dict[str, int]], int]:
+    """The operations that depend on these hints, about, for so many columns of bases."""
+    n, m, k = work.task.n, work.network.neurons, work.network.outputs
+    d, heads = len(work.network.weight("unembed.W_U")), work.network.weight("blocks.0.attn.b_V").size
+    B, used, rows = plan["factors"][:, -k:], int(np.count_nonzero(plan["sets"] >= 0)), 2 * n
+    in_C = _products(plan["factors"]) - _products(B)
+    in_B = min(2 * _products(B), thin.mirrored(B)[1])
+    inputs = n * n * (2 * used + 2 * in_C + 2 * _products(plan["means"]) + in_B)
+
+    def cost(columns: dict[str, int]) -> int:
+        r, s, t = columns["heads"], columns["read"] + 1, columns["written"]
+        return int(
+            inputs
+            + 2 * s * (d * m + rows * d + rows * used + d * s + m * s + 2 * rows * s + rows * k + m * t + n * n)
+            + 2 * t * (m * d + 2 * m * t + k * d + 2 * k * k)
+            + 2 * r * (2 * d * heads + rows * d + d * k + 2 * d * r)
+        )
+
+    return cost
 
 
 def _root_mean_square(left: FloatArray, right: FloatArray) -> FloatArray:
@@ -372,17 +451,24 @@ class Directions:
         spread: FloatArray,
         members: list[IntArray],
         first: tuple[FloatArray, FloatArray] | None = None,
+        mirrored: bool = False,
     ) -> None:
-        """`written`: (m, k), what neurons write; `spread`: how much each varies; `first`: C and B that all have."""
+        """`written`: (m, k), what neurons write; `spread`: how much each varies; `first`: C and B that all have.
+
+        `mirrored`: each direction is an even or an odd function of the output, modulo their number.
+        """
         self._members = members
         self._written, self._spread = written, np.maximum(spread, _TINY * spread.max(initial=_TINY))
         m, k = written.shape
         self._first = (np.zeros((m, 0)), np.zeros((0, k))) if first is None else first
         written = centred(written - self._first[0] @ self._first[1])
         sizes, columns, rows = [], [], []
-        for neurons in members:
+        back = written[:, -np.arange(k)]
+        kinds = [((written + back) / 2.0, 1.0), ((written - back) / 2.0, -1.0)] if mirrored else [(written, 0.0)]
+        for neurons, (kind, sign) in product(members, kinds):
             of = self._spread[neurons, None]
-            left, size, right = np.linalg.svd(written[neurons] * of, full_matrices=False)
+            left, size, right = np.linalg.svd(kind[neurons] * of, full_matrices=False)
+            right = (right + sign * right[:, -np.arange(k)]) / (1.0 + abs(sign))  # to the last bit
             block = np.zeros((m, len(size)))
             block[neurons] = left * size / of
             sizes.append(size)
@@ -518,7 +604,7 @@ def _work(problem: Problem[PairSum, Pairs], hints: Hints) -> Work:
     each = n * n * (2 * m * k if not hints else 4 * directions * (m + k)) + n * n * (40 * m + 40 * k)
     tables_ = groups_ * (12 * m * k) + 8 * directions * m * k
     if "sets" in hints:
-        directions += len(hints["means"]) + len(hints["factors"])
+        directions += len(hints["means"]) + len(hints["factors"]) + hints["read"].shape[1] + hints["written"].shape[1]
     supports = {column.tobytes() for column in hints["factors"].T[-k:] != 0.0} if "factors" in hints else set()
     calls = groups_ * (60 + 8 * min(directions, 64) + 4 * len(supports)) + 100
     more, sets, outputs = 0, 0, 0  # of an ideal network: neurons, elements of its sets and pairs of these

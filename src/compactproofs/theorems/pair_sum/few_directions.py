@@ -59,7 +59,8 @@ def bound(work: Work, hints: Hints) -> int:
 
 class Parts(NamedTuple):
     """What the condition is made of: left and -right of neurons that C uses, what is multiplied of their maxima, the
-    coordinates that are tables for x and for y, B, and what a lead has to exceed.
+    coordinates that are tables for x and for y, B, and what a lead has to exceed: biases, and twice what coordinates
+    may be off and what outputs read besides.
     """
 
     left: Array
@@ -69,6 +70,8 @@ class Parts(NamedTuple):
     of_y: Array
     B: Array
     loss: Array
+    of_coordinates: Array
+    of_outputs: Array
 
 
 def shown(work: Work, parts: Parts) -> Iterator[tuple[Group, BoolArray]]:
@@ -119,7 +122,7 @@ def parts(work: Work, hints: Hints) -> Parts:
     e = g * size(P) + g * size_W * size(chosen.C) + h * size(T @ P - chosen.C)
     mid = (longest(Z_x) + longest(Z_y)) * size(A) + longest(last) * size(Q) + size(constant)
     F = mid + g + h * size(T) + size(b_out)
-    loss = 2.0 * (e * longest(chosen.B.T) + F * longest((W_U - P @ chosen.B).T)) + (b_U.max() - b_U.min())
+    of_coordinates, of_outputs = e * longest(chosen.B.T), F * longest((W_U - P @ chosen.B).T)
     return Parts(
         left=left[:, chosen.used],
         minus_right=-right_[:, chosen.used],
@@ -127,7 +130,9 @@ def parts(work: Work, hints: Hints) -> Parts:
         of_x=x[:, number:],
         of_y=y[:, number:] + chosen.times_C(right_[:, chosen.used]),
         B=chosen.B,
-        loss=loss,
+        loss=2.0 * (of_coordinates + of_outputs) + (b_U.max() - b_U.min()),
+        of_coordinates=of_coordinates,
+        of_outputs=of_outputs,
     )
 
 

@@ -36,7 +36,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compactproofs.kernel.decisions import Array, BoolArray, FloatArray, IntArray
+from compactproofs.kernel.decisions import Array, BoolArray, FloatArray
 from compactproofs.kernel.problem import Hints, Strategy
 from compactproofs.networks.pair_sum.circuits import Tables, tables
 from compactproofs.networks.pair_sum.model import PairSum
@@ -64,20 +64,9 @@ def count(work: Work, network: Tables, factors: FloatArray) -> int:
     return found
 
 
-class Means(NamedTuple):
-    """p / 2 from maxima and tables for x and for y; 4 (2 - c); and the largest |(N^T R)_z - (N^T R)_o|."""
-
-    times: Callable[[Array], Array]
-    of_x: Array
-    of_y: Array
-    less: Array
-    apart: Array
-
-
 class Parts(NamedTuple):
-    """What the first condition is made of: left and -right of the neurons that are used, what is multiplied of their
-    maxima, if not these, its product with C B, all that is a table for x or for y, |v|^2, |R_z - R_o|, and by how much
-    leads may be less, and means, if at all.
+    """What the first condition is made of: left and -right of the neurons that are used, the product of their maxima
+    with C B, all that is a table for x or for y, |v|^2, and |R_z - R_o|.
     """
 
     left: Array
@@ -87,9 +76,6 @@ class Parts(NamedTuple):
     of_y: Array
     squares: Array
     apart: Array
-    sums: Callable[[Array], Array] | None = None
-    loss: Array | None = None
-    means: Means | None = None
 
 
 def by_norms(work: Work, network: Tables, factors: FloatArray) -> Iterator[tuple[Group, BoolArray]]:
@@ -114,22 +100,11 @@ def by_norms(work: Work, network: Tables, factors: FloatArray) -> Iterator[tuple
 def shown(work: Work, parts: Parts) -> Iterator[tuple[Group, BoolArray]]:
     """Inputs in groups, and which of them the first condition shows to be right."""
     for group in groups(work.task.table, max(parts.left.shape[1], len(parts.apart))):
-        logits, less, size = on_inputs(parts, group.x, group.y)
-        own = logits[:, group.label] if less is None else logits[:, group.label] - less
-        yield group, right(own[:, None] - logits - size[:, None] * parts.apart[group.label], group.label)
-
-
-def on_inputs(parts: Parts, x: IntArray, y: IntArray) -> tuple[Array, Array | None, Array]:
-    """For inputs (x[i], y[i]) what is known of logits, by how much leads may be less, and |v| / 2 or r / 2."""
-    known = np.maximum(parts.left[x], parts.minus_right[y])
-    known = known if parts.sums is None else parts.sums(known)
-    less, squares, means = None if parts.loss is None else parts.loss[x, y], parts.squares[x, y], parts.means
-    if means is not None:
-        half_p = means.times(known) + (means.of_x[x] + means.of_y[y])
-        of_p = (half_p * half_p).sum(axis=1)
-        squares, less_of_p = squares - means.less * of_p, means.apart * np.sqrt(of_p)
-        less = less_of_p if less is None else less + less_of_p
-    return parts.times(known) + (parts.of_x[x] + parts.of_y[y]), less, 0.5 * np.sqrt(np.maximum(squares, 0.0))
+        logits = parts.times(np.maximum(parts.left[group.x], parts.minus_right[group.y]))
+        logits = logits + (parts.of_x[group.x] + parts.of_y[group.y])
+        size = 0.5 * np.sqrt(np.maximum(parts.squares[group.x, group.y], 0.0))
+        leads = logits[:, group.label, None] - logits - size[:, None] * parts.apart[group.label]
+        yield group, right(leads, group.label)
 
 
 def squares_of_sums(left: Array, right: Array, left_also: Array, right_also: Array) -> Array:
