@@ -42,7 +42,8 @@ formal-checker: formal
 figures: $(VENV)/.dev
 	$(BIN)/python tools/draw_docs.py
 	$(BIN)/python tools/draw_tightening.py
-	$(BIN)/python benchmarks/two_arguments.py draw docs/strategies/pair-sum.csv --out docs/figures/pair-sum
+	$(BIN)/python benchmarks/two_arguments.py draw docs/strategies/pair-sum.csv \
+		--tightened docs/tighten/pairs/results.csv --out docs/figures/pair-sum
 	$(BIN)/python benchmarks/scaling.py draw docs/scaling.csv --out docs/figures/scaling
 	$(BIN)/python tools/count_trusted.py
 	$(BIN)/python tools/pages.py

@@ -1,7 +1,8 @@
 """What strategies prove about networks of two arguments, and what that takes: a table and a picture.
 
     python benchmarks/two_arguments.py measure MODELS... --out docs/strategies/pair-sum.csv
-    python benchmarks/two_arguments.py draw docs/strategies/pair-sum.csv --out docs/figures/pair-sum
+    python benchmarks/two_arguments.py draw docs/strategies/pair-sum.csv --tightened docs/tighten/pairs/results.csv \
+        --out docs/figures/pair-sum
 
 MODELS are safetensors files as `compactproofs train-pairs` writes them, TASK/SEED.safetensors; what the table has
 already is left alone.  One core takes some ten seconds for a model.
@@ -41,6 +42,7 @@ COLOURS = {
     "D59": "#009E73",
 }
 MARKS = dict(zip(STRATEGIES, "soD^Pv", strict=True))
+TIGHTENED = "few-directions, of networks\ntrained toward it"
 #: Those that prove nothing about perceptrons.
 OF_TRANSFORMERS = ("pair-sum/thin-halves",)
 FIELDS = ("task", "seed", "strategy", "certified", "total", "right", "flops", "int_ops", "verify_seconds")
@@ -79,8 +81,11 @@ def measure(models: list[Path], out: Annotated[Path, typer.Option()]) -> None:
 
 
 @app.command()
-def draw(table: Path, out: Annotated[Path, typer.Option()]) -> None:
-    """Draw share of the right inputs against operations, and print a table of means."""
+def draw(table: Path, out: Annotated[Path, typer.Option()], tightened: Annotated[Path, typer.Option()]) -> None:
+    """Draw share of the right inputs against operations, and print a table of means.
+
+    `tightened`: what few directions prove about networks that were trained toward it, which have a mark of their own.
+    """
     matplotlib.rcParams["svg.hashsalt"] = "pair-sum"  # so that the file is the same each time
     rows = list(csv.DictReader(table.open()))
     figure = Figure(figsize=(8.5, 5), layout="constrained")
@@ -104,12 +109,26 @@ def draw(table: Path, out: Annotated[Path, typer.Option()]) -> None:
         axes.scatter([], [], color=colour, label=task)
     for strategy, mark in MARKS.items():
         axes.scatter([], [], color="0.3", marker=mark, label=strategy.removeprefix("pair-sum/"))
+    others = list(csv.DictReader(tightened.open()))
+    operations = [int(row["flops"]) for row in others]
+    shares = [int(row["proved"]) / int(row["correct_after"]) for row in others]
+    axes.scatter(operations, shares, marker="*", s=110, facecolor="none", edgecolor=COLOURS["add-59"], label=TIGHTENED)
+    axes.annotate(
+        f"{len(others)} other networks, trained from\nthose of add-59 toward this proof",
+        (max(operations), min(shares)),
+        xytext=(0, -14),
+        textcoords="offset points",
+        ha="left",
+        va="top",
+        fontsize="small",
+        color=COLOURS["add-59"],
+    )
     axes.set_xscale("log", base=2)
     axes.set_xlabel("operations of verification")
     axes.set_ylabel("share of the right inputs that is certified")
     axes.grid(color="0.92")
     axes.set_axisbelow(True)
-    axes.legend(frameon=False, loc="center left")
+    axes.legend(frameon=False, loc="center right")
     for suffix in ("png", "svg"):
         figure.savefig(out.with_suffix(f".{suffix}"), dpi=110, metadata={"Date": None} if suffix == "svg" else None)
     print(f"{out}.png, {out}.svg by compactproofs {cp.__version__}")

@@ -21,8 +21,8 @@ from compactproofs.zoo import ZooRow, table
 from links import DOCS
 
 _PLACE = re.compile(r"<!-- interactive: ([a-z-]+) -->\n+!\[[^\]]*\]\([^)]*\)")
-_COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"]
-_SHAPES = ["circle", "diamond", "square", "triangle-up", "triangle-down", "cross"]
+_COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]
+_SHAPES = ["circle", "diamond", "square", "triangle-up", "triangle-down", "cross", "triangle-left"]
 
 
 def _rows(name: str) -> list[dict[str, str]]:
@@ -122,6 +122,17 @@ def _two_arguments() -> alt.Chart:
         for row in _rows("strategies/pair-sum.csv")
         if float(row["flops"])
     ]
+    rows += [
+        {
+            "strategy": "pair-sum/few-directions",
+            "group": "few-directions, trained toward it",
+            "model": f"what {row['model']} became",
+            "bound": int(row["proved"]) / int(row["total"]),
+            "claim": f"{int(row['proved']):,} of {int(row['total']):,}",
+            "operations": int(row["flops"]),
+        }
+        for row in _rows("tighten/pairs/results.csv")
+    ]
     tooltip = [
         alt.Tooltip("strategy:N"),
         alt.Tooltip("model:N"),
@@ -130,6 +141,7 @@ def _two_arguments() -> alt.Chart:
         alt.Tooltip("operations:Q", format=","),
     ]
     groups = ["brute-force", "equivariant-distance", "low-rank", "low-rank-separable", "low-rank-halves", "thin-halves"]
+    groups += ["few-directions, trained toward it"]
     return _chart(rows, groups, tooltip, "certified share of all inputs")
 
 

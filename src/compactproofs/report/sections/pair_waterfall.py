@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import itertools
 
-from compactproofs.analysis.pair_sums import equivariant_steps, low_rank_steps, separable_steps, thin_steps
+from compactproofs.analysis.pair_sums import (
+    equivariant_steps,
+    few_steps,
+    low_rank_steps,
+    separable_steps,
+    thin_steps,
+)
 from compactproofs.report import charts
 from compactproofs.report.page import Found
 from compactproofs.report.pictures import HALF, picture
@@ -14,6 +20,7 @@ _STEPS = {
     "low-rank": low_rank_steps,
     "low-rank-separable": separable_steps,
     "thin-halves": thin_steps,
+    "few-directions": few_steps,
     "equivariant-distance": equivariant_steps,
 }
 
@@ -24,7 +31,7 @@ def falls_of(subject: PairSubject) -> dict[str, list[tuple[str, float]]]:
     for name, steps_of in _STEPS.items():
         proof = subject.proofs.get(f"pair-sum/{name}")
         perceptron = subject.network.architecture == "mlp"
-        if proof is not None and not (perceptron and steps_of is thin_steps):
+        if proof is not None and not (perceptron and name in ("thin-halves", "few-directions")):
             counts = steps_of(subject.prover.values, proof.certificate.hints)
             falls[name] = [(step.name, step.right / subject.total) for step in counts]
     return falls
