@@ -20,9 +20,10 @@ from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.runs.inputs import open_file
 from compactproofs.search.prover import Prover
+from compactproofs.search.workspaces import MeasuredWorkspace
 from compactproofs.tasks.pairs import add_mod, pair_table
 from compactproofs.testing import Planted
-from compactproofs.theorems.pair_sum import few_directions
+from compactproofs.theorems.pair_sum import few_directions, thin
 from compactproofs.theorems.pair_sum.by_label import Group
 from compactproofs.theorems.pair_sum.few_directions import FEW_DIRECTIONS
 
@@ -235,3 +236,16 @@ def test_shipped_networks() -> None:
         assert prover.cost(FEW_DIRECTIONS, dict(certificate.hints)).flops == int(row["flops"]) < 2**22
         assert cp.verify(certificate, network).accepted
         assert not cp.verify(certificate, open_file(row["model"]).pair_sum()).accepted
+
+
+def test_mirrored_products() -> None:
+    """Even and odd rows, with zeros, and any others, are multiplied as they are, in fewer operations."""
+    rng = np.random.default_rng(0)
+    back = -np.arange(9)
+    for number in range(30):
+        B = rng.normal(size=(6, 9))
+        B[:3], B[3:] = B[:3] + B[:3][:, back], B[3:] - B[3:][:, back]
+        B[rng.integers(6)] = rng.choice([-1.0, 0.0, 1.0, 2.0], 9) if number % 2 else 0.0
+        h, work = rng.normal(size=(4, 6)), MeasuredWorkspace[Any, Any](Problem(add_mod(3), add_mod(3)), "value")
+        np.testing.assert_allclose(thin.mirrored_product(work, B)(h), h @ B, atol=1e-12)
+        assert number % 2 or thin.mirrored(B)[1] < 2 * np.count_nonzero(B)
