@@ -43,10 +43,11 @@ _MOST_HEADS = 6  # outputs that are counted from below
 # How to count, the finer the more there is to gain, which is given in units of what is worth the trouble: cells of a
 # histogram along each axis, or sequences of clusters in the longer half.
 _GAINS_ONE, _CELLS_ONE = (0.0, 2.0, 10.0, 20.0), (2**13, 2**15)
-_GAINS_TWO = (0.0, 2.0, 10.0, 40.0)
+_GAINS_TWO = (0.0, 2.0, 10.0, 40.0, 60.0, 150.0)
 _HALVES_TWO = (3 * 10**5, 10**6, 4 * 10**6, 8 * 10**6)
-_BETWEEN_TWO = (1, 2, 4, 8)  # parts between two edges of a grid
-_GAINS_THREE, _BETWEEN_THREE, _WORTH_THREE = (0.0, 100.0), (1, 2), 20
+_BETWEEN_TWO = (1, 2, 4, 8, 16, 31)  # parts between two edges of a grid
+_GAINS_THREE, _BETWEEN_THREE, _WORTH_THREE = (0.0, 100.0, 400.0), (1, 2, 3), 20
+_CLEARLY = 6  # errors of a guess: from farther away there is something to gain
 _BETWEEN_ONE = (64, 256)
 _PRICE = 2  # of an output that is counted apart
 _SAMPLED_FROM = 128  # the share of a sum's guess that may come of that
@@ -200,7 +201,9 @@ class _Failing:
                 second, least = self._parent(self._fails[:, head] & ~self._fails[:, parent], heads[:j])
                 if second is not None and min(size, left) - least > _WORTH_THREE * self.worth:
                     both = [[parent], [second]]
-                    size, step = min((size, step), self._count([head], both, least, True), key=itemgetter(0))
+                    size, step = min(
+                        (size, step), self._count([head], both, least, True, known=size), key=itemgetter(0)
+                    )
             total, steps = total + size, steps + step
             if total >= together[0]:
                 return together[1]
@@ -382,10 +385,17 @@ class _Failing:
         return self._count(outputs, [] if parent is None else [[parent]], self._share(fails), True, ALL_OTHERS)
 
     def _count(
-        self, outputs: list[int], less: list[list[int]], guess: int, over: bool, output: int | None = None
+        self,
+        outputs: list[int],
+        less: list[list[int]],
+        guess: int,
+        over: bool,
+        output: int | None = None,
+        known: int | None = None,
     ) -> tuple[int, list[Step]]:
         """The best bound on the inputs where one of the outputs fails, and none of `less`, and the step that gives it.
 
+        `known`: a bound to be improved on, else without a step; what is far behind it is not made finer.
         `less`: up to two sets of outputs, each of which is taken away together.  Counts are made finer and finer, as
         long as that is worth it.  Where it is known well enough what comes of the first, the bound is a guess.
         """
@@ -397,7 +407,7 @@ class _Failing:
             if first is not None and self._rounded_off(outputs, first.windows[0][0], over) <= self.worth:
                 return guess, [first._replace(output=int(names[outputs[0]]) if output is None else output)]
             kinds = [chain([first], kind)]
-        best, found = (self._size if over else 0), list[Step]()
+        best, found = (self._size if over else 0) if known is None else known, list[Step]()
         among = self._sample[1]
         root = isqrt(len(self._sample[0]))
         # Of the guess, roughly; its sample may be drawn from too many, as sums are rounded there, too.
@@ -405,10 +415,12 @@ class _Failing:
         before = best
         for level, gain in enumerate((_GAINS_ONE, _GAINS_TWO, _GAINS_THREE)[len(less)]):
             if level > 0:
-                # The distance to the guess, give or take its error, and no more than there is, or was gained before.
-                left = min(abs(best - guess) + error, best if over else self._size)
+                # The distance to the guess, give or take its error, and no more than there is.
+                away = abs(best - guess)
+                left = min(away + error, best if over else self._size)
                 if level > 1 and (less or level > len(_CELLS_ONE)):  # what bins gained says nothing of grids
-                    left = min(left, abs(best - before))
+                    # Nor more than was gained before, unless the sample shows that there is.
+                    left = max(min(left, abs(best - before)), away - _CLEARLY * error)
                 if left <= gain * self.worth:
                     break
             before, sizes = best, list[tuple[int, Iterator[Step | None]]]()
@@ -428,8 +440,9 @@ class _Failing:
                     if (size < best) if over else (size > best):
                         best, found = size, [step]
             # What is behind, or far behind where sums have many positions, is not made finer.
-            far = 2 if len(self.margins.low) > _FEW_POSITIONS else 1
-            kinds = [kind for size, kind in sizes if (size <= far * best if over else far * size >= best)]
+            away = abs(best - guess)
+            within = 2 * (away + error) if len(self.margins.low) > _FEW_POSITIONS else away
+            kinds = [kind for size, kind in sizes if abs(size - guess) <= within]
         return best, found
 
     def _rounded_off(self, outputs: list[int], width: int, over: bool) -> int:
