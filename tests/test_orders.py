@@ -104,8 +104,8 @@ ERRORS = {
     "columns of W_E": ("weight[self.places] if", "weight[:, ::-1] if"),
     "rows of W_U": ("weight[:, self.places] if", "weight[::-1] if"),
     "positions too": ('if name == "W_E"', 'if name in ("W_E", "W_pos") and len(weight) == self.d_vocab'),
-    "the order turned": ("return np.array(self.order)", "return np.array(self.order)[::-1]"),
-    "places for tokens": ("return np.array(self.order)", "return np.argsort(self.order)"),
+    "the order turned": ("return np.array(self.order, np.int64)", "return np.array(self.order, np.int64)[::-1]"),
+    "places for tokens": ("return np.array(self.order, np.int64)", "return np.argsort(self.order)"),
     "the smallest is the largest": ("return slice(None, None, -1)", "return slice(None)"),
     "rotated": ("return slice(None, None, -1)", "return np.roll(np.arange(self.d_vocab)[::-1], 1)"),
 }

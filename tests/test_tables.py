@@ -132,7 +132,7 @@ ERRORS: dict[str, tuple[ModuleType, str, str]] = {
     "neighbours differ": (sequences, "np.diff(np.sort(x, axis=1), axis=1) > 0", "np.diff(x, axis=1) != 0"),
     "first token fastest": (sequences, "np.arange(self.n - 1, -1, -1)]", "np.arange(self.n)]"),
     "what is no input counts": (sequences, "& (self.labels(inputs) >= 0)", ""),
-    "sum of weights": (sequences, "[inputs].prod(axis=1)", "[inputs].sum(axis=1)"),
+    "sum of weights": (sequences, "[inputs].prod(1)", "[inputs].sum(1)"),
     "inputs forgotten": (sequences, "INPUTS[self.inputs](inputs) &", ""),
     "right by number": (
         every_input,

@@ -176,7 +176,12 @@ ERRORS = {
         "return 0 * _weight_of_sequences(len(terms)",
     ),
     "sizes of any length": ("branch-and-bound", BOXES, "** positions >= 2**62", "** positions < 0"),
-    "order of weights": ("branch-and-bound", IN_ORDER, "np.array(self.weights)[self.places]", "np.array(self.weights)"),
+    "order of weights": (
+        "branch-and-bound",
+        IN_ORDER,
+        "np.array(self.weights, np.int64)[self.places]",
+        "np.array(self.weights)",
+    ),
     "total": ("branch-and-bound", "tasks.weights", "[sum(self.weights)] *", "[sum(self.weights) + 1] *"),
 }
 
