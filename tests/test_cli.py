@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from compactproofs.search import effort
 from compactproofs.search.certificates import MAX_BYTES
 from compactproofs.search.families import companion_of
 from compactproofs.system import terminal
+from compactproofs.system.displays import in_short, share_in_short
 from compactproofs.theorems import BUILT_IN
 
 NAME = "max-of-4/123"
@@ -360,10 +362,24 @@ def test_prove_with_many_inputs(run: Run, positions: int) -> None:
     assert total in run("show", "long.safetensors").out
 
 
+def test_bounds_are_rounded_to_what_is_claimed_as_well() -> None:
+    """A bound from below is never printed as more than there is, nor one from above as less."""
+    for certified, claim, text in (
+        (2**24 - 1, "at least", "0.999999"),
+        (2**24 - 1, "at most", "1.000000"),
+        (2**24, "at least", "1.000000"),
+        (1, "at least", "0.000000"),
+        (1, "at most", "0.000001"),
+    ):
+        assert share_in_short(Fraction(certified, 2**24), claim) == text
+    assert in_short(1152417184288341934, "at most") == "1.152418e+18"
+    assert in_short(1152416972032488096, "at least") == "1.152416e+18"
+
+
 def test_table_of_large_counts() -> None:
     """A long count is shortened, also where it is beyond a float; an upper bound is marked as one."""
     row: Any = dict.fromkeys(JSON_TYPES, 1.0) | {"strategy": "cubic", "certified": "1" * 400}
-    for claim, text in (("at least", "1.111111e+399"), ("at most", "≤ 1.111111e+399")):
+    for claim, text in (("at least", "1.111111e+399"), ("at most", "≤ 1.111112e+399")):
         assert proving._count(row | {"claim": claim}) == text
 
 

@@ -143,13 +143,13 @@ def test_zero_biases_are_accepted(tmp_path: Path, dtype: npt.DTypeLike) -> None:
 
 BUFFERS = [
     ("BOOL", [N, N], np.tri(N, dtype=np.bool_).tobytes()),
-    ("I16", [2, 2], bytes(8)),
+    ("I16", [2, 3], bytes(12)),
     ("BOOL", [], b"\1"),
     ("BOOL", [0, 0], b""),
     ("I64", [2], bytes(16)),
     ("U8", [1, 1, 3], bytes(3)),
     ("F16", [], bytes(2)),
-    ("BF16", [2, 2], bytes(8)),
+    ("BF16", [2, 1], bytes(4)),
     ("F8_E4M3", [3], bytes(3)),
     ("F32", [], np.float32(-np.inf).tobytes()),
     ("F64", [2], np.full(2, np.nan).tobytes()),
@@ -192,6 +192,17 @@ def test_masks_of_other_attention(tmp_path: Path, kind: str, dtype: str) -> None
             Model.load(path)
         with pytest.raises(reading.Malformed, match="another mask"):
             reading.read_weights(path.read_bytes())
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("BF16", 2), ("I64", 8), ("F8_E4M3", 1)])
+def test_masks_of_other_types(tmp_path: Path, dtype: str, size: int) -> None:
+    """What such a mask hides is not known."""
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(with_entries({ATTENTION + "mask": (dtype, [N, N], bytes(N * N * size))}))
+    with pytest.raises(InvalidModel, match="is not the mask of causal attention"):
+        Model.load(path)
+    with pytest.raises(reading.Malformed, match=f"a mask of type {dtype}"):
+        reading.read_weights(path.read_bytes())
 
 
 def test_masks_of_other_attention_in_state_dicts() -> None:

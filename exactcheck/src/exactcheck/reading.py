@@ -351,7 +351,8 @@ def without_buffers(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """All but masks, which have to be those of causal attention if they can be masks, and what goes with them."""
     for name, (dtype, shape, content) in tensors.items():
         square = len(shape) == 2 and shape[0] == shape[1]
-        if name.endswith(".attn.mask") and square and dtype in ("BOOL", "U8", "F32", "F64"):
+        if name.endswith(".attn.mask") and square:
+            expect(dtype in ("BOOL", "U8", "F32", "F64"), f"{name!a:.80}: a mask of type {dtype}")
             there = bytes(content) if dtype in ("BOOL", "U8") else entries((dtype, shape, content))
             wrong = any((entry != 0) != (i % shape[0] <= i // shape[0]) for i, entry in enumerate(there))
             expect(not wrong, f"{name!a:.80}: another mask than that of causal attention")

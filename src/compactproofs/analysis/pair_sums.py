@@ -189,8 +189,7 @@ def thin_steps(work: Values, hints: Hints) -> list[Step]:
 
     Halves lose nothing: an input that they leave open is asked for its neurons.
     """
-    columns = "few directions of heads, of what is read, and of what is written"
-    names = (f"products of weights in {columns}", "what these leave out bounded by norms")
+    names = ("products of weights in few directions", "what these leave out bounded by norms")
     known = thin.parts(work, hints)
     exact = known._replace(off=np.zeros_like(known.off), loss=np.zeros_like(known.loss))
 
@@ -205,8 +204,9 @@ def few_steps(work: Values, hints: Hints) -> list[Step]:
     known = few_directions.parts(work, hints)
     names = (
         f"{len(hints['stream'])} coordinates of the stream and {len(hints['logits'])} of the outputs",
-        *(f"what else {what} bounded by norms" for what in ("there is of the coordinates", "outputs read")),
-        "the largest bias of an output against the least",
+        "the rest of the coordinates bounded by norms",
+        "what else outputs read bounded by norms",
+        "largest against least bias of an output",
     )
     both = [2.0 * float(plain(part)) for part in (known.of_coordinates, known.of_outputs)]
     losses = both[0], sum(both), float(plain(known.loss))

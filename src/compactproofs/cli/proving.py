@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,6 +40,7 @@ from compactproofs.search.cost import power
 from compactproofs.search.effort import to_allow
 from compactproofs.search.prover import DECIDING, Bound
 from compactproofs.search.questions import Options, Question, asked, require
+from compactproofs.system.displays import in_short, share_in_short
 from compactproofs.system.places import STANDARD, check_directory, check_file
 from compactproofs.system.terminal import err, say, say_json, say_table, trying
 from compactproofs.tasks.sequences import INPUTS, RULES, TABLE
@@ -323,7 +324,7 @@ def _say_bounds(rows: list[Bound], console: Console | None) -> None:
     cells = [
         (
             _count(row),
-            f"{row['bound']:.6f}",
+            share_in_short(Fraction(int(row["certified"]), int(row["total"])), row["claim"]),
             "?" if row["normalised"] is None else f"{row['normalised']:.4f}",
             power(row["flops"]),
             power(row["unexplained_dimension"]),
@@ -337,8 +338,7 @@ def _say_bounds(rows: list[Bound], console: Console | None) -> None:
 
 
 def _count(row: Bound) -> str:
-    certified = row["certified"] if len(row["certified"]) <= 15 else f"{Decimal(row['certified']):.6e}"
-    return f"{'≤ ' if row['claim'] == 'at most' else ''}{certified}"
+    return f"{'≤ ' if row['claim'] == 'at most' else ''}{in_short(int(row['certified']), row['claim'])}"
 
 
 def _best(rows: list[Bound]) -> str:

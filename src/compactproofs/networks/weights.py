@@ -31,10 +31,10 @@ def float_arrays(tensors: Mapping[str, Tensor | npt.NDArray[Any]]) -> dict[str, 
 def without_buffers(tensors: Mapping[str, Any]) -> dict[str, Any]:
     """All but what TransformerLens saves besides weights; InvalidModel for a mask with which it computes otherwise."""
     for name, mask in tensors.items():
-        square = name.endswith(".attn.mask") and len(mask.shape) == 2 and mask.shape[0] == mask.shape[1]
-        if square and (not isinstance(mask, Tensor) or mask.dtype in ("BOOL", "U8", *FLOATS)):
-            entries = mask.array() if isinstance(mask, Tensor) else mask
-            if ((entries != 0) != np.tri(len(entries), dtype=np.bool_)).any():
+        if name.endswith(".attn.mask") and len(mask.shape) == 2 and mask.shape[0] == mask.shape[1]:
+            known = not isinstance(mask, Tensor) or mask.dtype in ("BOOL", "U8", *FLOATS)
+            entries = mask.array() if known and isinstance(mask, Tensor) else mask
+            if not known or ((entries != 0) != np.tri(len(entries), dtype=np.bool_)).any():
                 raise InvalidModel(f"{shown(name)} is not the mask of causal attention, and no other is supported")
     return {name: tensor for name, tensor in tensors.items() if not name.endswith((".attn.mask", ".attn.IGNORE"))}
 

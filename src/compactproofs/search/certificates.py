@@ -14,6 +14,7 @@ import base64
 import json
 import math
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, Self
 
@@ -26,7 +27,7 @@ from compactproofs.kernel.strict import MAX_DIGITS, shown, strict_json
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.opening.arguments import Misuse, path_of
 from compactproofs.opening.arguments import expect as expect_argument
-from compactproofs.system.displays import Displayed, in_short
+from compactproofs.system.displays import Displayed, in_short, share_in_short
 from compactproofs.system.files import read_limited, write_atomically
 from compactproofs.tasks.max_of_k import MaxOfK
 
@@ -52,8 +53,8 @@ class Certificate(Displayed, kernel.Certificate):
         """What is claimed about which model, and what it rests on."""
         return {
             "strategy": self.strategy,
-            "claim": f"{self.claim} {in_short(self.certified)} of {in_short(self.total)}",
-            "bound": f"{self.certified / self.total:.6f}" if self.total else "?",
+            "claim": f"{self.claim} {in_short(self.certified, self.claim)} of {in_short(self.total)}",
+            "bound": share_in_short(Fraction(self.certified, self.total), self.claim) if self.total else "?",
             "task": " ".join(str(value) for value in self.task.values()),
             "model": self.model_sha256[:12],
         }

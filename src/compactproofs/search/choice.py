@@ -22,7 +22,7 @@ from compactproofs.search.companions import no_hints as no_search
 from compactproofs.search.hints import no_hints
 from compactproofs.search.prover import Infeasible, Proof, Prover
 from compactproofs.search.questions import Question
-from compactproofs.system.displays import Displayed
+from compactproofs.system.displays import Displayed, share_in_short
 from compactproofs.system.log import log
 from compactproofs.system.processes import interrupted_after
 
@@ -94,7 +94,7 @@ class Certified(Displayed):
     def facts(self) -> dict[str, str]:
         """The bounds, and why there are no better ones."""
         facts = self.lower.facts()
-        upper = {} if self.upper is None else {"upper": f"{float(self.upper.bound):.6f}"}
+        upper = {} if self.upper is None else {"upper": share_in_short(self.upper.bound, "at most")}
         kept = {name: facts[name] for name in ("claim", "bound")}
         by = {name: facts[name] for name in ("strategy", "operations")}
         return {"model": self.name or self.network.sha256[:12], **kept, **upper, **by, "stopped": self.stopped}

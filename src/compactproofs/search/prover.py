@@ -28,7 +28,7 @@ from compactproofs.search.cost import Cost, power
 from compactproofs.search.families import companion_of
 from compactproofs.search.hints import search_hints, search_seconds
 from compactproofs.search.workspaces import MeasuredWorkspace, run
-from compactproofs.system.displays import Displayed, in_short
+from compactproofs.system.displays import Displayed, share_in_short
 from compactproofs.system.log import log
 from compactproofs.system.processes import cores, local_processes, submit
 from compactproofs.tasks.max_of_k import max_of_k
@@ -129,8 +129,8 @@ class Proof(Displayed):
         certificate = self.certificate
         return {
             "strategy": certificate.strategy,
-            "claim": f"{certificate.claim} {in_short(certificate.certified)} of {in_short(certificate.total)}",
-            "bound": f"{float(self.bound):.6f}",
+            "claim": certificate.facts()["claim"],
+            "bound": share_in_short(self.bound, certificate.claim),
             "operations": power(self.cost.flops),
             "search": f"{self.search_seconds:.2f} s",
             "verify": f"{self.verify_seconds:.2f} s",

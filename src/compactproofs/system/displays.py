@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context
+from fractions import Fraction
 from html import escape
 
 from compactproofs.system.messages import escaped
@@ -10,9 +11,17 @@ from compactproofs.system.messages import escaped
 _DIGITS = 15
 
 
-def in_short(number: int) -> str:
-    """A number that may have thousands of digits."""
-    return str(number) if abs(number) < 10**_DIGITS else f"{Decimal(number):.6e}"
+def in_short(number: int, claim: str = "at least") -> str:
+    """A number that may have thousands of digits; what is rounded of a bound is claimed as well."""
+    rounding = ROUND_FLOOR if claim == "at least" else ROUND_CEILING
+    rounded = Context(prec=7, rounding=rounding).create_decimal(number)
+    return str(number) if abs(number) < 10**_DIGITS else f"{rounded:.6e}"
+
+
+def share_in_short(share: Fraction, claim: str) -> str:
+    """A bound on a share with six digits, likewise."""
+    millionths = share * 10**6
+    return f"{(millionths.__floor__() if claim == 'at least' else millionths.__ceil__()) / 10**6:.6f}"
 
 
 class Displayed:
