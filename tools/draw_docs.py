@@ -137,7 +137,7 @@ def intervals() -> dict[str, list[tuple[str, float, float]]]:
         if family in found and seed not in found[family]:
             found[family][seed] = 1 - upper, 1 - lower
 
-    for large in ("max-of-10", "max-of-20"):
+    for large in found:
         for model, sides in TABLES["both_sides"](large).items():
             if sides[0] is not None:
                 keep(model, *(float(side["bound"]) for side in sides))
