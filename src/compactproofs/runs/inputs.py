@@ -9,6 +9,7 @@ from pathlib import Path
 
 from compactproofs import zoo
 from compactproofs.networks.decoder.model import Decoder
+from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.networks.weights import InvalidModel
 from compactproofs.opening.arguments import path_of
 from compactproofs.opening.models import Model
@@ -40,6 +41,8 @@ def load_model(name: str) -> Model:
             raise
         why = f" ({file.unlike(Model.family)})" if isinstance(other, Decoder) else ""
         able = "prove, verify and show" if isinstance(other, Decoder) else "prove, verify, show and explain"
+        if isinstance(other, PairSum) and other.positions:
+            able = "prove, verify, show, explain and, for addition, tighten --strategy pair-sum/few-directions"
         found = f"expected an attention-only model of one layer and one head, found: {about(other)}"
         raise InvalidModel(f"{name}: {found}{why}; {able} can be used with it") from None
 

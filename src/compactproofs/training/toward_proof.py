@@ -66,7 +66,7 @@ class Tightening:
             raise NotTrainable(
                 f"{self.strategy!r} has no condition to train toward; choose {SUBSPACE.id}, {NUMBER_LINE.id} or one of "
                 f"the {len(CHOICES)} sub-cubic strategies, such as {CHEAPEST} (others often gain too: prove them "
-                "afterwards)"
+                "afterwards); for networks that add, pair-sum/few-directions"
             )
         if self.distance_penalty is None:
             object.__setattr__(self, "distance_penalty", 10.0 if self.strategy == NUMBER_LINE.id else 0.0)
