@@ -238,9 +238,8 @@ def test_signals_end_it_at_once(tmp_path: Path, number: int) -> None:
     os.killpg(process.pid, number)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 128 + number
-    assert said.endswith(
-        f"interrupted: 1 of 3 models are finished in {directory}; run the same command again to do the rest\n"
-    )
+    # A tracker of loky's that the signal reached may say after this that what it was to remove is gone.
+    assert f"interrupted: 1 of 3 models are finished in {directory}; run the same command again to do the rest" in said
     assert "Traceback" not in said
     assert all(map(is_dead, workers))
 
