@@ -4,6 +4,9 @@ import gc
 import os
 import sys
 from collections.abc import Callable
+from concurrent.futures import BrokenExecutor
+from types import ModuleType
+from typing import NoReturn
 
 import pytest
 from hypothesis import settings
@@ -89,3 +92,19 @@ def also(monkeypatch: pytest.MonkeyPatch) -> Callable[[Strategy], None]:
                             monkeypatch.setattr(module, attribute, new)
 
     return add
+
+
+@pytest.fixture(params=["none starts", "killed", "no loky"])
+def without_processes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Callable[[ModuleType], None]:
+    """Has a module find no process that works for it, in each of the ways in which that happens."""
+
+    def fail(*arguments: object) -> NoReturn:
+        raise OSError("no more processes") if request.param == "none starts" else BrokenExecutor("it was killed")
+
+    def there(module: ModuleType) -> None:
+        if request.param == "no loky":
+            monkeypatch.setitem(sys.modules, "loky", None)
+        else:
+            monkeypatch.setattr(module, "submit", fail)
+
+    return there

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from concurrent.futures import BrokenExecutor
+from collections.abc import Callable
+from types import ModuleType
 from typing import NoReturn
 
 import numpy as np
@@ -52,18 +52,10 @@ def test_the_same_hints(work: MaxWorkspace) -> None:
 
 
 @pytest.mark.usefixtures("two_cores")
-@pytest.mark.parametrize("trouble", ["none starts", "killed", "no loky"])
-def test_no_other_process(work: MaxWorkspace, monkeypatch: pytest.MonkeyPatch, trouble: str) -> None:
+def test_no_other_process(work: MaxWorkspace, without_processes: Callable[[ModuleType], None]) -> None:
     """Where none can be started, or one dies, this one searches."""
     wanted = {"weights": np.zeros(1)}
-
-    def fail(*arguments: object) -> NoReturn:
-        raise OSError("no more processes") if trouble == "none starts" else BrokenExecutor("it was killed")
-
-    if trouble == "no loky":
-        monkeypatch.setitem(sys.modules, "loky", None)
-    else:
-        monkeypatch.setattr(on_all_cores, "submit", fail)
+    without_processes(on_all_cores)
     assert on_all_cores.search(lambda work, over: {} if over else wanted, HISTOGRAM_UPPER, work) is wanted
 
 

@@ -7,10 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import BrokenExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -166,18 +168,10 @@ def test_same_certificate(request: pytest.FixtureRequest, strategy_id: str) -> N
     assert there.search_seconds > 0
 
 
-@pytest.mark.parametrize("trouble", ["none starts", "killed", "no loky"])
-def test_without_a_process(monkeypatch: pytest.MonkeyPatch, apart: list[bool], trouble: str) -> None:
+def test_without_a_process(apart: list[bool], without_processes: Callable[[ModuleType], None]) -> None:
     """One that does not start or dies gives no number, and proving goes on here."""
     model = random_model(5, 4)
-
-    def fail(*arguments: object) -> object:
-        raise OSError("no more processes") if trouble == "none starts" else BrokenExecutor("it was killed")
-
-    if trouble == "no loky":
-        monkeypatch.setitem(sys.modules, "loky", None)
-    else:
-        monkeypatch.setattr(prover, "submit", fail)
+    without_processes(prover)
     proof = cp.prove(model, "cubic")
     assert apart == [True]
     assert proof.certificate.to_bytes() == cp.Prover(model).certify(cp.STRATEGIES["cubic"], {}).certificate.to_bytes()
