@@ -20,7 +20,7 @@ from compactproofs.search.families import counting
 from compactproofs.search.workspaces import MaxWorkspace, workspace
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins, class_margins
 from compactproofs.theorems.max_of_k.counting.histogram import levels
-from compactproofs.theorems.max_of_k.counting.unions import ALL_OTHERS, Grids, Step, wrong_inputs
+from compactproofs.theorems.max_of_k.counting.unions import ALL_OTHERS, Step, Window, wrong_inputs
 
 
 @dataclass
@@ -52,10 +52,9 @@ def exactly(failing: counting._Failing, steps: list[Step], over: bool) -> int:
         every = over and step.output == ALL_OTHERS
         these = {output: index for output, index in left.items() if every or output == step.output}
         if these:
-            second = [step.how.second] if isinstance(step.how, Grids) and over else []
-            alone = [
-                [counted[o]] for o in [step.less, *second] if o in counted and (over or isinstance(step.how, Grids))
-            ]
+            alone = [[counted[o]] for o in ([step.less, step.second] if over else [step.less]) if o in counted]
+            if isinstance(step.how, Window):
+                alone = []
             others = [index for index in counted.values() if not over and [index] not in alone]
             fail = [
                 failing._sums_of_sample(entries[:, :, some].min(axis=2)) + last[some].min() <= 0

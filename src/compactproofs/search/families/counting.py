@@ -7,10 +7,9 @@ recorded are the counts that the bound consists of, and not those that were trie
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
-from itertools import chain, islice
 from math import isqrt
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -28,10 +27,10 @@ from compactproofs.search.workspaces import MaxWorkspace
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins, class_margins
 from compactproofs.theorems.max_of_k.branching.conditions import Conditions
 from compactproofs.theorems.max_of_k.core.additive import token_weights
-from compactproofs.theorems.max_of_k.counting import grids, half_sums
+from compactproofs.theorems.max_of_k.counting import both_ends
 from compactproofs.theorems.max_of_k.counting.histogram import EDGES, HISTOGRAM, HISTOGRAM_UPPER, levels
 from compactproofs.theorems.max_of_k.counting.sums import offsets_of
-from compactproofs.theorems.max_of_k.counting.unions import ALL_OTHERS, Grids, Halves, Step, count_failing
+from compactproofs.theorems.max_of_k.counting.unions import ALL_OTHERS, BothEnds, Step, Window, count_failing
 
 WORTH = 4e-10  # of all inputs, at 64 tokens: what there must be to gain for a part to be counted more exactly
 _TRIED, _SAMPLE, _FEW, _PART = 2**15, 4096, 256, 32  # inputs of the sample, and of what is worth the trouble
@@ -40,32 +39,27 @@ _CELLS_NEAR = 2**12  # of the sums that say which these are
 _FEW_POSITIONS, _MOST_HALVES = 11, 23  # up to which halves come first, and up to which they are tried
 _MOST_HEADS = 6  # outputs that are counted from below
 
-# How to count, the finer the more there is to gain, which is given in units of what is worth the trouble: cells of a
-# histogram along each axis, or sequences of clusters in the longer half.
-_GAINS_ONE, _CELLS_ONE = (0.0, 2.0, 10.0, 20.0), (2**13, 2**15)
-_GAINS_TWO = (0.0, 2.0, 10.0, 40.0, 60.0, 150.0)
-_HALVES_TWO = (3 * 10**5, 10**6, 4 * 10**6, 8 * 10**6)
-_BETWEEN_TWO = (1, 2, 4, 8, 16, 31)  # parts between two edges of a grid
-_GAINS_THREE, _BETWEEN_THREE, _WORTH_THREE = (0.0, 100.0, 400.0), (1, 2, 3), 20
+# How to count: cells of a histogram, the more the more there is to gain, in units of what is worth the trouble; or,
+# from both ends, how many tokens each position has on average, and in how many parts points divide 63 spaces.
+_GAINS_ONE, _CELLS_ONE = (0.0, 2.0), (2**13, 2**15)
+_TOKENS = (6, 12, 24, 48, None)
+_BETWEEN = ((64, 256), (1, 2, 4, 8, 16), (1, 2, 3))  # of one sum, two, and three
+_FROM_WHICH = (0, 1, 0)
+_EXACTLY = 2  # sequences and ways, for each point
+_MOST_EXACTLY = 2**20
+_PER_MILLISECOND = 0.25  # of what is worth the trouble: the price of a count
 _CLEARLY = 6  # errors of a guess: from farther away there is something to gain
-_BETWEEN_ONE = (64, 256)
-_PRICE = 2  # of an output that is counted apart
+_PRICE, _PRICES = 2, (0, 2, 20)  # of an output that is counted apart, and of those that are taken away from it
+_MOST_TAKEN = 2
 _SAMPLED_FROM = 128  # the share of a sum's guess that may come of that
 _SURE = 50  # up to which a single sum is counted as coarsely as that, without a trial
 _TAIL_ONE = 0.0005  # what may lie on either side of the windows of histograms
-_GROUP, _AROUND = 4, 2**4  # bins looked at together, and how many of these share a rank with one
-_DRAWN = 2**11  # sums of halves that tell where ranks go
-_LESS = 4  # times fewer sequences of the first half, each of which takes longer
-_EVEN = 0.5  # so many ranks are spread evenly for one that goes where many sequences are
-
 _NEAR, _KNOTS, _TAIL, _EVENLY = (
     400,
     300,
     5,
     0.4,
 )  # inputs near 0, of their sums, edges beyond these, and how evenly others lie
-
-_UNUSED = (1, 0, 0)  # a window
 
 
 def plan(
@@ -86,33 +80,27 @@ def plan(
     # The more classes there are, the less time there is for each.
     least = int((worth_of(work) if worth is None else worth) * work.task.total)
     rows: list[list[int]] = []
-    halves: list[Halves] = []
-    points: list[IntArray] = []
+    labels: list[IntArray] = []
+    edges: list[IntArray] = []
     for found in classes(work):
         if isinstance(found, ClassMargins):
             for level, part in found.by_highest_level(work, levels(weights, found)):
                 if isinstance(part, ClassMargins):
                     failing = _Failing(work, part, least)
                     for step in failing.above() if over else failing.below():
-                        number = -1
-                        if isinstance(step.how, Halves):
-                            number = len(halves)
-                            halves.append(step.how)
-                        elif isinstance(step.how, Grids):
-                            number = -2 - len(points)
-                            one, two, three = step.how.between
-                            points += [step.how.edges[:2]] + ([step.how.edges[1:][::-1]] if three else [])
-                            step = step._replace(windows=((1, one, step.how.second + 1), (1, two, three)))
-                        key = [part.query, int(part.tokens[-1]), level, step.output, step.less, number]
-                        rows.append([*key, *step.windows[0], *step.windows[1]])
-    steps = np.array(rows, np.int64).reshape(-1, 12)
-    steps[steps[:, 5] < -1, 5] -= len(halves)  # of edges, those of halves come first
-    edges = [one.edges for one in halves] + points
+                        key = [part.query, int(part.tokens[-1]), level, step.output, step.less, step.second]
+                        if isinstance(step.how, Window):
+                            rows.append([*key, -1, *step.how, 0])
+                        else:
+                            labels += [] if step.how.labels is None else [step.how.labels]
+                            joined = 0 if step.how.labels is None else len(labels)
+                            rows.append([*key, joined, len(edges), step.how.between, step.how.first, step.how.last])
+                            edges += list(step.how.edges)
     return {
         "weights": weights,
-        "steps": steps,
-        "labels": np.array([one.labels for one in halves], np.uint8).reshape(len(halves), positions, v),
-        "edges": np.array(edges, np.uint16).reshape(len(edges), 2, EDGES),
+        "steps": np.array(rows, np.int64).reshape(-1, 11),
+        "labels": np.array(labels, np.uint8).reshape(len(labels), positions, v),
+        "edges": np.array(edges, np.uint16).reshape(len(edges), EDGES),
     }
 
 
@@ -176,39 +164,28 @@ class _Failing:
         joint, union = self._share(self._fails_jointly(outputs)), self._share(np.logical_or.reduce(self._fails, axis=1))
         together: tuple[int, list[Step]] = self._size, []
         if joint - union <= 5 * self.worth:
-            together = self._joint(outputs, None)
+            together = self._joint(outputs, [])
             if together[0] - union <= 5 * self.worth:
                 return together[1]
         order = self._order()
-        parents, missed, score = self._splits(order)
+        score, missed = self._splits(order)
         rests: dict[int, tuple[int, list[Step]]] = {len(order): (0, [])}
         if together[1]:
             rests[0] = together
             score[0] += float(together[0] - joint)
         while (few := int(score.argmin())) not in rests:
-            rests[few] = self._joint(order[few:], None if parents[few] < 0 else order[parents[few]])
+            rests[few] = self._joint(order[few:], order[:few])
             score[few] += max(rests[few][0] - float(missed[few]) - 10 * self.worth, 0)
         total, last = rests[few]
         together = min(together, rests.get(0, together), key=itemgetter(0))
         heads, steps = order[:few], list[Step]()
         for j, head in enumerate(heads):
-            alone = self._share(self._fails[:, head])
-            parent, left = self._parent(self._fails[:, head], heads[:j])
-            outright = alone - left <= 2 * self.worth
-            size, step = self._count([head], [], alone, True) if outright else (self._size, [])
-            if parent is not None and size - left > 2 * self.worth:
-                size, step = min((size, step), self._count([head], [[parent]], left, True), key=itemgetter(0))
-                second, least = self._parent(self._fails[:, head] & ~self._fails[:, parent], heads[:j])
-                if second is not None and min(size, left) - least > _WORTH_THREE * self.worth:
-                    both = [[parent], [second]]
-                    size, step = min(
-                        (size, step), self._count([head], both, least, True, known=size), key=itemgetter(0)
-                    )
+            size, step = self._less_earlier([head], self._fails[:, head], heads[:j])
             total, steps = total + size, steps + step
             if total >= together[0]:
                 return together[1]
         if few and not together[1] and total - joint > 5 * self.worth:
-            together = self._joint(outputs, None)
+            together = self._joint(outputs, [])
             if together[0] <= total:
                 return together[1]
         return steps + last
@@ -243,7 +220,7 @@ class _Failing:
                 most = np.array([one.sum(axis=0) for one in lefts])
                 which, other = divmod(int(most.argmax()), most.shape[1])
                 more = self._share(lefts[which][:, other])
-                if more - gain > _WORTH_THREE * self.worth:
+                if more - gain > _PRICES[2] * self.worth:
                     found = self._count([other], apart[which], more, False)
                     head, (size, step) = max((head, (size, step)), (other, found), key=lambda one: one[1][0])
             if counted and not step:
@@ -342,47 +319,67 @@ class _Failing:
         closest = low.min(axis=1).sum(axis=0) / np.maximum(low[:, -1].sum(axis=0), 1.0)
         return heads + sorted(left, key=lambda o: (-int(self._fails[:, o].sum()), float(closest[o])))
 
-    def _splits(self, order: list[int]) -> tuple[IntArray, FloatArray, FloatArray]:
+    def _splits(self, order: list[int]) -> tuple[FloatArray, FloatArray]:
         """What comes of counting the first of these outputs one by one, and all others jointly.
 
-        Three arrays of shape (r + 1,) over the number of the first ones: which of these, by its place, takes most away
-        from the others, or -1; about how many inputs that leaves; and with those of the first ones, and a price for
-        each of these, how many that makes.
+        Two arrays of shape (r + 1,) over the number of the first ones: about how many inputs that makes, with a price
+        for each count, and how many of these are those of the others.
         """
-        r = len(order)
-        low, last = (
-            np.minimum.accumulate(of[..., order[::-1]], axis=-1)[..., ::-1]
-            for of in (self.margins.low, self.margins.low_last)
-        )
-        jointly = (self._sums_of_sample(low) + last <= 0).astype(np.float32)
-        fails = self._fails[:, order].astype(np.float32)
-        each = self._sample[1] / len(fails)  # floats, since there may be more inputs than integers of 64 bits
-        left = []
-        for one in fails, jointly:
-            less = one.T @ (1.0 - fails)
-            less[np.triu_indices(r)] = np.inf  # only earlier ones are taken away
-            left.append(np.column_stack([one.sum(axis=0), less]))
-        parents = np.append(left[1].argmin(axis=1) - 1, -1)
-        missed = np.append(left[1].min(axis=1) * each, 0.0)
-        one_by_one = np.append(0.0, np.cumsum(left[0].min(axis=1))) * each
-        return parents, missed, one_by_one + missed + _PRICE * float(self.worth) * np.arange(r + 1)
+        r, low, last = len(order), self.margins.low, self.margins.low_last
+        jointly = np.minimum.accumulate(low[..., order[::-1]], axis=-1)[..., ::-1]
+        lasts = np.minimum.accumulate(last[order[::-1]])[::-1]
+        fails = self._sums_of_sample(jointly) + lasts <= 0
+        missed = np.array([self._left(fails[:, few], order[:few]) for few in range(r)] + [0.0])
+        one_by_one = np.array([0.0] + [self._left(self._fails[:, order[j]], order[:j]) for j in range(r)])
+        price = _PRICE * float(self.worth) * np.arange(r + 1)
+        return np.cumsum(one_by_one) + missed + price, missed
 
-    def _parent(self, fails: BoolArray, heads: list[int]) -> tuple[int | None, int]:
-        """The output that takes most of these inputs away, and about how many are left."""
-        # Where several take all away, the one that fails most leaves least beside the sample.
-        often = self._fails.sum(axis=0)
-        left = [(self._share(fails & ~self._fails[:, i]), -int(often[i]), i) for i in heads]
-        missed, _, parent = min(left, default=(self._share(fails), 0, None))
-        return parent, missed
+    def _taken(self, fails: BoolArray, earlier: list[int]) -> list[tuple[list[int], int]]:
+        """What takes most of these inputs away: nothing, one of the earlier outputs, or two; and how many that leaves."""
+        found: list[tuple[list[int], int]] = [([], self._share(fails))]
+        while len(found) <= min(len(earlier), _MOST_TAKEN):
+            less = found[-1][0]
+            # Where several take all away, the one that fails most leaves least beside the sample.
+            left = fails.astype(np.float32) @ self._right[:, earlier] + self._seldom[earlier]
+            left[[earlier.index(one) for one in less]] = np.inf
+            more = earlier[int(left.argmin())]
+            fails = fails & ~self._fails[:, more]
+            found.append(([*less, more], self._share(fails)))
+        return found
+
+    @cached_property
+    def _right(self) -> npt.NDArray[np.float32]:
+        """Shape (inputs, r): 1 where an output does not fail in the sample."""
+        return (~self._fails).astype(np.float32)
+
+    @cached_property
+    def _seldom(self) -> npt.NDArray[np.float32]:
+        """Shape (r,): how often an output does not fail in the sample, as a share of one input."""
+        share: npt.NDArray[np.float32] = self._right.sum(axis=0) / np.float32(2 * len(self._right))
+        return share
+
+    def _left(self, fails: BoolArray, earlier: list[int]) -> float:
+        """About how many of these inputs are left, with a price for each output that is taken away."""
+        return min(left + _PRICES[len(less)] * float(self.worth) for less, left in self._taken(fails, earlier))
 
     # --- counts ---
 
-    def _joint(self, outputs: list[int], parent: int | None) -> tuple[int, list[Step]]:
-        """A bound on the inputs where one of all other outputs fails, and not the parent."""
-        fails = self._fails_jointly(outputs)
-        if parent is not None:
-            fails = fails & ~self._fails[:, parent]
-        return self._count(outputs, [] if parent is None else [[parent]], self._share(fails), True, ALL_OTHERS)
+    def _joint(self, outputs: list[int], earlier: list[int]) -> tuple[int, list[Step]]:
+        """A bound on the inputs where one of all other outputs fails, and not the earlier ones."""
+        return self._less_earlier(outputs, self._fails_jointly(outputs), earlier, ALL_OTHERS)
+
+    def _less_earlier(
+        self, outputs: list[int], fails: BoolArray, earlier: list[int], output: int | None = None
+    ) -> tuple[int, list[Step]]:
+        """A bound on the inputs where one of the outputs fails, and none of the earlier ones."""
+        best, found = self._size, list[Step]()
+        taken = self._taken(fails, earlier)
+        for number, (less, left) in reversed(list(enumerate(taken))):
+            for_nothing = number > 0 and taken[number - 1][1] - left <= _PRICES[number] * self.worth
+            if not for_nothing and best - left > 2 * self.worth:
+                size, step = self._count(outputs, [[one] for one in less], left, True, output)
+                best, found = min((best, found), (size, step), key=itemgetter(0))
+        return best, found
 
     def _count(
         self,
@@ -395,54 +392,68 @@ class _Failing:
     ) -> tuple[int, list[Step]]:
         """The best bound on the inputs where one of the outputs fails, and none of `less`, and the step that gives it.
 
-        `known`: a bound to be improved on, else without a step; what is far behind it is not made finer.
+        `known`: a bound to be improved on, else without a step.
         `less`: up to two sets of outputs, each of which is taken away together.  Counts are made finer and finer, as
         long as that is worth it.  Where it is known well enough what comes of the first, the bound is a guess.
         """
-        names = self.margins.outputs
-        kinds = self._ways(outputs, less, over)
-        if not less and guess <= _SURE * self.worth:
-            (kind,) = kinds
-            first = next(kind)
-            if first is not None and self._rounded_off(outputs, first.windows[0][0], over) <= self.worth:
-                return guess, [first._replace(output=int(names[outputs[0]]) if output is None else output)]
-            kinds = [chain([first], kind)]
+        names, m = self.margins.outputs, self.margins
+        taken = [int(names[these[0]]) for these in less] if over or len(less) > 1 else []
+        name, first, second, *_ = [int(names[outputs[0]]) if output is None else output, *taken, ALL_OTHERS, ALL_OTHERS]
         best, found = (self._size if over else 0) if known is None else known, list[Step]()
         among = self._sample[1]
         root = isqrt(len(self._sample[0]))
         # Of the guess, roughly; its sample may be drawn from too many, as sums are rounded there, too.
         error = (isqrt(guess * (among - guess)) + among // root) // (2 * root) + (0 if less else guess // _SAMPLED_FROM)
-        before = best
-        for level, gain in enumerate((_GAINS_ONE, _GAINS_TWO, _GAINS_THREE)[len(less)]):
-            if level > 0:
-                # The distance to the guess, give or take its error, and no more than there is.
-                away = abs(best - guess)
-                left = min(away + error, best if over else self._size)
-                if level > 1 and (less or level > len(_CELLS_ONE)):  # what bins gained says nothing of grids
-                    # Nor more than was gained before, unless the sample shows that there is.
-                    left = max(min(left, abs(best - before)), away - _CLEARLY * error)
-                if left <= gain * self.worth:
-                    break
-            before, sizes = best, list[tuple[int, Iterator[Step | None]]]()
-            for kind in kinds:
-                for step in islice(kind, 1):
-                    if step is None:  # not so coarsely
-                        sizes.append((best, kind))
-                        continue
-                    step = step._replace(
-                        output=int(names[outputs[0]]) if output is None else output,
-                        less=int(names[less[0][0]]) if less and (over or len(less) > 1) else ALL_OTHERS,
-                    )
-                    if over and len(less) > 1 and isinstance(step.how, Grids):
-                        step = step._replace(how=step.how._replace(second=int(names[less[1][0]])))
-                    size = count_failing(self.work, self.margins, outputs, less, step, over)
-                    sizes.append((size, kind))
-                    if (size < best) if over else (size > best):
-                        best, found = size, [step]
-            # What is behind, or far behind where sums have many positions, is not made finer.
+
+        def tried(how: Window | BothEnds) -> int:
+            """What comes of one step more, and whether that is better."""
+            nonlocal best, found
+            step = Step(name, first, second, how)
+            size = count_failing(self.work, m, outputs, less, step, over)
+            if (size < best) if over else (size > best):
+                best, found = size, [step]
+            return size
+
+        def left() -> int:
+            """How much there may be to gain: the distance to the guess, give or take its error."""
             away = abs(best - guess)
-            within = 2 * (away + error) if len(self.margins.low) > _FEW_POSITIONS else away
-            kinds = [kind for size, kind in sizes if abs(size - guess) <= within]
+            return min(away + error, best if over else self._size)
+
+        entries, last = (m.low, m.low_last) if over else (m.high, m.high_last)
+        sums = [(entries[:, :, outputs].min(axis=2), int(last[outputs].min()))]
+        sums += [(-entries[:, :, these].min(axis=2), 1 - int(last[these].min())) for these in less]
+        if not less:
+            window = self._window(*sums[0], _TAIL_ONE)
+            for gain, cells in zip(_GAINS_ONE, _CELLS_ONE, strict=True):
+                how = Window(*bins(*sums[0], cells, *window))
+                if found and left() <= gain * self.worth:
+                    return best, found
+                sure = not found and guess <= _SURE * self.worth
+                if sure and self._rounded_off(outputs, how.width, over) <= self.worth:
+                    return guess, [Step(name, first, second, how)]
+                tried(how)
+        ways = _Ways(self, sums, over)
+        at = (0, 0)
+        size = None
+        if not less:
+            if left() <= 10 * self.worth:
+                return best, found
+        else:
+            size = tried(ways.how(*at))
+        while True:
+            options = [(at[0] + 1, at[1]), (at[0], at[1] + 1)] if size is not None else [at]
+            options = [one for one in options if ways.milliseconds(*one) * _PER_MILLISECOND * self.worth < left()]
+            sizes = [(tried(ways.how(*one)), one) for one in options]
+            if not sizes:
+                break
+            new, at = min(sizes) if over else max(sizes)
+            if size is not None and ((new >= size) if over else (new <= size)) and len(sizes) == 2:
+                break
+            gained, size = abs(new - size) if size is not None else left(), new
+            # No more than was gained before, unless the sample shows that there is.
+            price = self.worth * _PER_MILLISECOND * ways.milliseconds(*at)
+            if max(gained, abs(best - guess) - _CLEARLY * error) <= price:
+                break
         return best, found
 
     def _rounded_off(self, outputs: list[int], width: int, over: bool) -> int:
@@ -451,59 +462,6 @@ class _Failing:
         entries, last = (m.low, m.low_last) if over else (m.high, m.high_last)
         sums = self._sums_of_sample(entries[:, :, outputs].min(axis=2)) + last[outputs].min()
         return self._share(np.asarray(np.abs(sums) <= width * len(entries) // 2))
-
-    def _ways(self, outputs: list[int], less: list[list[int]], over: bool) -> Sequence[Iterator[Step | None]]:
-        """Kinds of ways to count, each finer and finer; without what is counted."""
-        m = self.margins
-        entries, last = (m.low, m.low_last) if over else (m.high, m.high_last)
-        sums = [(entries[:, :, outputs].min(axis=2), int(last[outputs].min()))]
-        if not less:
-            return [self._by_bins(*sums[0], over)]
-        sums += [(-entries[:, :, these].min(axis=2), 1 - int(last[these].min())) for these in less]
-        if len(less) > 1:
-            return [self._by_grids(sums, over, _BETWEEN_THREE)]
-        # Grids round at each position; halves do not, but join tokens, and the more the more positions there are.
-        halves = self._by_halves(sums, over)
-        if m.by_sets and len(m.low) <= _FEW_POSITIONS:
-            return [halves, chain([None], self._by_grids(sums, over, _BETWEEN_TWO[1:]))]
-        on_grids = self._by_grids(sums, over, _BETWEEN_TWO)
-        return [on_grids, halves] if m.by_sets and len(m.low) <= _MOST_HALVES else [on_grids]
-
-    def _by_bins(self, entries: IntArray, start: int, over: bool) -> Iterator[Step]:
-        """By a histogram of a sum, and on a grid."""
-        window = self._window(entries, start, _TAIL_ONE)
-        for cells in _CELLS_ONE:
-            yield Step(ALL_OTHERS, ALL_OTHERS, (bins(entries, start, cells, *window), _UNUSED), None)
-        yield from self._by_grids([(entries, start)], over, _BETWEEN_ONE)
-
-    def _by_grids(self, sums: list[tuple[IntArray, int]], over: bool, parts: Iterable[int]) -> Iterator[Step]:
-        """On grids of so many parts between two edges, which are where sums are on the way to 0."""
-        inputs, _ = self._sample
-        each = np.arange(inputs.shape[1])
-        totals = np.stack([entries[each, inputs].sum(axis=1) + start for entries, start in sums], axis=1)
-        # Sums of inputs that nearly fail, or nearly do not.
-        largest = (totals / np.maximum(np.median(np.abs(totals), axis=0), 1.0)).max(axis=1)
-        near = inputs[np.argsort(np.abs(largest), kind="stable")[:_NEAR]]
-        edges = [_edges_near(entries, start, near, over) for entries, start in sums]
-        three = np.array((edges * 3)[:3])
-        for part in parts:
-            one, two, last = (part if axis < len(sums) else 0 for axis in range(3))
-            yield Step(ALL_OTHERS, ALL_OTHERS, (_UNUSED, _UNUSED), Grids(three, (one, two, last), ALL_OTHERS))
-
-    def _by_halves(self, sums: list[tuple[IntArray, int]], over: bool) -> Iterator[Step]:
-        """By meeting in the middle."""
-        m = self.margins
-        positions, tokens = m.low.shape[:2]
-        both, start = np.stack([one for one, _ in sums], axis=2), np.array([at for _, at in sums])
-        joining = Joining(both if over else -both, m.required)
-        for sequences in _HALVES_TWO:
-            labels = joining.labels(sequences)
-            edges = self._edges(both, start, labels, over)
-            everywhere = np.zeros((positions, self.work.network.d_vocab), np.int64)
-            everywhere[:, m.tokens] = labels
-            yield Step(ALL_OTHERS, ALL_OTHERS, (_UNUSED, _UNUSED), Halves(everywhere, edges))
-            if sequences >= tokens ** (positions - positions // 2):
-                return
 
     def _window(self, entries: IntArray, start: int, tail: float) -> tuple[int, int]:
         """Where most partial sums of the sample lie, and some multiples of the largest entries."""
@@ -514,25 +472,82 @@ class _Failing:
         reach = 3.0 * abs(float(entries.max(axis=1).mean()))
         return int(min(low, -reach)), int(max(high, reach))
 
-    def _edges(self, entries: IntArray, start: IntArray, labels: IntArray, over: bool) -> IntArray:
-        """Edges of ranks, shape (2, EDGES): close to each other where many sums of both halves are."""
-        single = half_sums.clusters(entries, self.margins.required, self.margins.counts, labels, over)
-        half, rng = len(single) // 2, np.random.default_rng(0)
-        ends = [np.array([extreme(one.sums, axis=1) for one in single[:half]]) for extreme in (np.min, np.max)]
-        low, high = (np.reshape(end, (half, 2)).sum(axis=0) for end in ends)
-        # Of two draws one takes clusters by how many tokens they hold: there inputs are.  Wrong ones may be elsewhere.
-        of_half = np.zeros((2, 2, _DRAWN), np.int64)
-        limits = np.tile(-start[:, None, None], (2, _DRAWN))
-        for position, one in enumerate(single):
-            share = np.cumsum(one.number)
-            evenly = rng.integers(0, len(share), _DRAWN)
-            by_number = np.searchsorted(share[:-1], rng.random(_DRAWN) * share[-1], side="right")
-            drawn = one.sums[:, np.stack([evenly, by_number])]
-            if position < half:
-                of_half += drawn
-            else:
-                limits -= drawn
-        return np.stack([_edges(*both) for both in zip(of_half, limits, np.stack([low, high], axis=1), strict=True)])
+
+class _Ways:
+    """Ways to count some sums of a part from both ends, the finer the more tokens there are, and the more points."""
+
+    def __init__(self, failing: _Failing, sums: list[tuple[IntArray, int]], over: bool) -> None:
+        self.margins, self.over = failing.margins, over
+        self.vocabulary = failing.work.network.d_vocab
+        self.entries = np.stack([one for one, _ in sums], axis=2)
+        self.start = np.array([at for _, at in sums])
+        self.order = both_ends.in_order(self.entries)
+        inputs, _ = failing._sample
+        totals = self.entries[np.arange(inputs.shape[1]), inputs].sum(axis=1) + self.start
+        # Sums of inputs that nearly fail, or nearly do not.
+        largest = (totals / np.maximum(np.median(np.abs(totals), axis=0), 1.0)).max(axis=1)
+        self.near = inputs[np.argsort(np.abs(largest), kind="stable")[:_NEAR]]
+
+    @cached_property
+    def _joining(self) -> Joining:
+        return Joining(self.entries if self.over else -self.entries, self.margins.conditions.kinds()[1])
+
+    @lru_cache(16)  # noqa: B019
+    def _steps(self, tokens: int) -> tuple[IntArray | None, list[both_ends.Clusters]]:
+        labels = self._joining.labels(_TOKENS[tokens])
+        of_class = self.margins.conditions, self.margins.counts
+        steps = both_ends.clusters(self.entries[self.order], *of_class, labels[self.order], self.over)
+        return None if _TOKENS[tokens] is None else labels, steps
+
+    def _exactly(self, tokens: int, parts: int) -> tuple[int, int]:
+        """How many positions are put together exactly at the first, and at the last."""
+        most = min(_EXACTLY * self._points(parts), _MOST_EXACTLY)
+        sizes = np.array([len(step.number) for step in self._steps(tokens)[1]], float)
+        first = int((np.cumprod(sizes) <= most).sum())
+        last = int((np.cumprod(sizes[::-1]) <= most).sum())
+        if first + last > len(sizes):
+            last = max(len(sizes) - first, len(sizes) // 2)
+            first = len(sizes) - last
+        return first, last
+
+    def _points(self, parts: int) -> int:
+        axes = len(self.start)
+        return int(((EDGES - 1) * _BETWEEN[axes - 1][parts + _FROM_WHICH[axes - 1]] + 1) ** axes)
+
+    def milliseconds(self, tokens: int, parts: int) -> float:
+        """About how long it takes to count in this way; infinite if there is no such way."""
+        axes = len(self.start)
+        if tokens >= len(_TOKENS) or parts + _FROM_WHICH[axes - 1] >= len(_BETWEEN[axes - 1]):
+            return float("inf")
+        first, last = self._exactly(tokens, parts)
+        sizes = [len(step.number) for step in self._steps(tokens)[1]]
+        sequences = float(np.prod(sizes[:first], dtype=float) + np.prod(sizes[len(sizes) - last :], dtype=float))
+        table = self._points(parts) * len(self.margins.conditions.empty)
+        return 1.0 + 1e-4 * sequences + 2e-6 * table * (3 + sum(sizes[first : len(sizes) - last]))
+
+    def how(self, tokens: int, parts: int) -> BothEnds:
+        """What the hints say of this way."""
+        labels, steps = self._steps(tokens)
+        first, last = self._exactly(tokens, parts)
+        everywhere = None
+        if labels is not None:
+            everywhere = np.zeros((len(labels), self.vocabulary), np.int64)
+            everywhere[:, self.margins.tokens] = labels
+        axes = len(self.start)
+        edges = self._edges(steps, first, last)
+        return BothEnds(everywhere, edges, _BETWEEN[axes - 1][parts + _FROM_WHICH[axes - 1]], first, last)
+
+    def _edges(self, steps: list[both_ends.Clusters], first: int, last: int) -> IntArray:
+        """Edges that are close to each other where sums are with some positions to follow; shape (axes, EDGES)."""
+        positions = len(steps)
+        offsets = np.array([step.offset for step in steps]).reshape(positions, -1)
+        entries = self.entries[self.order] - offsets[:, None]
+        taken = entries[np.arange(positions), self.near[:, self.order]][:, ::-1]
+        start = self.start + offsets.sum(axis=0)
+        sums = start + np.concatenate([np.zeros_like(taken[:, :1]), np.cumsum(taken, axis=1)], axis=1)
+        on_the_way = sums[:, last : positions - first + 1]
+        reach = np.abs(start) + np.abs(entries).max(axis=1, initial=0).sum(axis=0)
+        return np.stack([_edges_near(on_the_way[..., axis].ravel(), int(reach[axis])) for axis in range(len(start))])
 
 
 class _Near:
@@ -628,23 +643,19 @@ def bins(entries: IntArray, start: int, cells: int, low: int, high: int) -> tupl
     return width, bottom // width - 1, top // width + 1
 
 
-def _edges_near(entries: IntArray, start: int, near: IntArray, over: bool) -> IntArray:
-    """Edges of a grid that is fine where the sums of these sequences are on the way; shape (EDGES,)."""
-    if entries.size == 0:
+def _edges_near(on_the_way: IntArray, reach: int) -> IntArray:
+    """Edges of points that are close to each other where these sums are, and reach so far; shape (EDGES,)."""
+    if on_the_way.size == 0:
         return np.full(EDGES, 2**15)
-    of_axis, (first,) = grids.moved(entries[:, :, None], np.array([start]), over)
-    moved = of_axis[:, :, 0]
-    steps = moved[np.arange(len(moved)), near][:, ::-1]  # the last position is the first that is added
-    on_the_way = np.sort((first + np.cumsum(np.pad(steps, ((0, 0), (1, 0))), axis=1)[:, :-1]).ravel())
+    on_the_way = np.sort(on_the_way)
     inner = np.unique(np.append(on_the_way[:: max(1, len(on_the_way) // _KNOTS)], on_the_way[-1:])).astype(float)
-    ends = np.array([min(0, first) + min(0, moved.min(axis=1).sum()), max(0, first) + max(0, moved.max(axis=1).sum())])
     number = EDGES - 2 * _TAIL
     share = np.append(0.0, np.cumsum(np.diff(inner) ** _EVENLY))
     edges = np.interp(np.linspace(0.0, share[-1], number), share, inner)
     unit = max(1.0, (inner[-1] - inner[0]) / number)
     low, high = (
         unit * (max(length, unit) / unit) ** np.linspace(0.0, 1.0, _TAIL)
-        for length in (inner[0] - ends[0], ends[1] - inner[-1])
+        for length in (inner[0] + reach, reach - inner[-1])
     )
     return codes_of(np.concatenate([inner[0] - low[::-1], edges, inner[-1] + high]))
 
@@ -653,70 +664,41 @@ def codes_of(numbers: FloatArray) -> IntArray:
     """The edges that stand for numbers, or for others that are a little less in size."""
     size = np.clip(np.abs(np.round(numbers)), 0.0, 2.0**52)
     mantissa, exponent = np.frexp(size)
-    code = ((exponent - 1).astype(np.int64) << grids.MANTISSA) + ((2.0 * mantissa - 1.0) * 2**grids.MANTISSA).astype(
-        np.int64
-    )
+    parts = ((2.0 * mantissa - 1.0) * 2**both_ends.MANTISSA).astype(np.int64)
+    code = ((exponent - 1).astype(np.int64) << both_ends.MANTISSA) + parts
     return 2**15 + np.where(size < 1.0, 0, np.sign(numbers) * np.maximum(code, 1)).astype(np.int64)
 
 
-def _edges(sums: IntArray, limits: IntArray, ends: IntArray) -> IntArray:
-    """Bins between which there shall be equally many ranks, for sums of one half and what may be asked about them.
-
-    `sums`, `limits`: shape (draws, any), of several draws, all of which matter; `ends`: the least and largest sum.
-    """
-    least, largest = int(ends[0]), int(ends[1])
-    shift = max(0, (largest - least).bit_length() - (half_sums.BINS.bit_length() - 1))  # as `half_sums.Ranks` has it
-    groups = half_sums.BINS // _GROUP
-    density = np.full(groups, _EVEN / groups)
-    for both in zip(sums, limits, strict=True):
-        # A rank loses where sums and limits are in the same; many may be in one bin, where it had better end.
-        which = [np.clip((one - least) // (_GROUP << shift), -1, groups) + 1 for one in both]
-        there = [np.bincount(one, minlength=groups + 2)[1:-1] for one in which]
-        near = [_around(one) for one in there]
-        worth = np.sqrt(there[0] * near[1] + there[1] * near[0])
-        density += worth / (worth.sum() + 1.0)
-    share = np.cumsum(density)
-    return _GROUP * np.minimum(np.searchsorted(share / share[-1], np.arange(EDGES) / (EDGES - 1)), groups - 1)
-
-
-def _around(counts: IntArray) -> FloatArray:
-    """Counts, on average over those of about a rank to both sides."""
-    so_far = np.cumsum(np.pad(counts, (_AROUND + 1, _AROUND)))
-    average: FloatArray = (so_far[2 * _AROUND + 1 :] - so_far[: -2 * _AROUND - 1]) / (2.0 * _AROUND + 1.0)
-    return average
-
-
 class Joining:
-    """Tokens joined to clusters, for halves of so many sequences: where that changes the entries least."""
+    """Tokens joined to clusters, where that changes the entries least for what it saves."""
 
-    def __init__(self, entries: IntArray, required: BoolArray) -> None:
-        """For entries of shape (P, T, r); tokens that are not in the same sets stay apart."""
+    def __init__(self, entries: IntArray, kind: IntArray) -> None:
+        """For entries of shape (P, T, r); tokens of different kinds, shape (T,), stay apart."""
         self.positions, self.tokens, _ = entries.shape
         entries = entries if self.positions else np.zeros((1, *entries.shape[1:]), np.int64)
-        self.kept, self.joined, losses = _unions(entries, required)
+        self.kept, self.joined, losses = _unions(entries, kind)
         # What a union saves is a share of the sequences: the logarithm of their number.  Its price is what it loses for
         # that, and no less than that of those before it, without which it cannot be had.
         self.saved = np.log(np.arange(self.tokens, 1, -1) / np.arange(self.tokens - 1, 0, -1))[: len(losses)]
         self.price = np.maximum.accumulate(losses / self.saved[:, None], axis=0)
 
-    def labels(self, most: int) -> IntArray:
-        """Labels of shape (P, T), with at most `most` sequences of clusters in the second half, if that can be."""
+    def labels(self, tokens: int | None) -> IntArray:
+        """Labels of shape (P, T), with so many clusters at a position on average, if that can be; or each alone."""
         labels = np.tile(np.arange(self.tokens), (self.positions, 1))
-        half = self.positions // 2
-        for positions, few in (np.arange(half), max(1, most // _LESS)), (np.arange(half, self.positions), most):
-            excess = len(positions) * np.log(max(self.tokens, 1)) - np.log(few) - 1e-9
-            if excess > 0.0 and len(positions):
-                cheapest = np.argsort(self.price[:, positions], axis=None, kind="stable")
-                saved = np.cumsum(self.saved[cheapest // len(positions)])
-                cheapest = cheapest[: np.searchsorted(saved, excess) + 1]
-                done = np.bincount(cheapest % len(positions), minlength=len(positions))
-                for step in reversed(range(done.max(initial=0))):  # so that what is kept has its final label
-                    these = positions[done > step]
-                    labels[these, self.joined[step, these]] = labels[these, self.kept[step, these]]
+        excess = self.positions * np.log(self.tokens / tokens) if tokens else 0.0
+        if excess > 0.0:
+            cheapest = np.argsort(self.price, axis=None, kind="stable")
+            saved = np.cumsum(self.saved[cheapest // self.positions])
+            cheapest = cheapest[: np.searchsorted(saved, excess) + 1]
+            done = np.bincount(cheapest % self.positions, minlength=self.positions)
+            positions = np.arange(self.positions)
+            for step in reversed(range(done.max(initial=0))):  # so that what is kept has its final label
+                these = positions[done > step]
+                labels[these, self.joined[step, these]] = labels[these, self.kept[step, these]]
         return labels
 
 
-def _unions(entries: IntArray, required: BoolArray) -> tuple[IntArray, IntArray, FloatArray]:
+def _unions(entries: IntArray, kind: IntArray) -> tuple[IntArray, IntArray, FloatArray]:
     """Which cluster is kept, which is joined to it, and what that loses, one union after the other; shape (any, P).
 
     Clusters whose union lowers the entries least, on all axes together, are joined first.
@@ -734,20 +716,19 @@ def _unions(entries: IntArray, required: BoolArray) -> tuple[IntArray, IntArray,
         lost: FloatArray = number * (a - joint).sum(axis=0) + other * (b - joint).sum(axis=0)
         return lost
 
-    bits = (required * 2 ** np.arange(len(required))[:, None]).sum(axis=0)
-    apart = bits[:, None] != bits
+    apart = kind[:, None] != kind
     np.fill_diagonal(apart, True)
     losses = loss(lowest[..., None], size[..., None], lowest[:, :, None], size[:, None])
     losses[:, apart] = np.inf
     each = np.arange(positions)
     found: list[tuple[IntArray, IntArray, FloatArray]] = []
-    for _ in range(tokens - len(np.unique(bits))):
+    for _ in range(tokens - len(np.unique(kind))):
         kept, joined = np.divmod(losses.reshape(positions, -1).argmin(axis=1), tokens)
         found.append((kept, joined, losses[each, kept, joined]))
         lowest[:, each, kept] = np.minimum(lowest[:, each, kept], lowest[:, each, joined])
         size[each, kept] += size[each, joined]
         new = loss(lowest[:, each, kept, None], size[each, kept][:, None], lowest, size)
-        new[np.isinf(losses[each, kept])] = np.inf  # itself, other bits, and what was joined before
+        new[np.isinf(losses[each, kept])] = np.inf  # itself, other kinds, and what was joined before
         losses[each, joined] = losses[each, :, joined] = np.inf
         new[each, joined] = np.inf
         losses[each, kept] = losses[each, :, kept] = new
@@ -762,30 +743,32 @@ def _operations(v: int, n: int) -> int:
 
 
 def _of_steps(hints: Hints, v: int, n: int) -> int:
-    """What the steps of histograms take: tables and sequences of halves, or points or cells, some for each token."""
-    steps, known = hints["steps"], min(len(hints["labels"]), len(hints["edges"]))
-    with_halves = (steps[:, 5] >= 0) & (steps[:, 5] < known)
-    on_grids = (steps[:, 5] <= -2) & (steps[:, 5] >= -1 - len(hints["edges"]))
-    # Clusters at each position: no more than there are labels, unless these join tokens of different sets.
-    number = 1.0 + np.count_nonzero(np.diff(np.sort(hints["labels"], axis=2), axis=2), axis=2)
-    half, last = (n - 1) // 2, max((n - 1) // 2, n - 3)
-    made = number[:, :half].prod(axis=1), number[:, half:last].prod(axis=1), number[:, half:].prod(axis=1)
-    of_table, of_first, looked_up = (np.minimum(one, 2.0**23) for one in made)
-    of_halves = 2.0**25 + 270 * (of_table + of_first) + 30 * looked_up
-    cells = np.clip(np.maximum(steps[:, [8, 11]].astype(float) - steps[:, [7, 10]], 0) + 2, 0, 2**19)
-    two = np.minimum(cells.prod(axis=1), 2.0**19)[~with_halves & ~on_grids].sum()
-    halves = of_halves[steps[with_halves, 5]].sum()
+    """What the steps of histograms take: sequences and ways, and points or cells, some for each token."""
+    steps = hints["steps"]
+    windows = steps[:, 6] < 0
+    cells = np.clip(np.maximum(steps[windows, 9].astype(float) - steps[windows, 8], 0) + 2, 0, 2**19).sum()
     # Two operations for each group of sets, of which there are four at most, but seldom as many steps as tokens.
-    return int(halves + 4 * n * v * two + _on_grids(steps[on_grids], n) + CALL * len(steps) * (2 * n + 8))
+    return int(4 * n * v * cells + _from_both_ends(hints, steps[~windows], v, n - 1) + CALL * len(steps) * (2 * n + 8))
 
 
-def _on_grids(steps: IntArray, n: int) -> float:
-    """What those take that are counted on grids: two operations for each group of sets, and each token."""
-    between = np.clip(steps[:, [7, 10, 11]].astype(float), 0, 2**8)
-    points = np.where(between > 0.0, (EDGES - 1) * between + 3, 1.0)
-    tokens, groups = np.clip(steps[:, 1].astype(float), 0, 511) + 1, np.where(steps[:, 0] == steps[:, 1], 2.0, 4.0)
-    at_most = np.minimum(points.prod(axis=1), 2.0**24 / groups)
-    return float((n * tokens * (2 * groups * at_most + 2 * points.sum(axis=1))).sum())
+def _from_both_ends(hints: Hints, steps: npt.NDArray[Any], v: int, positions: int) -> float:
+    """What those take that are counted from both ends: sequences and ways, and points for each token in between."""
+    labels = hints["labels"]
+    # Clusters at each position: no more than there are labels, unless these join tokens of different sets.
+    clusters = 1.0 + np.count_nonzero(np.diff(np.sort(labels, axis=2), axis=2), axis=2)
+    sizes = np.sort(np.vstack([np.full((1, positions), float(v)), clusters]), axis=1)
+    of_step = np.where(steps[:, 6] <= len(labels), steps[:, 6], 0)
+    total = 0.0
+    groups = np.where(steps[:, 0] == steps[:, 1], 2.0, 4.0)
+    axes = 1.0 + (steps[:, 4] >= 0) + (steps[:, 5] >= 0)
+    points = (EDGES - 1) * np.clip(steps[:, 8], 0, 2**8) + 3.0
+    for joined, number, group, first, last in zip(of_step, points**axes, groups, *steps[:, 9:].T, strict=True):
+        first, last = min(max(int(first), 0), positions), min(max(int(last), 0), positions)
+        of_position = sizes[joined]
+        sequences = min(2.0**23, of_position[positions - first :].prod() + of_position[positions - last :].prod())
+        between = of_position[min(positions, first + last) :].sum() if first + last < positions else 0.0
+        total += 2.0**15 * positions + 2.0**7 * 2 * sequences + 16 * min(2.0**23, group * number) * between
+    return total
 
 
 def work_of(problem: Problem[Any, Any], hints: Hints, screening: Callable[[int, int], int] = _operations) -> Work:
@@ -804,9 +787,7 @@ COMPANIONS = {
         complexity="O(v^4) + O(K v) histograms per class",
         summary=f"histograms of margins, rounded so that wrong inputs are {counted}",
         stated_in=f"{PLACE}.counting.histogram",
-        lemmas=lemmas(
-            "branching.class_margins", "counting.unions", "counting.sums", "counting.half_sums", "counting.grids"
-        ),
+        lemmas=lemmas("branching.class_margins", "counting.unions", "counting.sums", "counting.both_ends"),
         by_input=True,
         long=True,
     )

@@ -46,18 +46,17 @@ def _of_classes(plan: Plan, problem: Problem[Any, Any], over: bool, haste: float
 
 def joined(parts: Sequence[HintArrays]) -> HintArrays:
     """Hints about different classes of one network as those about all of them."""
-    every, halves, points, steps = sum(len(part["labels"]) for part in parts), 0, 0, []
+    labels, edges, steps = 0, 0, []
     for part in parts:
-        own, rows = len(part["labels"]), part["steps"].copy()
-        number = rows[:, 5]
-        number += np.where(number >= 0, halves, np.where(number < -1, own - every - points, 0))
+        rows = part["steps"].copy()
+        joined, first_edges = rows[:, 6], rows[:, 7]
+        first_edges += np.where(joined >= 0, edges, 0)
+        joined += np.where(joined > 0, labels, 0)
         steps.append(rows)
-        halves, points = halves + own, points + len(part["edges"]) - own
-    edges = [part["edges"][: len(part["labels"])] for part in parts]
-    edges += [part["edges"][len(part["labels"]) :] for part in parts]  # those of halves come first
+        labels, edges = labels + len(part["labels"]), edges + len(part["edges"])
     return {
         "weights": parts[0]["weights"],
         "steps": np.concatenate(steps),
         "labels": np.concatenate([part["labels"] for part in parts]),
-        "edges": np.concatenate(edges),
+        "edges": np.concatenate([part["edges"] for part in parts]),
     }

@@ -17,18 +17,17 @@ Hints say where classes are split, and what is counted in each part, and how.
 
 - `weights`, shape (v, v): how much attention a query pays to each token, as 64 times a logarithm to base 2.  A token's
   level in a class says how often it has four times more than the larger of query and maximum, rounded.
-- `steps`, shape (any, 12), whose rows are (q, m, level, output, less, halves; width, low, high; width, low, high):
-  what to count next in this part of the class, as `unions.Step` says, and how: with halves h >= 0 by `labels[h]` and
-  `edges[h]`, if two sums are counted; with halves -2 - e <= -2 on grids by `edges[e]`, and `edges[e + 1]` for a third
-  axis, divided into as many parts as the lows and the second high say, less one output more (`unions.Grids`), the first
-  high less 1; else in these windows.
-- `labels`, shape (any, K - 1, v), and `edges`, shape (any, 2, 64): clusters and ranks for `half_sums`, or edges of
-  `grids`.
+- `steps`, shape (any, 11), whose rows are (q, m, level, output, less, second, joined, a, b, c, d): what to count next
+  in this part of the class, as `unions.Step` says, and how: with joined < 0 by a histogram with bins of width a and the
+  window b ... c; else from both ends, with clusters by `labels[joined - 1]`, or every token alone for joined = 0, on
+  points by `edges[a]` and those after it, one for each sum, divided into b parts, and with c and d positions that are
+  put together exactly.
+- `labels`, shape (any, K - 1, v), and `edges`, shape (any, 64): clusters and edges for `both_ends`.
 
 Why this is fast: margins are sums over positions, so a histogram of the sums takes one convolution for each position,
 whatever K is, and trained attention is so sharp that most tokens fall into one bin.  Why it is tight: bins are rounded
 to one side only; inputs are split by their heaviest token, so that each part has one scale; and where several outputs
-can win, pairs of margins are counted, by meeting in the middle, or on grids that are fine where sums that matter are.
+can win, pairs of margins are counted from both ends, exactly where it matters most.
 
 Cost: about v^4 for the screening, 6 n m r for the integers of a class with r doubtful outputs, then 2 K (distinct
 steps) (cells) for each histogram, and some 10^6 operations for each pair of outputs.
@@ -49,7 +48,7 @@ from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.tasks.max_of_k import ORDERS
 from compactproofs.theorems.max_of_k import MaxProblem, Work
 from compactproofs.theorems.max_of_k.branching.class_margins import MAX_POSITIONS, ClassMargins, class_margins
-from compactproofs.theorems.max_of_k.counting.unions import Grids, Halves, Step, wrong_inputs
+from compactproofs.theorems.max_of_k.counting.unions import BothEnds, Step, Window, wrong_inputs
 
 MAX_INPUTS = 2**900  # so that counts fit into floats
 MAX_VOCABULARY = 512
@@ -97,19 +96,16 @@ def steps_by_part(hints: Hints) -> dict[tuple[int, int], dict[int, list[Step]]]:
     """The steps for each query and maximum, and level."""
     steps: dict[tuple[int, int], dict[int, list[Step]]] = {}
     labels, edges = hints["labels"].astype(np.int64), hints["edges"].astype(np.int64)
-    windows = np.clip(hints["steps"][:, 6:], -(2**40), 2**62).reshape(-1, 2, 3)
-    windows[:, :, 1:] = np.minimum(windows[:, :, 1:], 2**40)
-    windows[:, :, 0] = np.maximum(windows[:, :, 0], 1)
-    for (query, m, level, output, less, number), (one, two) in zip(
-        hints["steps"][:, :6].tolist(), windows.tolist(), strict=True
+    numbers = np.clip(hints["steps"][:, 7:], -(2**40), 2**62)
+    numbers[:, 1:] = np.minimum(numbers[:, 1:], 2**40)
+    for (query, m, level, output, less, second, joined), (a, b, c, d) in zip(
+        hints["steps"][:, :7].tolist(), numbers.tolist(), strict=True
     ):
-        how: Halves | Grids | None = None
-        if 0 <= number < min(len(labels), len(edges)):
-            how = Halves(labels[number], edges[number])
-        elif 0 <= -2 - number < len(edges):
-            these = edges[-2 - number : -number].reshape(-1, EDGES)
-            how = Grids(np.resize(these, (3, EDGES)), (one[1], two[1], two[2]), one[2] - 1)
-        steps.setdefault((query, m), {}).setdefault(level, []).append(Step(output, less, (tuple(one), tuple(two)), how))
+        how: Window | BothEnds = Window(max(a, 1), b, c)
+        if joined >= 0:
+            clusters = labels[joined - 1] if 1 <= joined <= len(labels) else None
+            how = BothEnds(clusters, np.resize(edges[max(a, 0) :][:3], (3, EDGES)), b, c, d)
+        steps.setdefault((query, m), {}).setdefault(level, []).append(Step(output, less, second, how))
     return steps
 
 
@@ -121,9 +117,9 @@ def hint_specs(v: int, positions: int) -> dict[str, HintSpec]:
     """The hints of this module, for sequences of so many positions besides the last."""
     return {
         "weights": HintSpec(np.uint16, (v, v)),
-        "steps": HintSpec(np.int64, (None, 12)),
+        "steps": HintSpec(np.int64, (None, 11)),
         "labels": HintSpec(np.uint8, (None, positions, v)),
-        "edges": HintSpec(np.uint16, (None, 2, EDGES)),
+        "edges": HintSpec(np.uint16, (None, EDGES)),
     }
 
 

@@ -1,9 +1,9 @@
 """Counting sequences by sums of table entries, without enumerating them.
 
-Given integers a[p, t, j] of shape (P, T, r) over (position, token, axis), a start s[j] and conditions
-(`branching.conditions`), consider the sequences x of P tokens that meet the last of these, such that on every axis j
+Given integers a[p, t] of shape (P, T) over (position, token), a start s and conditions (`branching.conditions`),
+consider the sequences x of P tokens that meet the last of these, such that
 
-    s[j] + sum_p a[p, x_p, j] <= 0.                                                                               (*)
+    s + sum_p a[p, x_p] <= 0.                                                                                     (*)
 
 `count_at_most_zero` returns an integer that is at least (`over`), or at most (not over), what these count together:
 each the product of what its tokens do, integers from 0.  Where it says "number" below, this is meant.
@@ -12,9 +12,9 @@ Bins.  For any integer width D > 0 and any integers b[p], let k = floor((a - b) 
 over, and the same with ceil if not.  Then D (c + sum_p k) <= s + sum_p a if over, and >= if not.  So (*) implies
 c + sum_p k <= 0 if over, and is implied by it if not.
 
-States.  Positions are added one after the other.  A state says on each axis either a number in a window low ... high,
-or DONE, and holds the number of beginnings of sequences that came to it.  Let least and most be the sums over the
-positions still to come of the smallest and the largest k.  A new number z is settled on an axis in this order:
+States.  Positions are added one after the other.  A state says either a number in a window low ... high, or DONE, and
+holds the number of beginnings of sequences that came to it.  Let least and most be the sums over the positions still to
+come of the smallest and the largest k.  A new number z is settled in this order:
 
     over:      z >= low and z > -least: dropped;  z > high: becomes high;  then z < low or z <= -most: DONE.
     not over:  z > high or z > -least:  dropped;  z <= -most: DONE;  z < low: becomes low, dropped if low > high or
@@ -23,15 +23,15 @@ positions still to come of the smallest and the largest k.  A new number z is se
 Here "dropped" forgets the sequence, and DONE stays DONE.  The start is settled in the same way, before any position.
 So what is a number after settling is in the window.
 
-Theorem.  For any window, also an empty one (low > high), the number of sequences that end DONE on all axes is at least
-(over), or at most (not over), the number of those for which c + sum_p k <= 0 on all axes.
+Theorem.  For any window, also an empty one (low > high), the number of sequences that end DONE is at least (over), or
+at most (not over), the number of those for which c + sum_p k <= 0.
 
 Proof.  Over: numbers only move down, so by induction a state's number is at most the partial sum of its sequences.  One
-is dropped only where the number plus least is positive, and then its total is; so a sequence with all totals <= 0 is
+is dropped only where the number plus least is positive, and then its total is; so a sequence with a total <= 0 is
 never dropped.  At the end least = most = 0, and a number that is not dropped has z < low or z <= 0: DONE.
-Not over: numbers only move up, so a state's number is at least the partial sum.  An axis becomes DONE only where the
-number plus most is 0 or less, and then the total is; so what ends DONE on all axes has all totals <= 0.  At the end
-what is not dropped has z <= 0: DONE.
+Not over: numbers only move up, so a state's number is at least the partial sum.  It becomes DONE only where the number
+plus most is 0 or less, and then the total is; so what ends DONE has a total <= 0.  At the end what is not dropped has
+z <= 0: DONE.
 
 An empty window never holds a number: all that is settled is dropped or DONE.  Over, a z above high becomes high, and
 everything up to high is below low; not over, a z up to high is below low, and what becomes low is above high.
@@ -59,8 +59,7 @@ from __future__ import annotations
 
 from collections import Counter
 from fractions import Fraction
-from itertools import product
-from math import ceil, floor, prod
+from math import ceil, floor
 from typing import NamedTuple
 
 import numpy as np
@@ -72,12 +71,11 @@ from compactproofs.theorems.max_of_k.branching.conditions import Conditions
 
 Floats = npt.NDArray[np.float64]
 
-_NUMBERS = {True: slice(1, None), False: slice(0, 1)}  # of an axis of states: the numbers, and DONE
 _MOST = 2**19  # cells of a window
 
 
 class Axis(NamedTuple):
-    """The integers of one axis, and into which bins and window to put them: any, of widths up to 2^62.
+    """The integers of a sum, and into which bins and window to put them: any, of widths up to 2^62.
 
     `entries`: a[p, t], shape (P, T), below 2^53; `start`: s; `width`: D; `low`, `high`: the window, in bins, below
     2^53; it may be empty.
@@ -91,7 +89,7 @@ class Axis(NamedTuple):
 
 
 class _Steps(NamedTuple):
-    """The bins of one axis.
+    """The bins of a sum.
 
     For each position, the steps k, clipped, as `moves` beyond the `shortest` of them, up to `spans`; `first` is c; and
     over 0 ... P positions done, what `least` and `most` are, of the steps as they were before clipping.
@@ -105,48 +103,40 @@ class _Steps(NamedTuple):
     most: list[int]
 
 
-def count_at_most_zero(work: Work, axes: list[Axis], conditions: Conditions, counts: IntArray, over: bool) -> int:
-    """A bound on what sequences with all sums at most 0 count: from above if `over`, else from below.
+def count_at_most_zero(work: Work, axis: Axis, conditions: Conditions, counts: IntArray, over: bool) -> int:
+    """A bound on what sequences with a sum of at most 0 count: from above if `over`, else from below.
 
     `conditions`: on T tokens, the last of which must be met.  `counts`: what each token counts, shape (T,).
     """
-    positions, tokens = axes[0].entries.shape
-    if any(axis.start + int(axis.entries.min(axis=1).sum()) > 0 for axis in axes):
+    positions, tokens = axis.entries.shape
+    if axis.start + int(axis.entries.min(axis=1).sum()) > 0:
         return 0
-    cells, number = prod(max(axis.high - axis.low, 0) + 2 for axis in axes), len(conditions.empty)
+    cells, number = max(axis.high - axis.low, 0) + 2, len(conditions.empty)
     if cells > _MOST or cells * number > 4 * _MOST:
         return int(counts.sum()) ** positions if over else 0
-    steps = [_bins(axis, over) for axis in axes]
-    work.charge(int_ops=3 * len(axes) * positions * tokens)
+    step = _bins(axis, over)
+    work.charge(int_ops=3 * positions * tokens)
     before, kinds = conditions.kinds()
     same = (before == np.arange(number)).all(axis=1)
-    # The leading axis says which condition is met.  On each other axis index 0 is DONE, and index 1 is the number
-    # `lowest`.
-    states: Floats = np.zeros((number,) + (2,) * len(axes))
-    states[(conditions.empty,) + (1,) * len(axes)] = 1.0
-    lowest = [step.first for step in steps]
-    passed = 0
+    # One axis says which condition is met.  On the other index 0 is DONE, and index 1 is the number `lowest`.
+    states: Floats = np.zeros((number, 2))
+    states[conditions.empty, 1] = 1.0
+    lowest, passed = step.first, 0
     for position in range(positions + 1):
-        for j, (axis, step) in enumerate(zip(axes, steps, strict=True)):
-            passed += states.shape[j + 1]
-            states, lowest[j] = _settle(
-                states, j + 1, lowest[j], axis.low, axis.high, step.least[position], step.most[position], over
-            )
+        passed += states.shape[1]
+        states, lowest = _settle(states, lowest, axis.low, axis.high, step.least[position], step.most[position], over)
         if position < positions:
-            lowest = [first + step.shortest[position] for first, step in zip(lowest, steps, strict=True)]
-            moves = Counter[tuple[int, ...]]()
-            for *move, count in zip(
-                kinds.tolist(), *(step.moves[position] for step in steps), counts.tolist(), strict=True
-            ):
-                moves[tuple(move)] += count
+            lowest += step.shortest[position]
+            moves = Counter[tuple[int, int]]()
+            for kind, move, count in zip(kinds.tolist(), step.moves[position], counts.tolist(), strict=True):
+                moves[kind, move] += count
             by_kind = {
-                kind: states if same[kind] else _before(states, before[kind]) for kind in {move[0] for move in moves}
+                kind: states if same[kind] else _before(states, before[kind]) for kind in {kind for kind, _ in moves}
             }
-            states = _add_position(by_kind, moves, [step.spans[position] for step in steps])
+            states = _add_position(by_kind, moves, step.spans[position])
             passed += tokens + 8
             work.charge(flops=2 * states.size * len(moves))
-    value = float(states[(-1,) + (0,) * len(axes)])
-    return rounded(value, passed, over)
+    return rounded(float(states[-1, 0]), passed, over)
 
 
 def rounded(value: float, passed: int, over: bool) -> int:
@@ -182,22 +172,20 @@ def offsets_of(entries: IntArray, width: int) -> IntArray:
     return np.take_along_axis(rest, loss.argmin(axis=1)[:, None], axis=1)[:, 0]
 
 
-def _settle(
-    states: Floats, axis: int, lowest: int, low: int, high: int, least: int, most: int, over: bool
-) -> tuple[Floats, int]:
-    """Settle the numbers of one axis, of which the first is `lowest`; returns the states and their first number."""
+def _settle(states: Floats, lowest: int, low: int, high: int, least: int, most: int, over: bool) -> tuple[Floats, int]:
+    """Settle numbers, of which the first is `lowest`; returns the states and their first number."""
     # Numbers are in order: first those that are done, then others up to `kept`, which stay, but for those that become
     # `high`, or `low`.  A number z comes before index z - lowest + 2.
     done, kept = (max(low - 1, -most), max(low - 1, -least)) if over else (-most, min(high, -least))
     if high <= done if over else kept < low:
         done, kept = (kept, kept) if over else (done, min(done, kept))
-    end = max(1, min(kept - lowest + 2, states.shape[axis]))
+    end = max(1, min(kept - lowest + 2, states.shape[1]))
     first, before, beyond = (max(1, min(z - lowest + 2, end)) for z in (done, high - 1, low))
     start, stop = (max(first, before), end) if over else (first, max(first, beyond))
-    cells = [states[*[slice(None)] * axis, a:b] for a, b in ((0, first), (first, start), (start, stop), (stop, end))]
-    cells[::2] = [np.add.reduceat(some, [0], axis=axis) if some.shape[axis] else some for some in cells[::2]]
+    cells = [states[:, a:b] for a, b in ((0, first), (first, start), (start, stop), (stop, end))]
+    cells[::2] = [np.add.reduceat(some, [0], axis=1) if some.shape[1] else some for some in cells[::2]]
     number = lowest + first - 1 if first < end else low
-    return np.concatenate(cells, axis=axis), min(number, high) if over and first < end else max(number, low)
+    return np.concatenate(cells, axis=1), min(number, high) if over and first < end else max(number, low)
 
 
 def _before(states: Floats, before: IntArray) -> Floats:
@@ -207,24 +195,17 @@ def _before(states: Floats, before: IntArray) -> Floats:
     return found
 
 
-def _add_position(by_kind: dict[int, Floats], moves: Counter[tuple[int, ...]], spans: list[int]) -> Floats:
-    """The states after one more position, not settled yet; their first numbers are moved by the shortest steps.
+def _add_position(by_kind: dict[int, Floats], moves: Counter[tuple[int, int]], span: int) -> Floats:
+    """The states after one more position, not settled yet; their first number is moved by the shortest step.
 
-    `moves`: what tokens count that are of a kind, and move so far along each axis; `by_kind`: the states from which
-    tokens of a kind lead to each.
+    `moves`: what tokens count that are of a kind, and move so far; `by_kind`: the states from which tokens of a kind
+    lead to each.
     """
-    groups, *lengths = next(iter(by_kind.values())).shape
-    result = np.zeros((groups, *(length + span for length, span in zip(lengths, spans, strict=True))))
-    *cells, _ = product((True, False), repeat=len(lengths))  # on which axes there is a number, and not DONE
-    blocks = {of: [those[:, *(_NUMBERS[moves] for moves in cell)] for cell in cells] for of, those in by_kind.items()}
-    for (of, *shifts), times in moves.items():
-        for cell, block in zip(cells, blocks[of], strict=True):
-            to = [
-                slice(1 + shift, length + shift) if moves else _NUMBERS[False]
-                for moves, shift, length in zip(cell, shifts, lengths, strict=True)
-            ]
-            result[:, *to] += block if times == 1 else block * float(times)
-    done = {of: those.reshape(groups, -1)[:, 0] for of, those in by_kind.items()}
-    each = np.array([done[of] for of, *_ in moves]) * np.array([*map(float, moves.values())])[:, None]
-    result.reshape(groups, -1)[:, 0] = np.add.accumulate(each)[-1]
+    groups, length = next(iter(by_kind.values())).shape
+    result = np.zeros((groups, length + span))
+    for (of, shift), times in moves.items():
+        numbers = by_kind[of][:, 1:]
+        result[:, 1 + shift : length + shift] += numbers if times == 1 else numbers * float(times)
+    each = np.array([by_kind[of][:, 0] for of, _ in moves]) * np.array([*map(float, moves.values())])[:, None]
+    result[:, 0] = np.add.accumulate(each)[-1]
     return result

@@ -28,7 +28,8 @@ With weights (`tasks.weights`) all this holds of what inputs count instead of ho
 
 Theorem.  For every list of steps, `wrong_inputs` returns at least (`over`), or at most (not over), the number of wrong
 inputs.  For a step is skipped that names no output, and a set that is missing from those of lemma 3 counts as the whole
-class; and `sums`, `half_sums` and `grids` err to the same side whatever a step says about how to count.
+class; and `sums` and `both_ends` err to the same side whatever a step says about how to count.  A histogram takes
+nothing away: from above that is allowed, and from below it counts nothing where there is something to take away.
 """
 
 from __future__ import annotations
@@ -41,44 +42,45 @@ import numpy as np
 from compactproofs.kernel.decisions import IntArray
 from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
-from compactproofs.theorems.max_of_k.counting.grids import count_on_grids, points_of
-from compactproofs.theorems.max_of_k.counting.half_sums import count_in_halves
+from compactproofs.theorems.max_of_k.counting.both_ends import Meeting, count_from_both_ends, points_of
 from compactproofs.theorems.max_of_k.counting.sums import Axis, count_at_most_zero
 
 ALL_OTHERS = -1
 
 
-class Halves(NamedTuple):
-    """How to meet in the middle: the labels of all tokens at each position, and edges of ranks on both axes."""
+class Window(NamedTuple):
+    """The bins of a histogram of a sum, which takes nothing away."""
 
-    labels: IntArray
-    edges: IntArray
+    width: int
+    low: int
+    high: int
 
 
-class Grids(NamedTuple):
-    """On which points to count: for each of three axes edges, shape (3, any), and how many parts to make between two.
+class BothEnds(NamedTuple):
+    """How to count from both ends: which tokens to join at each position, points, and how much is put together exactly.
 
-    `second`: an output more that is taken away from above, besides `Step.less`, if it has been counted.  From below all
-    that have been are taken away, `Step.less` alone, and the others together.
+    `labels`: shape (positions, v), or None, so that every token is alone; `edges`: for each of three axes, shape
+    (3, any); `between`: how many parts to make between two; `first`, `last`: numbers of positions.
     """
 
+    labels: IntArray | None
     edges: IntArray
-    between: tuple[int, int, int]
-    second: int
+    between: int
+    first: int
+    last: int
 
 
 class Step(NamedTuple):
     """What to count next, and how.
 
-    `output`: on how many inputs it fails, or one of `ALL_OTHERS`, those not counted yet; `less`: but not this one, if
-    it has been counted.  `windows`: width, low and high for each axis of a histogram; `how`: used instead, halves only
-    for two axes.
+    `output`: on how many inputs it fails, or one of `ALL_OTHERS`, those not counted yet; but not these, if they have
+    been counted: from above `less`, and `second`; from below all that have been, `less` alone, and the others together.
     """
 
     output: int
     less: int
-    windows: tuple[tuple[int, int, int], tuple[int, int, int]]
-    how: Halves | Grids | None
+    second: int
+    how: Window | BothEnds
 
 
 def wrong_inputs(work: Work, margins: ClassMargins, steps: Iterable[Step], over: bool) -> int:
@@ -103,9 +105,8 @@ def wrong_inputs(work: Work, margins: ClassMargins, steps: Iterable[Step], over:
 
 def _taken_away(step: Step, counted: dict[int, int], over: bool) -> list[list[int]]:
     """Those of the outputs that have been counted whose inputs do not count again, in sets that have an axis each."""
-    names = [step.less] if over or isinstance(step.how, Grids) else []
-    names += [step.how.second] if over and isinstance(step.how, Grids) else []
-    alone = [counted[output] for output in dict.fromkeys(names) if output in counted]
+    names = dict.fromkeys((step.less, step.second) if over else (step.less,))
+    alone = [counted[output] for output in names if output in counted]
     others = [] if over else [index for index in counted.values() if index not in alone]
     return [*([index] for index in alone), *([others] if others else [])]
 
@@ -118,17 +119,22 @@ def count_failing(
     Outputs are told by index.  From above each E is one output.
     """
     entries, last = (margins.low, margins.low_last) if over else (margins.high, margins.high_last)
-    sums = [(entries[:, :, outputs].min(axis=2), int(last[outputs].min()))]
+    work.charge(int_ops=entries[:, :, 0].size * (len(outputs) + sum(map(len, earlier))))
+    of_outputs, at = entries[:, :, outputs].min(axis=2), int(last[outputs].min())
+    how, of_class = step.how, (margins.conditions, margins.counts)
+    if isinstance(how, Window):
+        if earlier and not over:
+            return 0
+        return margins.of_query * count_at_most_zero(work, Axis(of_outputs, at, *how), *of_class, over)
+    sums = [(of_outputs, at)]
     for others in earlier:  # these sums are at most 0 where those of B(others) are positive
         sums.append((-entries[:, :, others].min(axis=2), 1 - int(last[others].min())))
-    work.charge(int_ops=entries[:, :, 0].size * (len(outputs) + sum(map(len, earlier))))
-    if isinstance(step.how, Grids) or (isinstance(step.how, Halves) and earlier and margins.by_sets):
-        both, start = np.stack([one for one, _ in sums], axis=2), np.array([at for _, at in sums])
-        if isinstance(step.how, Halves):
-            of_sets = margins.required, margins.counts, step.how.labels[:, margins.tokens], step.how.edges
-            return margins.of_query * count_in_halves(work, both, start, *of_sets, over)
-        grids = [points_of(*of_axis) for of_axis in zip(step.how.edges, step.how.between, strict=True)]
-        found = count_on_grids(work, both, start, margins.conditions, margins.counts, grids[: len(sums)], over)
-        return margins.of_query * found
-    axes = [Axis(*one, *window) for one, window in zip(sums, step.windows, strict=False)]
-    return margins.of_query * count_at_most_zero(work, axes, margins.conditions, margins.counts, over)
+    both, start = np.stack([one for one, _ in sums], axis=2), np.array([at for _, at in sums])
+    labels = np.tile(np.arange(both.shape[1]), (len(both), 1))
+    meeting = Meeting(
+        labels if how.labels is None else how.labels[:, margins.tokens],
+        [points_of(edges, how.between) for edges in how.edges[: len(sums)]],
+        how.first,
+        how.last,
+    )
+    return margins.of_query * count_from_both_ends(work, both, start, *of_class, meeting, over)
