@@ -40,11 +40,10 @@ _FEW_POSITIONS, _MOST_HALVES = 11, 23  # up to which halves come first, and up t
 _MOST_HEADS = 6  # outputs that are counted from below
 
 # How to count: cells of a histogram, the more the more there is to gain, in units of what is worth the trouble; or,
-# from both ends, how many tokens each position has on average, and in how many parts points divide 63 spaces.
+# from both ends, how many tokens each position has on average, and how many points there are.
 _GAINS_ONE, _CELLS_ONE = (0.0, 2.0), (2**13, 2**15)
 _TOKENS = (6, 12, 24, 48, None)
-_BETWEEN = ((64, 256), (1, 2, 4, 8, 16), (1, 2, 3))  # of one sum, two, and three
-_FROM_WHICH = (0, 1, 0)
+_NUMBERS = ((2**12, 2**14), (64, 128, 256, 512, 1024), (24, 40, 64, 96, 128))  # of points, for one sum, two, or three
 _EXACTLY = 2  # sequences and ways, for each point
 _MOST_EXACTLY = 2**20
 _PER_MILLISECOND = 0.25  # of what is worth the trouble: the price of a count
@@ -94,7 +93,7 @@ def plan(
                         else:
                             labels += [] if step.how.labels is None else [step.how.labels]
                             joined = 0 if step.how.labels is None else len(labels)
-                            rows.append([*key, joined, len(edges), step.how.between, step.how.first, step.how.last])
+                            rows.append([*key, joined, len(edges), step.how.number, step.how.first, step.how.last])
                             edges += list(step.how.edges)
     return {
         "weights": weights,
@@ -512,12 +511,12 @@ class _Ways:
 
     def _points(self, parts: int) -> int:
         axes = len(self.start)
-        return int(((EDGES - 1) * _BETWEEN[axes - 1][parts + _FROM_WHICH[axes - 1]] + 1) ** axes)
+        return int(_NUMBERS[axes - 1][parts] ** axes)
 
     def milliseconds(self, tokens: int, parts: int) -> float:
         """About how long it takes to count in this way; infinite if there is no such way."""
         axes = len(self.start)
-        if tokens >= len(_TOKENS) or parts + _FROM_WHICH[axes - 1] >= len(_BETWEEN[axes - 1]):
+        if tokens >= len(_TOKENS) or parts >= len(_NUMBERS[axes - 1]):
             return float("inf")
         first, last = self._exactly(tokens, parts)
         sizes = [len(step.number) for step in self._steps(tokens)[1]]
@@ -535,7 +534,7 @@ class _Ways:
             everywhere[:, self.margins.tokens] = labels
         axes = len(self.start)
         edges = self._edges(steps, first, last)
-        return BothEnds(everywhere, edges, _BETWEEN[axes - 1][parts + _FROM_WHICH[axes - 1]], first, last)
+        return BothEnds(everywhere, edges, _NUMBERS[axes - 1][parts], first, last)
 
     def _edges(self, steps: list[both_ends.Clusters], first: int, last: int) -> IntArray:
         """Edges that are close to each other where sums are with some positions to follow; shape (axes, EDGES)."""
@@ -761,7 +760,7 @@ def _from_both_ends(hints: Hints, steps: npt.NDArray[Any], v: int, positions: in
     total = 0.0
     groups = np.where(steps[:, 0] == steps[:, 1], 2.0, 4.0)
     axes = 1.0 + (steps[:, 4] >= 0) + (steps[:, 5] >= 0)
-    points = (EDGES - 1) * np.clip(steps[:, 8], 0, 2**8) + 3.0
+    points = np.clip(steps[:, 8], 0, 2**23) + 4.0
     for joined, number, group, first, last in zip(of_step, points**axes, groups, *steps[:, 9:].T, strict=True):
         first, last = min(max(int(first), 0), positions), min(max(int(last), 0), positions)
         of_position = sizes[joined]

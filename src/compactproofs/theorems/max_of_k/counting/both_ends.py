@@ -72,7 +72,6 @@ from compactproofs.theorems.max_of_k.counting.sums import rounded
 Floats = npt.NDArray[np.float64]
 
 FAR = 2**61
-_MOST_BETWEEN = 2**8
 _MOST = 2**23  # sequences, ways, and points of all axes and conditions
 _PER_POSITION, _PER_SEQUENCE = 2**15, 2**7  # what the clusters of a position take, and a sequence, in operations
 MANTISSA = 9  # bits of an edge
@@ -81,29 +80,26 @@ MANTISSA = 9  # bits of an edge
 class Meeting(NamedTuple):
     """How to count: which tokens to join, which points there are, and how many positions to put together exactly.
 
-    `labels`: of clusters, shape (P, T), from 0; `points`: on each axis, below 2^60 in size; `first`, `last`: positions.
+    `labels`: of clusters, shape (P, T), from 0; `edges`: on each axis, in order and below 2^60 in size, between which
+    points are spread; `number`: about how many points there shall be on each axis; `first`, `last`: positions.
     """
 
     labels: IntArray
-    points: list[IntArray]
+    edges: list[IntArray]
+    number: int
     first: int
     last: int
 
 
-def points_of(edges: IntArray, between: int) -> IntArray:
-    """Points that divide the space between neighbouring edges into so many equal parts, shape (any,); none for 0.
+def numbers_of(codes: IntArray) -> IntArray:
+    """The numbers that codes stand for, in order, shape (any,); below 2^53 in size.
 
-    `edges`: numbers u from 0 to 2^16 - 1, which stand for logarithms with a sign: with |u - 2^15| = 2^9 e + f the
-    integer part of (2^9 + f) 2^(e - 9), with e up to 52, or 0 where that is 0.
+    `codes`: from 0 to 2^16 - 1; u stands for a logarithm with a sign: with |u - 2^15| = 2^9 e + f for the integer part
+    of (2^9 + f) 2^(e - 9), with e up to 52, or 0 where that is 0.
     """
-    if between < 1:
-        return np.zeros(0, np.int64)
-    code = np.abs(edges - 2**15)
+    code = np.abs(codes - 2**15)
     size = ((2**MANTISSA + code % 2**MANTISSA) << np.minimum(code >> MANTISSA, 52)) >> MANTISSA
-    ends = np.sort(np.where(code == 0, 0, np.sign(edges - 2**15) * size))
-    parts = np.arange(min(between, _MOST_BETWEEN))
-    within = ends[:-1, None] + ((ends[1:] - ends[:-1])[:, None] // len(parts)) * parts
-    return np.unique(np.append(within.ravel(), ends[-1]))
+    return np.sort(np.where(code == 0, 0, np.sign(codes - 2**15) * size))
 
 
 def count_from_both_ends(
@@ -134,8 +130,7 @@ def count_from_both_ends(
     first = min(max(how.first, 0), positions)
     left = positions - min(max(how.last, 0), positions - first)
     sizes = [len(step.number) for step in steps]
-    cells = (len(conditions.empty) + 1) * prod(len(points) + 2 for points in how.points)
-    if max(prod(sizes[:first]), prod(sizes[left:]), cells) > _MOST:
+    if max(prod(sizes[:first]), prod(sizes[left:]), how.number) > _MOST:
         return everything
     spend(_PER_SEQUENCE * (prod(sizes[:first]) + prod(sizes[left:])))
     work.charge(int_ops=axes * (prod(sizes[:first]) + prod(sizes[left:])), flops=prod(sizes[:first]))
@@ -144,7 +139,9 @@ def count_from_both_ends(
     ways = _from_start(steps[left:], origin, len(conditions.empty) - 1, reach.least[left:])
     if ways.number.size == 0:
         return 0
-    grids = [_points(how.points, reach, p, left, ways.at, over) for p in range(first, left + 1)]
+    grids = [_points(how, reach, p, left, ways.at, over) for p in range(first, left + 1)]
+    if (len(conditions.empty) + 1) * max(prod(map(len, points)) for points in grids) > _MOST:
+        return everything
     table, passed = _from_end(steps[:first], conditions.empty, grids[0], axes)
     for step, before, points in zip(steps[first:left], grids, grids[1:], strict=False):
         table = _moved_on(table, step, before, points, over)
@@ -271,16 +268,23 @@ def _place(points: IntArray, numbers: IntArray, over: bool) -> IntArray:
     return found
 
 
-def _points(wanted: list[IntArray], reach: _Reach, p: int, left: int, ways: IntArray, over: bool) -> list[IntArray]:
-    """The points on each axis for p positions: those `wanted` at which there is something to count, but not all.
+def _points(how: Meeting, reach: _Reach, p: int, left: int, ways: IntArray, over: bool) -> list[IntArray]:
+    """The points on each axis for p positions, where there is something to count, but not all.
 
     `ways`: where those from the start lead to, with `left` positions to follow.
     """
     found = []
-    for points, of_axis, least, most in zip(wanted, ways, reach.least.T, reach.most.T, strict=True):
-        low = int(of_axis.min()) + int(least[left] - least[p])
-        high = int(of_axis.max()) + int(most[left] - most[p])
-        inner = points[(points > -most[p]) & (points <= -least[p])]
-        inner = np.unique(np.clip(np.append(inner, 1 - least[p] if over else -most[p]), low, high))
+    for edges, of_axis, least, most in zip(how.edges, ways, reach.least.T, reach.most.T, strict=True):
+        low = max(int(of_axis.min() + least[left] - least[p]), int(-most[p]))
+        high = min(int(of_axis.max() + most[left] - most[p]), int(1 - least[p]))
+        inner = _spread(edges[slice(*np.searchsorted(edges, [low, high]))], low, max(low, high), how.number)
         found.append(np.concatenate([[-FAR], inner] if over else [inner, [FAR]]))
     return found
+
+
+def _spread(edges: IntArray, low: int, high: int, number: int) -> IntArray:
+    """About so many points from `low` to `high`, equally many between any two edges, of which too many are left out."""
+    ends = np.unique([low, *edges[:: 1 + len(edges) // max(number, 1)], high])
+    parts = max(1, number // len(ends))
+    within = ends[:-1, None] + ((ends[1:] - ends[:-1])[:, None] // parts) * np.arange(parts)
+    return np.unique(np.append(within.ravel(), high))

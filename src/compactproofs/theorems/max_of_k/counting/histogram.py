@@ -20,8 +20,7 @@ Hints say where classes are split, and what is counted in each part, and how.
 - `steps`, shape (any, 11), whose rows are (q, m, level, output, less, second, joined, a, b, c, d): what to count next
   in this part of the class, as `unions.Step` says, and how: with joined < 0 by a histogram with bins of width a and the
   window b ... c; else from both ends, with clusters by `labels[joined - 1]`, or every token alone for joined = 0, on
-  points by `edges[a]` and those after it, one for each sum, divided into b parts, and with c and d positions that are
-  put together exactly.
+  b points by `edges[a]` and those after it, one for each sum, and with c and d positions that are put together exactly.
 - `labels`, shape (any, K - 1, v), and `edges`, shape (any, 64): clusters and edges for `both_ends`.
 
 Why this is fast: margins are sums over positions, so a histogram of the sums takes one convolution for each position,

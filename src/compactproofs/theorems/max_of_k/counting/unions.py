@@ -42,7 +42,7 @@ import numpy as np
 from compactproofs.kernel.decisions import IntArray
 from compactproofs.theorems.max_of_k import Work
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
-from compactproofs.theorems.max_of_k.counting.both_ends import Meeting, count_from_both_ends, points_of
+from compactproofs.theorems.max_of_k.counting.both_ends import Meeting, count_from_both_ends, numbers_of
 from compactproofs.theorems.max_of_k.counting.sums import Axis, count_at_most_zero
 
 ALL_OTHERS = -1
@@ -60,12 +60,12 @@ class BothEnds(NamedTuple):
     """How to count from both ends: which tokens to join at each position, points, and how much is put together exactly.
 
     `labels`: shape (positions, v), or None, so that every token is alone; `edges`: for each of three axes, shape
-    (3, any); `between`: how many parts to make between two; `first`, `last`: numbers of positions.
+    (3, any); `number`: of points on each axis; `first`, `last`: of positions.
     """
 
     labels: IntArray | None
     edges: IntArray
-    between: int
+    number: int
     first: int
     last: int
 
@@ -133,7 +133,8 @@ def count_failing(
     labels = np.tile(np.arange(both.shape[1]), (len(both), 1))
     meeting = Meeting(
         labels if how.labels is None else how.labels[:, margins.tokens],
-        [points_of(edges, how.between) for edges in how.edges[: len(sums)]],
+        [numbers_of(edges) for edges in how.edges[: len(sums)]],
+        how.number,
         how.first,
         how.last,
     )
