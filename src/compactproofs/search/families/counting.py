@@ -41,7 +41,7 @@ _MOST_HEADS = 6  # outputs that are counted from below
 
 # How to count: cells of a histogram, the more the more there is to gain, in units of what is worth the trouble; or,
 # from both ends, how many tokens each position has on average, and how many points there are.
-_GAINS_ONE, _CELLS_ONE = (0.0, 2.0), (2**13, 2**15)
+_GAINS_ONE, _CELLS_ONE = (0.0, 2.0, 20.0, 60.0), (2**13, 2**15, 2**17, 2**18)
 _TOKENS = (6, 12, 24, 48, None)
 _NUMBERS = ((2**12, 2**14), (64, 128, 256, 512, 1024), (24, 40, 64, 96, 128))  # of points, for one sum, two, or three
 _EXACTLY = 2  # sequences and ways, for each point
@@ -51,6 +51,7 @@ _CLEARLY = 6  # errors of a guess: from farther away there is something to gain
 _PRICE, _PRICES = 2, (0, 2, 20)  # of an output that is counted apart, and of those that are taken away from it
 _MOST_TAKEN = 2
 _SAMPLED_FROM = 128  # the share of a sum's guess that may come of that
+_SURE_ENOUGH = 40  # up to which a single sum is not counted from both ends
 _SURE = 50  # up to which a single sum is counted as coarsely as that, without a trial
 _TAIL_ONE = 0.0005  # what may lie on either side of the windows of histograms
 _NEAR, _KNOTS, _TAIL, _EVENLY = (
@@ -334,7 +335,7 @@ class _Failing:
         return np.cumsum(one_by_one) + missed + price, missed
 
     def _taken(self, fails: BoolArray, earlier: list[int]) -> list[tuple[list[int], int]]:
-        """What takes most of these inputs away: nothing, one of the earlier outputs, or two; and how many that leaves."""
+        """What takes most of these inputs away: nothing, one of the earlier outputs, or two; and how many are left."""
         found: list[tuple[list[int], int]] = [([], self._share(fails))]
         while len(found) <= min(len(earlier), _MOST_TAKEN):
             less = found[-1][0]
@@ -431,28 +432,9 @@ class _Failing:
                 if sure and self._rounded_off(outputs, how.width, over) <= self.worth:
                     return guess, [Step(name, first, second, how)]
                 tried(how)
-        ways = _Ways(self, sums, over)
-        at = (0, 0)
-        size = None
-        if not less:
-            if left() <= 10 * self.worth:
-                return best, found
-        else:
-            size = tried(ways.how(*at))
-        while True:
-            options = [(at[0] + 1, at[1]), (at[0], at[1] + 1)] if size is not None else [at]
-            options = [one for one in options if ways.milliseconds(*one) * _PER_MILLISECOND * self.worth < left()]
-            sizes = [(tried(ways.how(*one)), one) for one in options]
-            if not sizes:
-                break
-            new, at = min(sizes) if over else max(sizes)
-            if size is not None and ((new >= size) if over else (new <= size)) and len(sizes) == 2:
-                break
-            gained, size = abs(new - size) if size is not None else left(), new
-            # No more than was gained before, unless the sample shows that there is.
-            price = self.worth * _PER_MILLISECOND * ways.milliseconds(*at)
-            if max(gained, abs(best - guess) - _CLEARLY * error) <= price:
-                break
+        if less or left() > _SURE_ENOUGH * self.worth:
+            surely = _CLEARLY * error
+            _finer(_Ways(self, sums, over), best, tried, over, self.worth, left, lambda: abs(best - guess) - surely)
         return best, found
 
     def _rounded_off(self, outputs: list[int], width: int, over: bool) -> int:
@@ -470,6 +452,48 @@ class _Failing:
         low, high = np.quantile(partial_sums, [tail, 1.0 - tail])
         reach = 3.0 * abs(float(entries.max(axis=1).mean()))
         return int(min(low, -reach)), int(max(high, reach))
+
+
+def _finer(
+    ways: _Ways,
+    best: int,
+    tried: Callable[[BothEnds], int],
+    over: bool,
+    worth: int,
+    left: Callable[[], float],
+    surely: Callable[[], float],
+) -> None:
+    """Try finer and finer ways, with more tokens or more points, whichever gains more, while that is worth it.
+
+    `best`: what is known; `left`, `surely`: how much there may be to gain, and how much there is, unless the sample is
+    misleading.
+    """
+
+    def price(way: tuple[int, int]) -> float:
+        return ways.milliseconds(*way) * _PER_MILLISECOND * worth
+
+    at = (0, 0)
+    size = tried(ways.how(*at))
+    if len(ways.start) == 1:  # which has been counted by a histogram
+        many = tried(ways.how(2, 0))
+        if (many < size) if over else (many > size):
+            at, size = (2, 0), many
+        if (size > best + left() / 4) if over else (size < best - left() / 4):
+            return
+    steps = [(1, 0), (0, 1)]
+    while True:
+        options = [(at[0] + tokens, at[1] + points) for tokens, points in steps]
+        sizes = [(tried(ways.how(*one)), one) for one in options if price(one) < left()]
+        better = [found for found in sizes if (found[0] < size if over else found[0] > size)]
+        if not better:
+            return
+        new, to = (min if over else max)(better)
+        # What has just been for nothing is not tried again at once.
+        steps = [(one[0] - at[0], one[1] - at[1]) for _, one in better] if len(sizes) == 2 else [(1, 0), (0, 1)]
+        gained, size, at = abs(new - size), new, to
+        # No more than was gained before, unless the sample shows that there is.
+        if max(gained, surely()) <= price(at):
+            return
 
 
 class _Ways:
