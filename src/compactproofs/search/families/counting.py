@@ -41,17 +41,17 @@ _MOST_HEADS = 6  # outputs that are counted from below
 
 # How to count: cells of a histogram, the more the more there is to gain, in units of what is worth the trouble; or,
 # from both ends, how many tokens each position has on average, and how many points there are.
-_GAINS_ONE, _CELLS_ONE = (0.0, 2.0, 20.0, 60.0), (2**13, 2**15, 2**17, 2**18)
+_GAINS_ONE, _CELLS_ONE = (0.0, 2.0, 50.0, 200.0), (2**13, 2**15, 2**17, 2**18)
 _TOKENS = (6, 12, 24, 48, None)
 _NUMBERS = ((2**12, 2**14), (64, 128, 256, 512, 1024), (24, 40, 64, 96, 128))  # of points, for one sum, two, or three
 _EXACTLY = 2  # sequences and ways, for each point
 _MOST_EXACTLY = 2**20
-_PER_MILLISECOND = 0.25  # of what is worth the trouble: the price of a count
+_PER_MILLISECOND = 0.5  # of what is worth the trouble: the price of a count
 _CLEARLY = 6  # errors of a guess: from farther away there is something to gain
 _PRICE, _PRICES = 2, (0, 2, 20)  # of an output that is counted apart, and of those that are taken away from it
 _MOST_TAKEN = 2
 _SAMPLED_FROM = 128  # the share of a sum's guess that may come of that
-_SURE_ENOUGH = 40  # up to which a single sum is not counted from both ends
+_SURE_ENOUGH = 200  # up to which a single sum is not counted from both ends
 _SURE = 50  # up to which a single sum is counted as coarsely as that, without a trial
 _TAIL_ONE = 0.0005  # what may lie on either side of the windows of histograms
 _NEAR, _KNOTS, _TAIL, _EVENLY = (
