@@ -6,26 +6,39 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import product
 from math import prod
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
-from compactproofs.theorems.max_of_k.counting.unions import ALL_OTHERS, Grids, Halves, Step
+from compactproofs.theorems.max_of_k.branching.conditions import Conditions
+from compactproofs.theorems.max_of_k.counting.both_ends import Meeting, points_of
+from compactproofs.theorems.max_of_k.counting.unions import ALL_OTHERS, BothEnds, Step, Window
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
+NO_RANK = 64  # at most so many tokens are above one
+
 
 @dataclass(frozen=True)
 class Problem:
-    """Which sequences meet all sets of `required` and have, on every axis, start plus entries at most 0?"""
+    """Which sequences meet all sets of `required`, and a rank, and have, on every axis, start plus entries at most 0?"""
 
     entries: IntArray  # (positions, tokens, axes)
     start: IntArray  # (axes,)
     required: BoolArray  # (sets, tokens)
-    windows: list[tuple[int, int, int]]  # of each axis: width, low, high
+    window: tuple[int, int, int]  # width, low, high
     counts: IntArray  # (tokens,)
+    sign: IntArray | None = None  # (tokens,): of each less the one of the rank, if there is one
+    above: int = NO_RANK
+    least: int = 0
+
+    def conditions(self, of: Any = Conditions) -> Any:
+        """What is to be met, as the class `of` says it."""
+        sets = of.of_sets(self.required)
+        return sets if self.sign is None else sets.with_rank(self.sign, self.above, self.least)
 
     def answer(self) -> int:
         """By enumeration."""
@@ -36,6 +49,9 @@ class Problem:
         positions, tokens, _ = self.entries.shape
         chosen = sequences(tokens, positions)
         met = self.required[:, chosen].any(axis=2).all(axis=0)
+        if self.sign is not None:
+            signs = self.sign[chosen]
+            met &= ((signs > 0).sum(axis=1) <= self.above) & ((signs >= 0).sum(axis=1) >= self.least)
         sums = self.start + self.entries[np.arange(positions), chosen].sum(axis=1)
         return sum(map(prod, self.counts[chosen[met & (sums <= 0).all(axis=1)]].tolist()))
 
@@ -50,23 +66,29 @@ def sequences(tokens: int, positions: int) -> IntArray:
 def problems(seed: int, number: int, axes: int = 3, most: int = 4) -> tuple[Problem, ...]:
     """Problems with windows of all kinds: empty, too short, on one side of 0, coarse; some with far outlying entries.
 
-    `axes` and `most`: there are at most so many axes and positions.
+    `axes` and `most`: there are at most so many axes and positions.  Some entries are as large as they may be, and some
+    tokens count nothing, or more than floats hold exactly.
     """
     rng = np.random.default_rng(seed)
     found = []
     for _ in range(number):
         positions, tokens, r = (int(rng.integers(a, b)) for a, b in ((0, most + 1), (1, 5), (1, axes + 1)))
         reach = int(rng.integers(1, 40))
-        entries = rng.integers(-reach, reach + 2, (positions, tokens, r))
+        entries, start = rng.integers(-reach, reach + 2, (positions, tokens, r)), rng.integers(-reach, reach, r)
         if positions and rng.random() < 0.2:
             entries[rng.integers(positions), rng.integers(tokens)] *= 10**6
-        required = rng.random((int(rng.integers(0, 3)), tokens)) < 0.4
-        windows = []
-        for _ in range(r):
-            low = int(rng.integers(-60, 10))
-            windows.append((int(rng.integers(1, 6)), low, low + int(rng.integers(-9, 80))))
-        counts = np.ones(tokens, np.int64) if rng.random() < 0.5 else rng.choice([0, 1, 2, 17], tokens)
-        found.append(Problem(entries, rng.integers(-reach, reach, r), required, windows, counts))
+        elif rng.random() < 0.1:
+            entries, start = (numbers * (2**52 // (reach + 1)) for numbers in (entries, start))
+        required = rng.random((int(rng.integers(0, 4)), tokens)) < 0.5
+        low = int(rng.integers(-60, 10))
+        window = (int(rng.integers(1, 6)), low, low + int(rng.integers(-9, 80)))
+        counts = np.ones(tokens, np.int64)
+        if rng.random() < 0.5:
+            counts = rng.choice([0, 1, 2, 17, *([2**53 + 1] if rng.random() < 0.2 else [])], tokens)
+        rank: tuple[IntArray, int, int] | tuple[()] = ()
+        if rng.random() < 0.3:
+            rank = rng.integers(-1, 2, tokens), int(rng.integers(0, 3)), int(rng.integers(0, 3))
+        found.append(Problem(entries, start, required, window, counts, *rank))
     return (*found, LONG_STEPS)
 
 
@@ -75,7 +97,7 @@ LONG_STEPS = Problem(
     np.array([[-100, 100], [50, 50]])[..., None],
     np.array([0]),
     np.zeros((0, 2), np.bool_),
-    [(1, 0, 0)],
+    (1, 0, 0),
     np.ones(2, np.int64),
 )
 
@@ -83,14 +105,52 @@ LONG_STEPS = Problem(
 #: each is lost, or counts for one more than it does; and windows are so small that they leave no room for that.
 LOST = tuple(
     Problem(
-        np.stack(np.divmod(np.arange(64), 8), axis=1)[None],
-        np.array([-16, -16]),
+        np.stack(np.divmod(np.arange(64), 8), axis=1)[None][:, :, :axes],
+        np.array([-16, -16])[:axes],
         np.zeros((0, 64), np.bool_),
-        [(1, -8, 8)] * 2,
+        (1, -8, 8),
         np.array([2**53] + [each] * 63),
     )
     for each in (1, 3)
+    for axes in (1, 2)
 )
+
+
+def far_points(rng: np.random.Generator, axes: int) -> list[IntArray]:
+    """On each axis points of any kind: none, few, close to 0 or as far away as they may be, in any order, also twice."""
+    found = []
+    for _ in range(axes):
+        kind = rng.integers(5)
+        number = int(rng.integers(0, 30))
+        if kind == 0:
+            found.append(rng.integers(-60, 60, number))
+        elif kind == 1:
+            found.append(rng.choice([-(2**59), -(2**54), -1, 0, 1, 2**54, 2**59], number))
+        else:
+            reach = int(rng.choice([3 * 2**9, 2**13, 2**15]))
+            edges = 2**15 + rng.integers(-reach, reach, number + 1)
+            found.append(points_of(edges, int(rng.integers(0, 5))))
+    return found
+
+
+def every_sum(problem: Problem) -> list[IntArray]:
+    """On each axis all numbers up to 200 in size."""
+    return [np.arange(-200, 200)] * len(problem.start)
+
+
+def random_meeting(rng: np.random.Generator, problem: Problem) -> Meeting:
+    """Any labels and points, and any numbers of positions, also negative and too large ones."""
+    positions, tokens, axes = problem.entries.shape
+    first, last = rng.integers(-1, positions + 2, 2).tolist()
+    labels = rng.integers(0, rng.integers(1, 7), (positions, tokens))
+    if rng.random() < 0.3:
+        labels = apart(problem)
+    return Meeting(labels, far_points(rng, axes), first, last)
+
+
+def apart(problem: Problem) -> IntArray:
+    """Every token in a cluster of its own."""
+    return np.tile(np.arange(problem.entries.shape[1]), (len(problem.entries), 1))
 
 
 def random_class(rng: np.random.Generator, reach: int = 20) -> ClassMargins:
@@ -114,46 +174,39 @@ def random_class(rng: np.random.Generator, reach: int = 20) -> ClassMargins:
 
 def random_steps(rng: np.random.Generator, margins: ClassMargins) -> list[Step]:
     """What to count, and how: anything, or all outputs one after the other, exactly if the integers are small."""
-    positions, tokens, outputs = margins.low.shape
+    outputs = margins.low.shape[2]
     steps = []
-    exactly = (1, -250, 250), (1, -250, 250)
+    names = rng.permutation(margins.outputs).tolist()
     if rng.random() < 0.5:
-        names = [int(output) for output in rng.permutation(margins.outputs)]
-        return [Step(output, int(rng.choice(names)), exactly, None) for output in names]
+        less, second = rng.choice(names, (2, len(names))).tolist()
+        return [Step(*each, exactly(rng, margins)) for each in zip(names, less, second, strict=True)]
     for _ in range(int(rng.integers(0, outputs + 3))):
-        windows = []
-        for _ in range(2):
-            low = int(rng.integers(-60, 10))
-            windows.append((int(2 ** rng.uniform(0, 12)), low, low + int(rng.integers(-9, 80))))
-        how: Halves | Grids | None = None
-        kind = rng.random()
-        if kind < 0.4:
-            edges = rng.integers(0, 2**16, (2, int(rng.integers(1, 65))))
-            how = Halves(rng.integers(0, rng.integers(1, 9), (positions, tokens)), edges)
-        elif kind < 0.8:
-            how = random_grids(rng, int(rng.choice([3 * 2**9, 2**13])))
-        output, less = (int(rng.choice([*margins.outputs, ALL_OTHERS, 9])) for _ in range(2))
-        steps.append(Step(output, less, (windows[0], windows[1]), how))
+        output, less, second = rng.choice([*margins.outputs, ALL_OTHERS, 9], 3).tolist()
+        low = int(rng.integers(-60, 10))
+        how: Window | BothEnds = Window(int(2 ** rng.uniform(0, 12)), low, low + int(rng.integers(-9, 80)))
+        if rng.random() < 0.7:
+            how = anyhow(rng, margins)
+        steps.append(Step(output, less, second, how))
     if rng.random() < 0.5:
-        steps.append(Step(ALL_OTHERS, int(rng.choice(margins.outputs)), exactly, None))
+        steps.append(Step(ALL_OTHERS, names[0], names[-1], exactly(rng, margins)))
     return steps
 
 
-def less_two(rng: np.random.Generator, margins: ClassMargins) -> list[Step]:
-    """One output after the other, less the two before it, on grids with a point for every sum that is small."""
-    names = [int(output) for output in rng.permutation(margins.outputs)]
+def exactly(rng: np.random.Generator, margins: ClassMargins) -> BothEnds:
+    """From both ends, with a point for every sum up to 16 in size, and every token alone."""
+    first, last = rng.integers(0, len(margins.low) + 1, 2).tolist()
     edges = np.tile(2**15 + np.array([-(2**11), 0, 2**11]), (3, 1))  # from -16 to 16
-    return [
-        Step(output, names[i - 1], ((1, 0, 0), (1, 0, 0)), Grids(edges, (16, 16, 16), names[max(i - 2, 0)]))
-        for i, output in enumerate(names)
-    ]
+    return BothEnds(None, edges, 16, first, last)
 
 
-def random_grids(rng: np.random.Generator, reach: int) -> Grids:
-    """Grids with edges that stand for numbers up to 2^(reach / 2^9), few or many."""
+def anyhow(rng: np.random.Generator, margins: ClassMargins) -> BothEnds:
+    """From both ends, with edges that stand for numbers up to 8 or to 2^16, few or many."""
+    positions, tokens, _ = margins.low.shape
+    reach = int(rng.choice([3 * 2**9, 2**13]))
     edges = 2**15 + rng.integers(-reach, reach, (3, int(rng.integers(1, 65))))
-    one, two, three = rng.integers(0, 6, 3).tolist()
-    return Grids(edges, (one, two, three), int(rng.integers(-1, 10)))
+    labels = rng.integers(0, rng.integers(1, 9), (positions, tokens)) if rng.random() < 0.7 else None
+    between, first, last = rng.integers(-1, 6, 3).tolist()
+    return BothEnds(labels, edges, between, first, last)
 
 
 def wrong_inputs(margins: ClassMargins) -> tuple[int, int, int]:

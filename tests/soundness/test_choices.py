@@ -13,7 +13,6 @@ from compactproofs.search.families import counting as plans
 from compactproofs.search.hints import search_hints
 from compactproofs.search.workspaces import Reading, workspace
 from compactproofs.theorems.max_of_k.branching import boxes, branch_and_bound, class_margins
-from compactproofs.theorems.max_of_k.counting import grids, half_sums
 
 from .models import FAMILIES, cases
 from .truth import exact_correct
@@ -24,24 +23,20 @@ CASES = [case for family in FAMILIES if family != "overflow" for case in cases(f
 
 def choose(patch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
     """Random choices, most of them bad."""
-    for name in ("_ONE", "_TWO"):
-        patch.setattr(plans, f"_GAINS{name}", [float(rng.choice([0.0, 3.0])) for _ in range(3)])
-        patch.setattr(plans, f"_BETWEEN{name}", [int(rng.integers(0, 5)) for _ in range(3)])
+    patch.setattr(plans, "_GAINS_ONE", [float(rng.choice([0.0, 3.0])) for _ in range(3)])
+    patch.setattr(plans, "_CELLS_ONE", [int(2 ** rng.uniform(0, 7)) for _ in range(3)])
+    patch.setattr(plans, "_TOKENS", [*(int(rng.integers(1, 9)) for _ in range(int(rng.integers(3)))), None])
+    patch.setattr(plans, "_BETWEEN", [rng.integers(0, 5, int(rng.integers(2, 4))).tolist() for _ in range(3)])
+    patch.setattr(plans, "_EXACTLY", float(rng.choice([0.0, 0.1, 2.0, 1e6])))
+    patch.setattr(plans, "_PER_MILLISECOND", float(rng.choice([0.0, 0.25, 100.0])))
     for name, values in ("_PRICE", (0, 2, 100)), ("_SURE", (0, 50, 10**6)), ("_PART", (1, 32)):
         patch.setattr(plans, name, int(rng.choice(values)))
-    patch.setattr(plans, "_CELLS_ONE", [int(2 ** rng.uniform(0, 7)) for _ in range(int(rng.integers(3)))])
     patch.setattr(plans, "_OFTEN", float(rng.choice([0.0, 0.2, 2.0])))
     patch.setattr(plans, "_CELLS_NEAR", int(rng.choice([1, 20, 2**12])))
-    patch.setattr(plans, "_HALVES_TWO", [int(10 ** rng.uniform(0, 4)) for _ in range(3)])
-    patch.setattr(plans, "_FEW_POSITIONS", int(rng.choice([0, 2, 11])))
-    patch.setattr(plans, "_MOST_HALVES", int(rng.choice([0, 2, 11])))
-    for name, value in zip(("_TRIED", "_SAMPLE", "_FEW"), rng.choice([1, 3, 40, 300], 3), strict=True):
+    for name, value in zip(("_TRIED", "_SAMPLE", "_FEW", "_NEAR"), rng.choice([1, 3, 40, 300], 4), strict=True):
         patch.setattr(plans, name, int(value))
     patch.setattr(plans, "_TAIL_ONE", float(rng.choice([0.0, 0.1, 0.5])))
-    patch.setattr(plans, "_EVEN", float(rng.choice([1e-9, 0.2, 100.0])))
-    patch.setattr(half_sums, "_BLOCK", int(rng.choice([1, 30, 2**15])))
-    patch.setattr(grids, "_BLOCK", int(rng.choice([1, 30, 2**20])))
-    patch.setattr(half_sums, "_BETWEEN", int(rng.choice([1, 8])))
+    patch.setattr(plans, "_EVENLY", float(rng.choice([1e-9, 0.4, 100.0])))
     patch.setattr(class_margins, "_UNIT_BITS", int(rng.choice([2, 5, 12, 36])))
     patch.setattr(class_margins, "_CHUNK", int(rng.choice([1, 100, 2**15])))
     patch.setattr(boxes, "_BATCH", int(rng.choice([1, 7, 2**14])))
