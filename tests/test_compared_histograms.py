@@ -111,8 +111,8 @@ def some_hints(rng: np.random.Generator, problem: Any, kind: str) -> list[dict[s
             shape = (1, *hints["labels"].shape[1:])
             every = product(*[range(shape[2])] * 2, range(3), rng.permutation(shape[2]))
             exactly = rng.random() < 0.5
-            joined, between, first, last = (0, 8, 2, 4) if exactly else (1, *rng.integers(0, 5, 3).tolist())
-            how = joined, 0, between, first, last
+            joined, number, first, last = (0, 99, 2, 4) if exactly else (1, *rng.integers(0, 5, 3).tolist())
+            how = joined, 0, number, first, last
             hints["steps"] = np.array([[*part, *rng.integers(shape[2], size=2), *how] for part in every])
             hints["labels"] = rng.integers(0, 4, shape).astype(np.uint8)
             hints["edges"] = np.sort(rng.integers(0, 2**16, (3, 64)), axis=1).astype(np.uint16)

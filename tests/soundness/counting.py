@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
 from compactproofs.theorems.max_of_k.branching.conditions import Conditions
-from compactproofs.theorems.max_of_k.counting.both_ends import Meeting, points_of
+from compactproofs.theorems.max_of_k.counting.both_ends import Meeting, numbers_of
 from compactproofs.theorems.max_of_k.counting.unions import ALL_OTHERS, BothEnds, Step, Window
 
 IntArray = npt.NDArray[np.int64]
@@ -127,20 +127,19 @@ LOST_OF_KINDS = tuple(
 )
 
 
-def far_points(rng: np.random.Generator, axes: int) -> list[IntArray]:
-    """On each axis points of any kind: none, few, close to 0 or as far away as they may be, in any order."""
+def random_edges(rng: np.random.Generator, axes: int) -> list[IntArray]:
+    """On each axis none, few, close to 0 or as far away as they may be."""
     found = []
     for _ in range(axes):
         kind = rng.integers(5)
         number = int(rng.integers(0, 30))
         if kind == 0:
-            found.append(rng.integers(-60, 60, number))
+            found.append(np.sort(rng.integers(-60, 60, number)))
         elif kind == 1:
-            found.append(rng.choice([-(2**59), -(2**54), -1, 0, 1, 2**54, 2**59], number))
+            found.append(np.sort(rng.choice([-(2**59), -(2**54), -1, 0, 1, 2**54, 2**59], number)))
         else:
             reach = int(rng.choice([3 * 2**9, 2**13, 2**15]))
-            edges = 2**15 + rng.integers(-reach, reach, number + 1)
-            found.append(points_of(edges, int(rng.integers(0, 5))))
+            found.append(numbers_of(2**15 + rng.integers(-reach, reach, number)))
     return found
 
 
@@ -159,7 +158,7 @@ def random_meeting(rng: np.random.Generator, problem: Problem) -> Meeting:
     labels = rng.integers(0, rng.integers(1, 7), (positions, tokens))
     if rng.random() < 0.3:
         labels = apart(problem)
-    return Meeting(labels, far_points(rng, axes), first, last)
+    return Meeting(labels, random_edges(rng, axes), int(rng.integers(-1, 60)), first, last)
 
 
 def apart(problem: Problem) -> IntArray:
@@ -209,8 +208,8 @@ def random_steps(rng: np.random.Generator, margins: ClassMargins) -> list[Step]:
 def exactly(rng: np.random.Generator, margins: ClassMargins) -> BothEnds:
     """From both ends, with a point for every sum up to 16 in size, and every token alone."""
     first, last = rng.integers(0, len(margins.low) + 1, 2).tolist()
-    edges = np.tile(2**15 + np.array([-(2**11), 0, 2**11]), (3, 1))  # from -16 to 16
-    return BothEnds(None, edges, 16, first, last)
+    edges = np.tile(2**15 + np.array([*range(-(2**11), 2**11)]), (3, 1))  # from -16 to 16
+    return BothEnds(None, edges, 32, first, last)
 
 
 def anyhow(rng: np.random.Generator, margins: ClassMargins) -> BothEnds:
@@ -219,8 +218,8 @@ def anyhow(rng: np.random.Generator, margins: ClassMargins) -> BothEnds:
     reach = int(rng.choice([3 * 2**9, 2**13]))
     edges = 2**15 + rng.integers(-reach, reach, (3, int(rng.integers(1, 65))))
     labels = rng.integers(0, rng.integers(1, 9), (positions, tokens)) if rng.random() < 0.7 else None
-    between, first, last = rng.integers(-1, 6, 3).tolist()
-    return BothEnds(labels, edges, between, first, last)
+    number, first, last = int(rng.integers(-1, 60)), *rng.integers(-1, 6, 2).tolist()
+    return BothEnds(labels, edges, number, first, last)
 
 
 def wrong_inputs(margins: ClassMargins) -> tuple[int, int, int]:

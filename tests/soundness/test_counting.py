@@ -14,7 +14,7 @@ from compactproofs.search.workspaces import MaxWorkspace, workspace
 from compactproofs.tasks.max_of_k import sum_of_choices
 from compactproofs.theorems.max_of_k.branching.boxes import decide
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
-from compactproofs.theorems.max_of_k.counting.both_ends import Meeting, count_from_both_ends, points_of
+from compactproofs.theorems.max_of_k.counting.both_ends import Meeting, count_from_both_ends, numbers_of
 from compactproofs.theorems.max_of_k.counting.sums import Axis, count_at_most_zero, rounded
 from compactproofs.theorems.max_of_k.counting.unions import wrong_inputs as count_wrong
 
@@ -24,9 +24,9 @@ from .counting import (
     Problem,
     apart,
     every_sum,
-    far_points,
     problems,
     random_class,
+    random_edges,
     random_meeting,
     random_steps,
     wrong_inputs,
@@ -114,8 +114,8 @@ def test_counts_from_both_ends_are_exact_without_rounding(seed: int) -> None:
         first = int(rng.integers(0, positions + 1))
         points, exact = every_sum(problem)
         for how in (
-            Meeting(apart(problem), far_points(rng, len(points)), 0, positions),
-            Meeting(apart(problem), points, first, int(rng.integers(0, positions + 1))),
+            Meeting(apart(problem), random_edges(rng, len(points)), 1, 0, positions),
+            Meeting(apart(problem), points, 500, first, int(rng.integers(0, positions + 1))),
         ):
             if problem.answer() < 2**53 and (exact or how.last == positions):
                 assert from_both_ends(problem, how) == (problem.answer(), problem.answer()), (problem, how)
@@ -136,13 +136,12 @@ def test_positions_in_any_order() -> None:
             assert (under, over) == from_both_ends(problem, how)
 
 
-def test_points() -> None:
-    """Edges stand for numbers on a logarithmic scale; in between points are evenly spaced."""
-    assert points_of(2**15 + np.array([1024, 0, -1536]), 2).tolist() == [-8, -4, 0, 2, 4]
-    assert points_of(np.array([0, 2**16 - 1]), 1).tolist() == [-(2**52), (2**10 - 1) << 43]
-    assert points_of(np.array([0, 2**16 - 1]), 0).size == 0
+def test_edges() -> None:
+    """They stand for numbers on a logarithmic scale."""
+    assert numbers_of(2**15 + np.array([1024, 0, -1536])).tolist() == [-8, 0, 4]
+    assert numbers_of(np.array([0, 2**16 - 1])).tolist() == [-(2**52), (2**10 - 1) << 43]
     numbers = np.array([-(2.0**50), -5.0, 0.0, 1.0, 3.0, 1000.0, 2.0**40])
-    assert points_of(plans.codes_of(numbers), 1).tolist() == numbers.tolist()
+    assert numbers_of(plans.codes_of(numbers)).tolist() == numbers.tolist()
 
 
 def nothing_but(tokens: int, positions: int, axes: int) -> Problem:
@@ -153,12 +152,15 @@ def nothing_but(tokens: int, positions: int, axes: int) -> Problem:
 
 def test_where_too_much_is_asked_for_nothing_is_counted() -> None:
     """Neither sequences of clusters nor cells of a window or points, nor more positions than were thought of."""
-    none = [np.zeros(0, np.int64)]
-    long = nothing_but(2, 65, 1)
-    assert from_both_ends(long, Meeting(apart(long), none, 0, 0)) == (0, 2**65)
+    none = [np.zeros(0, np.int64)] * 2
+    long = nothing_but(2, 65, 2)
+    assert from_both_ends(long, Meeting(apart(long), none, 9, 0, 0)) == (0, 2**65)
     wide = nothing_but(64, 12, 2)
-    for points, first, last in ((none, 4, 0), (none, 0, 4), ([np.arange(3000)], 0, 0)):
-        assert from_both_ends(wide, Meeting(apart(wide), points * 2, first, last)) == (0, 64**12)
+    for number, first, last in ((9, 4, 0), (9, 0, 4), (2**24, 0, 0)):
+        assert from_both_ends(wide, Meeting(apart(wide), none, number, first, last)) == (0, 64**12)
+    wide.entries[:, 0] = 1000
+    wide.entries[:, 1] = -1000
+    assert from_both_ends(wide, Meeting(apart(wide), none, 6000, 0, 0)) == (0, 64**12)
     one = replace(wide, entries=wide.entries[:, :, :1], start=wide.start[:1])
     assert counts(one, Axis(one.entries[:, :, 0], 0, *one.window)) == (0, 64**12)
 
@@ -196,7 +198,7 @@ def test_largest_entries_at_the_most_positions(sign: int, first: int, last: int)
         # Sums are even multiples of `most`, and 0 where as many tokens are 0 as are 1.
         truth = comb(64, 32) if start == 0 else 0
         for points in ([], [-(2**59), 0, 2**59], [-most, most], np.arange(-100, 101) * most):
-            how = Meeting(apart(problem), [np.array(points, np.int64)] * 2, first, last)
+            how = Meeting(apart(problem), [np.array(points, np.int64)] * 2, len(points) + 3, first, last)
             under, over = from_both_ends(problem, how)
             assert under <= truth <= over
             if len(points) == 201:
@@ -218,7 +220,10 @@ def test_counts_beyond_exact_floats() -> None:
     joined = np.minimum(apart(problem), 1)
     for under, over in (
         counts(problem, Axis(entries, -4, 1, -30, 30)),
-        *(from_both_ends(problem, Meeting(joined, [np.arange(-30, 30)], *each)) for each in ((0, 0), (7, 7), (10, 9))),
+        *(
+            from_both_ends(problem, Meeting(joined, [np.arange(-30, 30)], 99, *each))
+            for each in ((0, 0), (7, 7), (10, 9))
+        ),
     ):
         assert under <= truth <= over
         assert over - under < truth * 1e-9
