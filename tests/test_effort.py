@@ -24,7 +24,8 @@ from compactproofs.search.families import companion_of
 from compactproofs.search.families.attention_only import ROOM, Beyond
 from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
 from compactproofs.tasks.pairs import pair_table
-from compactproofs.theorems.max_of_k.counting.half_sums import count_in_halves
+from compactproofs.theorems.max_of_k.branching.conditions import Conditions
+from compactproofs.theorems.max_of_k.counting.both_ends import Meeting, count_from_both_ends
 
 BOUNDED = ("trivial", "brute-force", "cubic", *(id for id in cp.STRATEGIES if id.startswith("sub-cubic")))
 #: v, n, d, h
@@ -250,11 +251,14 @@ def test_no_more_is_needed_for_histograms(name: str) -> None:
         assert allowance.spent <= effort.declared(strategy, max_of_k(model), hints).operations
 
 
-@pytest.mark.parametrize(("labels", "far"), [(1, False), (1, True), (16, False), (16, True)])
-def test_what_halves_take_is_booked(labels: int, far: bool) -> None:
-    """Tables and sequences that are made count, also where nothing is looked up, as what takes as long elsewhere does.
+@pytest.mark.parametrize("far", [False, True])
+@pytest.mark.parametrize(
+    ("labels", "first", "last", "number"), [(1, 4, 4, 9), (16, 4, 0, 9), (16, 0, 4, 9), (16, 0, 0, 200)]
+)
+def test_what_counts_from_both_ends_take_is_booked(labels: int, first: int, last: int, number: int, far: bool) -> None:
+    """Sequences, ways and points count, also where nothing is found, as what takes as long elsewhere does.
 
-    That is some 10^9 operations in a second; a table takes a hundredth of a second, a sequence a tenth of a millionth.
+    That is some 10^9 operations in a second; a sequence takes a tenth of a millionth, a point a nanosecond.
     """
     entries = np.random.default_rng(0).integers(-(2**30), 2**30, (8, 16, 2))
     start, required = np.array([-(2**40 if far else 2**30)] * 2), np.zeros((2, 16), np.bool_)
@@ -262,23 +266,20 @@ def test_what_halves_take_is_booked(labels: int, far: bool) -> None:
     allowance = Allowance()
     with allowing(allowance):
         work: Workspace[AttentionOnly, MaxOfK] = Workspace(max_of_k(model_of(2, 2)))
-        chosen = np.tile(np.arange(16) % labels, (8, 1))
-        count_in_halves(
-            work, entries, start, required, np.ones(16, np.int64), chosen, np.zeros((2, 64), np.int64), True
-        )
-    assert allowance.spent >= 10**7 + 100 * labels**4
+        how = Meeting(np.tile(np.arange(16) % labels, (8, 1)), [np.zeros(0, np.int64)] * 2, number, first, last)
+        count_from_both_ends(work, entries, start, Conditions.of_sets(required), np.ones(16, np.int64), how, True)
+    exactly = 100 * (labels**first + labels**last)
+    assert allowance.spent >= 8 * 2**15 + exactly + (0 if far or first + last else 8 * labels * number**2)
 
 
 def test_each_step_is_declared() -> None:
     """Also where many share one array of labels, or name one that is not there."""
     strategy, model = get_strategy("histogram"), model_of(8, 5)
     needed = []
-    for steps in ([], [0] * 10, [7] * 10):
+    for steps in ([], [1] * 10, [0] * 10, [7] * 10):
         hints = hints_of(strategy, model, 1)
-        hints = {
-            **hints,
-            "steps": np.array([[0, 1, 0, 2, 3, one, 1, 0, 0, 1, 0, 0] for one in steps], np.int64).reshape(-1, 12),
-        }
+        rows = [[0, 1, 0, 2, 3, -1, joined, 0, 300, 1, 1] for joined in steps]
+        hints = {**hints, "steps": np.array(rows, np.int64).reshape(-1, 11)}
         needed.append(effort.declared(strategy, max_of_k(model), hints).operations)
     assert needed[1] - needed[0] >= 10 * 10**7
-    assert needed[0] < needed[2] < needed[1]
+    assert needed[0] < needed[1] < needed[2] == needed[3]
