@@ -19,7 +19,7 @@ from soundness.models import working_weights
 
 @pytest.fixture
 def work() -> MaxWorkspace:
-    """A model with many classes, whose inputs are counted on grids and in halves; coarsely, so that it is quick."""
+    """A model with many classes, whose inputs are counted from both ends, too; coarsely, so that it is quick."""
     found = workspace(Model(**working_weights(np.random.default_rng(1), 10, 12, sharpness=0.6, noise=0.05)), "value")
     found.haste = 1e6
     return found
@@ -43,12 +43,28 @@ def same(found: HintArrays, wanted: HintArrays) -> None:
 
 @pytest.mark.usefixtures("two_cores")
 def test_the_same_hints(work: MaxWorkspace) -> None:
-    """Halves and grids of each task have other numbers in the whole."""
+    """Clusters and edges of each task have other numbers in the whole."""
     with np.errstate(all="ignore"):
         wanted = counting.plan(work, True)
     assert len(wanted["labels"]) > 1
-    assert (wanted["steps"][:, 5] < -1).sum() > 1
+    assert (wanted["steps"][:, 6] > 0).sum() > 1
     same(on_all_cores.search(counting.plan, HISTOGRAM, work), wanted)
+
+
+def test_what_joins_nothing_still_does_not() -> None:
+    """Windows are as they were, and so are steps where every token is alone, but for the numbers of their edges."""
+    rows = np.array([[0, 1, 0, 2, -1, -1, joined, 5, 1, 1, 1] for joined in (-1, 0, 2)])
+    part = {
+        "weights": np.zeros((9, 9), np.uint16),
+        "steps": rows,
+        "labels": np.zeros((4, 3, 9), np.uint8),
+        "edges": np.zeros((7, 64), np.uint16),
+    }
+    found = on_all_cores.joined([part, part])
+
+    assert found["steps"][:, 6:8].tolist() == [[-1, 5], [0, 5], [2, 5], [-1, 5], [0, 12], [6, 12]]
+    assert (found["labels"].shape, found["edges"].shape) == ((8, 3, 9), (14, 64))
+    assert rows[:, 7].tolist() == [5, 5, 5]
 
 
 @pytest.mark.usefixtures("two_cores")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import cast
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from compactproofs.kernel.decisions import IntArray
 from compactproofs.search.families import counting
 from compactproofs.search.workspaces import MaxWorkspace, workspace
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
-from compactproofs.theorems.max_of_k.counting.unions import Grids, Step
+from compactproofs.theorems.max_of_k.counting.unions import BothEnds, Step
 
 
 def some_work() -> MaxWorkspace:
@@ -45,68 +46,77 @@ def wrong(margins: ClassMargins) -> int:
     return int(np.count_nonzero((sums <= 0) & (inputs == tokens - 1).any(axis=1)))
 
 
-def test_where_histograms_miss_the_same_a_grid_is_tried() -> None:
+def test_where_histograms_miss_the_same_both_ends_are_tried() -> None:
     """That a finer histogram hardly gains anything does not say that there is nothing to gain."""
     margins = over_many_scales(9, 8, 4)
     truth = wrong(margins)
     failing = counting._Failing(some_work(), margins, margins.size // 10**5)
     size, (step,) = failing._count([0], [], failing._share(failing._fails[:, 0]), False)
 
-    assert isinstance(step.how, Grids)
+    assert isinstance(step.how, BothEnds)
     assert truth * 0.9999 <= size <= truth
 
 
-def planned(monkeypatch: pytest.MonkeyPatch, on_grids: list[int], in_halves: list[int]) -> list[int]:
-    """Have counts come to these numbers, one after the other; which they were is added to what is returned."""
-    sizes, found = {True: iter(on_grids), False: iter(in_halves)}, list[int]()
+def planned(monkeypatch: pytest.MonkeyPatch, sizes: dict[tuple[int, int], int]) -> list[tuple[int, int]]:
+    """Have ways to count come to these numbers, by tokens and points; which were tried is added to what is returned."""
+    found = list[tuple[int, int]]()
+
+    def how(ways: object, tokens: int, points: int) -> tuple[int, int]:
+        return tokens, points
 
     def count(work: object, margins: object, outputs: object, less: object, step: Step, over: bool) -> int:
-        found.append(next(sizes[isinstance(step.how, Grids)]))
-        return found[-1]
+        way = cast("tuple[int, int]", step.how)
+        found.append(way)
+        return sizes[way]
 
+    monkeypatch.setattr(counting._Ways, "how", how)
+    monkeypatch.setattr(counting._Ways, "milliseconds", lambda ways, *way: 1.0 if way in sizes else float("inf"))
     monkeypatch.setattr(counting, "count_failing", count)
     return found
 
 
 @pytest.fixture(scope="module")
 def of_pairs() -> counting._Failing:
-    """Two outputs at 13 positions, where pairs are counted on grids and in halves; 1 input is worth the trouble."""
+    """Two outputs at 13 positions; 1 input is worth the trouble."""
     rng = np.random.default_rng(0)
     margins = made_up(rng.integers(-50, 51, (13, 4, 2)), np.array([3, 5]))
     return counting._Failing(some_work(), margins, 1)
 
 
+def test_counts_are_made_finer_where_that_gains_most(
+    of_pairs: counting._Failing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of more tokens and more points what is better, until nothing more is to be had."""
+    guess = of_pairs._size // 2
+    parts = {(0, 0): 300, (1, 0): 400, (0, 1): 350, (2, 0): 410, (1, 1): 600, (2, 1): 650, (1, 2): 620, (3, 1): 700}
+    sizes = {way: guess * part // 1000 for way, part in parts.items()}
+    found = planned(monkeypatch, sizes)
+    size, _ = of_pairs._count([0], [[1]], guess, False)
+
+    assert size == sizes[3, 1]
+    assert found == [(0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (2, 1), (1, 2), (3, 1)]
+
+
 def test_counts_are_made_finer_while_the_sample_shows_that_there_is_more(
     of_pairs: counting._Failing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From below the first counts may be next to nothing, and which of them is ahead says nothing then."""
+    """From below the first counts may be next to nothing, and what one gained says nothing then."""
     guess = of_pairs._size // 2
-    small = [guess * part // 1000 for part in (400, 600, 700)]
-    found = planned(monkeypatch, [0, 9, 10, *small], [1])
+    sizes = {(0, 0): 0, (1, 0): 1, (0, 1): 0, (2, 0): guess * 6 // 10, (1, 1): 1}
+    found = planned(monkeypatch, sizes)
     size, _ = of_pairs._count([0], [[1]], guess, False)
 
-    assert size == small[-1]
-    assert found == [0, 1, 9, 10, *small]
+    assert (size, set(found)) == (sizes[2, 0], set(sizes))
 
 
 def test_counts_are_not_made_finer_where_they_hardly_gain(
     of_pairs: counting._Failing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Within what a sample leaves open, the last gain says how much there is; and what is far behind is given up."""
+    """Within what a sample leaves open, the last gain says how much there is."""
     guess = of_pairs._size // 2
-    far, near = of_pairs._size * 9 // 10, guess + of_pairs._size // 500
-    found = planned(monkeypatch, [near, near - 5], [far])
+    near = guess + of_pairs._size // 500
+    monkeypatch.setattr(counting, "_PER_MILLISECOND", 9.0)
+    found = planned(monkeypatch, {(0, 0): near, (1, 0): near - 5, (0, 1): near - 4, (2, 0): 0, (1, 1): 0})
     size, _ = of_pairs._count([0], [[1]], guess, True)
 
-    assert (size, found) == (near - 5, [near, far, near - 5])
-
-
-def test_a_third_sum_is_given_up_where_two_do_better(
-    of_pairs: counting._Failing, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A count has to come near to what is known, or no finer one is tried."""
-    guess, known = of_pairs._size // 10, of_pairs._size // 5
-    found = planned(monkeypatch, [of_pairs._size * 9 // 10], [])
-    size, steps = of_pairs._count([0], [[1], [1]], guess, True, known=known)
-
-    assert (size, steps, len(found)) == (known, [], 1)
+    assert (size, found) == (near - 5, [(0, 0), (1, 0), (0, 1)])
