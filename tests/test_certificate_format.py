@@ -30,7 +30,7 @@ from compactproofs.tasks.pairs import add_mod
 from compactproofs.theorems import BUILT_IN
 from compactproofs.theorems.max_of_k.branching import boxes, branch_and_bound, class_margins
 from compactproofs.theorems.max_of_k.core import brute_force
-from compactproofs.theorems.max_of_k.counting import grids, half_sums, histogram, sums
+from compactproofs.theorems.max_of_k.counting import both_ends, histogram, sums
 from compactproofs.theorems.max_of_k.failing_sets import failing_inputs, safe_outputs
 from compactproofs.theorems.max_of_k.failing_sets import strategies as failing_sets
 from compactproofs.theorems.max_of_k.subcubic import direct_path, own_output, remainder
@@ -242,8 +242,7 @@ def test_sizes_and_codes_of_strategies() -> None:
     assert (histogram.MAX_VOCABULARY, class_margins.MAX_POSITIONS, histogram.MAX_INPUTS) == (2**9, 2**10, 2**900)
     assert "unless v ≤ 2⁹, n ≤ 2¹⁰ and vⁿ ≤ 2⁹⁰⁰" in page
     assert (branch_and_bound.MAX_BOXES, SPARED_BITS, histogram.MAX_LEVEL, histogram.EDGES) == (2**22, 16, 12, 64)
-    assert (sums._MOST, half_sums._MOST, half_sums._BETWEEN, half_sums.BINS) == (2**19, 2**23, 8, 2**16)
-    assert (grids._MOST, grids._MOST_BETWEEN, grids.MANTISSA, grids.FAR) == (2**24, 2**8, 9, 2**61)
+    assert (sums._MOST, both_ends._MOST, both_ends.MANTISSA) == (2**19, 2**23, 9)
     assert "by less than 2²² boxes" in page
     assert boxes._MAX_SINGLES == brute_force._MAX_UNDECIDED == 2**14
     assert "at most 2¹⁴ of the others" in page

@@ -218,8 +218,8 @@ def anyhow(rng: np.random.Generator, margins: ClassMargins) -> BothEnds:
     reach = int(rng.choice([3 * 2**9, 2**13]))
     edges = 2**15 + rng.integers(-reach, reach, (3, int(rng.integers(1, 65))))
     labels = rng.integers(0, rng.integers(1, 9), (positions, tokens)) if rng.random() < 0.7 else None
-    number, first, last = int(rng.integers(-1, 60)), *rng.integers(-1, 6, 2).tolist()
-    return BothEnds(labels, edges, number, first, last)
+    first, last = rng.integers(-1, 6, 2).tolist()
+    return BothEnds(labels, edges, int(rng.integers(-1, 60)), first, last)
 
 
 def wrong_inputs(margins: ClassMargins) -> tuple[int, int, int]:

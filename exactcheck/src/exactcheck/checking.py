@@ -51,14 +51,19 @@ THEOREMS = {
     "subspace": "max-of-k/subspace@1",
     "branch-and-bound": "max-of-k/branch-and-bound@1",
     "branch-and-bound-upper": "max-of-k/branch-and-bound@1",
-    "histogram": "max-of-k/histogram@2",
-    "histogram-upper": "max-of-k/histogram@2",
+    "histogram": "max-of-k/histogram@3",
+    "histogram-upper": "max-of-k/histogram@3",
     "by-comparison/branch-and-bound": "by-comparison/branch-and-bound@1",
     "by-comparison/branch-and-bound-upper": "by-comparison/branch-and-bound@1",
-    "by-comparison/histogram": "by-comparison/histogram@1",
-    "by-comparison/histogram-upper": "by-comparison/histogram@1",
+    "by-comparison/histogram": "by-comparison/histogram@2",
+    "by-comparison/histogram-upper": "by-comparison/histogram@2",
 }
-WITHOUT_HINTS = {"max-of-k/histogram@2": "max-of-k/histogram@1"}  # the same statement, when nothing was hinted
+OLDER = {  # the same statements, when nothing was hinted, or in another form
+    "max-of-k/histogram@1": "max-of-k/histogram@3",
+    "max-of-k/histogram@2": "max-of-k/histogram@3",
+    "by-comparison/histogram@1": "by-comparison/histogram@2",
+}
+WITHOUT_HINTS = "max-of-k/histogram@1"
 BY_COMPARISON = {key for key in THEOREMS if key.startswith("by-comparison")}
 HISTOGRAMS = {key for key in THEOREMS if "histogram" in key}
 COUNTED = {key for key in THEOREMS if key.startswith("branch-and-bound")} | HISTOGRAMS | BY_COMPARISON  # our own way
@@ -92,8 +97,10 @@ def claim_of(strategy: str) -> str:
     return "at most" if strategy.endswith("-upper") else "at least"
 
 
-def hint_forms(strategy: str, weights: Weights, task: dict[str, Any]) -> dict[str, tuple[str, tuple[int | None, ...]]]:
-    """The types and shapes of a strategy's hints about a task, None for any length."""
+def hint_forms(
+    strategy: str, weights: Weights, task: dict[str, Any], older: bool = False
+) -> dict[str, tuple[str, tuple[int | None, ...]]]:
+    """The types and shapes of a strategy's hints about a task, None for any length; `older`: of its theorem before."""
     if subcubic.is_known(strategy):
         return dict(subcubic.hint_forms(strategy, weights))
     if strategy in HISTOGRAMS:  # they say how to count, and here counting is by means of our own
@@ -102,9 +109,9 @@ def hint_forms(strategy: str, weights: Weights, task: dict[str, Any]) -> dict[st
             n -= 1  # that position always holds the label
         return {
             "weights": ("uint16", (v, v)),
-            "steps": ("int64", (None, 12)),
+            "steps": ("int64", (None, 12 if older else 11)),
             "labels": ("uint8", (None, n - 1, v)),
-            "edges": ("uint16", (None, 2, 64)),
+            "edges": ("uint16", (None, 2, 64) if older else (None, 64)),
         }
     if strategy == "number-line":
         return number_line.hint_forms(weights)
@@ -113,9 +120,11 @@ def hint_forms(strategy: str, weights: Weights, task: dict[str, Any]) -> dict[st
     return failing_sets.hint_forms(strategy, weights) if strategy in failing_sets.MORE_HINTS else {}
 
 
-def check_hints(strategy: str, weights: Weights, task: dict[str, Any], hints: dict[str, Hint]) -> None:
+def check_hints(
+    strategy: str, weights: Weights, task: dict[str, Any], hints: dict[str, Hint], older: bool = False
+) -> None:
     """Malformed unless the hints have these types and shapes."""
-    forms = hint_forms(strategy, weights, task)
+    forms = hint_forms(strategy, weights, task, older)
     expect(set(hints) == set(forms), f"hints: {strategy} has {', '.join(sorted(forms)) or 'none'}")
     for name, (dtype, shape) in forms.items():
         given = hints[name]
@@ -199,7 +208,8 @@ def verdict(certificate: Certificate, weights: Weights) -> tuple[str, str]:
     strategy = certificate.strategy
     expect(is_known(strategy), f"strategy: {strategy!a} is not one that this checker knows")
     theorem = THEOREMS.get(strategy) or THEOREMS[strategy.partition("/")[0]]
-    if certificate.theorem == WITHOUT_HINTS.get(theorem):
+    older = OLDER.get(certificate.theorem) == theorem
+    if older:
         theorem = certificate.theorem
     of_tokens = [int(text) for text in certificate.task.get("weights", "").split()]
     total = (sum(of_tokens) if of_tokens else weights.v) ** weights.n
@@ -217,10 +227,10 @@ def verdict(certificate: Certificate, weights: Weights) -> tuple[str, str]:
             return REJECTED, f"{name}: the certificate says {claimed!a}, expected {actual!a}"
     if strategy != "trivial" and ("k" in certificate.task) != (strategy in BY_COMPARISON):
         return REJECTED, f"task: {strategy} is not about {certificate.task['name']}"
-    if theorem in WITHOUT_HINTS.values():
+    if theorem == WITHOUT_HINTS:
         expect(not certificate.hints, f"hints: {theorem} has none")
     else:
-        check_hints(strategy, weights, certificate.task, certificate.hints)
+        check_hints(strategy, weights, certificate.task, certificate.hints, older)
     weights = weights.in_order_of(certificate.task)
     reason = limit(strategy, weights, certificate.task)
     if reason is not None:

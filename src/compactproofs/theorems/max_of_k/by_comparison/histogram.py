@@ -218,7 +218,7 @@ def limit(problem: ComparisonProblem) -> str | None:
 
 COMPARED_HISTOGRAM = Strategy(
     id="by-comparison/histogram",
-    theorem="by-comparison/histogram@1",
+    theorem="by-comparison/histogram@2",
     family=AttentionOnly.family,
     tasks=NAMES,
     bound=bound,

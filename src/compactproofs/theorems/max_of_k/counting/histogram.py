@@ -134,7 +134,7 @@ def limit(problem: MaxProblem) -> str | None:
 
 HISTOGRAM = Strategy(
     id="histogram",
-    theorem="max-of-k/histogram@2",
+    theorem="max-of-k/histogram@3",
     family=AttentionOnly.family,
     tasks=ORDERS,
     bound=bound,
