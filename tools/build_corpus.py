@@ -8,7 +8,8 @@
 
 A case is added by adding a file, here or by hand: `tests/test_corpus.py` looks at whatever there is.  Files that are
 there are kept unless --anew names them: most are of version 1 of the format, which must stay readable, and would now
-come out in version 2.
+come out in version 2.  So are those by older versions of a theorem, which is in the name of those by other ones than
+the first.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from compactproofs.networks.pair_sum.model import PairSum
 from compactproofs.search.builtin import STRATEGIES
 from compactproofs.search.certificates import Certificate
 from compactproofs.system.files import write_atomically
+from compactproofs.tasks.by_comparison import POSITION, RANK, ByComparison
 from compactproofs.tasks.pairs import group_products
 from compactproofs.theorems import BUILT_IN
 
@@ -361,6 +363,23 @@ def of_two_arguments(network: PairSum) -> dict[str, bytes]:
     return {f"{verdict}/S3--{what}.cert.json": data for verdict, cases in named for what, data in cases.items()}
 
 
+def by_later_theorems(certificates: list[Certificate]) -> Cases:
+    """What was proved by another version of a theorem than the first."""
+    for certificate in certificates:
+        _, _, version = certificate.theorem.partition("@")
+        if version != "1":
+            what = f"{certificate.task['name']}-" if "k" in certificate.task else ""
+            yield f"{short(certificate.strategy)}--{what}by-theorem-{version}", certificate.to_bytes()
+
+
+def of_positions_and_ranks(model: cp.Model) -> list[Certificate]:
+    """Certificates about the token at a position, and that of a rank, by histograms."""
+    n, v = model.n_ctx, model.d_vocab
+    provers = [cp.Prover(model, ByComparison(*task)) for task in ((POSITION, n, v, 1), (RANK, n, v, 0))]
+    ids = [f"by-comparison/histogram{side}" for side in ("", "-upper")]
+    return [prover.prove(strategy).certificate for prover in provers for strategy in ids]
+
+
 def malformed(model: cp.Model, proofs: dict[str, Certificate]) -> Cases:
     """What is no certificate, or none that its strategy knows."""
     fields = fields_of(proofs["cubic"])
@@ -408,6 +427,10 @@ def malformed(model: cp.Model, proofs: dict[str, Certificate]) -> Cases:
     yield "strategy--terminal-escape", text_of(fields | {"strategy": "\x1b[2Jcubic"})
     yield "theorem--too-long", text_of(fields | {"theorem": "x" * 1001})
     yield "tool--line-break", text_of(fields | {"tool": "a\nb"})
+    counted = fields_of(proofs["histogram"])
+    yield "hints.steps--as-by-theorem-2", text_of(with_hint(counted, "steps", np.zeros((1, 12), np.int64)))
+    yield "hints.edges--as-by-theorem-3", text_of(counted | {"theorem": "max-of-k/histogram@2"})
+    yield "hints--by-theorem-1", text_of(counted | {"theorem": "max-of-k/histogram@1"})
     yield "JSON--empty", b""
     yield "JSON--cut", text_of(fields)[:200]
     yield "JSON--two-objects", text_of(fields) * 2
@@ -551,6 +574,8 @@ def main() -> None:
         if small:
             for strategy, certificate in proofs.items():
                 known[f"accept/{name}--{short(strategy)}--proved-in-version-2.cert.json"] = certificate.to_bytes()
+            later = [*proofs.values(), *of_positions_and_ranks(model)]
+            known |= {f"accept/{name}--{what}.cert.json": data for what, data in by_later_theorems(later)}
             known |= {f"accept/{name}--{what}.cert.json": data for what, data in accepted(model, proofs)}
             known |= {
                 f"reject/{name}--{what}.cert.json": data
