@@ -16,7 +16,6 @@ from compactproofs.kernel.checker import check_hints
 from compactproofs.kernel.library import UnknownTask
 from compactproofs.kernel.problem import Hints, HintSpec, Problem, Strategy
 from compactproofs.networks.attention_only.model import AttentionOnly
-from compactproofs.search.builtin import STRATEGIES
 from compactproofs.search.families import companion_of, counting
 from compactproofs.search.hints import no_hints
 from compactproofs.search.workspaces import MeasuredWorkspace
@@ -53,7 +52,7 @@ def upgraded(certificate: Certificate, model: AttentionOnly) -> Certificate:
     Where the check is going to find that the certificate is not about this model, no hints are searched for.  Raises
     MalformedCertificate if the hints are not what they were at the time.
     """
-    strategy = STRATEGIES.get(certificate.strategy)
+    strategy = BUILT_IN.strategies.get(certificate.strategy)
     theorem, forms = SUCCESSORS.get(certificate.theorem, (None, None))
     if forms is None or strategy is None or strategy.theorem != theorem:
         return certificate
