@@ -23,6 +23,7 @@ from compactproofs.search.hints import search_hints
 from compactproofs.search.prover import Prover
 from compactproofs.search.workspaces import MeasuredWorkspace
 from compactproofs.tasks.by_comparison import POSITION, RANK, ByComparison
+from compactproofs.tasks.orders import WeightedLargest
 from compactproofs.testing.hints import KINDS, Hint, hostile_hints
 from compactproofs.testing.planting import Planted
 from compactproofs.theorems import BUILT_IN
@@ -342,3 +343,34 @@ def test_signs_of_all_ranks() -> None:
                 sign, before = np.sign(np.arange(v) - t), np.array([x[:-1]], np.int64).reshape(1, n - 1)
                 holds = above >= 0 and bool(met(before, np.zeros((0, v), np.bool_), sign, above, least)[0])
                 assert holds == (sorted(x, reverse=True)[k] == t)
+
+
+def former(certificate: cp.Certificate, rows: int) -> cp.Certificate:
+    """The same as by the theorem before, with hints that said nothing."""
+    number = int(certificate.theorem[-1]) - 1
+    steps, edges = np.zeros((rows, 12), np.int64), np.zeros((0, 2, 64), np.uint16)
+    hints = {**certificate.hints, "steps": steps, "edges": edges}
+    return replace(certificate, theorem=f"{certificate.theorem[:-1]}{number}", hints=hints)
+
+
+def test_older_certificates(tmp_path: Path, capsys: Any) -> None:
+    """By the theorem before, whose hints had another form, are accepted by both checkers if those still have it."""
+    proof, path = tmp_path / "p.cert.json", tmp_path / "m.safetensors"
+    for (_, model, task), rows in zip(list(some(11, 6))[1::2], (0, 1, 9), strict=False):
+        model.save(path)
+        tokens = (3, *[1] * (task.d_vocab - 1))
+        largest = WeightedLargest(task.n_ctx, task.d_vocab, tuple(range(task.d_vocab))[::-1], tokens)
+        for about, place in (task, PLACE), (replace(task, weights=tokens), PLACE), (largest, "histogram"):
+            for side in ("", "-upper"):
+                certificate = Prover(model, about).prove(f"{place}{side}").certificate
+                older = former(certificate, rows)
+                for each, code in (older, 0), (replace(older, hints=certificate.hints), 2):
+                    each.save(proof)
+                    assert cp.__main__.run(["verify", str(proof), str(path)]) == code
+                    assert checking.main([str(proof), str(path)]) == code
+                    assert code == 0 or "hints" in capsys.readouterr().out
+                more = replace(older, certified=about.total if older.claim == "at least" else 0)
+                if more.certified != certificate.certified:
+                    more.save(proof)
+                    assert cp.__main__.run(["verify", str(proof), str(path)]) == 1
+                    assert "the check proves" in capsys.readouterr().out
