@@ -25,11 +25,16 @@ def choose(patch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
     """Random choices, most of them bad."""
     patch.setattr(plans, "_GAINS_ONE", [float(rng.choice([0.0, 3.0])) for _ in range(3)])
     patch.setattr(plans, "_CELLS_ONE", [int(2 ** rng.uniform(0, 7)) for _ in range(3)])
-    patch.setattr(plans, "_TOKENS", [*(int(rng.integers(1, 9)) for _ in range(int(rng.integers(3)))), None])
+    patch.setattr(plans, "_TOKENS", [*(int(rng.integers(1, 9)) for _ in range(int(rng.integers(2, 4)))), None])
     patch.setattr(plans, "_NUMBERS", [rng.integers(0, 50, int(rng.integers(1, 4))).tolist() for _ in range(3)])
     patch.setattr(plans, "_EXACTLY", float(rng.choice([0.0, 0.1, 2.0, 1e6])))
     patch.setattr(plans, "_PER_MILLISECOND", float(rng.choice([0.0, 0.25, 100.0])))
-    for name, values in ("_PRICE", (0, 2, 100)), ("_SURE", (0, 50, 10**6)), ("_PART", (1, 32)):
+    for name, values in (
+        ("_PRICE", (0, 2, 100)),
+        ("_SURE", (0, 50, 10**6)),
+        ("_SURE_ENOUGH", (0, 40, 10**6)),
+        ("_PART", (1, 32)),
+    ):
         patch.setattr(plans, name, int(rng.choice(values)))
     patch.setattr(plans, "_OFTEN", float(rng.choice([0.0, 0.2, 2.0])))
     patch.setattr(plans, "_CELLS_NEAR", int(rng.choice([1, 20, 2**12])))
