@@ -164,6 +164,7 @@ ERRORS = {
     ),
     "too heavy to add": ("failing-sets", TASK, "** (task.n_ctx - 1) < 2**62", "** (task.n_ctx - 1) >= 0"),
     "a query of histograms": ("histogram", UNIONS, "return margins.of_query * count_at", "return count_at"),
+    "a query of both ends": ("histogram", UNIONS, "return margins.of_query * count_from", "return count_from"),
     "cells of one": ("failing-sets", FAILING_INPUTS, "*counts[m - window : m + 1]]", "*[1] * (window + 1)]"),
     "what is below": ("failing-sets", FAILING_INPUTS, "counts[: m - window].sum()", "counts[: m - window].max()"),
     "a failing query": ("failing-sets", FAILING_INPUTS, "int(counts[q]) * self", "int(counts.min()) * self"),
@@ -211,7 +212,8 @@ SHOWN_BY = {
         38: ("order of weights",),
         45: ("what is below",),
         62: ("number of good tokens",),
-        181: ("a query of histograms",),
+        196: ("a query of both ends",),
+        687: ("a query of histograms",),
     }.items()
     for error in errors
 }
