@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from math import comb
 
@@ -14,6 +15,7 @@ from compactproofs.search.workspaces import MaxWorkspace, workspace
 from compactproofs.tasks.max_of_k import sum_of_choices
 from compactproofs.theorems.max_of_k.branching.boxes import decide
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
+from compactproofs.theorems.max_of_k.branching.conditions import Conditions
 from compactproofs.theorems.max_of_k.counting.both_ends import Meeting, count_from_both_ends, numbers_of
 from compactproofs.theorems.max_of_k.counting.sums import Axis, count_at_most_zero, rounded
 from compactproofs.theorems.max_of_k.counting.unions import wrong_inputs as count_wrong
@@ -163,6 +165,33 @@ def test_where_too_much_is_asked_for_nothing_is_counted() -> None:
     assert from_both_ends(wide, Meeting(apart(wide), none, 6000, 0, 0)) == (0, 64**12)
     one = replace(wide, entries=wide.entries[:, :, :1], start=wide.start[:1])
     assert counts(one, Axis(one.entries[:, :, 0], 0, *one.window)) == (0, 64**12)
+
+
+def test_what_is_too_much_is_not_begun() -> None:
+    """Neither sequences for many conditions, nor many points on axes, nor points of two grids on different axes."""
+    many = np.array([0, 2**40])
+    narrow_at_first = np.zeros((3, 2, 2), np.int64)
+    narrow_at_first[0, :, 1] = many
+    narrow_at_first[1] = many[:, None] * 2
+    narrow_at_first[2, :, 0] = many * 7
+    wide = np.tile(many[:, None], (64, 1, 1)) * np.arange(1, 65)[:, None, None]
+    conditions = Conditions.of_sets(np.ones((1, 2), np.bool_)).with_rank(np.array([-1, 1]), 7, 31)
+    nothing = Conditions.of_sets(np.zeros((0, 2), np.bool_))
+    for entries, met, number, first, last in (
+        (narrow_at_first, nothing, 2**18, 0, 1),
+        (wide, nothing, 2**18, 0, 0),
+        (wide, conditions, 9, 20, 0),
+    ):
+        axes = entries.shape[2]
+        how = Meeting(np.tile(np.arange(2), (len(entries), 1)), [np.zeros(0, np.int64)] * axes, number, first, last)
+        tracemalloc.start()
+        found = count_from_both_ends(
+            some_work(), entries, np.array([-(2**43), -(2**41)][:axes]), met, np.ones(2, np.int64), how, True
+        )
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert found == 2 ** len(entries)
+        assert peak < 2**25
 
 
 def test_counts_are_exact_without_rounding() -> None:

@@ -72,8 +72,10 @@ from compactproofs.theorems.max_of_k.counting.sums import rounded
 Floats = npt.NDArray[np.float64]
 
 FAR = 2**61
-_MOST = 2**23  # sequences, ways, and points of all axes and conditions
-_PER_POSITION, _PER_SEQUENCE = 2**15, 2**7  # what the clusters of a position take, and a sequence, in operations
+_MOST = 2**23  # sequences, ways, points on axes, and points of all axes and conditions
+_MOST_MET = 2**26  # sequences and conditions
+_PER_POSITION = 2**15  # what the clusters of a position take, in operations
+_PER_ONE = 2**6  # what a sequence takes for each condition, and a point on an axis; a way twice that
 MANTISSA = 9  # bits of an edge
 
 
@@ -130,23 +132,27 @@ def count_from_both_ends(
     first = min(max(how.first, 0), positions)
     left = positions - min(max(how.last, 0), positions - first)
     sizes = [len(step.number) for step in steps]
-    if max(prod(sizes[:first]), prod(sizes[left:]), how.number) > _MOST:
+    groups = len(conditions.empty) + 1
+    sequences, most_ways, on_axes = prod(sizes[:first]), prod(sizes[left:]), axes * (left - first + 1) * how.number
+    if max(sequences, most_ways, on_axes) > _MOST or groups * sequences > _MOST_MET:
         return everything
-    spend(_PER_SEQUENCE * (prod(sizes[:first]) + prod(sizes[left:])))
-    work.charge(int_ops=axes * (prod(sizes[:first]) + prod(sizes[left:])), flops=prod(sizes[:first]))
+    spend(_PER_ONE * (groups * sequences + 2 * most_ways + max(on_axes, 0)))
+    work.charge(int_ops=axes * (sequences + most_ways), flops=sequences)
 
     reach = _Reach(steps, axes)
     ways = _from_start(steps[left:], origin, len(conditions.empty) - 1, reach.least[left:])
     if ways.number.size == 0:
         return 0
     grids = [_points(how, reach, p, left, ways.at, over) for p in range(first, left + 1)]
-    if (len(conditions.empty) + 1) * max(prod(map(len, points)) for points in grids) > _MOST:
+    # On the way from one table to the next there are points of both, on different axes.
+    cells = groups * prod(max(map(len, on_axis)) for on_axis in zip(*grids, strict=True))
+    if cells > _MOST:
         return everything
+    spend(16 * cells * (1 + sum(sizes[first:left])))
     table, passed = _from_end(steps[:first], conditions.empty, grids[0], axes)
     for step, before, points in zip(steps[first:left], grids, grids[1:], strict=False):
         table = _moved_on(table, step, before, points, over)
         passed += len(step.number)
-        spend(16 * table.size * len(step.number))
         work.charge(flops=2 * table.size * len(step.number))
     at = [_place(points, of_axis, over) for points, of_axis in zip(grids[-1], ways.at, strict=True)]
     value = float((ways.number * table[(ways.condition, *at)]).sum())
@@ -237,13 +243,12 @@ def _from_end(steps: list[Clusters], empty: BoolArray, points: list[IntArray], a
         sums = (sums[:, :, None] + step.entries[:, None]).reshape(axes, -1)
         number = np.outer(number, step.number).ravel()
         met = met[step.before].transpose(0, 2, 1).reshape(len(met), -1)
-        met[-1] = False
     place = [np.searchsorted(wanted, -of_axis, side="right") - 1 for wanted, of_axis in zip(points, sums, strict=True)]
     shape = tuple(map(len, points))
     known = np.flatnonzero(np.logical_and.reduce([one >= 0 for one in place]))
     cell = np.ravel_multi_index([one[known] for one in place], shape)
-    weights = number[known] * met[:, known]
-    table = np.array([np.bincount(cell, of_one, prod(shape)) for of_one in weights], np.float64).reshape(-1, *shape)
+    counts = [np.bincount(cell, number[known] * of_one[known], prod(shape)) for of_one in met]
+    table = np.array(counts, np.float64).reshape(-1, *shape)
     for axis in range(1, axes + 1):
         table = np.flip(np.cumsum(np.flip(table, axis), axis=axis), axis)
     return table, number.size + sum(shape)
