@@ -16,7 +16,7 @@ from compactproofs.tasks.max_of_k import sum_of_choices
 from compactproofs.theorems.max_of_k.branching.boxes import decide
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
 from compactproofs.theorems.max_of_k.branching.conditions import Conditions
-from compactproofs.theorems.max_of_k.counting.both_ends import Meeting, count_from_both_ends, numbers_of
+from compactproofs.theorems.max_of_k.counting.both_ends import Meeting, _spread, count_from_both_ends, numbers_of
 from compactproofs.theorems.max_of_k.counting.sums import Axis, count_at_most_zero, rounded
 from compactproofs.theorems.max_of_k.counting.unions import wrong_inputs as count_wrong
 
@@ -328,3 +328,17 @@ def test_choices_that_there_are_not() -> None:
     for others in (-1, 4):
         with pytest.raises(ValueError, match="of 3 positions cannot be chosen"):
             sum_of_choices(np.array([2]), 3, others)
+
+
+def test_about_so_many_points() -> None:
+    """Equally many between any two edges, but of integers that are close together each once; and never more than that."""
+    edges = np.array([-1000, -10, -5, 0, 3, 900])
+    for number in (1, 2, 10, 100, 10**4):
+        found = _spread(edges, -2000, 1000, number).tolist()
+        assert {-2000, 1000} <= set(found) <= set(range(-2000, 1001))
+        assert found == sorted(set(found))
+        assert len(found) <= number + 2
+        assert number < 100 or set(range(-10, 4)) <= set(found)
+    assert found == list(range(-2000, 1001))
+    assert _spread(edges[:0], 7, 7, 9).tolist() == [7]
+    assert _spread(edges[:0], 0, 100, 10).tolist() == list(range(0, 101, 10))
