@@ -331,7 +331,7 @@ def test_choices_that_there_are_not() -> None:
 
 
 def test_about_so_many_points() -> None:
-    """Equally many between any two edges, but of integers that are close together each once; and never more than that."""
+    """Equally many between any two edges, but each integer once; and never more than were asked for."""
     edges = np.array([-1000, -10, -5, 0, 3, 900])
     for number in (1, 2, 10, 100, 10**4):
         found = _spread(edges, -2000, 1000, number).tolist()

@@ -27,18 +27,19 @@ From the end.  N_f(z, c) is what those sequences at the first f positions count 
 w <= -z on all axes.  Which conditions a sequence meets is found token by token: with t at its end it meets c if before
 it is met before[t, c].
 
-Grids.  For each p from f to l, and each axis, there is a finite set of points, any below 2^60 in size, and -2^61
-(over), or 2^61 (not over).  Let round(z) be the largest point up to z (over), or the smallest from z on (not over), on
-each axis, or the last one that there is.  W_f is N_f, on points, and for p > f W_p(z, c) is the same sum over clusters
-with W_{p-1}(round(z + a[p - 1, t]), .) in place of N_{p-1}(z + a[p - 1, t], .).
+Grids.  For each p from f to l, and each axis, there is a finite set of points.  The first of them is at most minus the
+largest sum at the first p positions (over), or the last is more than minus the least (not over).  Let round(z) be, on
+each axis, the largest point up to z (over), or the smallest from z on (not over); if there is none, it is the first, or
+the last.  W_f is N_f, on points, and for p > f W_p(z, c) is the same sum over clusters with W_{p-1}(round(z + a[p - 1,
+t]), .) in place of N_{p-1}(z + a[p - 1, t], .).
 
 Lemma.  On all points, W_p(z, c) is at least N_p(z, c) (over), or at most (not over); so the theorem holds of the sum of
 n W_l(round(z), c) over all ways from the start.
 
-Proof.  By induction: rounding lowers (raises) z on each axis, N_{p-1} does not grow with z, and what clusters count is
-not negative.  Beyond the far point there is nothing to round to, and numbers there become the far point, -2^61 or 2^61.
-But entries less offsets are below 2^54 and P is at most 64, so what is added to a number stays below 2^60; and numbers
-beyond 2^60 in size are on the same side of 0 as the far point, whatever follows.
+Proof.  By induction: N_{p-1} does not grow with z, and what clusters count is not negative; so it is enough that
+N_{p-1}(round(z), .) is at least (at most) N_{p-1}(z, .).  It is where z is rounded down (up), on any axes.  On an axis
+where it is not, z and the first point are so small that all sequences have sums of at most 0 with either (over), or the
+last point is so large that none has, and N_{p-1}(round(z), .) is 0 (not over).
 
 Offsets.  The entries of a position may be changed by any number on each axis, if s is changed by the opposite.  They
 are chosen such that many entries are a little more than 0 (over), or less, and so lead from a point to itself.
@@ -46,7 +47,11 @@ are chosen such that many entries are a little more than 0 (over), or less, and 
 Floating point: as in `sums`, all terms are non-negative.  Each passes through at most: the numbers of P clusters,
 rounded to floats, and products of these; as many additions as there are sequences at the first f positions; sums along
 all axes; an addition for each cluster in between; and one for each way from the start.  Integers up to 2^53 are not
-rounded, and a number that was rounded is 2^53 or more, as is all that it is a part of; so a result below is exact.
+rounded, and a number that was rounded is 2^53 or more, as is all that it is a part of, unless it counts 0 times; so a
+result below is exact.
+
+Integers: entries less offsets are below 2^54 in size and P is at most 64, so sums of them are below 2^60, and what ways
+from the start lead to is, too.  Points lie between two such numbers, and all else is a sum of two or three of them.
 
 Why this is tight: nothing is rounded at positions that matter most, and of the others only what is not put together
 exactly.  Points are the same for all positions, but where few positions are left that hardly matter, sums come to few.
@@ -71,7 +76,6 @@ from compactproofs.theorems.max_of_k.counting.sums import rounded
 
 Floats = npt.NDArray[np.float64]
 
-FAR = 2**61
 _MOST = 2**23  # sequences, ways, points on axes, and points of all axes and conditions
 _MOST_MET = 2**26  # sequences and conditions
 _PER_POSITION = 2**15  # what the clusters of a position take, in operations
@@ -82,8 +86,8 @@ MANTISSA = 9  # bits of an edge
 class Meeting(NamedTuple):
     """How to count: which tokens to join, which points there are, and how many positions to put together exactly.
 
-    `labels`: of clusters, shape (P, T), from 0; `edges`: on each axis, in order and below 2^60 in size, between which
-    points are spread; `number`: about how many points there shall be on each axis; `first`, `last`: positions.
+    `labels`: of clusters, shape (P, T), from 0; `edges`: on each axis, in order, between which points are spread;
+    `number`: about how many points there shall be on each axis; `first`, `last`: positions.
     """
 
     labels: IntArray
@@ -274,7 +278,7 @@ def _place(points: IntArray, numbers: IntArray, over: bool) -> IntArray:
 
 
 def _points(how: Meeting, reach: _Reach, p: int, left: int, ways: IntArray, over: bool) -> list[IntArray]:
-    """The points on each axis for p positions, where there is something to count, but not all.
+    """The points on each axis for p positions, where there is something to count, but not all; and one beyond.
 
     `ways`: where those from the start lead to, with `left` positions to follow.
     """
@@ -283,7 +287,7 @@ def _points(how: Meeting, reach: _Reach, p: int, left: int, ways: IntArray, over
         low = max(int(of_axis.min() + least[left] - least[p]), int(-most[p]))
         high = min(int(of_axis.max() + most[left] - most[p]), int(1 - least[p]))
         inner = _spread(edges[slice(*np.searchsorted(edges, [low, high]))], low, max(low, high), how.number)
-        found.append(np.concatenate([[-FAR], inner] if over else [inner, [FAR]]))
+        found.append(np.unique(np.append(inner, -most[p] if over else 1 - least[p])))
     return found
 
 
