@@ -292,8 +292,8 @@ def _points(how: Meeting, reach: _Reach, p: int, left: int, ways: IntArray, over
 
 
 def _spread(edges: IntArray, low: int, high: int, number: int) -> IntArray:
-    """About so many points from `low` to `high`, equally many between any two edges, of which too many are left out."""
-    ends = np.unique([low, *edges[:: 1 + len(edges) // max(number, 1)], high])
-    parts = max(1, number // max(1, len(ends) - 1))
-    within = ends[:-1, None] + np.maximum(np.diff(ends)[:, None] // parts, 1) * np.arange(parts)
-    return np.unique(np.append(np.minimum(within, ends[1:, None]), high))
+    """So many points and one from `low` to `high`, about as many between any two neighbouring edges; each once."""
+    ends, number = np.unique([low, *edges, high]), max(number, 1)
+    place, rest = np.divmod(np.arange(number + 1) * (len(ends) - 1), number)
+    whole, part = np.divmod(np.diff(ends, append=high), number)
+    return np.unique(ends[place] + whole[place] * rest + part[place] * rest // number)
