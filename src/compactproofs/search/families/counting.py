@@ -37,6 +37,7 @@ _TRIED, _SAMPLE, _FEW, _PART = 2**15, 4096, 256, 32  # inputs of the sample, and
 _OFTEN = 0.25  # of all inputs; where fewer may be wrong, the sample is one of these only
 _CELLS_NEAR = 2**12  # of the sums that say which these are
 _FEW_POSITIONS, _MOST_HALVES = 11, 23  # up to which halves come first, and up to which they are tried
+_MOST_JOINED = 96  # tokens of which all unions are tried
 _MOST_HEADS = 6  # outputs that are counted from below
 
 # How to count: cells of a histogram, the more the more there is to gain, in units of what is worth the trouble; or,
@@ -697,9 +698,12 @@ class Joining:
 
     def __init__(self, entries: IntArray, kind: IntArray) -> None:
         """For entries of shape (P, T, r); tokens of different kinds, shape (T,), stay apart."""
-        self.positions, self.tokens, _ = entries.shape
+        self.positions, self.every, _ = entries.shape
         entries = entries if self.positions else np.zeros((1, *entries.shape[1:]), np.int64)
-        self.kept, self.joined, losses = _unions(entries, kind)
+        self.alike, first = _alike(entries, kind)
+        together = np.stack([np.minimum.reduceat(of_position[first[0]], first[1]) for of_position in entries])
+        self.tokens, sizes = len(first[1]), np.bincount(self.alike)
+        self.kept, self.joined, losses = _unions(together, kind[first[0][first[1]]], sizes)
         # What a union saves is a share of the sequences: the logarithm of their number.  Its price is what it loses for
         # that, and no less than that of those before it, without which it cannot be had.
         self.saved = np.log(np.arange(self.tokens, 1, -1) / np.arange(self.tokens - 1, 0, -1))[: len(losses)]
@@ -707,8 +711,10 @@ class Joining:
 
     def labels(self, tokens: int | None) -> IntArray:
         """Labels of shape (P, T), with so many clusters at a position on average, if that can be; or each alone."""
+        if tokens is None:
+            return np.tile(np.arange(self.every), (self.positions, 1))
         labels = np.tile(np.arange(self.tokens), (self.positions, 1))
-        excess = self.positions * np.log(self.tokens / tokens) if tokens else 0.0
+        excess = self.positions * np.log(self.tokens / tokens)
         if excess > 0.0:
             cheapest = np.argsort(self.price, axis=None, kind="stable")
             saved = np.cumsum(self.saved[cheapest // self.positions])
@@ -718,10 +724,29 @@ class Joining:
             for step in reversed(range(done.max(initial=0))):  # so that what is kept has its final label
                 these = positions[done > step]
                 labels[these, self.joined[step, these]] = labels[these, self.kept[step, these]]
-        return labels
+        return labels[:, self.alike]
 
 
-def _unions(entries: IntArray, kind: IntArray) -> tuple[IntArray, IntArray, FloatArray]:
+def _alike(entries: IntArray, kind: IntArray) -> tuple[IntArray, tuple[IntArray, IntArray]]:
+    """Groups of tokens that are hardly different, few enough to try all unions, shape (T,).
+
+    And tokens in order of these, with the first of each.
+    """
+    heaviest = entries[int(np.ptp(entries, axis=1).sum(axis=1).argmax())]
+    width = np.maximum(np.ptp(heaviest, axis=0) >> 20, 1)
+    alone = len(kind) <= _MOST_JOINED
+    while True:
+        rows = np.column_stack([kind, np.arange(len(kind)) if alone else (heaviest + width // 2) // width])
+        order = np.lexsort(rows.T)
+        new = np.append(True, (np.diff(rows[order], axis=0) != 0).any(axis=1))
+        if alone or new.sum() <= max(_MOST_JOINED, len(np.unique(kind))) or width.max() > 2**60:
+            groups = np.zeros(len(kind), np.int64)
+            groups[order] = np.cumsum(new) - 1
+            return groups, (order, np.flatnonzero(new))
+        width *= 2
+
+
+def _unions(entries: IntArray, kind: IntArray, sizes: IntArray) -> tuple[IntArray, IntArray, FloatArray]:
     """Which cluster is kept, which is joined to it, and what that loses, one union after the other; shape (any, P).
 
     Clusters whose union lowers the entries least, on all axes together, are joined first.
@@ -731,7 +756,7 @@ def _unions(entries: IntArray, kind: IntArray) -> tuple[IntArray, IntArray, Floa
     lowest = np.ascontiguousarray(np.moveaxis(entries, 2, 0), np.float64)
     unit = np.abs(lowest - np.median(lowest, axis=2, keepdims=True)).mean(axis=(1, 2))
     lowest /= np.where(unit > 0.0, unit, 1.0)[:, None, None]
-    size = np.ones((positions, tokens))
+    size = np.tile(sizes.astype(np.float64), (positions, 1))
 
     def loss(a: FloatArray, number: FloatArray, b: FloatArray, other: FloatArray) -> FloatArray:
         """How much the entries of two clusters fall together when they are joined."""
