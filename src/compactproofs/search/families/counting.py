@@ -36,7 +36,6 @@ WORTH = 4e-10  # of all inputs, at 64 tokens: what there must be to gain for a p
 _TRIED, _SAMPLE, _FEW, _PART = 2**15, 4096, 256, 32  # inputs of the sample, and of what is worth the trouble
 _OFTEN = 0.25  # of all inputs; where fewer may be wrong, the sample is one of these only
 _CELLS_NEAR = 2**12  # of the sums that say which these are
-_FEW_POSITIONS, _MOST_HALVES = 11, 23  # up to which halves come first, and up to which they are tried
 _MOST_JOINED = 96  # tokens of which all unions are tried
 _MOST_HEADS = 6  # outputs that are counted from below
 
@@ -400,6 +399,8 @@ class _Failing:
         names, m = self.margins.outputs, self.margins
         taken = [int(names[these[0]]) for these in less] if over or len(less) > 1 else []
         name, first, second, *_ = [int(names[outputs[0]]) if output is None else output, *taken, ALL_OTHERS, ALL_OTHERS]
+        if less and not taken:
+            second = int(names[less[0][0]])  # which is not read from below, but tells that there are two sums
         best, found = (self._size if over else 0) if known is None else known, list[Step]()
         among = self._sample[1]
         root = isqrt(len(self._sample[0]))
@@ -525,7 +526,7 @@ class _Ways:
 
     def _exactly(self, tokens: int, parts: int) -> tuple[int, int]:
         """How many positions are put together exactly at the first, and at the last."""
-        most = min(_EXACTLY * self._points(parts), _MOST_EXACTLY)
+        most = min(_EXACTLY * self._points(parts), _MOST_EXACTLY, 2**25 // len(self.margins.conditions.empty))
         sizes = np.array([len(step.number) for step in self._steps(tokens)[1]], float)
         first = int((np.cumprod(sizes) <= most).sum())
         last = int((np.cumprod(sizes[::-1]) <= most).sum())
@@ -796,26 +797,28 @@ def _of_steps(hints: Hints, v: int, n: int) -> int:
     windows = steps[:, 6] < 0
     cells = np.clip(np.maximum(steps[windows, 9].astype(float) - steps[windows, 8], 0) + 2, 0, 2**19).sum()
     # Two operations for each group of sets, of which there are four at most, but seldom as many steps as tokens.
-    return int(4 * n * v * cells + _from_both_ends(hints, steps[~windows], v, n - 1) + CALL * len(steps) * (2 * n + 8))
+    return int(4 * n * v * cells + _from_both_ends(hints, steps[~windows], v) + CALL * len(steps) * (2 * n + 8))
 
 
-def _from_both_ends(hints: Hints, steps: npt.NDArray[Any], v: int, positions: int) -> float:
+def _from_both_ends(hints: Hints, steps: npt.NDArray[Any], v: int) -> float:
     """What those take that are counted from both ends: sequences and ways, and points for each token in between."""
     labels = hints["labels"]
+    positions = labels.shape[1]
     # Clusters at each position: no more than there are labels, unless these join tokens of different sets.
     clusters = 1.0 + np.count_nonzero(np.diff(np.sort(labels, axis=2), axis=2), axis=2)
     sizes = np.sort(np.vstack([np.full((1, positions), float(v)), clusters]), axis=1)
     of_step = np.where(steps[:, 6] <= len(labels), steps[:, 6], 0)
     total = 0.0
-    groups = np.where(steps[:, 0] == steps[:, 1], 2.0, 4.0)
+    groups = np.where(steps[:, 0] == steps[:, 1], 3.0, 5.0)
     axes = 1.0 + (steps[:, 4] >= 0) + (steps[:, 5] >= 0)
-    points = np.clip(steps[:, 8], 0, 2**23) + 4.0
-    for joined, number, group, first, last in zip(of_step, points**axes, groups, *steps[:, 9:].T, strict=True):
+    points = np.clip(steps[:, 8], 1, 2**23) + 3.0
+    for joined, group, number, r, first, last in zip(of_step, groups, points, axes, *steps[:, 9:].T, strict=True):
         first, last = min(max(int(first), 0), positions), min(max(int(last), 0), positions)
         of_position = sizes[joined]
-        sequences = min(2.0**23, of_position[positions - first :].prod() + of_position[positions - last :].prod())
-        between = of_position[min(positions, first + last) :].sum() if first + last < positions else 0.0
-        total += 2.0**15 * positions + 2.0**7 * 2 * sequences + 16 * min(2.0**23, group * number) * between
+        sequences, ways = (min(2.0**23, of_position[positions - some :].prod()) for some in (first, last))
+        between = of_position[min(positions, first + last) :].sum()
+        exactly = group * sequences + 2.0 * ways + min(2.0**23, r * (positions + 1 - first) * number)
+        total += 2.0**15 * positions + 2.0**6 * exactly + 20 * min(2.0**23, group * number**r) * (1.0 + between)
     return total
 
 

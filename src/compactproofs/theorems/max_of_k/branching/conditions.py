@@ -6,7 +6,8 @@ what is before t meets that one; or none, -1, if no sequence with t at its end m
 the empty sequence meets.  So what the sequences of P tokens are like that meet g is known from those of P - 1 tokens:
 each of them is one such sequence with one token t more, for the t's that have a condition before g.
 
-Conditions are of two kinds, which are met together.
+Conditions are of two kinds, which are met together.  Both say nothing of the order of tokens: a sequence meets one if
+and only if all others of the same tokens do.
 
 Sets.  A condition names some sets of tokens, and is met by the sequences that hold a token of each.  A sequence with t
 at its end is one of these if and only if those before t hold one of each of these sets but those that t is in.  The
