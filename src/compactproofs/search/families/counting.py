@@ -823,7 +823,7 @@ def _from_both_ends(hints: Hints, steps: npt.NDArray[Any], v: int) -> float:
 
 
 def work_of(problem: Problem[Any, Any], hints: Hints, screening: Callable[[int, int], int] = _operations) -> Work:
-    """Of the screening, and of what the steps count: tables, sequences of halves and windows all have limits."""
+    """Of the screening, and of what the steps count: sequences, ways, points and windows all have limits."""
     of_model = Beyond(screening)(problem, hints)
     of_steps = _of_steps(hints, problem.network.d_vocab, problem.network.n_ctx)
     return Work(of_model.operations + of_steps, of_model.memory + 2**30)

@@ -53,8 +53,8 @@ result below is exact.
 Integers: entries less offsets are below 2^54 in size and P is at most 64, so sums of them are below 2^60, and what ways
 from the start lead to is, too.  Points lie between two such numbers, and all else is a sum of two or three of them.
 
-Why this is tight: nothing is rounded at positions that matter most, and of the others only what is not put together
-exactly.  Points are the same for all positions, but where few positions are left that hardly matter, sums come to few.
+Why this is tight: nothing is rounded at the positions that matter most, nor at those that matter least, and in between
+points are spread anew at each position, over what can be reached there.
 
 Cost: some r operations for each sequence at the first f positions and each way from the start, and for each position in
 between two for each cluster, condition and point, which are told in moves, too (`kernel.limits`).
