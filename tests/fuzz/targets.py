@@ -169,7 +169,9 @@ def _verdict(claim: Certificate, about: Model) -> Verdict:
         at_least = BUILT_IN.strategies[claim.strategy].claim == "at least"
         if dict(claim.task) == max_of_k(about).task.record:
             truth = exact_correct(about)
-            _expect(0 <= verdict.certified <= truth if at_least else verdict.certified >= truth, claim.strategy)
+            _expect(
+                0 <= verdict.certified <= truth if at_least else verdict.certified >= truth, f"N of {claim.strategy}"
+            )
         holds = claim.certified <= verdict.certified if at_least else claim.certified >= verdict.certified
         _expect(verdict.accepted == holds, f"the verdict on {claim}")
     else:
