@@ -41,17 +41,18 @@ _MOST_HEADS = 6  # outputs that are counted from below
 
 # How to count: cells of a histogram, the more the more there is to gain, in units of what is worth the trouble; or,
 # from both ends, how many tokens each position has on average, and how many points there are.
-_GAINS_ONE, _CELLS_ONE = (0.0, 2.0, 50.0, 200.0), (2**13, 2**15, 2**17, 2**18)
+_GAINS_ONE, _CELLS_ONE = (0.0, 2.0, 100.0, 400.0), (2**13, 2**15, 2**17, 2**18)
 _TOKENS = (6, 12, 24, 48, None)
 _NUMBERS = ((2**12, 2**14), (64, 128, 256, 512, 1024), (24, 40, 64, 96, 128))  # of points, for one sum, two, or three
 _EXACTLY = 2  # sequences and ways, for each point
 _MOST_EXACTLY = 2**20
-_PER_MILLISECOND = 0.5  # of what is worth the trouble: the price of a count
+_COARSE = 80  # the share of what is counted that the first way to count it may cost
+_PER_MILLISECOND = 1.0  # of what is worth the trouble: the price of a count
 _CLEARLY = 6  # errors of a guess: from farther away there is something to gain
 _PRICE, _PRICES = 2, (0, 2, 20)  # of an output that is counted apart, and of those that are taken away from it
 _MOST_TAKEN = 2
 _SAMPLED_FROM = 128  # the share of a sum's guess that may come of that
-_SURE_ENOUGH = 200  # up to which a single sum is not counted from both ends
+_SURE_ENOUGH = 300  # up to which a single sum is not counted from both ends
 _SURE = 50  # up to which a single sum is counted as coarsely as that, without a trial
 _TAIL_ONE = 0.0005  # what may lie on either side of the windows of histograms
 _NEAR, _KNOTS, _TAIL, _EVENLY = (
@@ -436,7 +437,16 @@ class _Failing:
                 tried(how)
         if less or left() > _SURE_ENOUGH * self.worth:
             surely = _CLEARLY * error
-            _finer(_Ways(self, sums, over), best, tried, over, self.worth, left, lambda: abs(best - guess) - surely)
+            _finer(
+                _Ways(self, sums, over),
+                best,
+                tried,
+                over,
+                self.worth,
+                left,
+                lambda: abs(best - guess) - surely,
+                guess + error,
+            )
         return best, found
 
     def _rounded_off(self, outputs: list[int], width: int, over: bool) -> int:
@@ -464,22 +474,25 @@ def _finer(
     worth: int,
     left: Callable[[], float],
     surely: Callable[[], float],
+    stake: float,
 ) -> None:
     """Try finer and finer ways, with more tokens or more points, whichever gains more, while that is worth it.
 
     `best`: what is known; `left`, `surely`: how much there may be to gain, and how much there is, unless the sample is
-    misleading.
+    misleading; `stake`: about how much is counted.
     """
 
     def price(way: tuple[int, int]) -> float:
         return ways.milliseconds(*way) * _PER_MILLISECOND * worth
 
-    at = (0, 0)
+    # Where much is to be counted, coarse ways are sure to be too coarse.
+    coarse = [points for points in range(1, len(_NUMBERS[1])) if price((0, points)) <= stake / _COARSE]
+    at = (0, max(coarse, default=0))
     size = tried(ways.how(*at))
     if len(ways.start) == 1:  # which has been counted by a histogram
-        many = tried(ways.how(2, 0))
+        many = tried(ways.how(2, at[1]))
         if (many < size) if over else (many > size):
-            at, size = (2, 0), many
+            at, size = (2, at[1]), many
         if (size > best + left() / 4) if over else (size < best - left() / 4):
             return
     steps = [(1, 0), (0, 1)]
