@@ -72,6 +72,7 @@ def planned(monkeypatch: pytest.MonkeyPatch, sizes: dict[tuple[int, int], int]) 
     monkeypatch.setattr(counting._Ways, "how", how)
     monkeypatch.setattr(counting._Ways, "milliseconds", lambda ways, *way: 1.0 if way in sizes else float("inf"))
     monkeypatch.setattr(counting, "count_failing", count)
+    monkeypatch.setattr(counting, "_COARSE", float("inf"))
     return found
 
 
@@ -107,6 +108,19 @@ def test_counts_are_made_finer_while_the_sample_shows_that_there_is_more(
     size, _ = of_pairs._count([0], [[1]], guess, False)
 
     assert (size, found) == (sizes[2, 0], [(0, 0), (1, 0), (0, 1), (2, 0)])
+
+
+def test_coarse_counts_are_left_out_where_much_is_to_be_counted(
+    of_pairs: counting._Failing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first way has as many points as cost next to nothing beside what is counted."""
+    guess = of_pairs._size // 2
+    found = planned(monkeypatch, {(0, 0): 0, (0, 1): 0, (0, 2): guess, (0, 3): guess})
+    monkeypatch.setattr(counting, "_COARSE", 2)
+    monkeypatch.setattr(counting._Ways, "milliseconds", lambda ways, *way: guess / 8 if way[1] < 3 else guess)
+    size, _ = of_pairs._count([0], [[1]], guess, False)
+
+    assert (size, found) == (guess, [(0, 2)])
 
 
 def test_counts_are_not_made_finer_where_they_hardly_gain(

@@ -46,7 +46,7 @@ _TOKENS = (6, 12, 24, 48, None)
 _NUMBERS = ((2**12, 2**14), (64, 128, 256, 512, 1024), (24, 40, 64, 96, 128))  # of points, for one sum, two, or three
 _EXACTLY = 2  # sequences and ways, for each point
 _MOST_EXACTLY = 2**20
-_COARSE = 80  # the share of what is counted that the first way to count it may cost
+_COARSE = 80  # a part of what is counted, of which there are so many, is what the first way may cost
 _PER_MILLISECOND = 1.0  # of what is worth the trouble: the price of a count
 _CLEARLY = 6  # errors of a guess: from farther away there is something to gain
 _PRICE, _PRICES = 2, (0, 2, 20)  # of an output that is counted apart, and of those that are taken away from it
@@ -55,12 +55,8 @@ _SAMPLED_FROM = 128  # the share of a sum's guess that may come of that
 _SURE_ENOUGH = 300  # up to which a single sum is not counted from both ends
 _SURE = 50  # up to which a single sum is counted as coarsely as that, without a trial
 _TAIL_ONE = 0.0005  # what may lie on either side of the windows of histograms
-_NEAR, _KNOTS, _TAIL, _EVENLY = (
-    400,
-    300,
-    5,
-    0.4,
-)  # inputs near 0, of their sums, edges beyond these, and how evenly others lie
+# Inputs near 0, and of their sums; edges beyond these, and how evenly others lie.
+_NEAR, _KNOTS, _TAIL, _EVENLY = 400, 300, 5, 0.4
 
 
 def plan(
