@@ -42,6 +42,7 @@ _MOST_HEADS = 6  # outputs that are counted from below
 # How to count: cells of a histogram, the more the more there is to gain, in units of what is worth the trouble; or,
 # from both ends, how many tokens each position has on average, and how many points there are.
 _GAINS_ONE, _CELLS_ONE = (0.0, 2.0, 100.0, 400.0), (2**13, 2**15, 2**17, 2**18)
+_CELLS_SURE = (2**11, 2**13)  # where little is to be counted
 _TOKENS = (6, 12, 24, 48, None)
 _NUMBERS = ((2**12, 2**14), (64, 128, 256, 512, 1024), (24, 40, 64, 96, 128))  # of points, for one sum, two, or three
 _EXACTLY = 2  # sequences and ways, for each point
@@ -423,14 +424,14 @@ class _Failing:
         sums += [(-entries[:, :, these].min(axis=2), 1 - int(last[these].min())) for these in less]
         if not less:
             window = self._window(*sums[0], _TAIL_ONE)
-            for gain, cells in zip(_GAINS_ONE, _CELLS_ONE, strict=True):
+            for cells in _CELLS_SURE if guess <= _SURE * self.worth else ():
                 how = Window(*bins(*sums[0], cells, *window))
+                if self._rounded_off(outputs, how.width, over) <= self.worth:
+                    return guess, [Step(name, first, second, how)]
+            for gain, cells in zip(_GAINS_ONE, _CELLS_ONE, strict=True):
                 if found and left() <= gain * self.worth:
                     return best, found
-                sure = not found and guess <= _SURE * self.worth
-                if sure and self._rounded_off(outputs, how.width, over) <= self.worth:
-                    return guess, [Step(name, first, second, how)]
-                tried(how)
+                tried(Window(*bins(*sums[0], cells, *window)))
         if less or left() > _SURE_ENOUGH * self.worth:
             surely = _CLEARLY * error
             _finer(
