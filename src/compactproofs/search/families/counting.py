@@ -8,7 +8,7 @@ recorded are the counts that the bound consists of, and not those that were trie
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
 from math import isqrt
 from operator import itemgetter
@@ -380,17 +380,10 @@ class _Failing:
         return best, found
 
     def _count(
-        self,
-        outputs: list[int],
-        less: list[list[int]],
-        guess: int,
-        over: bool,
-        output: int | None = None,
-        known: int | None = None,
+        self, outputs: list[int], less: list[list[int]], guess: int, over: bool, output: int | None = None
     ) -> tuple[int, list[Step]]:
         """The best bound on the inputs where one of the outputs fails, and none of `less`, and the step that gives it.
 
-        `known`: a bound to be improved on, else without a step.
         `less`: up to two sets of outputs, each of which is taken away together.  Counts are made finer and finer, as
         long as that is worth it.  Where it is known well enough what comes of the first, the bound is a guess.
         """
@@ -399,29 +392,17 @@ class _Failing:
         name, first, second, *_ = [int(names[outputs[0]]) if output is None else output, *taken, ALL_OTHERS, ALL_OTHERS]
         if less and not taken:
             second = int(names[less[0][0]])  # which is not read from below, but tells that there are two sums
-        best, found = (self._size if over else 0) if known is None else known, list[Step]()
-        among = self._sample[1]
-        root = isqrt(len(self._sample[0]))
-        # Of the guess, roughly; its sample may be drawn from too many, as sums are rounded there, too.
-        error = (isqrt(guess * (among - guess)) + among // root) // (2 * root) + (0 if less else guess // _SAMPLED_FROM)
-
-        def tried(how: Window | BothEnds) -> int:
-            """What comes of one step more, and whether that is better."""
-            nonlocal best, found
-            step = Step(name, first, second, how)
-            size = count_failing(self.work, m, outputs, less, step, over)
-            if (size < best) if over else (size > best):
-                best, found = size, [step]
-            return size
-
-        def left() -> int:
-            """How much there may be to gain: the distance to the guess, give or take its error."""
-            away = abs(best - guess)
-            return min(away + error, best if over else self._size)
-
         entries, last = (m.low, m.low_last) if over else (m.high, m.high_last)
         sums = [(entries[:, :, outputs].min(axis=2), int(last[outputs].min()))]
         sums += [(-entries[:, :, these].min(axis=2), 1 - int(last[these].min())) for these in less]
+
+        def counted(how: Window | BothEnds) -> tuple[int, Step]:
+            step = Step(name, first, second, how)
+            return count_failing(self.work, m, outputs, less, step, over), step
+
+        tries = _Tries(
+            counted, over, self._size if over else 0, self._size, guess, self._error(guess, bool(less)), self.worth
+        )
         if not less:
             window = self._window(*sums[0], _TAIL_ONE)
             for cells in _CELLS_SURE if guess <= _SURE * self.worth else ():
@@ -429,22 +410,18 @@ class _Failing:
                 if self._rounded_off(outputs, how.width, over) <= self.worth:
                     return guess, [Step(name, first, second, how)]
             for gain, cells in zip(_GAINS_ONE, _CELLS_ONE, strict=True):
-                if found and left() <= gain * self.worth:
-                    return best, found
-                tried(Window(*bins(*sums[0], cells, *window)))
-        if less or left() > _SURE_ENOUGH * self.worth:
-            surely = _CLEARLY * error
-            _finer(
-                _Ways(self, sums, over),
-                best,
-                tried,
-                over,
-                self.worth,
-                left,
-                lambda: abs(best - guess) - surely,
-                guess + error,
-            )
-        return best, found
+                if not tries.found or tries.left > gain * self.worth:
+                    tries.of(Window(*bins(*sums[0], cells, *window)))
+        if less or tries.left > _SURE_ENOUGH * self.worth:
+            tries.from_both_ends(_Ways(self, sums, over))
+        return tries.best, tries.found
+
+    def _error(self, guess: int, of_several: bool) -> int:
+        """How far a guess is off, roughly; its sample may be drawn from too many, as sums are rounded there, too."""
+        inputs, among = self._sample
+        root = isqrt(len(inputs))
+        off = (isqrt(guess * (among - guess)) + among // root) // (2 * root)
+        return off + (0 if of_several else guess // _SAMPLED_FROM)
 
     def _rounded_off(self, outputs: list[int], width: int, over: bool) -> int:
         """About how many inputs of the sample have a sum so close to 0 that bins of this width lose it."""
@@ -463,49 +440,74 @@ class _Failing:
         return int(min(low, -reach)), int(max(high, reach))
 
 
-def _finer(
-    ways: _Ways,
-    best: int,
-    tried: Callable[[BothEnds], int],
-    over: bool,
-    worth: int,
-    left: Callable[[], float],
-    surely: Callable[[], float],
-    stake: float,
-) -> None:
-    """Try finer and finer ways, with more tokens or more points, whichever gains more, while that is worth it.
+@dataclass
+class _Tries:
+    """Ways to count something, one after the other; the best bound so far, and the step that gives it.
 
-    `best`: what is known; `left`, `surely`: how much there may be to gain, and how much there is, unless the sample is
-    misleading; `stake`: about how much is counted.
+    `counted`: what comes of a way, and the step; `size`: of all inputs; `guess`: what should come of it, give or take
+    `error`; `worth`: a number of inputs that is not worth the trouble.
     """
 
-    def price(way: tuple[int, int]) -> float:
-        return ways.milliseconds(*way) * _PER_MILLISECOND * worth
+    counted: Callable[[Window | BothEnds], tuple[int, Step]]
+    over: bool
+    best: int
+    size: int
+    guess: int
+    error: int
+    worth: int
+    found: list[Step] = field(default_factory=list)
 
-    # Where much is to be counted, coarse ways are sure to be too coarse.
-    coarse = [points for points in range(1, len(_NUMBERS[1])) if price((0, points)) <= stake / _COARSE]
-    at = (0, max(coarse, default=0))
-    size = tried(ways.how(*at))
-    if len(ways.start) == 1:  # which has been counted by a histogram
-        many = tried(ways.how(2, at[1]))
-        if (many < size) if over else (many > size):
-            at, size = (2, at[1]), many
-        if (size > best + left() / 4) if over else (size < best - left() / 4):
-            return
-    steps = [(1, 0), (0, 1)]
-    while True:
-        options = [(at[0] + tokens, at[1] + points) for tokens, points in steps]
-        sizes = [(tried(ways.how(*one)), one) for one in options if price(one) < left()]
-        better = [found for found in sizes if (found[0] < size if over else found[0] > size)]
-        if not better:
-            return
-        new, to = (min if over else max)(better)
-        # What has just been for nothing is not tried again at once.
-        steps = [(one[0] - at[0], one[1] - at[1]) for _, one in better] if len(sizes) == 2 else [(1, 0), (0, 1)]
-        gained, size, at = abs(new - size), new, to
-        # No more than was gained before, unless the sample shows that there is.
-        if max(gained, surely()) <= price(at):
-            return
+    def better(self, one: int, other: int) -> bool:
+        """Whether a bound is."""
+        return one < other if self.over else one > other
+
+    def of(self, how: Window | BothEnds) -> int:
+        """What comes of one way more."""
+        size, step = self.counted(how)
+        if self.better(size, self.best):
+            self.best, self.found = size, [step]
+        return size
+
+    @property
+    def left(self) -> int:
+        """How much there may be to gain: the distance to the guess, give or take its error."""
+        return min(abs(self.best - self.guess) + self.error, self.best if self.over else self.size)
+
+    @property
+    def surely_left(self) -> int:
+        """How much there is to gain, unless the sample is misleading."""
+        return abs(self.best - self.guess) - _CLEARLY * self.error
+
+    def from_both_ends(self, ways: _Ways) -> None:
+        """Finer and finer ways, with more tokens or more points, whichever gains more, while that is worth it."""
+
+        def price(way: tuple[int, int]) -> float:
+            return ways.milliseconds(*way) * _PER_MILLISECOND * self.worth
+
+        # Where much is to be counted, coarse ways are sure to be too coarse.
+        stake = (self.guess + self.error) / _COARSE
+        at = 0, max((points for points in range(len(_NUMBERS[1])) if price((0, points)) <= stake), default=0)
+        known = self.best
+        size = self.of(ways.how(*at))
+        if self.found and ways.alone:  # which has been counted by a histogram
+            many = self.of(ways.how(2, at[1]))
+            at, size = ((2, at[1]), many) if self.better(many, size) else (at, size)
+            if abs(size - self.guess) > abs(known - self.guess) + self.left / 4:
+                return
+        steps = [(1, 0), (0, 1)]
+        while True:
+            options = [(at[0] + tokens, at[1] + points) for tokens, points in steps]
+            sizes = [(self.of(ways.how(*one)), one) for one in options if price(one) < self.left]
+            better = [one for one in sizes if self.better(one[0], size)]
+            if not better:
+                return
+            # What has just been for nothing is not tried again at once.
+            steps = [(to[0] - at[0], to[1] - at[1]) for _, to in better] if len(sizes) == 2 else [(1, 0), (0, 1)]
+            new, at = (min if self.over else max)(better)
+            gained, size = abs(new - size), new
+            # No more than was gained before, unless the sample shows that there is.
+            if max(gained, self.surely_left) <= price(at):
+                return
 
 
 class _Ways:
@@ -513,6 +515,7 @@ class _Ways:
 
     def __init__(self, failing: _Failing, sums: list[tuple[IntArray, int]], over: bool) -> None:
         self.margins, self.over = failing.margins, over
+        self._known: dict[int, tuple[IntArray | None, list[both_ends.Clusters]]] = {}
         self.vocabulary = failing.work.network.d_vocab
         self.entries = np.stack([one for one, _ in sums], axis=2)
         self.start = np.array([at for _, at in sums])
@@ -527,12 +530,19 @@ class _Ways:
     def _joining(self) -> Joining:
         return Joining(self.entries if self.over else -self.entries, self.margins.conditions.kinds()[1])
 
-    @lru_cache(16)  # noqa: B019
+    @property
+    def alone(self) -> bool:
+        """Whether it is one sum."""
+        return len(self.start) == 1
+
     def _steps(self, tokens: int) -> tuple[IntArray | None, list[both_ends.Clusters]]:
-        labels = self._joining.labels(_TOKENS[tokens])
-        of_class = self.margins.conditions, self.margins.counts
-        steps = both_ends.clusters(self.entries[self.order], *of_class, labels[self.order], self.over)
-        return None if _TOKENS[tokens] is None else labels, steps
+        """Labels, or None where every token is alone, and the clusters of each position, in order."""
+        if tokens not in self._known:
+            labels = self._joining.labels(_TOKENS[tokens])
+            of_class = self.margins.conditions, self.margins.counts
+            steps = both_ends.clusters(self.entries[self.order], *of_class, labels[self.order], self.over)
+            self._known[tokens] = None if _TOKENS[tokens] is None else labels, steps
+        return self._known[tokens]
 
     def _exactly(self, tokens: int, parts: int) -> tuple[int, int]:
         """How many positions are put together exactly at the first, and at the last."""
