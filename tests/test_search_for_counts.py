@@ -8,12 +8,15 @@ from typing import cast
 import numpy as np
 import pytest
 
-from compactproofs import load_model
+from compactproofs import Model, Prover, load_model
 from compactproofs.kernel.decisions import IntArray
 from compactproofs.search.families import counting
 from compactproofs.search.workspaces import MaxWorkspace, workspace
+from compactproofs.tasks.by_comparison import POSITION, ByComparison
+from compactproofs.tasks.orders import WeightedLargest
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
 from compactproofs.theorems.max_of_k.counting.unions import BothEnds, Step
+from soundness.models import random_weights
 
 
 def some_work() -> MaxWorkspace:
@@ -134,3 +137,19 @@ def test_counts_are_not_made_finer_where_they_hardly_gain(
     size, _ = of_pairs._count([0], [[1]], guess, True)
 
     assert (size, found) == (near - 5, [(0, 0), (1, 0), (0, 1)])
+
+
+@pytest.mark.parametrize(
+    ("kind", "task"),
+    [
+        ("histogram", WeightedLargest(1, 6, tuple(range(6)), (1000,) * 6)),
+        ("by-comparison/histogram", ByComparison(POSITION, 1, 3, 0, (1, 2**20, 17))),
+    ],
+)
+def test_no_position_is_left_where_inputs_count_much(kind: str, task: WeightedLargest | ByComparison) -> None:
+    """The query and the label are all there is, and weights make it worth counting from both ends."""
+    model = Model(**random_weights(np.random.default_rng(0), task.d_vocab, task.n_ctx, 4, 2, 1.0))
+    prover = Prover(model, task)
+    lower, upper = (prover.prove(f"{kind}{side}").certificate.certified for side in ("", "-upper"))
+
+    assert 0 < lower <= upper < task.total

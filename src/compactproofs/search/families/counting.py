@@ -585,7 +585,7 @@ class _Ways:
     def _edges(self, steps: list[both_ends.Clusters], first: int, last: int) -> IntArray:
         """Edges that are close to each other where sums are with some positions to follow; shape (axes, EDGES)."""
         positions = len(steps)
-        offsets = np.array([step.offset for step in steps]).reshape(positions, -1)
+        offsets = np.array([step.offset for step in steps]).reshape(positions, len(self.start))
         entries = self.entries[self.order] - offsets[:, None]
         taken = entries[np.arange(positions), self.near[:, self.order]][:, ::-1]
         start = self.start + offsets.sum(axis=0)
