@@ -817,8 +817,8 @@ def test_unchanged_copy_counts_right() -> None:
 SEARCH_ERRORS: dict[str, Change] = {
     "the guess is taken for a bound": (
         "search.families.counting",
-        "best, found = size, [step]",
-        "best, found = guess, [step]",
+        "self.best, self.found = size, [step]",
+        "self.best, self.found = self.guess, [step]",
     ),
     "other outputs fail only where they do in the sample": (
         "search.families.counting",

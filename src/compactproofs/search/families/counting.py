@@ -53,7 +53,7 @@ _CLEARLY = 6  # errors of a guess: from farther away there is something to gain
 _PRICE, _PRICES = 2, (0, 2, 20)  # of an output that is counted apart, and of those that are taken away from it
 _MOST_TAKEN = 2
 _SAMPLED_FROM = 128  # the share of a sum's guess that may come of that
-_SURE_ENOUGH = 300  # up to which a single sum is not counted from both ends
+_SURE_ENOUGH = 60  # up to which a single sum is not counted from both ends
 _SURE = 50  # up to which a single sum is counted as coarsely as that, without a trial
 _TAIL_ONE = 0.0005  # what may lie on either side of the windows of histograms
 # Inputs near 0, and of their sums; edges beyond these, and how evenly others lie.
@@ -829,7 +829,8 @@ def _from_both_ends(hints: Hints, steps: npt.NDArray[Any], v: int) -> float:
     sizes = np.sort(np.vstack([np.full((1, positions), float(v)), clusters]), axis=1)
     of_step = np.where(steps[:, 6] <= len(labels), steps[:, 6], 0)
     total = 0.0
-    groups = np.where(steps[:, 0] == steps[:, 1], 3.0, 5.0)
+    # Sets: the maximum, unless the query is it; and the highest level, unless there is none below.
+    groups = 1.0 + np.where(steps[:, 0] == steps[:, 1], 1.0, 2.0) * np.where(steps[:, 2] == 0, 1.0, 2.0)
     axes = 1.0 + (steps[:, 4] >= 0) + (steps[:, 5] >= 0)
     points = np.clip(steps[:, 8], 1, 2**23) + 3.0
     for joined, group, number, r, first, last in zip(of_step, groups, points, axes, *steps[:, 9:].T, strict=True):
@@ -838,7 +839,8 @@ def _from_both_ends(hints: Hints, steps: npt.NDArray[Any], v: int) -> float:
         sequences, ways = (min(2.0**23, of_position[positions - some :].prod()) for some in (first, last))
         between = of_position[min(positions, first + last) :].sum()
         exactly = group * sequences + 2.0 * ways + min(2.0**23, r * (positions + 1 - first) * number)
-        total += 2.0**15 * positions + 2.0**6 * exactly + 20 * min(2.0**23, group * number**r) * (1.0 + between)
+        of_cluster = 20 * min(2.0**23, group * number**r) + 2.0**14
+        total += 2.0**15 * positions + 2.0**6 * exactly + of_cluster * (1.0 + between)
     return total
 
 
@@ -846,7 +848,7 @@ def work_of(problem: Problem[Any, Any], hints: Hints, screening: Callable[[int, 
     """Of the screening, and of what the steps count: sequences, ways, points and windows all have limits."""
     of_model = Beyond(screening)(problem, hints)
     of_steps = _of_steps(hints, problem.network.d_vocab, problem.network.n_ctx)
-    return Work(of_model.operations + of_steps, of_model.memory + 2**30)
+    return Work(of_model.operations + of_steps, of_model.memory + 2**30 + 2**28)
 
 
 COMPANIONS = {

@@ -17,7 +17,8 @@ sequence is lost (gained), and the tokens of a cluster count as one that counts 
 Let N_p(z, c) be the number of sequences of clusters at the first p positions that meet condition c and have
 z[j] + sum_{i < p} a[i, x_i, j] <= 0 on all axes.  It never grows with z, and for p > 0 it is the sum over clusters t of
 what t counts times N_{p-1}(z + a[p - 1, t], before[t, c]), leaving out those t for which no condition is before c.
-Asked for is N_P(s, last).
+Asked for is N_P(s, last).  It is 0 where the least sum is positive on some axis; and if too much is asked for, what all
+sequences count, whether they meet conditions or not, is a bound from above, and 0 one from below.
 
 From the start.  So N_P(s, last) is the sum of n N_l(z, c) over ways (z, c, n) that come of (s, last, 1) by following
 every cluster of the last P - l positions.  A way is forgotten if z plus the least sum of the others is positive on some
@@ -42,16 +43,18 @@ where it is not, z and the first point are so small that all sequences have sums
 last point is so large that none has, and N_{p-1}(round(z), .) is 0 (not over).
 
 Offsets.  The entries of a position may be changed by any number on each axis, if s is changed by the opposite.  They
-are chosen such that many entries are a little more than 0 (over), or less, and so lead from a point to itself.
+are chosen such that many entries are a little more than 0 (over), or less, and so lead from a point to itself; the
+start is then the `origin`, and what follows is about entries less offsets.
 
 Floating point: as in `sums`, all terms are non-negative.  Each passes through at most: the numbers of P clusters,
 rounded to floats, and products of these; as many additions as there are sequences at the first f positions; sums along
 all axes; an addition for each cluster in between; and one for each way from the start.  Integers up to 2^53 are not
 rounded, and a number that was rounded is 2^53 or more, as is all that it is a part of, unless it counts 0 times; so a
-result below is exact.
+result below is exact.  Nothing overflows, since all sequences together count at most 2^900 (`histogram.limit`).
 
-Integers: entries less offsets are below 2^54 in size and P is at most 64, so sums of them are below 2^60, and what ways
-from the start lead to is, too.  Points lie between two such numbers, and all else is a sum of two or three of them.
+Integers: entries less offsets are below 2^54 in size and P is at most 64, so sums of them are below 2^60; so is what
+ways from the start lead to, as offsets cancel but for those of positions to follow.  Points, and what they are rounded
+from, are sums of a few such numbers.
 
 Why this is tight: nothing is rounded at the positions that matter most, nor at those that matter least, and in between
 points are spread anew at each position, over what can be reached there.
@@ -78,7 +81,7 @@ Floats = npt.NDArray[np.float64]
 
 _MOST = 2**23  # sequences, ways, points on axes, and points of all axes and conditions
 _MOST_MET = 2**26  # sequences and conditions
-_PER_POSITION = 2**15  # what the clusters of a position take, in operations
+_PER_POSITION, _PER_CLUSTER = 2**15, 2**14  # what a position takes, and a cluster in between, in operations
 _PER_ONE = 2**6  # what a sequence takes for each condition, and a point on an axis; a way twice that
 MANTISSA = 9  # bits of an edge
 
@@ -152,7 +155,7 @@ def count_from_both_ends(
     cells = groups * prod(max(map(len, on_axis)) for on_axis in zip(*grids, strict=True))
     if cells > _MOST:
         return everything
-    spend(16 * cells * (1 + sum(sizes[first:left])))
+    spend((16 * cells + _PER_CLUSTER) * (1 + sum(sizes[first:left])))
     table, passed = _from_end(steps[:first], conditions.empty, grids[0], axes)
     for step, before, points in zip(steps[first:left], grids, grids[1:], strict=False):
         table = _moved_on(table, step, before, points, over)
