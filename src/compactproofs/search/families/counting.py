@@ -486,7 +486,8 @@ class _Tries:
 
         # Where much is to be counted, coarse ways are sure to be too coarse.
         stake = (self.guess + self.error) / _COARSE
-        at = 0, max((points for points in range(len(_NUMBERS[1])) if price((0, points)) <= stake), default=0)
+        several = range(1 if ways.alone else len(_NUMBERS[1]))
+        at = 0, max((points for points in several if price((0, points)) <= stake), default=0)
         known = self.best
         size = self.of(ways.how(*at))
         if self.found and ways.alone:  # which has been counted by a histogram
@@ -568,7 +569,9 @@ class _Ways:
         sizes = [len(step.number) for step in self._steps(tokens)[1]]
         sequences = float(np.prod(sizes[:first], dtype=float) + np.prod(sizes[len(sizes) - last :], dtype=float))
         table = self._points(parts) * len(self.margins.conditions.empty)
-        return 1.0 + 1e-4 * sequences + 2e-6 * table * (3 + sum(sizes[first : len(sizes) - last]))
+        # For each cluster in between all points of an axis are looked up, and those of all axes moved.
+        of_cluster = 4e-5 * axes * _NUMBERS[axes - 1][parts] + 2e-6 * table
+        return 1.0 + 1e-4 * sequences + of_cluster * (3 + sum(sizes[first : len(sizes) - last]))
 
     def how(self, tokens: int, parts: int) -> BothEnds:
         """What the hints say of this way."""
