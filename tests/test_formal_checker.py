@@ -158,7 +158,10 @@ def test_weights_of_all_sizes(tmp_path: Path) -> None:
 
 @needs_program
 def test_the_corpus() -> None:
-    """What the other two checkers accept it accepts; what they do not, only if the claim is true of that model."""
+    """What the other two checkers accept it accepts; what they do not, only if the claim is true of that model.
+
+    It knows of no other task than the largest token.
+    """
     counts = dict.fromkeys(WORDS, 0)
     for name in ("ladder", "spoiled"):
         model = cp.Model.load(model_path(name))
@@ -171,9 +174,11 @@ def test_the_corpus() -> None:
                 continue
             verdict = path.parent.name
             found = _answer_or_none(path.read_bytes(), file, hints[_argument(path)])
+            another_task = "--by-comparison-" in path.name
             if found is None or not found.accepted:
-                assert verdict != "accept", path.name
+                assert verdict != "accept" or another_task, path.name
                 continue
+            assert not another_task, path.name
             counts[verdict] += 1
             said = found.reason.removesuffix(f" (of {total} inputs)").split(" <= ")
             assert found.model_sha256 == model.sha256
