@@ -546,13 +546,13 @@ ENDS_ERRORS: dict[str, Change] = {
     ),
     "tokens in between lead nowhere": (
         "counting.both_ends",
-        "_place(old, new + entry, over)",
-        "_place(old, new, over)",
+        "place_of(old, new + entry, over)",
+        "place_of(old, new, over)",
     ),
     "entries in between are taken away": (
         "counting.both_ends",
-        "_place(old, new + entry, over)",
-        "_place(old, new - entry, over)",
+        "place_of(old, new + entry, over)",
+        "place_of(old, new - entry, over)",
     ),
     "of tokens in between the last is known": (
         "counting.both_ends",

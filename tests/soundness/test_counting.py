@@ -16,7 +16,7 @@ from compactproofs.tasks.max_of_k import sum_of_choices
 from compactproofs.theorems.max_of_k.branching.boxes import decide
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
 from compactproofs.theorems.max_of_k.branching.conditions import Conditions
-from compactproofs.theorems.max_of_k.counting.both_ends import Meeting, _spread, count_from_both_ends, numbers_of
+from compactproofs.theorems.max_of_k.counting.both_ends import Meeting, spread, count_from_both_ends, numbers_of
 from compactproofs.theorems.max_of_k.counting.sums import Axis, count_at_most_zero, rounded
 from compactproofs.theorems.max_of_k.counting.unions import wrong_inputs as count_wrong
 
@@ -332,14 +332,14 @@ def test_so_many_points() -> None:
     """As many between any two edges, but each integer once."""
     edges = np.array([-1000, -10, -5, 0, 3, 900])
     for number in (1, 2, 10, 100, 10**4):
-        found = _spread(edges, -2000, 1000, number).tolist()
+        found = spread(edges, -2000, 1000, number).tolist()
         assert {-2000, 1000} <= set(found) <= set(range(-2000, 1001))
         assert found == sorted(set(found))
         assert len(found) <= number + 1
         assert number < 100 or set(range(-10, 3)) <= set(found)
     assert found == list(range(-2000, 1001))
-    assert _spread(edges[:0], 7, 7, 9).tolist() == [7]
-    assert _spread(edges[:0], 0, 100, 10).tolist() == list(range(0, 101, 10))
-    assert _spread(np.array([10, 20]), 0, 120, 6).tolist() == [0, 5, 10, 15, 20, 70, 120]
+    assert spread(edges[:0], 7, 7, 9).tolist() == [7]
+    assert spread(edges[:0], 0, 100, 10).tolist() == list(range(0, 101, 10))
+    assert spread(np.array([10, 20]), 0, 120, 6).tolist() == [0, 5, 10, 15, 20, 70, 120]
     far = 2**60
-    assert _spread(np.array([0]), -far, far, 2**20).tolist()[:: 2**17] == list(range(-far, far + 1, far // 4))
+    assert spread(np.array([0]), -far, far, 2**20).tolist()[:: 2**17] == list(range(-far, far + 1, far // 4))

@@ -19,8 +19,8 @@ the inputs count is the product of what the others do, times what q and t do.  O
 is a minimum over the sequences that meet the condition (`Conditions.least`); where it is above 0 for an output, that
 one never wins.  By levels of tokens, which may be anything, a class is made up of disjoint parts, each with a condition
 more, that a token of the highest level is there.  For each part the lemmas of `counting.unions` hold as they are: they
-count what inputs of the part fail by sums over positions, with `sums` and `both_ends`, for any condition that says
-nothing of the order of tokens.  The rest is as in `counting.histogram`.
+count what inputs of the part fail by sums over positions, with `sums`, `both_ends` and `some_sum`, for any condition
+that says nothing of the order of tokens.  The rest is as in `counting.histogram`.
 
 Hints are those of `counting.histogram`, where the maximum m is the label t, and labels are for as many positions as
 are left, n - 2 where one holds t.
@@ -218,7 +218,7 @@ def limit(problem: ComparisonProblem) -> str | None:
 
 COMPARED_HISTOGRAM = Strategy(
     id="by-comparison/histogram",
-    theorem="by-comparison/histogram@2",
+    theorem="by-comparison/histogram@3",
     family=AttentionOnly.family,
     tasks=NAMES,
     bound=bound,

@@ -146,7 +146,7 @@ def count_from_both_ends(
     spend(_PER_ONE * (groups * sequences + 2 * most_ways + max(on_axes, 0)))
     work.charge(int_ops=axes * (sequences + most_ways), flops=sequences)
 
-    reach = _Reach(steps, axes)
+    reach = Reach(steps, axes)
     ways = _from_start(steps[left:], origin, len(conditions.empty) - 1, reach.least[left:])
     if ways.number.size == 0:
         return 0
@@ -156,12 +156,12 @@ def count_from_both_ends(
     if cells > _MOST:
         return everything
     spend((16 * cells + _PER_CLUSTER) * (1 + sum(sizes[first:left])))
-    table, passed = _from_end(steps[:first], conditions.empty, grids[0], axes)
+    table, passed = from_end(steps[:first], conditions.empty, grids[0], axes)
     for step, before, points in zip(steps[first:left], grids, grids[1:], strict=False):
-        table = _moved_on(table, step, before, points, over)
+        table = moved_on(table, step, before, points, over)
         passed += len(step.number)
         work.charge(flops=2 * table.size * len(step.number))
-    at = [_place(points, of_axis, over) for points, of_axis in zip(grids[-1], ways.at, strict=True)]
+    at = [place_of(points, of_axis, over) for points, of_axis in zip(grids[-1], ways.at, strict=True)]
     value = float((ways.number * table[(ways.condition, *at)]).sum())
     work.charge(flops=2 * ways.number.size)
     passed += ways.number.size + 4 * positions + 8
@@ -214,7 +214,7 @@ def _crowd(entries: IntArray) -> int:
     return int(ordered[np.argmin(ordered[half:] - ordered[: len(ordered) - half])])
 
 
-class _Reach:
+class Reach:
     """Of the sums at the first p positions, for all p, the `least` and the `most`, shape (P + 1, r)."""
 
     def __init__(self, steps: list[Clusters], axes: int) -> None:
@@ -242,14 +242,20 @@ def _from_start(steps: list[Clusters], origin: IntArray, last: int, least: IntAr
     return ways
 
 
-def _from_end(steps: list[Clusters], empty: BoolArray, points: list[IntArray], axes: int) -> tuple[Floats, int]:
-    """N_f at all points, shape (conditions + 1, points ...), the last all 0; and how many additions there were."""
+def sequences(steps: list[Clusters], empty: BoolArray, axes: int) -> tuple[IntArray, Floats, BoolArray]:
+    """All sequences of clusters: sums, shape (r, N), what they count, and which conditions they meet, and none last."""
     sums, number = np.zeros((axes, 1), np.int64), np.ones(1)
     met = np.append(empty, False)[:, None]
     for step in steps:
         sums = (sums[:, :, None] + step.entries[:, None]).reshape(axes, -1)
         number = np.outer(number, step.number).ravel()
         met = met[step.before].transpose(0, 2, 1).reshape(len(met), -1)
+    return sums, number, met
+
+
+def from_end(steps: list[Clusters], empty: BoolArray, points: list[IntArray], axes: int) -> tuple[Floats, int]:
+    """N_f at all points, shape (conditions + 1, points ...), the last all 0; and how many additions there were."""
+    sums, number, met = sequences(steps, empty, axes)
     place = [np.searchsorted(wanted, -of_axis, side="right") - 1 for wanted, of_axis in zip(points, sums, strict=True)]
     shape = tuple(map(len, points))
     known = np.flatnonzero(np.logical_and.reduce([one >= 0 for one in place]))
@@ -261,26 +267,26 @@ def _from_end(steps: list[Clusters], empty: BoolArray, points: list[IntArray], a
     return table, number.size + sum(shape)
 
 
-def _moved_on(table: Floats, step: Clusters, before: list[IntArray], points: list[IntArray], over: bool) -> Floats:
+def moved_on(table: Floats, step: Clusters, before: list[IntArray], points: list[IntArray], over: bool) -> Floats:
     """W of one position more, on these points, from `table` on the points `before`."""
     result = np.zeros((len(table), *map(len, points)))
     for entries, number, lead in zip(step.entries.T, step.number, step.before.T, strict=True):
         found = table[lead]
         for axis, (old, new, entry) in enumerate(zip(before, points, entries, strict=True), 1):
-            found = np.take(found, _place(old, new + entry, over), axis=axis)
+            found = np.take(found, place_of(old, new + entry, over), axis=axis)
         found *= number
         result += found
     return result
 
 
-def _place(points: IntArray, numbers: IntArray, over: bool) -> IntArray:
+def place_of(points: IntArray, numbers: IntArray, over: bool) -> IntArray:
     """Which point numbers are rounded to."""
     place = np.searchsorted(points, numbers, side="right") - 1 if over else np.searchsorted(points, numbers)
     found: IntArray = np.clip(place, 0, len(points) - 1)
     return found
 
 
-def _points(how: Meeting, reach: _Reach, p: int, left: int, ways: IntArray, over: bool) -> list[IntArray]:
+def _points(how: Meeting, reach: Reach, p: int, left: int, ways: IntArray, over: bool) -> list[IntArray]:
     """The points on each axis for p positions, where there is something to count, but not all; and one beyond.
 
     `ways`: where those from the start lead to, with `left` positions to follow.
@@ -289,12 +295,12 @@ def _points(how: Meeting, reach: _Reach, p: int, left: int, ways: IntArray, over
     for edges, of_axis, least, most in zip(how.edges, ways, reach.least.T, reach.most.T, strict=True):
         low = max(int(of_axis.min() + least[left] - least[p]), int(-most[p]))
         high = min(int(of_axis.max() + most[left] - most[p]), int(1 - least[p]))
-        inner = _spread(edges[slice(*np.searchsorted(edges, [low, high]))], low, max(low, high), how.number)
+        inner = spread(edges[slice(*np.searchsorted(edges, [low, high]))], low, max(low, high), how.number)
         found.append(np.unique(np.append(inner, -most[p] if over else 1 - least[p])))
     return found
 
 
-def _spread(edges: IntArray, low: int, high: int, number: int) -> IntArray:
+def spread(edges: IntArray, low: int, high: int, number: int) -> IntArray:
     """So many points and one from `low` to `high`, about as many between any two neighbouring edges; each once."""
     ends, number = np.unique([low, *edges, high]), max(number, 1)
     place, rest = np.divmod(np.arange(number + 1) * (len(ends) - 1), number)

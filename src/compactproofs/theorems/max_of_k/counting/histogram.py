@@ -22,6 +22,11 @@ Hints say where classes are split, and what is counted in each part, and how.
   window b ... c; else from both ends, with clusters by `labels[joined - 1]`, or every token alone for joined = 0, on
   b points by `edges[a]` and those after it, one for each sum, and with c and d positions that are put together exactly.
 - `labels`, shape (any, K - 1, v), and `edges`, shape (any, 64): clusters and edges for `both_ends`.
+- `branches`, shape (any, 12), whose rows are (q, m, level, ranks, labels, finer, edges, number, first, bits, threshold,
+  most): all outputs of this part of the class are counted at once, as `unions.Branches` says, and steps for it are not
+  read; `ranks` and `edges` are rows of these hints, `labels` and `finer` rows of `labels`, counted from 1, or 0 for
+  every token alone.
+- `ranks`, shape (any, v): for `branches`.
 
 Why this is fast: margins are sums over positions, so a histogram of the sums takes one convolution for each position,
 whatever K is, and trained attention is so sharp that most tokens fall into one bin.  Why it is tight: bins are rounded
@@ -47,7 +52,7 @@ from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.tasks.max_of_k import ORDERS
 from compactproofs.theorems.max_of_k import MaxProblem, Work
 from compactproofs.theorems.max_of_k.branching.class_margins import MAX_POSITIONS, ClassMargins, class_margins
-from compactproofs.theorems.max_of_k.counting.unions import BothEnds, Step, Window, wrong_inputs
+from compactproofs.theorems.max_of_k.counting.unions import BothEnds, Branches, Step, Window, wrong_inputs
 
 MAX_INPUTS = 2**900  # so that counts fit into floats
 MAX_VOCABULARY = 512
@@ -91,10 +96,15 @@ def levels(weights: npt.NDArray[Any], margins: ClassMargins) -> IntArray:
     return level
 
 
-def steps_by_part(hints: Hints) -> dict[tuple[int, int], dict[int, list[Step]]]:
-    """The steps for each query and maximum, and level."""
-    steps: dict[tuple[int, int], dict[int, list[Step]]] = {}
-    labels, edges = hints["labels"].astype(np.int64), hints["edges"].astype(np.int64)
+def steps_by_part(hints: Hints) -> dict[tuple[int, int], dict[int, list[Step] | Branches]]:
+    """The steps, or branches, for each query and maximum, and level."""
+    labels, edges, ranks = (hints[name].astype(np.int64) for name in ("labels", "edges", "ranks"))
+    parts: dict[tuple[int, int], dict[int, list[Step] | Branches]] = {}
+    steps: dict[tuple[int, int, int], list[Step]] = {}
+
+    def clusters(joined: int) -> IntArray | None:
+        return labels[joined - 1] if 1 <= joined <= len(labels) else None
+
     numbers = np.clip(hints["steps"][:, 7:], -(2**40), 2**62)
     numbers[:, 1:] = np.minimum(numbers[:, 1:], 2**40)
     for (query, m, level, output, less, second, joined), (a, b, c, d) in zip(
@@ -102,10 +112,18 @@ def steps_by_part(hints: Hints) -> dict[tuple[int, int], dict[int, list[Step]]]:
     ):
         how: Window | BothEnds = Window(max(a, 1), b, c)
         if joined >= 0:
-            clusters = labels[joined - 1] if 1 <= joined <= len(labels) else None
-            how = BothEnds(clusters, np.resize(edges[max(a, 0) :][:3], (3, EDGES)), b, c, d)
-        steps.setdefault((query, m), {}).setdefault(level, []).append(Step(output, less, second, how))
-    return steps
+            how = BothEnds(clusters(joined), np.resize(edges[max(a, 0) :][:3], (3, EDGES)), b, c, d)
+        steps.setdefault((query, m, level), []).append(Step(output, less, second, how))
+    for (query, m, level), of_part in steps.items():
+        parts.setdefault((query, m), {})[level] = of_part
+    for query, m, level, *row in np.clip(hints["branches"], -1, 2**40).tolist():
+        rank, joined, finer, edge, *others = row
+        rank_of, edge_of = (
+            np.resize(ranks[max(rank, 0) :][:1], ranks.shape[1]),
+            np.resize(edges[max(edge, 0) :][:1], EDGES),
+        )
+        parts.setdefault((query, m), {})[level] = Branches(rank_of, clusters(joined), clusters(finer), edge_of, *others)
+    return parts
 
 
 def _hints(problem: MaxProblem) -> dict[str, HintSpec]:
@@ -119,6 +137,8 @@ def hint_specs(v: int, positions: int) -> dict[str, HintSpec]:
         "steps": HintSpec(np.int64, (None, 11)),
         "labels": HintSpec(np.uint8, (None, positions, v)),
         "edges": HintSpec(np.uint16, (None, EDGES)),
+        "branches": HintSpec(np.int64, (None, 12)),
+        "ranks": HintSpec(np.uint8, (None, v)),
     }
 
 
@@ -134,7 +154,7 @@ def limit(problem: MaxProblem) -> str | None:
 
 HISTOGRAM = Strategy(
     id="histogram",
-    theorem="max-of-k/histogram@3",
+    theorem="max-of-k/histogram@4",
     family=AttentionOnly.family,
     tasks=ORDERS,
     bound=bound,
