@@ -51,17 +51,16 @@ THEOREMS = {
     "subspace": "max-of-k/subspace@1",
     "branch-and-bound": "max-of-k/branch-and-bound@1",
     "branch-and-bound-upper": "max-of-k/branch-and-bound@1",
-    "histogram": "max-of-k/histogram@3",
-    "histogram-upper": "max-of-k/histogram@3",
+    "histogram": "max-of-k/histogram@4",
+    "histogram-upper": "max-of-k/histogram@4",
     "by-comparison/branch-and-bound": "by-comparison/branch-and-bound@1",
     "by-comparison/branch-and-bound-upper": "by-comparison/branch-and-bound@1",
-    "by-comparison/histogram": "by-comparison/histogram@2",
-    "by-comparison/histogram-upper": "by-comparison/histogram@2",
+    "by-comparison/histogram": "by-comparison/histogram@3",
+    "by-comparison/histogram-upper": "by-comparison/histogram@3",
 }
 OLDER = {  # the same statements, when nothing was hinted, or in another form
-    "max-of-k/histogram@1": "max-of-k/histogram@3",
-    "max-of-k/histogram@2": "max-of-k/histogram@3",
-    "by-comparison/histogram@1": "by-comparison/histogram@2",
+    **{f"max-of-k/histogram@{old}": "max-of-k/histogram@4" for old in (1, 2, 3)},
+    **{f"by-comparison/histogram@{old}": "by-comparison/histogram@3" for old in (1, 2)},
 }
 WITHOUT_HINTS = "max-of-k/histogram@1"
 BY_COMPARISON = {key for key in THEOREMS if key.startswith("by-comparison")}

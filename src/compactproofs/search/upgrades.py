@@ -1,4 +1,6 @@
-"""Certificates of theorems that have since been stated anew: hints as today's theorems have them are searched for.
+"""Certificates of theorems that have since been stated anew: hints as today's theorems have them.
+
+They are those of the certificate, where others were only added to them; else they are searched for.
 
 Untrusted, as all that makes certificates: what is checked is the claim, with these hints, by today's theorem.
 """
@@ -27,11 +29,19 @@ Forms = Callable[[Problem[Any, Any]], dict[str, HintSpec]]
 _FINER = (1, 100)  # how many times finer to count, one after the other, until the claim is reached
 
 
+_ADDED = ("branches", "ranks")  # hints that came to those of histograms
+
+
+def _without_branches(strategy: Strategy) -> Forms:
+    """Hints of histograms when there were no branches."""
+    return lambda problem: {name: form for name, form in strategy.hints(problem).items() if name not in _ADDED}
+
+
 def _in_pairs(strategy: Strategy) -> Forms:
     """Hints of histograms when two windows, and edges of two sums, stood together."""
 
     def forms(problem: Problem[Any, Any]) -> dict[str, HintSpec]:
-        today = strategy.hints(problem)
+        today = _without_branches(strategy)(problem)
         (_, most) = today["edges"].shape
         return {**today, "steps": HintSpec(np.int64, (None, 12)), "edges": HintSpec(np.uint16, (None, 2, most))}
 
@@ -42,7 +52,9 @@ def _in_pairs(strategy: Strategy) -> Forms:
 SUCCESSORS: dict[str, tuple[str, Forms]] = {
     "max-of-k/histogram@1": (HISTOGRAM.theorem, lambda problem: {}),
     "max-of-k/histogram@2": (HISTOGRAM.theorem, _in_pairs(HISTOGRAM)),
+    "max-of-k/histogram@3": (HISTOGRAM.theorem, _without_branches(HISTOGRAM)),
     "by-comparison/histogram@1": (COMPARED_HISTOGRAM.theorem, _in_pairs(COMPARED_HISTOGRAM)),
+    "by-comparison/histogram@2": (COMPARED_HISTOGRAM.theorem, _without_branches(COMPARED_HISTOGRAM)),
 }
 
 
@@ -69,6 +81,9 @@ def upgraded(certificate: Certificate, model: AttentionOnly) -> Certificate:
     problem: Problem[Any, Any] = Problem(model, task)
     check_hints(replace(strategy, hints=forms), problem, certificate.hints)
     hints: Hints = no_hints(strategy, problem)
+    then, today = forms(problem), strategy.hints(problem)
+    if then and all(today[name] == form for name, form in then.items()):
+        return replace(certificate, hints={**hints, **certificate.hints})  # what is added says nothing
     if strategy.limit(problem) is not None:
         return replace(certificate, hints=hints)
     work: Any = MeasuredWorkspace(problem, "value")

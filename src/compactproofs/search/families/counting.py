@@ -80,6 +80,8 @@ def plan(
     rows: list[list[int]] = []
     labels: list[IntArray] = []
     edges: list[IntArray] = []
+    branches: list[list[int]] = []
+    ranks: list[IntArray] = []
     for found in classes(work):
         if isinstance(found, ClassMargins):
             for level, part in found.by_highest_level(work, levels(weights, found)):
@@ -99,6 +101,8 @@ def plan(
         "steps": np.array(rows, np.int64).reshape(-1, 11),
         "labels": np.array(labels, np.uint8).reshape(len(labels), positions, v),
         "edges": np.array(edges, np.uint16).reshape(len(edges), EDGES),
+        "branches": np.array(branches, np.int64).reshape(-1, 12),
+        "ranks": np.array(ranks, np.uint8).reshape(len(ranks), v),
     }
 
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from compactproofs.kernel.problem import Problem, Strategy
 from compactproofs.search.companions import HintArrays
@@ -46,17 +47,21 @@ def _of_classes(plan: Plan, problem: Problem[Any, Any], over: bool, haste: float
 
 def joined(parts: Sequence[HintArrays]) -> HintArrays:
     """Hints about different classes of one network as those about all of them."""
-    labels, edges, steps = 0, 0, []
+    found: dict[str, list[npt.NDArray[np.int64]]] = {"steps": [], "branches": []}
+    labels, edges, ranks = 0, 0, 0
     for part in parts:
-        rows = part["steps"].copy()
-        joined, first_edges = rows[:, 6], rows[:, 7]
+        steps, branches = part["steps"].copy(), part["branches"].copy()
+        joined, first_edges = steps[:, 6], steps[:, 7]
         first_edges += np.where(joined >= 0, edges, 0)
         joined += np.where(joined > 0, labels, 0)
-        steps.append(rows)
-        labels, edges = labels + len(part["labels"]), edges + len(part["edges"])
+        branches[:, 3] += ranks
+        branches[:, 4:6] += np.where(branches[:, 4:6] > 0, labels, 0)
+        branches[:, 6] += edges
+        found["steps"].append(steps)
+        found["branches"].append(branches)
+        labels, edges, ranks = labels + len(part["labels"]), edges + len(part["edges"]), ranks + len(part["ranks"])
     return {
         "weights": parts[0]["weights"],
-        "steps": np.concatenate(steps),
-        "labels": np.concatenate([part["labels"] for part in parts]),
-        "edges": np.concatenate([part["edges"] for part in parts]),
+        **{name: np.concatenate(arrays) for name, arrays in found.items()},
+        **{name: np.concatenate([part[name] for part in parts]) for name in ("labels", "edges", "ranks")},
     }

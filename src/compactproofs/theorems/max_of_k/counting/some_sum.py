@@ -12,7 +12,7 @@ of the former are b, of the latter d, and all are at most (over), or at least (n
 
 Let U_p(z, c) be the number of sequences at the first p positions that meet condition c and have z[j] + sum_{i < p} a[i,
 x_i, j] <= 0 for some j.  Asked for is U_P(s, last).  It never grows with z on any axis, and is 0 where on each axis z
-and the least sum are positive; a z[j] for which this is so may be replaced by any other one.
+and the least sum are positive; a z[j] for which this is so may be replaced by any other such.
 
 Tables.  For one sum, so an axis j alone, or from above the least of all axes from j on, entry by entry, `both_ends` has
 tables W_p on points, by steps from p - 1 to p, which bound the number of sequences at the first p positions that meet c
