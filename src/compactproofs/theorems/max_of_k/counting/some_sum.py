@@ -124,40 +124,77 @@ def count_where_some(
     must be met.  `counts`: what each token counts, shape (T,).
     Where there are more than 64 positions, or too much is asked for, nothing is counted.
     """
+    if entries.shape[2] == 0:
+        return 0
+    sums = tables_of(work, entries, start, conditions, counts, how, over)
+    if sums is None:
+        return int(counts.sum()) ** len(entries) if over else 0
+    return followed(work, sums, conditions, counts, how, over)
+
+
+class Sums(NamedTuple):
+    """Some sums, with positions in order, and their tables; those of axes alone come first.
+
+    `entries`, `start`: of the axes; `order`: which position each is; `passed`: operations that a count passes through.
+    """
+
+    entries: IntArray
+    start: IntArray
+    order: IntArray
+    tables: list[list[_Table]]
+    passed: int
+
+
+def tables_of(
+    work: Work,
+    entries: IntArray,
+    start: IntArray,
+    conditions: Conditions,
+    counts: IntArray,
+    how: Branching,
+    over: bool,
+) -> Sums | None:
+    """The tables for `count_where_some`; none where too much is asked for."""
     positions, _, axes = entries.shape
-    everything = int(counts.sum()) ** positions if over else 0
-    if axes == 0 or positions > 64:
-        return everything if axes else 0
-    order, groups, bits = in_order(entries), len(conditions.empty) + 1, max(how.bits, 8)
-    entries, first = entries[order], min(max(how.first, 0), positions)
-    rough = clusters(entries, conditions, counts, how.labels[order], over)
+    number, groups, first = max(how.number, 1), len(conditions.empty) + 1, min(max(how.first, 0), positions)
+    if positions > 64 or number * groups * (positions + 1) * 2 * axes > _MOST:
+        return None
+    order = in_order(entries)
+    entries = entries[order]
     sums = [(entries[:, :, j], int(start[j])) for j in range(axes)]
     if over:
         sums += [(entries[:, :, j:].min(axis=2), int(start[j:].min())) for j in range(axes - 1)]
     fine = [clusters(of_sum[:, :, None], conditions, counts, how.finer[order], over) for of_sum, _ in sums]
     sizes = [len(step.number) for step in fine[0]]
-    if prod(sizes[:first]) > _MOST_EXACTLY or max(how.number, 1) * groups * (positions + 1) * len(sums) > _MOST:
-        return everything
-    spend(len(sums) * _PER_POINT * groups * 2 * prod(sizes[:first]))
-    spend(len(sums) * (_PER_POINT * groups * max(how.number, 1) + _PER_CLUSTER) * (2 + sum(sizes)))
-    work.charge(
-        int_ops=entries[:, :, 0].size * len(sums), flops=2 * len(sums) * groups * max(how.number, 1) * sum(sizes)
-    )
-    tables = [
-        _tables(steps, at, conditions.empty, how, first, bits, over) for steps, (_, at) in zip(fine, sums, strict=True)
-    ]
-    least = np.cumsum(np.concatenate([np.zeros((1, axes), np.int64), entries.min(axis=1)]), axis=0)[:, :, None]
-    most = np.cumsum(np.concatenate([np.zeros((1, axes), np.int64), entries.max(axis=1)]), axis=0)[:, :, None]
+    exactly = prod(sizes[:first])
+    if exactly > _MOST_EXACTLY:
+        return None
+    spend(len(sums) * _PER_POINT * groups * 2 * exactly)
+    spend(len(sums) * (_PER_POINT * groups * number + _PER_CLUSTER) * (2 + sum(sizes)))
+    work.charge(int_ops=entries[:, :, 0].size * len(sums), flops=2 * len(sums) * groups * number * sum(sizes))
+    tables = [_tables(steps, at, conditions.empty, how, first, over) for steps, (_, at) in zip(fine, sums, strict=True)]
+    points = max(table.points.size for of_sum in tables for table in of_sum)
+    return Sums(entries, start, order, tables, sum(sizes) + exactly + points + 4 * positions)
+
+
+def followed(work: Work, sums: Sums, conditions: Conditions, counts: IntArray, how: Branching, over: bool) -> int:
+    """What comes of following ways."""
+    entries, tables, bits = sums.entries, sums.tables, max(how.bits, 8)
+    positions, _, axes = entries.shape
+    rough = clusters(entries, conditions, counts, how.labels[sums.order], over)
+    nothing = np.zeros((1, axes), np.int64)
+    least = np.cumsum(np.concatenate([nothing, entries.min(axis=1)]), axis=0)[:, :, None]
+    most = np.cumsum(np.concatenate([nothing, entries.max(axis=1)]), axis=0)[:, :, None]
     meeting = [np.append(conditions.empty, False).astype(np.float64)]
     for step in rough:
         meeting.append((meeting[-1][step.before] * step.number).sum(axis=1))
 
-    z, condition, number = start[:, None], np.array([groups - 2]), np.ones(1)
+    z, condition, number = sums.start[:, None], np.array([len(conditions.empty) - 1]), np.ones(1)
     value, made = 0.0, 0
     for p in range(positions, -1, -1):
         made += number.size
-        spend(_PER_WAY * (len(sums) + 2) * number.size)
-        work.charge(int_ops=axes * number.size, flops=2 * len(sums) * number.size)
+        spend(_PER_WAY * (len(tables) + 2) * number.size)
+        work.charge(int_ops=axes * number.size, flops=2 * len(tables) * number.size)
         alive = z + least[p] <= 0
         lowest, bound = _bounds([table[p] for table in tables], z, alive, condition, over)
         bound = np.minimum(bound, meeting[p][condition])
@@ -179,18 +216,17 @@ def count_where_some(
         condition, number = step.before[condition].ravel(), np.outer(number, step.number).ravel()
         kept = np.flatnonzero((condition >= 0) & (z + least[p - 1] <= 0).any(axis=0))
         z, condition, number = z[:, kept], condition[kept], number[kept]
-    in_tables = max(sum(len(step.number) for step in steps) for steps in fine) + sum(len(step.number) for step in rough)
-    passed = in_tables + prod(sizes[:first]) + max(table.points.size for one in tables for table in one)
-    return rounded(value, passed + 2 * made + axes + 8 * positions + 8, over)
+    in_branches = sum(len(step.number) for step in rough) + 2 * made + axes + 4 * positions + 8
+    return rounded(value, sums.passed + in_branches, over)
 
 
 def _tables(
-    steps: list[Clusters], start: int, empty: BoolArray, how: Branching, first: int, bits: int, over: bool
+    steps: list[Clusters], start: int, empty: BoolArray, how: Branching, first: int, over: bool
 ) -> list[_Table]:
     """The tables of one sum, for 0 to P positions: with all sums as points, or where there is something to count."""
     reach, offset = Reach(steps, 1), np.cumsum([0, *(int(step.offset[0]) for step in steps)])
     lowest = int(start + offset[-1] + reach.least[-1, 0])
-    lowest -= len(steps) * int(reach.most[-1, 0] - reach.least[-1, 0]) >> (bits - 1)  # since ways are rounded
+    lowest -= len(steps) * int(reach.most[-1, 0] - reach.least[-1, 0]) >> 7  # since ways are rounded
     found: list[_Table] = []
     for p in range(len(steps) + 1):
         least, most = int(reach.least[p, 0]), int(reach.most[p, 0])
