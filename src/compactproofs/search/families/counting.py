@@ -23,6 +23,8 @@ from compactproofs.search.allowance import CALL
 from compactproofs.search.companions import Companion, Work
 from compactproofs.search.families import on_all_cores
 from compactproofs.search.families.attention_only import PLACE, Beyond, lemmas, task
+from compactproofs.search.families.branches import Branching
+from compactproofs.search.families.joining import Joining, edges_near
 from compactproofs.search.workspaces import MaxWorkspace
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins, class_margins
 from compactproofs.theorems.max_of_k.branching.conditions import Conditions
@@ -30,14 +32,15 @@ from compactproofs.theorems.max_of_k.core.additive import token_weights
 from compactproofs.theorems.max_of_k.counting import both_ends
 from compactproofs.theorems.max_of_k.counting.histogram import EDGES, HISTOGRAM, HISTOGRAM_UPPER, levels
 from compactproofs.theorems.max_of_k.counting.sums import offsets_of
-from compactproofs.theorems.max_of_k.counting.unions import ALL_OTHERS, BothEnds, Step, Window, count_failing
+from compactproofs.theorems.max_of_k.counting.unions import ALL_OTHERS, BothEnds, Branches, Step, Window, count_failing
 
 WORTH = 4e-10  # of all inputs, at 64 tokens: what there must be to gain for a part to be counted more exactly
 _TRIED, _SAMPLE, _FEW, _PART = 2**15, 4096, 256, 32  # inputs of the sample, and of what is worth the trouble
 _OFTEN = 0.25  # of all inputs; where fewer may be wrong, the sample is one of these only
 _CELLS_NEAR = 2**12  # of the sums that say which these are
-_MOST_JOINED = 96  # tokens of which all unions are tried
 _MOST_HEADS = 6  # outputs that are counted from below
+_MANY = 8  # outputs that fail: where these are first counted all at once
+_CLOSE, _NEARLY = 20, 50  # to the guess, in units of what is worth the trouble, or as a part of it: good enough
 
 # How to count: cells of a histogram, the more the more there is to gain, in units of what is worth the trouble; or,
 # from both ends, how many tokens each position has on average, and how many points there are.
@@ -56,8 +59,8 @@ _SAMPLED_FROM = 128  # the share of a sum's guess that may come of that
 _SURE_ENOUGH = 60  # up to which a single sum is not counted from both ends
 _SURE = 50  # up to which a single sum is counted as coarsely as that, without a trial
 _TAIL_ONE = 0.0005  # what may lie on either side of the windows of histograms
-# Inputs near 0, and of their sums; edges beyond these, and how evenly others lie.
-_NEAR, _KNOTS, _TAIL, _EVENLY = 400, 300, 5, 0.4
+# Inputs of the sample that are near 0.
+_NEAR = 400
 
 
 def plan(
@@ -87,8 +90,19 @@ def plan(
             for level, part in found.by_highest_level(work, levels(weights, found)):
                 if isinstance(part, ClassMargins):
                     failing = _Failing(work, part, least)
-                    for step in failing.above() if over else failing.below():
-                        key = [part.query, int(part.tokens[-1]), level, step.output, step.less, step.second]
+                    how = failing.above() if over else failing.below()
+                    of_part = [part.query, int(part.tokens[-1]), level]
+                    if isinstance(how, Branches):
+                        both: list[int] = []
+                        for label in (how.labels, how.finer):
+                            labels += [] if label is None else [label]
+                            both.append(0 if label is None else len(labels))
+                        branches.append([*of_part, len(ranks), *both, len(edges), *how[4:]])
+                        ranks.append(how.ranks)
+                        edges.append(how.edges)
+                        continue
+                    for step in how:
+                        key = [*of_part, step.output, step.less, step.second]
                         if isinstance(step.how, Window):
                             rows.append([*key, -1, *step.how, 0])
                         else:
@@ -158,7 +172,7 @@ class _Failing:
     margins: ClassMargins
     worth: int
 
-    def above(self) -> list[Step]:
+    def above(self) -> list[Step] | Branches:
         """What to count for a bound from above; nothing, where the bound would be all inputs."""
         outputs = list(range(len(self.margins.outputs)))
         if not outputs or self._size <= self.worth or self._all_fail():
@@ -169,6 +183,43 @@ class _Failing:
             together = self._joint(outputs, [])
             if together[0] - union <= 5 * self.worth:
                 return together[1]
+        return self._better(
+            partial(self._at_once, self._fails, union, True),
+            partial(self._one_by_one, outputs, joint, together),
+            int(self._fails.any(axis=0).sum()),
+            union,
+            True,
+        )
+
+    def _better(
+        self,
+        at_once: Callable[[], tuple[int, list[Step] | Branches]],
+        one_by_one: Callable[[], tuple[int, list[Step] | Branches]],
+        failing: int,
+        union: int,
+        over: bool,
+    ) -> list[Step] | Branches:
+        """What gives the better bound; where the likelier one comes close, the other is not tried.
+
+        `failing`: how many outputs do in the sample.
+        """
+        first, second = (at_once, one_by_one) if failing >= _MANY else (one_by_one, at_once)
+        size, how = first()
+        if abs(size - union) > max(_CLOSE * self.worth, union // _NEARLY):
+            other, instead = second()
+            how = instead if (other < size if over else other > size) else how
+        return how
+
+    def _at_once(self, fails: BoolArray, union: int, over: bool) -> tuple[int, list[Step] | Branches]:
+        """All outputs at once, if there is something to it: the bound, and what to count for it."""
+        inputs, _ = self._sample
+        if union - self._share(fails[:, int(fails.sum(axis=0).argmax())]) <= 5 * self.worth:
+            return self._size if over else 0, []
+        error = self._error(union, True)
+        return Branching(self.work, self.margins, inputs, fails, union, error, self.worth, over).best()
+
+    def _one_by_one(self, outputs: list[int], joint: int, together: tuple[int, list[Step]]) -> tuple[int, list[Step]]:
+        """The bound, and what to count for it; `together`: what is known of all outputs jointly."""
         order = self._order()
         score, missed = self._splits(order)
         rests: dict[int, tuple[int, list[Step]]] = {len(order): (0, [])}
@@ -185,21 +236,32 @@ class _Failing:
             size, step = self._less_earlier([head], self._fails[:, head], heads[:j])
             total, steps = total + size, steps + step
             if total >= together[0]:
-                return together[1]
+                return together
         if few and not together[1] and total - joint > 5 * self.worth:
             together = self._joint(outputs, [])
             if together[0] <= total:
-                return together[1]
-        return steps + last
+                return together
+        return total, steps + last
 
-    def below(self) -> list[Step]:
-        """What to count for a bound from below: outputs that fail where those before hardly do."""
+    def below(self) -> list[Step] | Branches:
+        """What to count for a bound from below."""
         if self._size <= self.worth or len(self.margins.outputs) == 0:
             return []
-        steps: list[Step] = []
+        sums = self._sums_of_sample(self.margins.high) + self.margins.high_last
+        union = self._share(np.logical_or.reduce(sums <= 0, axis=1))
+        return self._better(
+            partial(self._at_once, sums <= 0, union, False),
+            partial(self._where_none_before, sums),
+            int((sums <= 0).any(axis=0).sum()),
+            union,
+            False,
+        )
+
+    def _where_none_before(self, sums: IntArray) -> tuple[int, list[Step]]:
+        """Outputs that fail where those before hardly do: the bound, and what to count; `sums`: of the sample."""
+        total, steps = 0, list[Step]()
         counted: list[int] = []
         high, last = self.margins.high, self.margins.high_last
-        sums = self._sums_of_sample(high) + last
         fails: BoolArray = sums <= 0
 
         def jointly(outputs: list[int]) -> BoolArray:
@@ -227,9 +289,9 @@ class _Failing:
                     head, (size, step) = max((head, (size, step)), (other, found), key=lambda one: one[1][0])
             if counted and not step:
                 break
-            steps += step
+            total, steps = total + size, steps + step
             counted.append(head)
-        return steps
+        return total, steps
 
     @cached_property
     def _size(self) -> int:
@@ -599,7 +661,7 @@ class _Ways:
         sums = start + np.concatenate([np.zeros_like(taken[:, :1]), np.cumsum(taken, axis=1)], axis=1)
         on_the_way = sums[:, last : positions - first + 1]
         reach = np.abs(start) + np.abs(entries).max(axis=1, initial=0).sum(axis=0)
-        return np.stack([_edges_near(on_the_way[..., axis].ravel(), int(reach[axis])) for axis in range(len(start))])
+        return np.stack([edges_near(on_the_way[..., axis].ravel(), int(reach[axis])) for axis in range(len(start))])
 
 
 class _Near:
@@ -695,124 +757,6 @@ def bins(entries: IntArray, start: int, cells: int, low: int, high: int) -> tupl
     return width, bottom // width - 1, top // width + 1
 
 
-def _edges_near(on_the_way: IntArray, reach: int) -> IntArray:
-    """Edges of points that are close to each other where these sums are, and reach so far; shape (EDGES,)."""
-    if on_the_way.size == 0:
-        return np.full(EDGES, 2**15)
-    on_the_way = np.sort(on_the_way)
-    inner = np.unique(np.append(on_the_way[:: max(1, len(on_the_way) // _KNOTS)], on_the_way[-1:])).astype(float)
-    number = EDGES - 2 * _TAIL
-    share = np.append(0.0, np.cumsum(np.diff(inner) ** _EVENLY))
-    edges = np.interp(np.linspace(0.0, share[-1], number), share, inner)
-    unit = max(1.0, (inner[-1] - inner[0]) / number)
-    low, high = (
-        unit * (max(length, unit) / unit) ** np.linspace(0.0, 1.0, _TAIL)
-        for length in (inner[0] + reach, reach - inner[-1])
-    )
-    return codes_of(np.concatenate([inner[0] - low[::-1], edges, inner[-1] + high]))
-
-
-def codes_of(numbers: FloatArray) -> IntArray:
-    """The edges that stand for numbers, or for others that are a little less in size."""
-    size = np.clip(np.abs(np.round(numbers)), 0.0, 2.0**52)
-    mantissa, exponent = np.frexp(size)
-    parts = ((2.0 * mantissa - 1.0) * 2**both_ends.MANTISSA).astype(np.int64)
-    code = ((exponent - 1).astype(np.int64) << both_ends.MANTISSA) + parts
-    return 2**15 + np.where(size < 1.0, 0, np.sign(numbers) * np.maximum(code, 1)).astype(np.int64)
-
-
-class Joining:
-    """Tokens joined to clusters, where that changes the entries least for what it saves."""
-
-    def __init__(self, entries: IntArray, kind: IntArray) -> None:
-        """For entries of shape (P, T, r); tokens of different kinds, shape (T,), stay apart."""
-        self.positions, self.every, _ = entries.shape
-        entries = entries if self.positions else np.zeros((1, *entries.shape[1:]), np.int64)
-        self.alike, first = _alike(entries, kind)
-        together = np.stack([np.minimum.reduceat(of_position[first[0]], first[1]) for of_position in entries])
-        self.tokens, sizes = len(first[1]), np.bincount(self.alike)
-        self.kept, self.joined, losses = _unions(together, kind[first[0][first[1]]], sizes)
-        # What a union saves is a share of the sequences: the logarithm of their number.  Its price is what it loses for
-        # that, and no less than that of those before it, without which it cannot be had.
-        self.saved = np.log(np.arange(self.tokens, 1, -1) / np.arange(self.tokens - 1, 0, -1))[: len(losses)]
-        self.price = np.maximum.accumulate(losses / self.saved[:, None], axis=0)
-
-    def labels(self, tokens: int | None) -> IntArray:
-        """Labels of shape (P, T), with so many clusters at a position on average, if that can be; or each alone."""
-        if tokens is None:
-            return np.tile(np.arange(self.every), (self.positions, 1))
-        labels = np.tile(np.arange(self.tokens), (self.positions, 1))
-        excess = self.positions * np.log(self.tokens / tokens)
-        if excess > 0.0:
-            cheapest = np.argsort(self.price, axis=None, kind="stable")
-            saved = np.cumsum(self.saved[cheapest // self.positions])
-            cheapest = cheapest[: np.searchsorted(saved, excess) + 1]
-            done = np.bincount(cheapest % self.positions, minlength=self.positions)
-            positions = np.arange(self.positions)
-            for step in reversed(range(done.max(initial=0))):  # so that what is kept has its final label
-                these = positions[done > step]
-                labels[these, self.joined[step, these]] = labels[these, self.kept[step, these]]
-        return labels[:, self.alike]
-
-
-def _alike(entries: IntArray, kind: IntArray) -> tuple[IntArray, tuple[IntArray, IntArray]]:
-    """Groups of tokens that are hardly different, few enough to try all unions, shape (T,).
-
-    And tokens in order of these, with the first of each.
-    """
-    heaviest = entries[int(np.ptp(entries, axis=1).sum(axis=1).argmax())]
-    width = np.maximum(np.ptp(heaviest, axis=0) >> 20, 1)
-    alone = len(kind) <= _MOST_JOINED
-    while True:
-        rows = np.column_stack([kind, np.arange(len(kind)) if alone else (heaviest + width // 2) // width])
-        order = np.lexsort(rows.T)
-        new = np.append(True, (np.diff(rows[order], axis=0) != 0).any(axis=1))
-        if alone or new.sum() <= max(_MOST_JOINED, len(np.unique(kind))) or width.max() > 2**60:
-            groups = np.zeros(len(kind), np.int64)
-            groups[order] = np.cumsum(new) - 1
-            return groups, (order, np.flatnonzero(new))
-        width *= 2
-
-
-def _unions(entries: IntArray, kind: IntArray, sizes: IntArray) -> tuple[IntArray, IntArray, FloatArray]:
-    """Which cluster is kept, which is joined to it, and what that loses, one union after the other; shape (any, P).
-
-    Clusters whose union lowers the entries least, on all axes together, are joined first.
-    """
-    positions, tokens, _ = entries.shape
-    # Axes come first: sums over two entries are slow along the last one.
-    lowest = np.ascontiguousarray(np.moveaxis(entries, 2, 0), np.float64)
-    unit = np.abs(lowest - np.median(lowest, axis=2, keepdims=True)).mean(axis=(1, 2))
-    lowest /= np.where(unit > 0.0, unit, 1.0)[:, None, None]
-    size = np.tile(sizes.astype(np.float64), (positions, 1))
-
-    def loss(a: FloatArray, number: FloatArray, b: FloatArray, other: FloatArray) -> FloatArray:
-        """How much the entries of two clusters fall together when they are joined."""
-        joint: FloatArray = np.minimum(a, b)
-        lost: FloatArray = number * (a - joint).sum(axis=0) + other * (b - joint).sum(axis=0)
-        return lost
-
-    apart = kind[:, None] != kind
-    np.fill_diagonal(apart, True)
-    losses = loss(lowest[..., None], size[..., None], lowest[:, :, None], size[:, None])
-    losses[:, apart] = np.inf
-    each = np.arange(positions)
-    found: list[tuple[IntArray, IntArray, FloatArray]] = []
-    for _ in range(tokens - len(np.unique(kind))):
-        kept, joined = np.divmod(losses.reshape(positions, -1).argmin(axis=1), tokens)
-        found.append((kept, joined, losses[each, kept, joined]))
-        lowest[:, each, kept] = np.minimum(lowest[:, each, kept], lowest[:, each, joined])
-        size[each, kept] += size[each, joined]
-        new = loss(lowest[:, each, kept, None], size[each, kept][:, None], lowest, size)
-        new[np.isinf(losses[each, kept])] = np.inf  # itself, other kinds, and what was joined before
-        losses[each, joined] = losses[each, :, joined] = np.inf
-        new[each, joined] = np.inf
-        losses[each, kept] = losses[each, :, kept] = new
-    shape = (len(found), positions)
-    kept, joined, lost = (np.array([one[axis] for one in found]).reshape(shape) for axis in range(3))
-    return kept.astype(np.int64), joined.astype(np.int64), lost
-
-
 def _operations(v: int, n: int) -> int:
     # Some calls for each class and its parts.
     return 2 * v**4 + 16 * CALL * v**2 + 2**8 * n * v**3
@@ -824,7 +768,23 @@ def _of_steps(hints: Hints, v: int, n: int) -> int:
     windows = steps[:, 6] < 0
     cells = np.clip(np.maximum(steps[windows, 9].astype(float) - steps[windows, 8], 0) + 2, 0, 2**19).sum()
     # Two operations for each group of sets, of which there are four at most, but seldom as many steps as tokens.
-    return int(4 * n * v * cells + _from_both_ends(hints, steps[~windows], v) + CALL * len(steps) * (2 * n + 8))
+    calls = CALL * (len(steps) * (2 * n + 8) + 8 * n * len(hints["branches"]))
+    return int(4 * n * v * cells + _from_both_ends(hints, steps[~windows], v) + _of_branches(hints, v) + calls)
+
+
+def _of_branches(hints: Hints, v: int) -> float:
+    """What branches take: tables of each sum, and ways."""
+    positions, total = hints["labels"].shape[1], 0.0
+    for q, m, level, rank, _, finer, _, number, first, _, _, most in hints["branches"].astype(float).tolist():
+        groups = 2.0 + (1.0 if q == m else 2.0) * (1.0 if level == 0 else 2.0)
+        ranks = hints["ranks"][max(int(rank), 0) :][:1]
+        sums = 2.0 * min(len(np.unique(ranks)) + 1, v)
+        labels = hints["labels"][int(finer) - 1 :][:1] if 1 <= finer <= len(hints["labels"]) else hints["labels"][:0]
+        sizes = [groups * len(set(row)) for row in labels[0].tolist()] if len(labels) else [float(v)] * positions
+        points = 2.0**5 * groups * min(max(number, 1.0), 2.0**25) + 2.0**14
+        total += sums * (points * (2 + sum(sizes)) + 2.0**6 * groups * 2.0**16 * (first > 0))
+        total += 2.0**7 * (sums + 2) * (min(max(most, 1.0), 2.0**40) + 1)
+    return total
 
 
 def _from_both_ends(hints: Hints, steps: npt.NDArray[Any], v: int) -> float:

@@ -79,7 +79,7 @@ from compactproofs.theorems.max_of_k.counting.sums import rounded
 _MOST = 2**25  # points of all tables and conditions
 _MOST_EXACTLY = 2**16  # sequences at the first positions
 _MOST_WAYS = 2**23  # ways and axes, at once
-_PER_CLUSTER, _PER_POINT, _PER_WAY = 2**14, 2**5, 2**7  # operations, as they are told
+_PER_CLUSTER, _PER_POINT, PER_WAY = 2**14, 2**5, 2**7  # operations, as they are told; a way, for each sum
 _FAR = 2**61
 
 
@@ -190,10 +190,8 @@ def followed(work: Work, sums: Sums, conditions: Conditions, counts: IntArray, h
         meeting.append((meeting[-1][step.before] * step.number).sum(axis=1))
 
     z, condition, number = sums.start[:, None], np.array([len(conditions.empty) - 1]), np.ones(1)
-    value, made = 0.0, 0
+    value, made = 0.0, 1
     for p in range(positions, -1, -1):
-        made += number.size
-        spend(_PER_WAY * (len(tables) + 2) * number.size)
         work.charge(int_ops=axes * number.size, flops=2 * len(tables) * number.size)
         alive = z + least[p] <= 0
         lowest, bound = _bounds([table[p] for table in tables], z, alive, condition, over)
@@ -201,6 +199,8 @@ def followed(work: Work, sums: Sums, conditions: Conditions, counts: IntArray, h
         follow = np.flatnonzero((bound - lowest) * number > how.threshold) if p else np.array([], np.int64)
         size = len(rough[p - 1].number) if follow.size else 1
         follow = follow[: max(min(how.most - made, _MOST_WAYS // axes), 0) // size]
+        made += size * follow.size
+        spend(PER_WAY * (len(tables) + 2) * size * follow.size)
         settled = number * (bound if over else lowest)
         settled[follow] = 0.0
         value += float(settled.sum())
