@@ -20,7 +20,7 @@ from compactproofs.search.families import counting
 from compactproofs.search.workspaces import MaxWorkspace, workspace
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins, class_margins
 from compactproofs.theorems.max_of_k.counting.histogram import levels
-from compactproofs.theorems.max_of_k.counting.unions import ALL_OTHERS, Step, Window, wrong_inputs
+from compactproofs.theorems.max_of_k.counting.unions import ALL_OTHERS, Branches, Step, Window, wrong_inputs
 
 
 @dataclass
@@ -41,10 +41,12 @@ class Part:
         return self.above - self.below
 
 
-def exactly(failing: counting._Failing, steps: list[Step], over: bool) -> int:
-    """What these steps bound, by the sample, if all counts were exact."""
+def exactly(failing: counting._Failing, steps: list[Step] | Branches, over: bool) -> int:
+    """What these steps bound, by the sample, if all counts were exact; branches bound the union itself."""
     m = failing.margins
     entries, last = (m.low, m.low_last) if over else (m.high, m.high_last)
+    if isinstance(steps, Branches):
+        return failing._share(np.asarray((failing._sums_of_sample(entries) + last <= 0).any(axis=1)))
     left = {int(output): index for index, output in enumerate(m.outputs)}
     counted: dict[int, int] = {}
     total = 0
@@ -75,7 +77,8 @@ def looked_at(work: MaxWorkspace, part: ClassMargins, level: int, least: int) ->
     union = failing._share(np.logical_or.reduce(failing._fails, axis=1)) if part.size > least else part.size
     exact = exactly(failing, above, True) if above else found[0], exactly(failing, below, False) if below else found[1]
     name = f"({part.query}, {int(part.tokens[-1])}) level {level}, {len(part.outputs)} outputs"
-    name += f", {len(above)} and {len(below)} steps"
+    ways = ("branches" if isinstance(how, Branches) else f"{len(how)} steps" for how in (above, below))
+    name += f", {' and '.join(ways)}"
     return Part(name, union, *found, *exact, time.process_time() - start)
 
 

@@ -74,7 +74,7 @@ COMPANIONS = {
         lemmas=lemmas(
             *("branching.class_margins", "branching.conditions", "by_comparison.branch_and_bound"),
             *("counting.histogram", "counting.unions"),
-            *("counting.sums", "counting.both_ends"),
+            *("counting.sums", "counting.both_ends", "counting.some_sum"),
         ),
         by_input=True,
         long=True,

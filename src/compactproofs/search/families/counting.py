@@ -827,7 +827,9 @@ COMPANIONS = {
         complexity="O(v^4) + O(K v) histograms per class",
         summary=f"histograms of margins, rounded so that wrong inputs are {counted}",
         stated_in=f"{PLACE}.counting.histogram",
-        lemmas=lemmas("branching.class_margins", "counting.unions", "counting.sums", "counting.both_ends"),
+        lemmas=lemmas(
+            *("branching.class_margins", "counting.unions", "counting.sums", "counting.both_ends", "counting.some_sum")
+        ),
         by_input=True,
         long=True,
     )
