@@ -16,7 +16,7 @@ from compactproofs.tasks.max_of_k import sum_of_choices
 from compactproofs.theorems.max_of_k.branching.boxes import decide
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
 from compactproofs.theorems.max_of_k.branching.conditions import Conditions
-from compactproofs.theorems.max_of_k.counting.both_ends import Meeting, spread, count_from_both_ends, numbers_of
+from compactproofs.theorems.max_of_k.counting.both_ends import Meeting, count_from_both_ends, numbers_of, spread
 from compactproofs.theorems.max_of_k.counting.sums import Axis, count_at_most_zero, rounded
 from compactproofs.theorems.max_of_k.counting.unions import wrong_inputs as count_wrong
 
