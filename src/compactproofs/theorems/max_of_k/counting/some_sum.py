@@ -157,7 +157,7 @@ def tables_of(
     """The tables for `count_where_some`; none where too much is asked for."""
     positions, _, axes = entries.shape
     number, groups, first = max(how.number, 1), len(conditions.empty) + 1, min(max(how.first, 0), positions)
-    if positions > 64 or number * groups * (positions + 1) * 2 * axes > _MOST:
+    if positions > 64:
         return None
     order = in_order(entries)
     entries = entries[order]
@@ -167,7 +167,7 @@ def tables_of(
     fine = [clusters(of_sum[:, :, None], conditions, counts, how.finer[order], over) for of_sum, _ in sums]
     sizes = [len(step.number) for step in fine[0]]
     exactly = prod(sizes[:first])
-    if exactly > _MOST_EXACTLY:
+    if exactly > _MOST_EXACTLY or (2 * exactly + number * (positions + 1)) * groups * len(sums) > _MOST:
         return None
     spend(len(sums) * _PER_POINT * groups * 2 * exactly)
     spend(len(sums) * (_PER_POINT * groups * number + _PER_CLUSTER) * (2 + sum(sizes)))
