@@ -163,7 +163,8 @@ def tables_of(
     entries = entries[order]
     sums = [(entries[:, :, j], int(start[j])) for j in range(axes)]
     if over:
-        sums += [(entries[:, :, j:].min(axis=2), int(start[j:].min())) for j in range(axes - 1)]
+        joint, starts = (np.minimum.accumulate(one[..., ::-1], axis=-1)[..., ::-1] for one in (entries, start))
+        sums += [(joint[:, :, j], int(starts[j])) for j in range(axes - 1)]
     fine = [clusters(of_sum[:, :, None], conditions, counts, how.finer[order], over) for of_sum, _ in sums]
     sizes = [len(step.number) for step in fine[0]]
     exactly = prod(sizes[:first])
