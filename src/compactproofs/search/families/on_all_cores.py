@@ -31,13 +31,13 @@ def search(plan: Plan, strategy: Strategy, work: MaxWorkspace) -> HintArrays:
         with suppress(ImportError, OSError, BrokenExecutor), local_processes(cores()) as executor:
             # Most of the work is in classes with a large maximum, so these come first.
             every = plan, work.problem, over, work.haste
-            begun = [submit(executor, _of_classes, *every, *task) for task in reversed(tasks)]
+            begun = [submit(executor, of_classes, *every, *task) for task in reversed(tasks)]
             return joined([one.result() for one in reversed(begun)])
     return plan(work, over)
 
 
-def _of_classes(plan: Plan, problem: Problem[Any, Any], over: bool, haste: float, m: int, queries: range) -> HintArrays:
-    """What another process searches: hints for the classes of one maximum and these queries."""
+def of_classes(plan: Plan, problem: Problem[Any, Any], over: bool, haste: float, m: int, queries: range) -> HintArrays:
+    """Hints for the classes of one maximum and these queries, as another process searches for them."""
     work: MaxWorkspace = MeasuredWorkspace(problem, "value")
     work.haste = haste
     wanted = {(query, m) for query in queries}
