@@ -30,7 +30,7 @@ from compactproofs.tasks.pairs import add_mod
 from compactproofs.theorems import BUILT_IN
 from compactproofs.theorems.max_of_k.branching import boxes, branch_and_bound, class_margins
 from compactproofs.theorems.max_of_k.core import brute_force
-from compactproofs.theorems.max_of_k.counting import both_ends, histogram, sums
+from compactproofs.theorems.max_of_k.counting import both_ends, histogram, some_sum, sums
 from compactproofs.theorems.max_of_k.failing_sets import failing_inputs, safe_outputs
 from compactproofs.theorems.max_of_k.failing_sets import strategies as failing_sets
 from compactproofs.theorems.max_of_k.subcubic import direct_path, own_output, remainder
@@ -125,6 +125,7 @@ def test_hints(sizes: tuple[int, int, int, int]) -> None:
         "2": 2,
         "3": 3,
         "11": 11,
+        "12": 12,
         "64": 64,
         "any": None,
         "m": 7,
@@ -243,6 +244,7 @@ def test_sizes_and_codes_of_strategies() -> None:
     assert "unless v ≤ 2⁹, n ≤ 2¹⁰ and vⁿ ≤ 2⁹⁰⁰" in page
     assert (branch_and_bound.MAX_BOXES, SPARED_BITS, histogram.MAX_LEVEL, histogram.EDGES) == (2**22, 16, 12, 64)
     assert (sums._MOST, both_ends._MOST, both_ends.MANTISSA) == (2**19, 2**23, 9)
+    assert (some_sum._MOST, some_sum._MOST_EXACTLY, some_sum._MOST_WAYS) == (2**25, 2**16, 2**23)
     assert "by less than 2²² boxes" in page
     assert boxes._MAX_SINGLES == brute_force._MAX_UNDECIDED == 2**14
     assert "at most 2¹⁴ of the others" in page

@@ -345,16 +345,17 @@ def test_signs_of_all_ranks() -> None:
                 assert holds == (sorted(x, reverse=True)[k] == t)
 
 
-def former(certificate: cp.Certificate, rows: int) -> cp.Certificate:
-    """The same as by the theorem before, with hints that said nothing."""
-    number = int(certificate.theorem[-1]) - 1
-    steps, edges = np.zeros((rows, 12), np.int64), np.zeros((0, 2, 64), np.uint16)
-    hints = {**certificate.hints, "steps": steps, "edges": edges}
+def former(certificate: cp.Certificate, rows: int, before: int) -> cp.Certificate:
+    """The same as by so many theorems before: with the hints that there were, or such as said nothing."""
+    number = int(certificate.theorem[-1]) - before
+    hints = {name: hint for name, hint in certificate.hints.items() if name not in ("branches", "ranks")}
+    if before == 2:
+        hints |= {"steps": np.zeros((rows, 12), np.int64), "edges": np.zeros((0, 2, 64), np.uint16)}
     return replace(certificate, theorem=f"{certificate.theorem[:-1]}{number}", hints=hints)
 
 
 def test_older_certificates(tmp_path: Path, capsys: Any) -> None:
-    """By the theorem before, whose hints had another form, are accepted by both checkers if those still have it."""
+    """By theorems before, whose hints had other forms, are accepted by both checkers if those still have them."""
     proof, path = tmp_path / "p.cert.json", tmp_path / "m.safetensors"
     for (_, model, task), rows in zip(list(some(11, 6))[1::2], (0, 1, 9), strict=False):
         model.save(path)
@@ -363,8 +364,9 @@ def test_older_certificates(tmp_path: Path, capsys: Any) -> None:
         for about, place in (task, PLACE), (replace(task, weights=tokens), PLACE), (largest, "histogram"):
             for side in ("", "-upper"):
                 certificate = Prover(model, about).prove(f"{place}{side}").certificate
-                older = former(certificate, rows)
-                for each, code in (older, 0), (replace(older, hints=certificate.hints), 2):
+                older, before = former(certificate, rows, 2), former(certificate, rows, 1)
+                mixed = [replace(old, hints=new.hints) for old, new in ((older, before), (before, certificate))]
+                for each, code in (older, 0), (before, 0), *((one, 2) for one in mixed):
                     each.save(proof)
                     assert cp.__main__.run(["verify", str(proof), str(path)]) == code
                     assert checking.main([str(proof), str(path)]) == code

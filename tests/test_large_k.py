@@ -677,15 +677,15 @@ UNIONS_ERRORS: dict[str, tuple[Change, ...]] = {
     "entries from below are the lower ones": (
         (
             "counting.unions",
-            "(margins.low, margins.low_last) if over else (margins.high, margins.high_last)",
-            "(margins.low, margins.low_last)",
+            "(margins.low, margins.low_last) if over else (margins.high, margins.high_last)\n    work",
+            "(margins.low, margins.low_last)\n    work",
         ),
     ),
     "entries from above are the higher ones": (
         (
             "counting.unions",
-            "(margins.low, margins.low_last) if over else (margins.high, margins.high_last)",
-            "(margins.high, margins.high_last)",
+            "(margins.low, margins.low_last) if over else (margins.high, margins.high_last)\n    work",
+            "(margins.high, margins.high_last)\n    work",
         ),
     ),
     "from below, histograms take away what they do not": (

@@ -59,11 +59,16 @@ def test_what_joins_nothing_still_does_not() -> None:
         "steps": rows,
         "labels": np.zeros((4, 3, 9), np.uint8),
         "edges": np.zeros((7, 64), np.uint16),
+        "branches": np.array([[0, 1, 0, 2, joined, 4, 5, 9, 1, 8, 1, 9] for joined in (-1, 0, 2)]),
+        "ranks": np.zeros((3, 9), np.uint8),
     }
     found = on_all_cores.joined([part, part])
 
     assert found["steps"][:, 6:8].tolist() == [[-1, 5], [0, 5], [2, 5], [-1, 5], [0, 12], [6, 12]]
     assert (found["labels"].shape, found["edges"].shape) == ((8, 3, 9), (14, 64))
+    of_branches = [[2, -1, 4, 5], [2, 0, 4, 5], [2, 2, 4, 5], [5, -1, 8, 12], [5, 0, 8, 12], [5, 6, 8, 12]]
+    assert found["branches"][:, 3:7].tolist() == of_branches
+    assert found["ranks"].shape == (6, 9)
     assert rows[:, 7].tolist() == [5, 5, 5]
 
 

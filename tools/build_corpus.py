@@ -141,7 +141,8 @@ def with_hint(fields: Fields, name: str, array: npt.NDArray[Any], **others: Any)
 
 def proved(fields: Fields, model: Network) -> int:
     """What a checker proves with these hints, whatever is claimed."""
-    certified = cp.verify(Certificate.from_bytes(text_of(claiming(fields, 0))), model).certified
+    certificate = Certificate.from_bytes(text_of(claiming(fields, 0)))
+    certified = cp.verify(certificate, model, max_ops=2**36).certified
     assert certified is not None
     return certified
 
@@ -372,6 +373,50 @@ def by_later_theorems(certificates: list[Certificate]) -> Cases:
             yield f"{short(certificate.strategy)}--{what}by-theorem-{version}", certificate.to_bytes()
 
 
+def counting_all(certificate: Certificate) -> dict[str, npt.NDArray[Any]]:
+    """Hints of histograms that count all outputs of every part at once, by branches, as exactly as that can be."""
+    v = len(certificate.hints["weights"])
+    how = [0, 0, 0, 0, 99, 2, 60, -1, 10**4]
+    rows = [[query, m, level, *how] for query in range(v) for m in range(v) for level in range(6)]  # all there are
+    ranks = np.array([range(v, 0, -1), [1] * (v - 1) + [0]], np.uint8)
+    return {**certificate.hints, "branches": np.array(rows, np.int64), "ranks": ranks}
+
+
+def with_branches(certificate: Certificate) -> Iterator[tuple[str, dict[str, npt.NDArray[Any]]]]:
+    """Hints for a certificate of histograms, good and bad."""
+    hints = counting_all(certificate)
+    yield "by-branches", hints
+    if "k" in certificate.task:
+        return
+    rows = hints["branches"][::6]  # only those of parts of level 0, which are all there are
+    hints = hints | {"weights": 0 * hints["weights"], "branches": rows}
+    yield "by-few-points", hints | {"branches": np.where(np.arange(12) == 7, 2, rows)}
+    yield "by-few-branches", hints | {"branches": np.where(np.arange(12) == 7, 2, np.minimum(rows, 30))}
+    yield "by-branches-of-others-together", hints | {"branches": np.where(np.arange(12) == 3, 1, rows)}
+    for what, number in (("enormous", 2**63 - 1), ("negative", -(2**63))):
+        yield f"branches-{what}", hints | {"branches": np.where(np.arange(12) < 3, rows, number)}
+    yield "branches-of-no-ranks", hints | {"ranks": hints["ranks"][:0]}
+    yield "branches-out-of-range", hints | {"branches": np.full((50, 12), 2**63 - 1)}
+
+
+def by_branches(model: cp.Model, certificates: list[Certificate]) -> dict[str, bytes]:
+    """What is proved with such hints, and no more than there is."""
+    found = {}
+    for certificate in certificates:
+        name = short(certificate.strategy)
+        name += f"--{certificate.task['name']}-" if "k" in certificate.task else "--"
+        fields = fields_of(certificate)
+        for what, hints in with_branches(certificate):
+            claim = fields | {"hints": {}}
+            for hint, array in hints.items():
+                claim = with_hint(claim, hint, array)
+            found[f"accept/{{}}--{name}{what}"] = text_of(claiming(claim, proved(claim, model)))
+        all_or_nothing = certificate.total if certificate.claim == "at least" else 0
+        what = name.replace("--", "-")
+        found[f"reject/{{}}--certified--{what}by-branches"] = text_of(claiming(claim, all_or_nothing))
+    return found
+
+
 def of_positions_and_ranks(model: cp.Model) -> list[Certificate]:
     """Certificates about the token at a position, and that of a rank, by histograms."""
     n, v = model.n_ctx, model.d_vocab
@@ -429,7 +474,22 @@ def malformed(model: cp.Model, proofs: dict[str, Certificate]) -> Cases:
     yield "tool--line-break", text_of(fields | {"tool": "a\nb"})
     counted = fields_of(proofs["histogram"])
     yield "hints.steps--as-by-theorem-2", text_of(with_hint(counted, "steps", np.zeros((1, 12), np.int64)))
-    yield "hints.edges--as-by-theorem-3", text_of(counted | {"theorem": "max-of-k/histogram@2"})
+    without = {name: hint for name, hint in counted["hints"].items() if name not in ("branches", "ranks")}
+    yield "hints.edges--as-by-theorem-3", text_of(counted | {"theorem": "max-of-k/histogram@2", "hints": without})
+    yield "hints.branches--as-by-theorem-4", text_of(counted | {"theorem": "max-of-k/histogram@3"})
+    yield "hints.branches--as-by-theorem-3", text_of(counted | {"hints": without})
+    for name, hint in counting_all(proofs["histogram"]).items():
+        if name in ("branches", "ranks"):
+            wrong = np.uint16 if hint.dtype == np.uint8 else np.uint8
+            yield f"hints.{name}--one-column-less", text_of(with_hint(counted, name, hint[:, :-1]))
+            yield (
+                f"hints.{name}--one-column-more",
+                text_of(with_hint(counted, name, np.tile(hint, 2)[:, : hint.shape[1] + 1])),
+            )
+            yield f"hints.{name}--flat", text_of(with_hint(counted, name, hint.ravel()))
+            yield f"hints.{name}--another-type", text_of(with_hint(counted, name, hint.astype(wrong)))
+            fewer = {key: entry for key, entry in counted["hints"].items() if key != name}
+            yield f"hints.{name}--none", text_of(counted | {"hints": fewer})
     yield "hints--by-theorem-1", text_of(counted | {"theorem": "max-of-k/histogram@1"})
     yield "JSON--empty", b""
     yield "JSON--cut", text_of(fields)[:200]
@@ -576,6 +636,9 @@ def main() -> None:
                 known[f"accept/{name}--{short(strategy)}--proved-in-version-2.cert.json"] = certificate.to_bytes()
             later = [*proofs.values(), *of_positions_and_ranks(model)]
             known |= {f"accept/{name}--{what}.cert.json": data for what, data in by_later_theorems(later)}
+            counted = [certificate for certificate in later if "histogram" in certificate.strategy]
+            branches = by_branches(model, counted)
+            known |= {f"{what.format(name)}.cert.json": data for what, data in branches.items()}
             known |= {f"accept/{name}--{what}.cert.json": data for what, data in accepted(model, proofs)}
             known |= {
                 f"reject/{name}--{what}.cert.json": data

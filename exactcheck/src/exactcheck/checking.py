@@ -63,6 +63,7 @@ OLDER = {  # the same statements, when nothing was hinted, or in another form
     **{f"by-comparison/histogram@{old}": "by-comparison/histogram@3" for old in (1, 2)},
 }
 WITHOUT_HINTS = "max-of-k/histogram@1"
+IN_PAIRS = ("max-of-k/histogram@2", "by-comparison/histogram@1")  # of windows, and of edges
 BY_COMPARISON = {key for key in THEOREMS if key.startswith("by-comparison")}
 HISTOGRAMS = {key for key in THEOREMS if "histogram" in key}
 COUNTED = {key for key in THEOREMS if key.startswith("branch-and-bound")} | HISTOGRAMS | BY_COMPARISON  # our own way
@@ -97,21 +98,24 @@ def claim_of(strategy: str) -> str:
 
 
 def hint_forms(
-    strategy: str, weights: Weights, task: dict[str, Any], older: bool = False
+    strategy: str, weights: Weights, task: dict[str, Any], theorem: str = ""
 ) -> dict[str, tuple[str, tuple[int | None, ...]]]:
-    """The types and shapes of a strategy's hints about a task, None for any length; `older`: of its theorem before."""
+    """The types and shapes of a strategy's hints about a task, None for any length; by an older theorem, if named."""
     if subcubic.is_known(strategy):
         return dict(subcubic.hint_forms(strategy, weights))
     if strategy in HISTOGRAMS:  # they say how to count, and here counting is by means of our own
         v, n = weights.v, weights.n
         if task["name"] == POSITION and task["k"] < n - 1:
             n -= 1  # that position always holds the label
-        return {
+        pairs = theorem in IN_PAIRS
+        forms: dict[str, tuple[str, tuple[int | None, ...]]] = {
             "weights": ("uint16", (v, v)),
-            "steps": ("int64", (None, 12 if older else 11)),
+            "steps": ("int64", (None, 12 if pairs else 11)),
             "labels": ("uint8", (None, n - 1, v)),
-            "edges": ("uint16", (None, 2, 64) if older else (None, 64)),
+            "edges": ("uint16", (None, 2, 64) if pairs else (None, 64)),
         }
+        branches = {"branches": ("int64", (None, 12)), "ranks": ("uint8", (None, v))}
+        return forms if theorem in OLDER else forms | branches
     if strategy == "number-line":
         return number_line.hint_forms(weights)
     if strategy == "subspace":
@@ -120,10 +124,10 @@ def hint_forms(
 
 
 def check_hints(
-    strategy: str, weights: Weights, task: dict[str, Any], hints: dict[str, Hint], older: bool = False
+    strategy: str, weights: Weights, task: dict[str, Any], hints: dict[str, Hint], theorem: str = ""
 ) -> None:
     """Malformed unless the hints have these types and shapes."""
-    forms = hint_forms(strategy, weights, task, older)
+    forms = hint_forms(strategy, weights, task, theorem)
     expect(set(hints) == set(forms), f"hints: {strategy} has {', '.join(sorted(forms)) or 'none'}")
     for name, (dtype, shape) in forms.items():
         given = hints[name]
@@ -207,8 +211,7 @@ def verdict(certificate: Certificate, weights: Weights) -> tuple[str, str]:
     strategy = certificate.strategy
     expect(is_known(strategy), f"strategy: {strategy!a} is not one that this checker knows")
     theorem = THEOREMS.get(strategy) or THEOREMS[strategy.partition("/")[0]]
-    older = OLDER.get(certificate.theorem) == theorem
-    if older:
+    if OLDER.get(certificate.theorem) == theorem:
         theorem = certificate.theorem
     of_tokens = [int(text) for text in certificate.task.get("weights", "").split()]
     total = (sum(of_tokens) if of_tokens else weights.v) ** weights.n
@@ -229,7 +232,7 @@ def verdict(certificate: Certificate, weights: Weights) -> tuple[str, str]:
     if theorem == WITHOUT_HINTS:
         expect(not certificate.hints, f"hints: {theorem} has none")
     else:
-        check_hints(strategy, weights, certificate.task, certificate.hints, older)
+        check_hints(strategy, weights, certificate.task, certificate.hints, theorem)
     weights = weights.in_order_of(certificate.task)
     reason = limit(strategy, weights, certificate.task)
     if reason is not None:
