@@ -390,8 +390,10 @@ def with_branches(certificate: Certificate) -> Iterator[tuple[str, dict[str, npt
         return
     rows = hints["branches"][::6]  # only those of parts of level 0, which are all there are
     hints = hints | {"weights": 0 * hints["weights"], "branches": rows}
-    yield "by-few-points", hints | {"branches": np.where(np.arange(12) == 7, 2, rows)}
-    yield "by-few-branches", hints | {"branches": np.where(np.arange(12) == 7, 2, np.minimum(rows, 30))}
+    few = np.array([*rows[0, 3:7], 2, 0, 8, -1])  # points, positions of which all sums are points, bits, threshold
+    for what, most in (("points", 10**4), ("branches", 30)):
+        some = np.hstack([rows[:, :3], np.tile([*few, most], (len(rows), 1))])
+        yield f"by-few-{what}", hints | {"branches": some}
     yield "by-branches-of-others-together", hints | {"branches": np.where(np.arange(12) == 3, 1, rows)}
     for what, number in (("enormous", 2**63 - 1), ("negative", -(2**63))):
         yield f"branches-{what}", hints | {"branches": np.where(np.arange(12) < 3, rows, number)}
