@@ -14,7 +14,8 @@ import numpy.typing as npt
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
 from compactproofs.theorems.max_of_k.branching.conditions import Conditions
 from compactproofs.theorems.max_of_k.counting.both_ends import Meeting, numbers_of
-from compactproofs.theorems.max_of_k.counting.unions import ALL_OTHERS, BothEnds, Step, Window
+from compactproofs.theorems.max_of_k.counting.some_sum import Branching
+from compactproofs.theorems.max_of_k.counting.unions import ALL_OTHERS, BothEnds, Branches, Step, Window
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -24,7 +25,10 @@ NO_RANK = 64  # at most so many tokens are above one
 
 @dataclass(frozen=True)
 class Problem:
-    """Which sequences meet all sets of `required`, and a rank, and have on all axes start plus entries at most 0?"""
+    """Which sequences meet all sets of `required`, and a rank, and have start plus entries at most 0?
+
+    On all axes, or on some.
+    """
 
     entries: IntArray  # (positions, tokens, axes)
     start: IntArray  # (axes,)
@@ -40,12 +44,12 @@ class Problem:
         sets = of.of_sets(self.required)
         return sets if self.sign is None else sets.with_rank(self.sign, self.above, self.least)
 
-    def answer(self) -> int:
-        """By enumeration."""
-        return self._answer
+    def answer(self, some: bool = False) -> int:
+        """By enumeration, on all axes or on `some`."""
+        return self._answers[some]
 
     @cached_property
-    def _answer(self) -> int:
+    def _answers(self) -> tuple[int, int]:
         positions, tokens, _ = self.entries.shape
         chosen = sequences(tokens, positions)
         met = self.required[:, chosen].any(axis=2).all(axis=0)
@@ -53,7 +57,11 @@ class Problem:
             signs = self.sign[chosen]
             met &= ((signs > 0).sum(axis=1) <= self.above) & ((signs >= 0).sum(axis=1) >= self.least)
         sums = self.start + self.entries[np.arange(positions), chosen].sum(axis=1)
-        return sum(map(prod, self.counts[chosen[met & (sums <= 0).all(axis=1)]].tolist()))
+        on_all, on_some = (
+            sum(map(prod, self.counts[chosen[met & holds]].tolist()))
+            for holds in ((sums <= 0).all(axis=1), (sums <= 0).any(axis=1))
+        )
+        return on_all, on_some
 
 
 @cache
@@ -161,6 +169,34 @@ def random_meeting(rng: np.random.Generator, problem: Problem) -> Meeting:
     return Meeting(labels, random_edges(rng, axes), int(rng.integers(-1, 60)), first, last)
 
 
+def random_branching(rng: np.random.Generator, problem: Problem) -> Branching:
+    """Any labels and points, and any numbers, also negative and too large ones."""
+    positions, tokens, _ = problem.entries.shape
+
+    def labels() -> IntArray:
+        if rng.random() < 0.4:
+            return apart(problem)
+        return rng.integers(0, rng.integers(1, 7), (positions, tokens))
+
+    return Branching(
+        labels(),
+        labels(),
+        random_edges(rng, 1)[0],
+        int(rng.choice([-1, 1, 2, 5, 40, 200, 2**40], p=[0.05, 0.1, 0.15, 0.25, 0.25, 0.17, 0.03])),
+        int(rng.integers(-1, positions + 2)),
+        int(rng.choice([-3, 8, 9, 12, 60, 2**40])),
+        float(rng.choice([-1.0, 0.0, 0.5, 1.0, 5.0, 100.0, np.inf])),
+        int(rng.choice([-1, 0, 3, 50, 10**6, 2**40])),
+    )
+
+
+def all_branches(problem: Problem) -> tuple[Branching, bool]:
+    """Every way, with all numbers up to 300 as points, and whether that makes counts exact."""
+    small = len(problem.entries) <= 6 and np.abs(problem.entries).max(initial=0) < 45
+    how = Branching(apart(problem), apart(problem), np.arange(-300, 300), 700, 0, 60, 0.0, 10**7)
+    return how, bool(small and problem.answer(True) < 2**53)
+
+
 def apart(problem: Problem) -> IntArray:
     """Every token in a cluster of its own."""
     return np.tile(np.arange(problem.entries.shape[1]), (len(problem.entries), 1))
@@ -203,6 +239,32 @@ def random_steps(rng: np.random.Generator, margins: ClassMargins) -> list[Step]:
     if rng.random() < 0.5:
         steps.append(Step(ALL_OTHERS, names[0], names[-1], exactly(rng, margins)))
     return steps
+
+
+def random_branches(rng: np.random.Generator, margins: ClassMargins) -> Branches:
+    """All outputs at once, anyhow."""
+    positions, tokens, _ = margins.low.shape
+    labels, finer = (
+        rng.integers(0, rng.integers(1, 9), (positions, tokens)) if rng.random() < 0.5 else None for _ in range(2)
+    )
+    reach = int(rng.choice([3 * 2**9, 2**13]))
+    return Branches(
+        rng.integers(0, rng.integers(1, 7), 9),
+        labels,
+        finer,
+        2**15 + rng.integers(-reach, reach, int(rng.integers(1, 65))),
+        int(rng.choice([-1, 2, 9, 60, 200])),
+        int(rng.integers(-1, 6)),
+        int(rng.choice([-1, 8, 60, 2**40])),
+        int(rng.choice([-1, 0, 4, 1000, 2**40])),
+        int(rng.choice([-1, 0, 40, 10**6, 2**40])),
+    )
+
+
+def exact_branches(rng: np.random.Generator) -> Branches:
+    """All outputs at once, each one sum, with a point for every sum up to 64 in size, and every token alone."""
+    edges = 2**15 + np.arange(-(2**9) * 6, 2**9 * 6 + 1, 2**5)
+    return Branches(rng.permutation(9) + 1, None, None, edges, 10**4, int(rng.integers(0, 4)), 60, -1, 10**6)
 
 
 def exactly(rng: np.random.Generator, margins: ClassMargins) -> BothEnds:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tracemalloc
 from dataclasses import replace
 from math import comb
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from compactproofs.theorems.max_of_k.branching.boxes import decide
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
 from compactproofs.theorems.max_of_k.branching.conditions import Conditions
 from compactproofs.theorems.max_of_k.counting.both_ends import Meeting, count_from_both_ends, numbers_of, spread
+from compactproofs.theorems.max_of_k.counting.some_sum import Branching, count_where_some
 from compactproofs.theorems.max_of_k.counting.sums import Axis, count_at_most_zero, rounded
 from compactproofs.theorems.max_of_k.counting.unions import wrong_inputs as count_wrong
 
@@ -24,9 +26,13 @@ from .counting import (
     LOST,
     LOST_OF_KINDS,
     Problem,
+    all_branches,
     apart,
     every_sum,
+    exact_branches,
     problems,
+    random_branches,
+    random_branching,
     random_class,
     random_edges,
     random_meeting,
@@ -123,6 +129,91 @@ def test_counts_from_both_ends_are_exact_without_rounding(seed: int) -> None:
                 assert from_both_ends(problem, how) == (problem.answer(), problem.answer()), (problem, how)
 
 
+def where_some(problem: Problem, how: Branching) -> tuple[int, int]:
+    """From below and from above, where some axis is at most 0."""
+    under, over = (
+        count_where_some(some_work(), problem.entries, problem.start, problem.conditions(), problem.counts, how, side)
+        for side in (False, True)
+    )
+    return under, over
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 16))])
+def test_counts_where_some_sum_is_at_most_zero_bracket_the_truth(seed: int) -> None:
+    """With any clusters, points, limits and thresholds; branches and tables are about clusters of their own."""
+    rng = np.random.default_rng(seed)
+    for problem in problems(seed + 400, 150, axes=4) + problems(seed + 430, 30, axes=3, most=6) + LOST:
+        if seed == 1:  # beyond exact floats
+            problem = replace(problem, counts=heavy(problem.counts))
+        joined = plans.Joining(problem.entries, problem.conditions().kinds()[1]).labels(int(rng.integers(1, 100)))
+        how = random_branching(rng, problem)
+        for each in (how, how._replace(labels=joined), random_branching(rng, problem)):
+            under, over = where_some(problem, each)
+
+            assert under <= problem.answer(True) <= over, (problem, each)
+            assert {type(under), type(over)} == {int}
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_counts_where_some_sum_is_at_most_zero_are_exact_without_rounding(seed: int) -> None:
+    """Where every sum is a point, no tokens are joined, and all ways are followed that two sums may decide.
+
+    Also where all points are sums of the first positions, and nothing else is known in between.
+    """
+    rng = np.random.default_rng(seed)
+    found = 0
+    for problem in problems(seed + 470, 200, axes=4, most=5):
+        how, exact = all_branches(problem)
+        positions = len(problem.entries)
+        every = how._replace(edges=how.edges[:0], number=1, first=positions)
+        if exact:
+            for each in (how, how._replace(first=int(rng.integers(0, positions + 1))), every):
+                truth = problem.answer(True)
+                assert where_some(problem, each) == (truth, truth), (problem, each)
+            found += 1
+        if problem.entries.shape[2] == 1 and exact:  # nothing is followed
+            assert where_some(problem, how._replace(most=0)) == (problem.answer(True), problem.answer(True))
+    assert found > 100
+
+
+def test_one_sum_is_counted_as_on_all_axes() -> None:
+    """Where there is one, some are all."""
+    rng = np.random.default_rng(5)
+    for problem in problems(490, 100, axes=1):
+        assert problem.answer(True) == problem.answer()
+        under, over = where_some(problem, random_branching(rng, problem))
+        assert under <= problem.answer() <= over
+
+
+def test_fewer_ways_lose_only_inputs() -> None:
+    """The fewer may be made, and the more each has to gain, the further bounds are apart: on average, at each step."""
+    widths = np.zeros(5)
+    for problem in problems(495, 100, axes=3):
+        how, exact = all_branches(problem)
+        if exact:
+            limits = ((0, 0.0), (20, 0.0), (10**6, 1e9), (10**6, 4.0), (10**6, 0.0))
+            for index, (most, threshold) in enumerate(limits):
+                under, over = where_some(problem, how._replace(most=most, threshold=threshold))
+                assert under <= problem.answer(True) <= over
+                widths[index] += over - under
+    assert widths[0] == widths[2] > widths[1] > widths[4] == 0
+    assert widths[2] > widths[3] > 0
+
+
+def test_positions_in_any_order_where_some_sum_is_at_most_zero() -> None:
+    """As for sums on all axes."""
+    rng = np.random.default_rng(4)
+    for problem in problems(496, 100):
+        order = rng.permutation(len(problem.entries))
+        how = random_branching(rng, problem)
+        other = replace(problem, entries=problem.entries[order])
+        under, over = where_some(other, how._replace(labels=how.labels[order], finer=how.finer[order]))
+
+        assert under <= problem.answer(True) <= over
+        if len(set(np.ptp(problem.entries, axis=1).sum(axis=1).tolist())) == len(order):
+            assert (under, over) == where_some(problem, how)
+
+
 def test_positions_in_any_order() -> None:
     """Bounds hold for the same positions in another order, and are the same where their entries differ by as much."""
     rng = np.random.default_rng(4)
@@ -213,6 +304,94 @@ def test_offsets_may_add_up_beyond_64_bits() -> None:
         assert counts(problem, Axis(entries, -600 * entry, 2**62, -700, 700)) == (1, 1)
 
 
+def some_how(problem: Problem, **others: Any) -> Branching:
+    """All tokens apart, no edges, and what is named."""
+    none = np.zeros(0, np.int64)
+    return Branching(apart(problem), apart(problem), none, 9, 0, 60, 0.0, 10**6)._replace(**others)
+
+
+def test_where_some_sum_is_asked_for_too_much_nothing_is_counted() -> None:
+    """Neither more positions than were thought of, nor too many points or sequences; with no sum there is nothing."""
+    for positions in (64, 65):
+        long = replace(nothing_but(2, positions, 2), counts=np.array([0, 1]))
+        assert where_some(long, some_how(long)) == (int(positions == 64), 1)
+        long = replace(long, start=np.array([1, 1]))
+        assert where_some(long, some_how(long)) == (0, int(positions == 65))
+    longest = nothing_but(3, 1023, 2)
+    assert where_some(longest, some_how(longest)) == (0, 3**1023)
+    wide = nothing_but(64, 12, 2)
+    wide = replace(wide, start=np.array([1, 1]), counts=2 * wide.counts)
+    assert where_some(wide, some_how(wide)) == (0, 0)
+    for much in ({"number": 2**20}, {"number": 2**40}, {"first": 3}, {"first": 2**40}):
+        assert where_some(wide, some_how(wide, **much)) == (0, 128**12)
+    no_sums = replace(wide, entries=wide.entries[:, :, :0], start=wide.start[:0])
+    assert where_some(no_sums, some_how(no_sums, number=2**40)) == (0, 0)
+
+
+def test_no_positions_where_some_sum_is_at_most_zero() -> None:
+    """There is one sequence, which fails or not, and meets some conditions."""
+    rng = np.random.default_rng(8)
+    for required in (np.zeros((0, 2), np.bool_), np.ones((1, 2), np.bool_)):
+        for start in ([0], [1], [1, 0], [1, 1, 1], [2**53 - 1, 1 - 2**53]):
+            entries = np.zeros((0, 2, len(start)), np.int64)
+            problem = Problem(entries, np.array(start), required, (1, 0, 0), np.ones(2, np.int64))
+            truth = int(min(start) <= 0 and not len(required))
+            assert where_some(problem, random_branching(rng, problem)) == (truth, truth)
+
+
+@pytest.mark.parametrize("start", [0, 1, 2**53 - 1, 1 - 2**53])
+def test_largest_entries_where_some_sum_is_at_most_zero(start: int) -> None:
+    """Sums of 2^59 in size at 64 positions, which are opposite on two axes, and points beyond them; any bits."""
+    most = 2**53 - 1
+    entries = np.zeros((64, 2, 3), np.int64)
+    entries[:, :, 0] = most * np.array([1, -1])
+    entries[:, :, 1:] = -entries[:, :, :1]
+    for others in ([start] * 3, [start, -start, -start], [most] * 3):
+        problem = replace(nothing_but(2, 64, 3), entries=entries, start=np.array(others))
+        # Where n tokens are 1, the first sum is 64 - 2 n times `most`, and the others are the opposite.
+        ones = range(65)
+        failing = [
+            any(at + sign * most * (64 - 2 * n) <= 0 for at, sign in zip(others, (1, -1, -1), strict=True))
+            for n in ones
+        ]
+        truth = sum(comb(64, n) for n in ones if failing[n])
+        for edges in ([-(2**59), 0, 2**59], np.arange(-9, 10) * most):
+            for bits in (-(2**40), 9, 2**40):
+                for ways in (3, 2000):
+                    points = np.array(edges, np.int64)
+                    how = some_how(problem, edges=points, number=len(points) + 3, bits=bits, most=ways)
+                    under, over = where_some(problem, how)
+                    assert under <= truth <= over
+
+
+def test_what_is_too_much_is_not_begun_where_some_sum_is_at_most_zero() -> None:
+    """Neither many points nor many sequences; of tokens and positions no more is made than was there before."""
+    wide = nothing_but(512, 64, 2)
+    for much in ({"number": 2**40}, {"number": 2**17}, {"first": 64}, {"first": 2}):
+        tracemalloc.start()
+        assert where_some(wide, some_how(wide, **much)) == (0, 512**64)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 2**25
+
+
+@pytest.mark.parametrize("side", [False, True])
+def test_ways_at_once_are_limited(side: bool) -> None:
+    """However many may be made, and where a table says little: so memory is."""
+    rng = np.random.default_rng(0)
+    entries = rng.integers(-(2**30), 2**30, (12, 8, 2))
+    problem = Problem(entries, np.array([2**31] * 2), np.zeros((0, 8), np.bool_), (1, 0, 0), np.ones(8, np.int64))
+    how = some_how(problem, number=30 if side else 5, most=2**40, threshold=0.0)
+    tracemalloc.start()
+    found = count_where_some(
+        some_work(), problem.entries, problem.start, problem.conditions(), problem.counts, how, side
+    )
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert 0 < found < 8**12
+    assert 2**26 < peak < 2**29
+
+
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize(("first", "last"), [(0, 0), (1, 0), (0, 1), (2, 12)])
 def test_largest_entries_at_the_most_positions(sign: int, first: int, last: int) -> None:
@@ -254,6 +433,47 @@ def test_counts_beyond_exact_floats() -> None:
     ):
         assert under <= truth <= over
         assert over - under < truth * 1e-9
+
+
+def test_counts_beyond_exact_floats_where_some_sum_is_at_most_zero() -> None:
+    """The same for two sums, which count two tokens: at most 4 of the 19 are 0, or at most 2 are 1."""
+    positions, tokens = 19, 64
+    entries = np.zeros((positions, tokens, 2), np.int64)
+    entries[:, 0, 0] = entries[:, 1, 1] = 1
+    required, ones = np.arange(tokens)[None] == tokens - 1, np.ones(tokens, np.int64)
+
+    def placed(zeros: int, of_one: int) -> int:
+        """Sequences with so many tokens 0 and 1, of which one is 63."""
+        rest = positions - zeros - of_one
+        return comb(positions, zeros) * comb(positions - zeros, of_one) * ((tokens - 2) ** rest - (tokens - 3) ** rest)
+
+    each = range(positions + 1)
+    truth = sum(placed(a, b) for a in each for b in each if a + b <= positions and (a <= 4 or b <= 2))
+    problem = Problem(entries, np.array([-4, -2]), required, (1, 0, 0), ones)
+    joined = np.minimum(apart(problem), 2)
+    for first, bits in ((0, 60), (5, 60), (3, 8)):
+        how = Branching(joined, joined, np.arange(-30, 30), 99, first, bits, 0.0, 10**6)
+        under, over = where_some(problem, how)
+        assert under <= truth <= over
+        assert over - under < truth * 1e-9
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_unions_by_branches_are_bracketed(seed: int) -> None:
+    """Whichever outputs are one sum; exactly where each is one of its own, but for ties of the two kinds."""
+    rng = np.random.default_rng(seed)
+    work = some_work()
+    for _ in range(150):
+        margins = random_class(rng)
+        certainly, possibly, size = wrong_inputs(margins)
+        for _ in range(3):
+            branches = random_branches(rng, margins)
+            assert 0 <= count_wrong(work, margins, branches, False) <= certainly, branches
+            assert possibly <= count_wrong(work, margins, branches, True) <= size, branches
+        branches = exact_branches(rng)
+        if max(np.abs(margins.low).max(), np.abs(margins.high).max()) < 50:
+            assert count_wrong(work, margins, branches, False) == certainly
+            assert count_wrong(work, margins, branches, True) == possibly
 
 
 @pytest.mark.parametrize("seed", range(3))

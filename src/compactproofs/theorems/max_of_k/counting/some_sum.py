@@ -42,7 +42,8 @@ passes through at most: what it does in tables of `both_ends`; a product for eac
 that was ever made, as ways become one and as they are added; and one for each axis.
 
 Integers: entries are below 2^53 in size and P is at most 64, so z and sums are below 2^60; rounding moves by no more
-than the sums that follow may reach, 64 times at most; that is below 2^62 for bits >= 8, and others are taken to be 8.
+than the sums that follow may reach, 64 times at most; that is below 2^62 for bits >= 8, and others are taken to be 8,
+or 64, with which nothing is rounded.
 
 Why this is tight: one sum is counted almost exactly, and where one axis alone may decide there is nothing else to lose.
 So ways are followed only as far as two axes may, and sums near 0 on both of them are rare, the rarer the fewer
@@ -180,7 +181,7 @@ def tables_of(
 
 def followed(work: Work, sums: Sums, conditions: Conditions, counts: IntArray, how: Branching, over: bool) -> int:
     """What comes of following ways."""
-    entries, tables, bits = sums.entries, sums.tables, max(how.bits, 8)
+    entries, tables, bits = sums.entries, sums.tables, min(max(how.bits, 8), 64)
     positions, _, axes = entries.shape
     rough = clusters(entries, conditions, counts, how.labels[sums.order], over)
     nothing = np.zeros((1, axes), np.int64)
