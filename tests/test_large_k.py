@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from functools import cache, lru_cache
 from itertools import product
@@ -24,15 +25,20 @@ from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
 from compactproofs.theorems.max_of_k.branching import branch_and_bound
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
 from compactproofs.theorems.max_of_k.counting import histogram
-from compactproofs.theorems.max_of_k.counting.unions import Step
+from compactproofs.theorems.max_of_k.counting.some_sum import Branching
+from compactproofs.theorems.max_of_k.counting.unions import Branches, Step
 from compactproofs.zoo import load_model
 from soundness.counting import (
     LOST,
     LOST_OF_KINDS,
     Problem,
+    all_branches,
     apart,
     every_sum,
+    exact_branches,
     problems,
+    random_branches,
+    random_branching,
     random_class,
     random_meeting,
     random_steps,
@@ -258,15 +264,52 @@ def ends_tried() -> list[Problem]:
     return [*lost, *problems(1, 300, axes=2), *problems(2, 100), *problems(3, 30, axes=1, most=6)]
 
 
+def broken_some(some: ModuleType) -> bool:
+    """Whether some count of a copy of `counting.some_sum` is on the wrong side, or is not exact where it should be."""
+    work = verifying(cases("working")[0].model)
+
+    def wrong(problem: Problem, number: int) -> bool:
+        rng = np.random.default_rng([0, number])
+        how, exact = random_branching(rng, problem), False
+        if rng.random() < 0.05:
+            how = how._replace(number=2**40)
+        elif rng.random() < 0.4 or number > 300:
+            how, exact = all_branches(problem)
+            how = how._replace(first=int(rng.choice([0, rng.integers(0, len(problem.entries) + 1)])))
+        if len(problem.counts) == 64:  # additions are lost in tables, which there are few of in branches
+            how = Branching(0 * apart(problem), apart(problem), how.edges, 9, number % 2, 60, 0.0, 9)
+        arguments = problem.entries, problem.start, problem.conditions(some.Conditions), problem.counts, how
+        try:
+            under, over = (some.count_where_some(work, *arguments, side) for side in (False, True))
+        except (ValueError, IndexError):  # some errors fit no arrays
+            return False
+        return not under <= problem.answer(True) <= over or (exact and under != over)
+
+    return any(wrong(problem, number) for number, problem in enumerate(some_tried()))
+
+
 @cache
-def classes() -> list[tuple[ClassMargins, list[Step], int, int]]:
-    """Small classes, with steps to count and their inputs that are certainly and possibly wrong."""
-    rng = np.random.default_rng(0)
+def some_tried() -> list[Problem]:
+    """Problems with few sums and many, and such as have many equal sums."""
+    found = [*LOST, *LOST, *problems(1, 200, axes=4), *problems(3, 60, axes=3, most=6)]
+    for problem in problems(4, 100):
+        found.append(replace(problem, entries=np.sign(problem.entries), start=np.sign(problem.start)))
+    return found
+
+
+@cache
+def classes() -> list[tuple[ClassMargins, list[Step] | Branches, int, int]]:
+    """Small classes, with what to count and their inputs that are certainly and possibly wrong."""
+    rng, of_branches = np.random.default_rng(0), np.random.default_rng(1)
     found = []
     for _ in range(500):
         margins = random_class(rng, int(rng.choice([2, 20])))
         counts = wrong_inputs(margins)[:2]
         found += [(margins, random_steps(rng, margins), *counts) for _ in range(3)]
+        by_branches = random_branches(of_branches, margins)
+        if of_branches.random() < 0.6:
+            by_branches = exact_branches(of_branches)._replace(ranks=of_branches.integers(0, 4, 9))
+        found.append((margins, by_branches, *counts))
     return found
 
 
@@ -274,9 +317,13 @@ def broken_unions(unions: ModuleType, number: int | None = None) -> bool:
     """Whether some bound of a copy of `counting.unions` is on the wrong side."""
     work = verifying(cases("working")[0].model)
 
-    def wrong(margins: ClassMargins, steps: list[Step], certainly: int, possibly: int) -> bool:
+    def wrong(margins: ClassMargins, steps: list[Step] | Branches, certainly: int, possibly: int) -> bool:
         # The copy has kinds of its own.
-        own = [step._replace(how=getattr(unions, type(step.how).__name__)(*step.how)) for step in steps]
+        own: Any
+        if isinstance(steps, Branches):
+            own = unions.Branches(*steps)
+        else:
+            own = [step._replace(how=getattr(unions, type(step.how).__name__)(*step.how)) for step in steps]
         try:
             under, over = (unions.wrong_inputs(work, margins, own, side) for side in (False, True))
         except (ValueError, IndexError):  # some errors fit no arrays
@@ -616,7 +663,433 @@ ENDS_ERRORS: dict[str, Change] = {
     ),
 }
 
+SOME_ERRORS: dict[str, Change] = {
+    "clusters from above are those from below": (
+        "counting.some_sum",
+        "clusters(of_sum[:, :, None], conditions, counts, how.finer[order], over)",
+        "clusters(of_sum[:, :, None], conditions, counts, how.finer[order], False)",
+    ),
+    "clusters of tables from below are those from above": (
+        "counting.some_sum",
+        "clusters(of_sum[:, :, None], conditions, counts, how.finer[order], over)",
+        "clusters(of_sum[:, :, None], conditions, counts, how.finer[order], True)",
+    ),
+    "clusters of branches from above only": (
+        "counting.some_sum",
+        "how.labels[sums.order], over)",
+        "how.labels[sums.order], True)",
+    ),
+    "clusters of branches from below only": (
+        "counting.some_sum",
+        "how.labels[sums.order], over)",
+        "how.labels[sums.order], False)",
+    ),
+    "branches in another order than tables": (
+        "counting.some_sum",
+        "    return Sums(entries, start, order,",
+        "    return Sums(entries[::-1], start, order,",
+    ),
+    "with too many positions there is nothing": (
+        "counting.some_sum",
+        "return int(counts.sum()) ** len(entries) if over else 0",
+        "return 0",
+    ),
+    "with too many positions there is everything, from below, too": (
+        "counting.some_sum",
+        "return int(counts.sum()) ** len(entries) if over else 0",
+        "return int(counts.sum()) ** len(entries)",
+    ),
+    "where too much is asked for tokens count 1": (
+        "counting.some_sum",
+        "int(counts.sum()) ** len(entries)",
+        "len(counts) ** len(entries)",
+    ),
+    "sums of all axes take the largest entries": (
+        "counting.some_sum",
+        "entries[:, :, j:].min(axis=2)",
+        "entries[:, :, j:].max(axis=2)",
+    ),
+    "sums of all axes are those of one": (
+        "counting.some_sum",
+        "(entries[:, :, j:].min(axis=2), int",
+        "(entries[:, :, j], int",
+    ),
+    "sums of all axes leave out the last": (
+        "counting.some_sum",
+        "(entries[:, :, j:].min(axis=2), int",
+        "(entries[:, :, j : axes - 1].min(axis=2), int",
+    ),
+    "sums of axes after one": (
+        "counting.some_sum",
+        "entries[:, :, j:].min(axis=2)",
+        "entries[:, :, j + 1 :].min(axis=2)",
+    ),
+    "any condition is asked for": ("counting.some_sum", "np.array([len(conditions.empty) - 1])", "np.array([0])"),
+    "the empty sequence meets nothing": (
+        "counting.some_sum",
+        "meeting = [np.append(conditions.empty, False)",
+        "meeting = [np.append(conditions.empty & False, False)",
+    ),
+    "all sequences that meet a condition count 1": (
+        "counting.some_sum",
+        "(meeting[-1][step.before] * step.number)",
+        "meeting[-1][step.before]",
+    ),
+    "sequences of one position less meet conditions": (
+        "counting.some_sum",
+        "bound = np.minimum(bound, meeting[p][condition])",
+        "bound = np.minimum(bound, meeting[max(p - 1, 0)][condition])",
+    ),
+    "sequences of one position more meet conditions": (
+        "counting.some_sum",
+        "bound = np.minimum(bound, meeting[p][condition])",
+        "bound = np.minimum(bound, meeting[p - positions][condition])",
+    ),
+    "what is met by all is what is met last": (
+        "counting.some_sum",
+        "bound = np.minimum(bound, meeting[p][condition])",
+        "bound = np.minimum(bound, meeting[p][-2])",
+    ),
+    "sums of 0 are forgotten": ("counting.some_sum", "alive = z + least[p] <= 0", "alive = z + least[p] < 0"),
+    "sums are forgotten whatever follows": ("counting.some_sum", "alive = z + least[p] <= 0", "alive = z <= 0"),
+    "sums are forgotten where most is positive": (
+        "counting.some_sum",
+        "alive = z + least[p] <= 0",
+        "alive = z + most[p] <= 0",
+    ),
+    "ways of sums of 0 are forgotten": (
+        "counting.some_sum",
+        "(z + least[p - 1] <= 0).any(axis=0)",
+        "(z + least[p - 1] < 0).any(axis=0)",
+    ),
+    "ways are forgotten where one sum is positive": (
+        "counting.some_sum",
+        "(z + least[p - 1] <= 0).any(axis=0)",
+        "(z + least[p - 1] <= 0).all(axis=0)",
+    ),
+    "ways are forgotten by what follows one position later": (
+        "counting.some_sum",
+        "(z + least[p - 1] <= 0).any(axis=0)",
+        "(z + least[max(p - 2, 0)] <= 0).any(axis=0)",
+    ),
+    "tables of one position less": (
+        "counting.some_sum",
+        "_bounds([table[p] for table in tables]",
+        "_bounds([table[max(p - 1, 0)] for table in tables]",
+    ),
+    "tables of one position more": (
+        "counting.some_sum",
+        "_bounds([table[p] for table in tables]",
+        "_bounds([table[min(p + 1, positions)] for table in tables]",
+    ),
+    "settled ways count once": (
+        "counting.some_sum",
+        "settled = number * (bound if over else lowest)",
+        "settled = 1.0 * (bound if over else lowest)",
+    ),
+    "settled ways count as from below": (
+        "counting.some_sum",
+        "settled = number * (bound if over else lowest)",
+        "settled = number * lowest",
+    ),
+    "settled ways count as from above": (
+        "counting.some_sum",
+        "settled = number * (bound if over else lowest)",
+        "settled = number * bound",
+    ),
+    "ways that are followed count twice": ("counting.some_sum", "        settled[follow] = 0.0\n", ""),
+    "only ways of the last position count": (
+        "counting.some_sum",
+        "value += float(settled.sum())",
+        "value = float(settled.sum())",
+    ),
+    "ways beyond the limit are lost": (
+        "counting.some_sum",
+        "        follow = follow[:",
+        "        number[follow[max(min(how.most - made, _MOST_WAYS // axes), 0) // size :]] = 0.0\n"
+        "        follow = follow[:",
+    ),
+    "ways that gain little are lost": (
+        "counting.some_sum",
+        "        size = len(rough[p - 1].number) if follow.size else 1\n",
+        "        size = len(rough[p - 1].number) if follow.size else 1\n"
+        "        number = np.where((bound - lowest) * number > how.threshold, number, 0.0)\n",
+    ),
+    "ways that gain nothing are lost": (
+        "counting.some_sum",
+        "        size = len(rough[p - 1].number) if follow.size else 1\n",
+        "        size = len(rough[p - 1].number) if follow.size else 1\n"
+        "        number = np.where(bound > lowest, number, 0.0)\n",
+    ),
+    "ways are rounded the other way": (
+        "counting.some_sum",
+        "shift.astype(np.int64), over)",
+        "shift.astype(np.int64), not over)",
+    ),
+    "ways are rounded down on both sides": (
+        "counting.some_sum",
+        "shift.astype(np.int64), over)",
+        "shift.astype(np.int64), True)",
+    ),
+    "ways are rounded up on both sides": (
+        "counting.some_sum",
+        "shift.astype(np.int64), over)",
+        "shift.astype(np.int64), False)",
+    ),
+    "ways are rounded without the offset they lose": (
+        "counting.some_sum",
+        "z[:, follow] + offset, shift",
+        "z[:, follow], shift",
+    ),
+    "offsets are forgotten in tables": ("counting.some_sum", "at + table.offset, over)", "at, over)"),
+    "offsets of branches are forgotten": ("counting.some_sum", "(step.entries + step.offset[:, None])", "step.entries"),
+    "offsets are those of all positions": ("counting.some_sum", "values, int(offset[p]))", "values, int(offset[-1]))"),
+    "offsets are those of one position less": (
+        "counting.some_sum",
+        "values, int(offset[p]))",
+        "values, int(offset[max(p - 1, 0)]))",
+    ),
+    "what is forgotten is not beyond all sums": (
+        "counting.some_sum",
+        "np.where(alive[:, follow], z, 1 - least[p])",
+        "np.where(alive[:, follow], z, -least[p])",
+    ),
+    "what is alive is forgotten": (
+        "counting.some_sum",
+        "np.where(alive[:, follow], z, 1 - least[p])",
+        "np.where(~alive[:, follow], z, 1 - least[p])",
+    ),
+    "entries are taken away from ways": (
+        "counting.some_sum",
+        "z = (z[:, :, None] + (step",
+        "z = (z[:, :, None] - (step",
+    ),
+    "ways lead to the same condition": (
+        "counting.some_sum",
+        "step.before[condition].ravel()",
+        "np.repeat(condition, len(step.number))",
+    ),
+    "ways have no numbers": (
+        "counting.some_sum",
+        "np.outer(number, step.number).ravel()",
+        "np.repeat(number, len(step.number))",
+    ),
+    "clusters count one in branches": (
+        "counting.some_sum",
+        "np.outer(number, step.number).ravel()",
+        "np.outer(number, 0 * step.number + 1).ravel()",
+    ),
+    "ways to the first condition are forgotten": ("counting.some_sum", "(condition >= 0) &", "(condition > 0) &"),
+    "the step of another position": ("counting.some_sum", "step = rough[p - 1]", "step = rough[positions - p]"),
+    "lowest sums count from above": (
+        "counting.some_sum",
+        "lowest: Floats = alone.max(axis=0)",
+        "lowest: Floats = alone.sum(axis=0)",
+    ),
+    "from above the largest decides": (
+        "counting.some_sum",
+        "alone[j] + bound, looked_up",
+        "np.maximum(alone[j], bound), looked_up",
+    ),
+    "sums of all axes are looked up at the largest": (
+        "counting.some_sum",
+        "closest = np.minimum(closest,",
+        "closest = np.maximum(closest,",
+    ),
+    "the closest is that of one axis": (
+        "counting.some_sum",
+        "closest = np.minimum(closest, np.where(alive[j], z[j], _FAR))",
+        "closest = np.where(alive[j], z[j], _FAR)",
+    ),
+    "the last sum is not the closest": (
+        "counting.some_sum",
+        "np.where(alive[-1], z[-1], _FAR)",
+        "np.full(len(condition), _FAR)",
+    ),
+    "the last sum does not count": (
+        "counting.some_sum",
+        "bound, closest = alone[-1],",
+        "bound, closest = 0 * alone[-1],",
+    ),
+    "the first of many sums does not count": (
+        "counting.some_sum",
+        "range(len(z) - 2, -1, -1)",
+        "range(len(z) - 2, 0, -1)",
+    ),
+    "any condition is looked up": (
+        "counting.some_sum",
+        "table.values[condition, place_of",
+        "table.values[-2, place_of",
+    ),
+    "rounded up in tables from above": (
+        "counting.some_sum",
+        "place_of(table.points, at + table.offset, over)",
+        "place_of(table.points, at + table.offset, not over)",
+    ),
+    "rounded up in tables": (
+        "counting.some_sum",
+        "place_of(table.points, at + table.offset, over)",
+        "place_of(table.points, at + table.offset, False)",
+    ),
+    "rounded down in tables": (
+        "counting.some_sum",
+        "place_of(table.points, at + table.offset, over)",
+        "place_of(table.points, at + table.offset, True)",
+    ),
+    "one below 0 becomes 1": (
+        "counting.some_sum",
+        "np.where((z > 0) & (lower <= 0), 1, lower)",
+        "np.where(lower <= 0, 1, lower)",
+    ),
+    "from below ways are rounded to the nearest": (
+        "counting.some_sum",
+        "return -((-z >> shift) << shift)",
+        "return (z + (1 << shift >> 1) >> shift) << shift",
+    ),
+    "from above ways are rounded to the nearest": (
+        "counting.some_sum",
+        "lower = (z >> shift) << shift",
+        "lower = ((z + (1 << shift >> 1)) >> shift) << shift",
+    ),
+    "ways of other conditions become one": ("counting.some_sum", " | (condition[1:] != condition[:-1]))", ")"),
+    "ways of other sums become one": ("counting.some_sum", "(z[:, 1:] != z[:, :-1]).any(axis=0) |", ""),
+    "ways of equal key become one": (
+        "counting.some_sum",
+        "np.append(True, (z[:, 1:] != z[:, :-1]).any(axis=0) | (condition[1:] != condition[:-1]))",
+        "np.append(True, np.diff((z.sum(axis=0) + condition)) != 0)",
+    ),
+    "of equal ways one is kept": (
+        "counting.some_sum",
+        "np.add.reduceat(number[by_key], begin)",
+        "number[by_key][begin]",
+    ),
+    "numbers of ways stay where they were": (
+        "counting.some_sum",
+        "np.add.reduceat(number[by_key], begin)",
+        "np.add.reduceat(number, begin)",
+    ),
+    "sums of ways stay where they were": (
+        "counting.some_sum",
+        "z, condition = z[:, by_key], condition[by_key]",
+        "condition = condition[by_key]",
+    ),
+    "conditions of ways stay where they were": (
+        "counting.some_sum",
+        "z, condition = z[:, by_key], condition[by_key]",
+        "z = z[:, by_key]",
+    ),
+    "all counts at the first point only from above": (
+        "counting.some_sum",
+        "-most if over else 1 - least))",
+        "1 - most if over else 1 - least))",
+    ),
+    "something counts at the last point": (
+        "counting.some_sum",
+        "-most if over else 1 - least))",
+        "-most if over else -least))",
+    ),
+    "there is no first point": (
+        "counting.some_sum",
+        "np.unique(np.append(inner, -most if over else 1 - least))",
+        "np.unique(inner)",
+    ),
+    "tables move on by another position": (
+        "counting.some_sum",
+        "steps[p - 1], [found[-1].points]",
+        "steps[p - 2], [found[-1].points]",
+    ),
+    "tables move on the wrong way": ("counting.some_sum", "[points], over)", "[points], not over)"),
+    "tables move on from below": ("counting.some_sum", "[points], over)", "[points], False)"),
+    "tables move on from above": ("counting.some_sum", "[points], over)", "[points], True)"),
+    "additions in tables are not rounded": (
+        "counting.some_sum",
+        "rounded(value, sums.passed + in_branches",
+        "rounded(value, in_branches",
+    ),
+    "nothing is rounded": ("counting.some_sum", "rounded(value, sums.passed + in_branches", "rounded(value, 0"),
+    "rounded the other way": ("counting.some_sum", "in_branches, over)", "in_branches, not over)"),
+    "least is cumulative in another order": (
+        "counting.some_sum",
+        "entries.min(axis=1)]), axis=0)[:, :, None]",
+        "entries[::-1].min(axis=1)]), axis=0)[:, :, None]",
+    ),
+    "the least sum is the largest": (
+        "counting.some_sum",
+        "least = np.cumsum(np.concatenate([nothing, entries.min",
+        "least = np.cumsum(np.concatenate([nothing, entries.max",
+    ),
+}
+
 UNIONS_ERRORS: dict[str, tuple[Change, ...]] = {
+    "by branches, outputs of rank 0 cannot fail": (
+        (
+            "counting.unions",
+            "rank = np.where(rank == 0, len(rank) + how.ranks.max(initial=0), rank)",
+            "rank = rank.copy()",
+        ),
+    ),
+    "by branches, outputs of rank 0 are those of the first": (
+        ("counting.unions", "len(rank) + how.ranks.max(initial=0), rank)", "0 * rank, rank)"),
+    ),
+    "by branches, the first outputs cannot fail": (
+        ("counting.unions", "in np.unique(rank[rank > 0])]", "in np.unique(rank[rank > 0])[1:]]"),
+    ),
+    "by branches, the last outputs cannot fail": (
+        ("counting.unions", "in np.unique(rank[rank > 0])]", "in np.unique(rank[rank > 0])[:1]]"),
+    ),
+    "by branches, one output of a rank can fail": (
+        ("counting.unions", "np.flatnonzero(rank == each)", "np.flatnonzero(rank == each)[:1]"),
+    ),
+    "by branches, the best output on both sides": (
+        ("counting.unions", "np.minimum if over else np.maximum", "np.maximum"),
+    ),
+    "by branches, the worst output on both sides": (
+        ("counting.unions", "np.minimum if over else np.maximum", "np.minimum"),
+    ),
+    "by branches, the best output from above": (
+        ("counting.unions", "np.minimum if over else np.maximum", "np.maximum if over else np.minimum"),
+    ),
+    "by branches, all start at the best output": (
+        ("counting.unions", "[extreme.reduce(last[these])", "[last[these].max()"),
+    ),
+    "by branches, all start at the first output": (
+        ("counting.unions", "[extreme.reduce(last[these])", "[last[these[0]]"),
+    ),
+    "by branches, entries from below are the lower ones": (
+        (
+            "counting.unions",
+            "(margins.low, margins.low_last) if over else (margins.high, margins.high_last)\n    extreme",
+            "(margins.low, margins.low_last)\n    extreme",
+        ),
+    ),
+    "by branches, entries from above are the higher ones": (
+        (
+            "counting.unions",
+            "(margins.low, margins.low_last) if over else (margins.high, margins.high_last)\n    extreme",
+            "(margins.high, margins.high_last)\n    extreme",
+        ),
+    ),
+    "by branches, sets need not be met": (
+        (
+            "counting.unions",
+            "of_class = margins.conditions, margins.counts\n",
+            "of_class = type(margins.conditions).of_sets(margins.required[:0]), margins.counts\n",
+        ),
+    ),
+    "by branches, what may fail fails": (
+        (
+            "counting.unions",
+            "count_some_failing(work, margins, steps, over), ",
+            "count_some_failing(work, margins, steps, True), ",
+        ),
+    ),
+    "by branches, what need not fail does not": (
+        (
+            "counting.unions",
+            "count_some_failing(work, margins, steps, over), ",
+            "count_some_failing(work, margins, steps, False), ",
+        ),
+    ),
     "inputs of two outputs together are taken away": (
         ("counting.unions", "*([index] for index in alone)", "*([alone] if alone else [])"),
     ),
@@ -795,6 +1268,12 @@ def test_planted_error_in_unions_is_caught(error: str) -> None:
     assert broken_unions(Planted(*UNIONS_ERRORS[error]).module("counting.unions"))
 
 
+@pytest.mark.parametrize("error", SOME_ERRORS)
+def test_planted_error_where_some_sum_is_at_most_zero_is_caught(error: str) -> None:
+    """Enumeration of small problems finds it."""
+    assert broken_some(Planted(SOME_ERRORS[error]).module("counting.some_sum"))
+
+
 @pytest.mark.parametrize("error", ENDS_ERRORS)
 def test_planted_error_from_both_ends_is_caught(error: str) -> None:
     """Enumeration of small problems finds it."""
@@ -806,11 +1285,13 @@ def test_unchanged_copy_counts_right() -> None:
     planted = Planted(
         ("counting.sums", "_MOST = 2**19", "_MOST = 2**19"),
         ("counting.both_ends", "MANTISSA = 9", "MANTISSA = 9"),
+        ("counting.some_sum", "_FAR = 2**61", "_FAR = 2**61"),
         ("counting.unions", "ALL_OTHERS = -1", "ALL_OTHERS = -1"),
     )
 
     assert not broken_counts(planted.module("counting.sums"), 100)
     assert not broken_ends(planted.module("counting.both_ends"))
+    assert not broken_some(planted.module("counting.some_sum"))
     assert not broken_unions(planted.module("counting.unions"), 200)
 
 
