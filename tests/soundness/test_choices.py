@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from compactproofs.search.builtin import STRATEGIES
+from compactproofs.search.families import branches, joining
 from compactproofs.search.families import counting as plans
 from compactproofs.search.hints import search_hints
 from compactproofs.search.workspaces import Reading, workspace
@@ -45,7 +46,20 @@ def choose(patch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
     for name, value in zip(("_TRIED", "_SAMPLE", "_FEW", "_NEAR"), rng.choice([1, 3, 40, 300], 4), strict=True):
         patch.setattr(plans, name, int(value))
     patch.setattr(plans, "_TAIL_ONE", float(rng.choice([0.0, 0.1, 0.5])))
-    patch.setattr(plans, "_EVENLY", float(rng.choice([1e-9, 0.4, 100.0])))
+    patch.setattr(joining, "_EVENLY", float(rng.choice([1e-9, 0.4, 100.0])))
+    for name, some in (("_MANY", (0, 2, 8)), ("_CLOSE", (0, 20, 10**6)), ("_NEARLY", (1, 50))):
+        patch.setattr(plans, name, int(rng.choice(some)))
+    for name, among in (
+        ("_NUMBERS", (0, 9, 40)),
+        ("_TOKENS", (1, 2, None)),
+        ("_FINER", (1, 2, None)),
+        ("_THRESHOLDS", (0.0, 0.1, 10.0)),
+        ("_BITS", (0, 8, 60)),
+    ):
+        patch.setattr(branches, name, [among[i] for i in rng.integers(0, 3, len(getattr(branches, name)))])
+    for name, some in (("_MOST_SETS", (1, 3)), ("_ALIKE", (1, 99)), ("_AT_MOST", (0, 9, 1000)), ("_NEAR", (1, 40))):
+        patch.setattr(branches, name, int(rng.choice(some)))
+    patch.setattr(branches, "_PER_MILLISECOND", float(rng.choice([0.0, 1.0, 100.0])))
     patch.setattr(class_margins, "_UNIT_BITS", int(rng.choice([2, 5, 12, 36])))
     patch.setattr(class_margins, "_CHUNK", int(rng.choice([1, 100, 2**15])))
     patch.setattr(boxes, "_BATCH", int(rng.choice([1, 7, 2**14])))

@@ -12,6 +12,7 @@ import pytest
 
 from compactproofs.kernel.decisions import IntArray
 from compactproofs.search.families import counting as plans
+from compactproofs.search.families.joining import Joining, codes_of
 from compactproofs.search.workspaces import MaxWorkspace, workspace
 from compactproofs.tasks.max_of_k import sum_of_choices
 from compactproofs.theorems.max_of_k.branching.boxes import decide
@@ -105,7 +106,7 @@ def test_counts_from_both_ends_bracket_the_truth(seed: int) -> None:
         if seed == 1:  # beyond exact floats
             problem = replace(problem, counts=heavy(problem.counts))
         how = random_meeting(rng, problem)
-        joined = plans.Joining(problem.entries, problem.conditions().kinds()[1]).labels(int(rng.integers(1, 100)))
+        joined = Joining(problem.entries, problem.conditions().kinds()[1]).labels(int(rng.integers(1, 100)))
         for each in (how, how._replace(labels=joined), random_meeting(rng, problem)):
             under, over = from_both_ends(problem, each)
 
@@ -145,7 +146,7 @@ def test_counts_where_some_sum_is_at_most_zero_bracket_the_truth(seed: int) -> N
     for problem in problems(seed + 400, 150, axes=4) + problems(seed + 430, 30, axes=3, most=6) + LOST:
         if seed == 1:  # beyond exact floats
             problem = replace(problem, counts=heavy(problem.counts))
-        joined = plans.Joining(problem.entries, problem.conditions().kinds()[1]).labels(int(rng.integers(1, 100)))
+        joined = Joining(problem.entries, problem.conditions().kinds()[1]).labels(int(rng.integers(1, 100)))
         how = random_branching(rng, problem)
         for each in (how, how._replace(labels=joined), random_branching(rng, problem)):
             under, over = where_some(problem, each)
@@ -234,7 +235,7 @@ def test_edges() -> None:
     assert numbers_of(2**15 + np.array([1024, 0, -1536])).tolist() == [-8, 0, 4]
     assert numbers_of(np.array([0, 2**16 - 1])).tolist() == [-(2**52), (2**10 - 1) << 43]
     numbers = np.array([-(2.0**50), -5.0, 0.0, 1.0, 3.0, 1000.0, 2.0**40])
-    assert numbers_of(plans.codes_of(numbers)).tolist() == numbers.tolist()
+    assert numbers_of(codes_of(numbers)).tolist() == numbers.tolist()
 
 
 def nothing_but(tokens: int, positions: int, axes: int) -> Problem:
@@ -445,7 +446,8 @@ def test_counts_beyond_exact_floats_where_some_sum_is_at_most_zero() -> None:
     def placed(zeros: int, of_one: int) -> int:
         """Sequences with so many tokens 0 and 1, of which one is 63."""
         rest = positions - zeros - of_one
-        return comb(positions, zeros) * comb(positions - zeros, of_one) * ((tokens - 2) ** rest - (tokens - 3) ** rest)
+        among_others = int((tokens - 2) ** rest) - int((tokens - 3) ** rest)
+        return comb(positions, zeros) * comb(positions - zeros, of_one) * among_others
 
     each = range(positions + 1)
     truth = sum(placed(a, b) for a in each for b in each if a + b <= positions and (a <= 4 or b <= 2))
