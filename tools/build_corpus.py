@@ -396,9 +396,10 @@ def with_branches(certificate: Certificate) -> Iterator[tuple[str, dict[str, npt
         yield f"by-few-{what}", hints | {"branches": some}
     yield "by-branches-of-others-together", hints | {"branches": np.where(np.arange(12) == 3, 1, rows)}
     for what, number in (("enormous", 2**63 - 1), ("negative", -(2**63))):
-        yield f"branches-{what}", hints | {"branches": np.where(np.arange(12) < 3, rows, number)}
+        odd = np.where(np.isin(np.arange(12), [3, 4, 5, 6, 8, 9, 10]), number, rows)  # not what takes long
+        yield f"branches-{what}", hints | {"branches": odd}
     yield "branches-of-no-ranks", hints | {"ranks": hints["ranks"][:0]}
-    yield "branches-out-of-range", hints | {"branches": np.full((50, 12), 2**63 - 1)}
+    yield "branches-out-of-range", hints | {"branches": np.hstack([np.full((9, 3), 2**63 - 1), rows[:9, 3:]])}
 
 
 def by_branches(model: cp.Model, certificates: list[Certificate]) -> dict[str, bytes]:
