@@ -61,7 +61,7 @@ def test_violations_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     for data in (good, high):
         targets.certificate(data)
     with monkeypatch.context() as patch:
-        patch.setattr(targets, "check", lambda claim, model: Verdict(True, "trust me", claim.certified))
+        patch.setattr(targets, "check", lambda claim, model, max_ops: Verdict(True, "trust me", claim.certified))
         with pytest.raises(Violation, match="N of cubic"):
             targets.certificate(high)
     with monkeypatch.context() as patch:
