@@ -32,6 +32,7 @@ from compactproofs.theorems.max_of_k.branching.conditions import Conditions
 from compactproofs.theorems.max_of_k.counting.sums import Axis, count_at_most_zero
 from exactcheck import checking
 from soundness.counting import IntArray, sequences
+from soundness.hints import by_branches
 from soundness.test_counting import some_work
 from test_by_comparison import at_work, some, truth
 from test_weights import near_the_limit
@@ -103,11 +104,14 @@ def test_counts_under_conditions() -> None:
 
 
 def some_hints(rng: np.random.Generator, problem: Any, kind: str) -> list[dict[str, Hint]]:
-    """Hints for both strategies: those of a kind, or, besides, all outputs of all classes, from both ends."""
+    """Hints for both strategies: those of a kind, or for all outputs of all classes, from both ends or at once."""
     found, values = [], MeasuredWorkspace[Any, Any](problem, "value")
     for strategy in (LOWER, UPPER):
         searched = partial(search_hints, strategy, values)
-        hints = hostile_hints(strategy, problem, "searched" if kind == "both ends" else kind, rng, searched, 4)
+        of_kind = {"both ends": "searched", "branches": "plausible"}.get(kind, kind)
+        hints = hostile_hints(strategy, problem, of_kind, rng, searched, 4)
+        if kind == "branches":
+            hints = by_branches(rng, hints)
         if kind == "both ends":
             shape = (1, *hints["labels"].shape[1:])
             every = product(*[range(shape[2])] * 2, range(3), rng.permutation(shape[2]))
@@ -121,7 +125,7 @@ def some_hints(rng: np.random.Generator, problem: Any, kind: str) -> list[dict[s
     return found
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "both ends"])
+@pytest.mark.parametrize("kind", [*KINDS, "both ends", "branches"])
 def test_bounds_hold(kind: str) -> None:
     """No bound exceeds the truth, or falls short of it where it is one from above; claims are within checks."""
     rng = np.random.default_rng(3)

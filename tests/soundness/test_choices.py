@@ -5,8 +5,6 @@ Numbers of cells, windows, grids, batches and limits are replaced by random ones
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 import pytest
 
@@ -18,7 +16,7 @@ from compactproofs.search.workspaces import Reading, workspace
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems.max_of_k.branching import boxes, branch_and_bound, class_margins
 
-from .hints import Hint, hints_of
+from .hints import by_branches, hints_of
 from .models import FAMILIES, cases
 from .truth import exact_correct
 
@@ -67,30 +65,6 @@ def choose(patch: pytest.MonkeyPatch, rng: np.random.Generator) -> None:
     patch.setattr(branch_and_bound, "MAX_BOXES", int(rng.choice([0, 20, 2**22])))
 
 
-def branching(rng: np.random.Generator, found: dict[str, Hint]) -> dict[str, Hint]:
-    """The same hints with branches for most of the parts: bad ones, or such as leave nothing to lose but ties."""
-    v, positions = len(found["weights"]), found["labels"].shape[1]
-    exactly = rng.random() < 0.3
-    labels = rng.integers(0, rng.integers(1, 6), (3, positions, v))
-    ranks = [rng.integers(0, rng.integers(1, 6), v), rng.permutation(v) + 1, np.ones(v)]
-    rows = []
-    for part in product(range(v), range(v), range(5)):
-        joined, finer = rng.integers(-1, 5, 2).tolist()
-        how = [joined, finer, rng.integers(-1, 5), rng.choice([1, 9, 60]), rng.integers(-1, 5)]
-        limits = [rng.choice([8, 12, 60, 2**62]), rng.choice([-9, 0, 4, 2**62]), rng.choice([-1, 10, 1000, 2**62])]
-        if exactly:
-            how, limits = [0, 0, 0, 9, 4], [60, -1, 2**40]
-        if exactly or rng.random() < 0.9:
-            rows.append([*part, 1 if exactly else rng.integers(-1, 5), *how, *limits])
-    return found | {
-        "weights": rng.integers(0, 600, (v, v)).astype(np.uint16) if rng.random() < 0.5 else found["weights"],
-        "labels": labels.astype(np.uint8),
-        "edges": np.sort(rng.integers(0, 2**16, (4, 64)), axis=1).astype(np.uint16),
-        "branches": np.array(rows, np.int64).reshape(-1, 12),
-        "ranks": np.array(ranks).astype(np.uint8),
-    }
-
-
 @pytest.mark.parametrize("seed", [pytest.param(seed, marks=pytest.mark.slow if seed > 2 else ()) for seed in range(16)])
 def test_any_branches_are_sound(seed: int) -> None:
     """Both sides, on the hostile models, by nothing but branches."""
@@ -103,7 +77,7 @@ def test_any_branches_are_sound(seed: int) -> None:
             work = workspace(case.model, reading)
             for _ in range(3):
                 low, high = (hints_of(each, case.model, "plausible", rng) for each in (least, most))
-                below, above = least.bound(work, branching(rng, low)), most.bound(work, branching(rng, high))
+                below, above = least.bound(work, by_branches(rng, low)), most.bound(work, by_branches(rng, high))
                 assert 0 <= below <= truth <= above <= total, case.name
                 gained += (below > 0) + (above < total)
     assert gained > 50
