@@ -1301,8 +1301,8 @@ SEARCH_ERRORS: dict[str, Change] = {
     ),
     "outputs that fail elsewhere do not count": (
         "search.families.counting",
-        "return steps + last",
-        "return steps",
+        "return total, steps + last",
+        "return total, steps",
     ),
     "all fail as soon as one may": (
         "search.families.counting",
@@ -1310,9 +1310,24 @@ SEARCH_ERRORS: dict[str, Change] = {
         "self.margins.high.min(axis=1)",
     ),
     "clusters join tokens inside and outside of a set": (
-        "search.families.counting",
+        "search.families.joining",
         "kind[:, None] != kind",
         "kind[:, None] < 0 * kind",
+    ),
+    "by branches, the guess is taken for a bound": (
+        "search.families.branches",
+        "best, most, ways = self._of(at)",
+        "best, most, ways = self.guess, 1, 9",
+    ),
+    "by branches, others are the best outputs": (
+        "search.families.branches",
+        "extreme = np.minimum if self.over else np.maximum",
+        "extreme = np.maximum if self.over else np.minimum",
+    ),
+    "by branches, outputs have the ranks of others": (
+        "search.families.branches",
+        "ranks[m.outputs[these]] = rank",
+        "ranks[: len(these)] = rank",
     ),
 }
 
