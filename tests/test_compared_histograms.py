@@ -21,6 +21,7 @@ from compactproofs.search.allowance import Allowance, allowing
 from compactproofs.search.choice import certify_within
 from compactproofs.search.hints import search_hints
 from compactproofs.search.prover import Prover
+from compactproofs.search.upgrades import upgraded
 from compactproofs.search.workspaces import MeasuredWorkspace
 from compactproofs.tasks.by_comparison import POSITION, RANK, ByComparison
 from compactproofs.tasks.orders import WeightedLargest
@@ -360,7 +361,7 @@ def former(certificate: cp.Certificate, rows: int, before: int) -> cp.Certificat
 
 def test_older_certificates(tmp_path: Path, capsys: Any) -> None:
     """By theorems before, whose hints had other forms, are accepted by both checkers if those still have them."""
-    proof, path = tmp_path / "p.cert.json", tmp_path / "m.safetensors"
+    proof, path, added = tmp_path / "p.cert.json", tmp_path / "m.safetensors", {"branches": 0, "ranks": 0}
     for (_, model, task), rows in zip(list(some(11, 6))[1::2], (0, 1, 9), strict=False):
         model.save(path)
         tokens = (3, *[1] * (task.d_vocab - 1))
@@ -369,6 +370,9 @@ def test_older_certificates(tmp_path: Path, capsys: Any) -> None:
             for side in ("", "-upper"):
                 certificate = Prover(model, about).prove(f"{place}{side}").certificate
                 older, before = former(certificate, rows, 2), former(certificate, rows, 1)
+                kept = upgraded(before, model).hints
+                assert {name: len(hint) for name, hint in kept.items() if name not in before.hints} == added
+                assert all(kept[name] is hint for name, hint in before.hints.items())
                 mixed = [replace(old, hints=new.hints) for old, new in ((older, before), (before, certificate))]
                 for each, code in (older, 0), (before, 0), *((one, 2) for one in mixed):
                     each.save(proof)
