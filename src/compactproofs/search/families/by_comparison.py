@@ -44,7 +44,7 @@ def _work(problem: Problem[AttentionOnly, ByComparison], hints: Hints) -> Work:
         return v**2 * (v**2 * (32 + (24 + conditions) * n) + 8 * n**2 * v + CALL * (64 + 2 * n))
 
     found = counting.work_of(problem, hints, classes)
-    without = counting.work_of(problem, {**hints, "steps": hints["steps"][:0]}, classes)
+    without = counting.work_of(problem, {**hints, **{name: hints[name][:0] for name in ("steps", "branches")}}, classes)
     of_steps = found.operations - without.operations
     return Work(found.operations + (conditions - 1) * of_steps, found.memory)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache, partial
-from math import isqrt
+from math import isqrt, prod
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -780,9 +780,12 @@ def _of_branches(hints: Hints, v: int) -> float:
         ranks = hints["ranks"][max(int(rank), 0) :][:1]
         sums = 2.0 * min(len(np.unique(ranks)) + 1, v)
         labels = hints["labels"][int(finer) - 1 :][:1] if 1 <= finer <= len(hints["labels"]) else hints["labels"][:0]
-        sizes = [groups * len(set(row)) for row in labels[0].tolist()] if len(labels) else [float(v)] * positions
+        # No more clusters than there are labels, unless these join tokens of different sets.
+        sizes = sorted(1.0 + len(set(row)) for row in labels[0].tolist()) if len(labels) else [float(v)] * positions
+        sequences = prod(sizes[max(positions - int(max(first, 0)), 0) :])
         points = 2.0**5 * groups * min(max(number, 1.0), 2.0**25) + 2.0**14
-        total += sums * (points * (2 + sum(sizes)) + 2.0**6 * groups * 2.0**16 * (first > 0))
+        total += sums * (positions * (2.0**16 + 2.0**7 * v) + points * (2 + sum(sizes)))
+        total += sums * 2.0**8 * groups * min(sequences, 2.0**16)
         total += 2.0**7 * (sums + 2) * (min(max(most, 1.0), 2.0**40) + 1)
     return total
 

@@ -80,7 +80,8 @@ from compactproofs.theorems.max_of_k.counting.sums import rounded
 _MOST = 2**25  # points of all tables and conditions
 _MOST_EXACTLY = 2**16  # sequences at the first positions
 _MOST_WAYS = 2**23  # ways and axes, at once
-_PER_CLUSTER, _PER_POINT, PER_WAY = 2**14, 2**5, 2**7  # operations, as they are told; a way, for each sum
+# Operations, as they are told: for each sum, and a sequence or a point for each condition.
+_PER_POSITION, _PER_TOKEN, _PER_SEQUENCE, _PER_CLUSTER, _PER_POINT, PER_WAY = 2**16, 2**7, 2**8, 2**14, 2**5, 2**7
 _FAR = 2**61
 
 
@@ -156,10 +157,12 @@ def tables_of(
     over: bool,
 ) -> Sums | None:
     """The tables for `count_where_some`; none where too much is asked for."""
-    positions, _, axes = entries.shape
+    positions, tokens, axes = entries.shape
     number, groups, first = max(how.number, 1), len(conditions.empty) + 1, min(max(how.first, 0), positions)
-    if positions > 64:
+    many = 2 * axes - 1 if over else axes
+    if positions > 64 or number * (positions + 1) * groups * many > _MOST:
         return None
+    spend(many * positions * (_PER_POSITION + _PER_TOKEN * tokens))
     order = in_order(entries)
     entries = entries[order]
     sums = [(entries[:, :, j], int(start[j])) for j in range(axes)]
@@ -169,11 +172,11 @@ def tables_of(
     fine = [clusters(of_sum[:, :, None], conditions, counts, how.finer[order], over) for of_sum, _ in sums]
     sizes = [len(step.number) for step in fine[0]]
     exactly = prod(sizes[:first])
-    if exactly > _MOST_EXACTLY or (2 * exactly + number * (positions + 1)) * groups * len(sums) > _MOST:
+    if exactly > _MOST_EXACTLY or (2 * exactly + number * (positions + 1)) * groups * many > _MOST:
         return None
-    spend(len(sums) * _PER_POINT * groups * 2 * exactly)
-    spend(len(sums) * (_PER_POINT * groups * number + _PER_CLUSTER) * (2 + sum(sizes)))
-    work.charge(int_ops=entries[:, :, 0].size * len(sums), flops=2 * len(sums) * groups * number * sum(sizes))
+    spend(many * _PER_SEQUENCE * groups * exactly)
+    spend(many * (_PER_POINT * groups * number + _PER_CLUSTER) * (2 + sum(sizes)))
+    work.charge(int_ops=positions * tokens * many, flops=2 * many * groups * number * sum(sizes))
     tables = [_tables(steps, at, conditions.empty, how, first, over) for steps, (_, at) in zip(fine, sums, strict=True)]
     points = max(table.points.size for of_sum in tables for table in of_sum)
     return Sums(entries, start, order, tables, sum(sizes) + exactly + points + 4 * positions)
