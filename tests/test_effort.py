@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -310,26 +311,37 @@ def test_what_counts_where_some_sum_is_at_most_zero_take_is_booked(over: bool) -
     assert ways >= 20 * sums * sum(4**p for p in range(1, 9))
 
 
-#: Known faults.
-TOO_CHEAP = pytest.mark.xfail(reason="some_sum: joins tokens before it says so, and says too little", strict=True)
-
-
-@TOO_CHEAP
-@pytest.mark.parametrize("number", [1, 2**40])
-def test_clusters_where_some_sum_is_at_most_zero_are_booked(number: int) -> None:
+def test_clusters_where_some_sum_is_at_most_zero_are_booked() -> None:
     """Those of each sum and position take a tenth of a millisecond, with many tokens two, whatever is counted then."""
-    spent, _ = spent_where_some((16, 256, 8), 1, 1, number, 0, 0)
+    spent, _ = spent_where_some((16, 256, 8), 1, 1, 1, 0, 0)
     assert spent >= 15 * 16 * (2**16 + 2**7 * 256)
 
 
-@TOO_CHEAP
 def test_sequences_where_some_sum_is_at_most_zero_are_booked() -> None:
     """Each takes some microsecond for each sum, with five conditions."""
     spent, _ = spent_where_some((16, 2, 4), 1, 2, 1, 16, 0)
     assert spent >= 7 * 750 * 2**16
 
 
-@TOO_CHEAP
+@pytest.mark.xfail(
+    reason="some_sum: the limit of points leaves out tokens, of which each has all conditions", strict=True
+)
+def test_memory_of_clusters_for_many_conditions() -> None:
+    """As many tokens, sums and conditions as are too much together, if each is joined to none."""
+    entries = np.zeros((64, 128, 40), np.int64)
+    required = np.zeros((1, 128), np.bool_)
+    conditions = Conditions.of_sets(required).with_rank(np.sign(np.arange(128) - 64), 7, 8)
+    every = np.tile(np.arange(128), (64, 1))
+    how = Branching(every, every, np.zeros(0, np.int64), 1, 0, 64, 0.0, 0)
+    work: Workspace[AttentionOnly, MaxOfK] = Workspace(max_of_k(model_of(2, 2)))
+    tracemalloc.start()
+    with allowing(Allowance(2**30)), suppress(cp.TooMuchWork):
+        count_where_some(work, entries, np.ones(40, np.int64), conditions, np.ones(128, np.int64), how, True)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**29
+
+
 def test_nothing_is_begun_that_is_too_much_where_some_sum_is_at_most_zero() -> None:
     """No copies of all entries for each sum."""
     _, peak = spent_where_some((16, 256, 60), 1, 256, 2**40, 0, 0)
@@ -356,8 +368,7 @@ def branches_everywhere(strategy: Strategy, problem: Problem[Any, Any], number: 
 @pytest.mark.parametrize(
     ("rank", "number", "first", "most"),
     [
-        *((rank, 300, 0, 0) for rank in (None, 0)),
-        pytest.param(7, 300, 0, 0, marks=pytest.mark.xfail(reason="declared as if there were no rank", strict=True)),
+        *((rank, 300, 0, 0) for rank in (None, 0, 7)),
         *((rank, *how) for rank in (None, 7) for how in ((3, 4, 10**5), (3, 0, 10**6))),
     ],
 )
