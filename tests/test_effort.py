@@ -323,9 +323,6 @@ def test_sequences_where_some_sum_is_at_most_zero_are_booked() -> None:
     assert spent >= 7 * 750 * 2**16
 
 
-@pytest.mark.xfail(
-    reason="some_sum: the limit of points leaves out tokens, of which each has all conditions", strict=True
-)
 def test_memory_of_clusters_for_many_conditions() -> None:
     """As many tokens, sums and conditions as are too much together, if each is joined to none."""
     entries = np.zeros((64, 128, 40), np.int64)

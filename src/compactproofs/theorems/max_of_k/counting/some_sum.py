@@ -160,7 +160,7 @@ def tables_of(
     positions, tokens, axes = entries.shape
     number, groups, first = max(how.number, 1), len(conditions.empty) + 1, min(max(how.first, 0), positions)
     many = 2 * axes - 1 if over else axes
-    if positions > 64 or number * (positions + 1) * groups * many > _MOST:
+    if positions > 64 or (number * (positions + 1) + tokens * positions) * groups * many > _MOST:
         return None
     spend(many * positions * (_PER_POSITION + _PER_TOKEN * tokens))
     order = in_order(entries)
