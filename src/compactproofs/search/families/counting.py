@@ -40,7 +40,7 @@ _OFTEN = 0.25  # of all inputs; where fewer may be wrong, the sample is one of t
 _CELLS_NEAR = 2**12  # of the sums that say which these are
 _MOST_HEADS = 6  # outputs that are counted from below
 _MANY = 8  # outputs that fail: where these are first counted all at once
-_CLOSE, _NEARLY = 20, 50  # to the guess, in units of what is worth the trouble, or as a part of it: good enough
+_CLOSE, _NEARLY = 20, 200  # to the guess, in units of what is worth the trouble, or as a part of it: good enough
 
 # How to count: cells of a histogram, the more the more there is to gain, in units of what is worth the trouble; or,
 # from both ends, how many tokens each position has on average, and how many points there are.
