@@ -8,9 +8,12 @@ from typing import cast
 import numpy as np
 import pytest
 
-from compactproofs import Model, Prover, load_model
+from compactproofs import Model, Prover, TooMuchWork, load_model
 from compactproofs.kernel.decisions import IntArray
+from compactproofs.kernel.limits import LISTENER, spend
+from compactproofs.search.allowance import Allowance, allowing
 from compactproofs.search.families import counting
+from compactproofs.search.families.branches import told
 from compactproofs.search.workspaces import MaxWorkspace, workspace
 from compactproofs.tasks.by_comparison import POSITION, ByComparison
 from compactproofs.tasks.orders import WeightedLargest
@@ -153,3 +156,18 @@ def test_no_position_is_left_where_inputs_count_much(kind: str, task: WeightedLa
     lower, upper = (prover.prove(f"{kind}{side}").certificate.certified for side in ("", "-upper"))
 
     assert 0 < lower <= upper < task.total
+
+
+def test_limits_of_work_hold_while_branches_are_searched_for() -> None:
+    """What a trial takes is told to who asks for it, and to those who asked before, who may stop it."""
+    heard: list[int] = []
+    token = LISTENER.set(heard.append)
+    try:
+        with told() as operations:
+            spend(5)
+        spend(7)
+    finally:
+        LISTENER.reset(token)
+    assert (operations, heard) == ([5], [5, 7])
+    with allowing(Allowance(10)), pytest.raises(TooMuchWork), told():
+        spend(11)

@@ -17,7 +17,8 @@ import numpy as np
 
 from compactproofs.kernel.decisions import BoolArray, IntArray
 from compactproofs.kernel.limits import LISTENER
-from compactproofs.search.families.joining import Joining, edges_near
+from compactproofs.search.families.joining import Joining, edges_near, for_all
+from compactproofs.search.workspaces import MaxWorkspace
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
 from compactproofs.theorems.max_of_k.counting import both_ends, some_sum
 from compactproofs.theorems.max_of_k.counting.unions import Branches, Step
@@ -47,7 +48,7 @@ class Branching:
     inputs are wrong, give or take `error`; `worth`: a number of inputs that is not worth the trouble.
     """
 
-    work: object
+    work: MaxWorkspace
     margins: ClassMargins
     inputs: IntArray
     fails: BoolArray
@@ -84,7 +85,7 @@ class Branching:
         return operations / _OPERATIONS * _PER_MILLISECOND * self.worth
 
     @cached_property
-    def sets(self) -> list[IntArray]:
+    def sets(self) -> list[list[int]]:
         """Outputs, by index, that are one sum each, in order."""
         m, adds = self.margins, self.fails.copy()
         alone: list[int] = []
@@ -99,8 +100,8 @@ class Branching:
         alone += failing[: _MOST_SETS - len(alone)]
         others = [o for o in range(len(m.outputs)) if o not in alone]
         if not self.over:
-            return [np.array([o]) for o in alone]
-        return [*([each] for each in self._chain(alone, others)), *([others] if others else [])]  # type: ignore[list-item]
+            return [[o] for o in alone]
+        return [*([each] for each in self._chain(alone, others)), *([others] if others else [])]
 
     def _chain(self, alone: list[int], others: list[int]) -> list[int]:
         """Outputs such that what is alike comes last: which one is joined to those after it for least."""
@@ -163,19 +164,12 @@ class Branching:
         return edges_near(every[:: max(1, len(every) // _KNOTS)], reach)
 
     def _hints(self, at: list[int]) -> Branches:
-        m, v = self.margins, self.work.network.d_vocab  # type: ignore[attr-defined]
+        m, v = self.margins, self.work.network.d_vocab
         number, finer, tokens, threshold, bits = at
         ranks = np.zeros(v, np.int64)
         for rank, these in enumerate(self.sets, 1):
             if len(these) == 1 or not self.over:
                 ranks[m.outputs[these]] = rank
-
-        def everywhere(labels: IntArray | None) -> IntArray | None:
-            if labels is None:
-                return None
-            found = np.zeros((len(labels), v), np.int64)
-            found[:, m.tokens] = labels
-            return found
 
         in_tables = self._labels(_FINER[finer])
         by_position = self._every(in_tables)[both_ends.in_order(self._sums[0])]
@@ -183,8 +177,8 @@ class Branching:
         gain = max(_THRESHOLDS[threshold] * self.worth / max(m.of_query, 1), 0.5)
         return Branches(
             ranks,
-            everywhere(self._labels(_TOKENS[tokens])),
-            everywhere(in_tables),
+            for_all(self._labels(_TOKENS[tokens]), m.tokens, v),
+            for_all(in_tables, m.tokens, v),
             self._edges,
             _NUMBERS[number],
             int((np.cumprod(sizes) <= _NUMBERS[number]).sum()),
@@ -207,22 +201,28 @@ class Branching:
         key = at[0], at[1]
         if key not in self._tables:
             with told() as operations:
-                tables = some_sum.tables_of(self.work, entries, start, *of_class, branching, self.over)  # type: ignore
+                tables = some_sum.tables_of(self.work, entries, start, *of_class, branching, self.over)
             self._tables[key] = tables, sum(operations)
         tables, of_tables = self._tables[key]
         if tables is None:
             return m.size if self.over else 0, of_tables, 1
         with told() as operations:
-            size = m.of_query * some_sum.followed(self.work, tables, *of_class, branching, self.over)  # type: ignore
+            size = m.of_query * some_sum.followed(self.work, tables, *of_class, branching, self.over)
         ways = sum(operations) // (some_sum.PER_WAY * (len(tables.tables) + 2))
         return min(size, m.size), of_tables + sum(operations), ways + 1
 
 
 @contextmanager
 def told() -> Iterator[list[int]]:
-    """How many operations each call says that it does."""
+    """How many operations each call says that it does; who has been told before still is, and may stop it."""
     operations: list[int] = []
-    token = LISTENER.set(operations.append)
+    before = LISTENER.get()
+
+    def hear(number: int) -> None:
+        before(number)
+        operations.append(number)
+
+    token = LISTENER.set(hear)
     try:
         yield operations
     finally:

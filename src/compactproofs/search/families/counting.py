@@ -24,7 +24,7 @@ from compactproofs.search.companions import Companion, Work
 from compactproofs.search.families import on_all_cores
 from compactproofs.search.families.attention_only import PLACE, Beyond, lemmas, task
 from compactproofs.search.families.branches import Branching
-from compactproofs.search.families.joining import Joining, edges_near
+from compactproofs.search.families.joining import Joining, edges_near, for_all
 from compactproofs.search.workspaces import MaxWorkspace
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins, class_margins
 from compactproofs.theorems.max_of_k.branching.conditions import Conditions
@@ -643,13 +643,11 @@ class _Ways:
         """What the hints say of this way."""
         labels, steps = self._steps(tokens)
         first, last = self._exactly(tokens, parts)
-        everywhere = None
-        if labels is not None:
-            everywhere = np.zeros((len(labels), self.vocabulary), np.int64)
-            everywhere[:, self.margins.tokens] = labels
         axes = len(self.start)
         edges = self._edges(steps, first, last)
-        return BothEnds(everywhere, edges, _NUMBERS[axes - 1][parts], first, last)
+        return BothEnds(
+            for_all(labels, self.margins.tokens, self.vocabulary), edges, _NUMBERS[axes - 1][parts], first, last
+        )
 
     def _edges(self, steps: list[both_ends.Clusters], first: int, last: int) -> IntArray:
         """Edges that are close to each other where sums are with some positions to follow; shape (axes, EDGES)."""

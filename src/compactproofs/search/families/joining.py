@@ -12,6 +12,15 @@ _MOST_JOINED = 96  # tokens of which all unions are tried
 _KNOTS, _TAIL, _EVENLY = 300, 5, 0.4  # of sums, edges beyond these, and how evenly others lie
 
 
+def for_all(labels: IntArray | None, tokens: IntArray, v: int) -> IntArray | None:
+    """Labels of these tokens, shape (P, T), as hints have them for all, (P, v); None stays None: each is alone."""
+    if labels is None:
+        return None
+    found = np.zeros((len(labels), v), np.int64)
+    found[:, tokens] = labels
+    return found
+
+
 def edges_near(on_the_way: IntArray, reach: int) -> IntArray:
     """Edges of points that are close to each other where these sums are, and reach so far; shape (EDGES,)."""
     if on_the_way.size == 0:

@@ -118,10 +118,8 @@ def steps_by_part(hints: Hints) -> dict[tuple[int, int], dict[int, list[Step] | 
         parts.setdefault((query, m), {})[level] = of_part
     for query, m, level, *row in np.clip(hints["branches"], -1, 2**40).tolist():
         rank, joined, finer, edge, *others = row
-        rank_of, edge_of = (
-            np.resize(ranks[max(rank, 0) :][:1], ranks.shape[1]),
-            np.resize(edges[max(edge, 0) :][:1], EDGES),
-        )
+        rank_of = np.resize(ranks[max(rank, 0) :][:1], ranks.shape[1])
+        edge_of = np.resize(edges[max(edge, 0) :][:1], EDGES)
         parts.setdefault((query, m), {})[level] = Branches(rank_of, clusters(joined), clusters(finer), edge_of, *others)
     return parts
 

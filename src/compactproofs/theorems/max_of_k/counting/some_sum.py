@@ -7,8 +7,8 @@ the sequences x of P tokens count together that meet the last condition and have
 Theorem.  `count_where_some` returns an integer that is at least (`over`), or at most (not over), their number, for all
 labels, points, thresholds and limits.
 
-Order and clusters are as in `both_ends`.  Clusters by `finer` are for tables, those by `labels` for branches; entries
-of the former are b, of the latter d, and all are at most (over), or at least (not over), those of their tokens.
+Order and clusters are as in `both_ends`.  Clusters by `finer` are for tables, those by `labels` for branches, with
+entries d; the entries of both are at most (over), or at least (not over), those of their tokens.
 
 Let U_p(z, c) be the number of sequences at the first p positions that meet condition c and have z[j] + sum_{i < p} a[i,
 x_i, j] <= 0 for some j.  Asked for is U_P(s, last).  It never grows with z on any axis, and is 0 where on each axis z
