@@ -183,7 +183,7 @@ def tables_of(
 
 
 def followed(work: Work, sums: Sums, conditions: Conditions, counts: IntArray, how: Branching, over: bool) -> int:
-    """What comes of following ways."""
+    """The bound of `count_where_some`, by these tables."""
     entries, tables, bits = sums.entries, sums.tables, min(max(how.bits, 8), 64)
     positions, _, axes = entries.shape
     rough = clusters(entries, conditions, counts, how.labels[sums.order], over)
