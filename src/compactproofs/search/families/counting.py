@@ -39,8 +39,9 @@ _TRIED, _SAMPLE, _FEW, _PART = 2**15, 4096, 256, 32  # inputs of the sample, and
 _OFTEN = 0.25  # of all inputs; where fewer may be wrong, the sample is one of these only
 _CELLS_NEAR = 2**12  # of the sums that say which these are
 _MOST_HEADS = 6  # outputs that are counted from below
-_MANY = 8  # outputs that fail: where these are first counted all at once
-_CLOSE, _NEARLY = 20, 200  # to the guess, in units of what is worth the trouble, or as a part of it: good enough
+_MANY = 8  # outputs that fail: where it may pay to count them all at once
+_MUCH, _MOST = 1000, 4000  # to count, in units of what is worth the trouble: where that is tried, and tried first
+_CLOSE, _NEARLY = 20, 200  # to the guess, in these units, or as a part of it: good enough
 
 # How to count: cells of a histogram, the more the more there is to gain, in units of what is worth the trouble; or,
 # from both ends, how many tokens each position has on average, and how many points there are.
@@ -203,7 +204,9 @@ class _Failing:
 
         `failing`: how many outputs do in the sample.
         """
-        first, second = (at_once, one_by_one) if failing >= _MANY else (one_by_one, at_once)
+        if failing < _MANY or union <= _MUCH * self.worth:
+            return one_by_one()[1]
+        first, second = (at_once, one_by_one) if union > _MOST * self.worth else (one_by_one, at_once)
         size, how = first()
         if abs(size - union) > max(_CLOSE * self.worth, union // _NEARLY):
             other, instead = second()
