@@ -29,7 +29,7 @@ MODELS = ROOT / "tests" / "certificates" / "models"
 CASES = ROOT / "tests" / "cases"
 LADDER = str(MODELS / "ladder.safetensors")
 TWO_SIDES = ("--strategy", "branch-and-bound*")
-LINES = ("--strategy", "trivial", "--strategy", "cubic")
+LINES = ("--strategy", "trivial", "--strategies", "cubic")
 needs_dask = pytest.mark.skipif(importlib.util.find_spec("distributed") is None, reason="needs the extra cluster")
 
 

@@ -18,7 +18,7 @@ from compactproofs.search.choice import Certified, answer
 from compactproofs.search.prover import Prover
 from compactproofs.search.questions import Network, Options, asked
 from compactproofs.system.log import log
-from compactproofs.system.terminal import trying
+from compactproofs.system.terminal import busy
 from compactproofs.tasks.tables import Table
 
 __all__ = ["certify"]
@@ -75,7 +75,7 @@ def certify(
         question = asked(source, options, name if isinstance(source, File) else None)
     for note in question.notes:
         log.warning("%s", note)
-    with trying() as at:
+    with busy("trying") as at:
         found = answer(question, Prover(question.network, question.task), seconds, at)
     return replace(found, name=name, notes=tuple(question.notes))
 

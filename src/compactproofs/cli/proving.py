@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import track
 
 import compactproofs as cp
 from compactproofs import plugins, zoo
@@ -42,7 +41,7 @@ from compactproofs.search.prover import DECIDING, Bound
 from compactproofs.search.questions import Options, Question, asked, require
 from compactproofs.system.displays import in_short, share_in_short
 from compactproofs.system.places import STANDARD, check_directory, check_file
-from compactproofs.system.terminal import err, say, say_json, say_table, trying
+from compactproofs.system.terminal import busy, err, say, say_json, say_table
 from compactproofs.tasks.sequences import INPUTS, RULES, TABLE
 from compactproofs.theorems.max_of_k.by_comparison.branch_and_bound import BY_COMPARISON
 
@@ -263,22 +262,24 @@ def _say_all(lines: Sequence[str]) -> None:
 
 def _found(question: Question, prover: cp.Prover, seconds: float | None) -> Certified:
     """The best bounds that so many seconds buy, with a bar in a terminal."""
-    with trying() as at:
+    with busy("trying") as at:
         return answer(question, prover, seconds, at)
 
 
 def _within(prover: cp.Prover, budget: int) -> Within:
     """The best proof for a budget, likewise."""
-    with trying() as at:
+    with busy("trying") as at:
         return prove_within(prover, budget, at)
 
 
 def _proofs(provers: plugins.Provers, ids: list[str]) -> Iterator[cp.Proof]:
     """One proof after the other by each strategy."""
-    for strategy_id in track(ids, "proving", console=err, transient=True) if err.is_terminal else ids:
-        with plugins.blamed(strategy_id):
-            proof = provers.of(strategy_id).prove(strategy_id)
-        yield proof
+    with busy("proving") as at:
+        for number, strategy_id in enumerate(ids, 1):
+            at(f"{strategy_id}, {number} of {len(ids)}" if len(ids) > 1 else strategy_id)
+            with plugins.blamed(strategy_id):
+                proof = provers.of(strategy_id).prove(strategy_id)
+            yield proof
 
 
 def _targets(name: str | None, ids: list[str]) -> Sequence[Path | str | None]:

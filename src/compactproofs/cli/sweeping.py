@@ -34,6 +34,8 @@ def sweep(
     strategy: Annotated[
         list[str] | None,
         typer.Option(
+            "--strategy",
+            "--strategies",
             help="A strategy id, the beginning of ids such as sub-cubic, or a pattern; may be given several times.",
             autocompletion=strategies,
         ),

@@ -29,7 +29,7 @@ from compactproofs.search.families import companion_of
 from compactproofs.search.hints import search_hints, search_seconds
 from compactproofs.search.workspaces import MeasuredWorkspace, run
 from compactproofs.system.displays import Displayed, share_in_short
-from compactproofs.system.log import log
+from compactproofs.system.log import PROGRESS, log
 from compactproofs.system.processes import cores, local_processes, submit
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.tasks.pairs import Pairs
@@ -269,6 +269,7 @@ class Prover:
         Raises Infeasible, MalformedCertificate for hints that are none of this strategy, or ProofFailed.
         """
         self._expect(strategy, hints)
+        PROGRESS.get()("checking what was found")
         claimed, claim_seconds = self._claim_for(strategy, hints)
         claimed = with_something_to_spare(strategy, claimed, self.problem.task.total)
         certificate = Certificate(

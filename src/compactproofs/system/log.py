@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from contextvars import ContextVar
+
+#: Told how far a long search has come, in words; what shows that somebody waits says it.
+PROGRESS: ContextVar[Callable[[str], None]] = ContextVar("PROGRESS", default=lambda words: None)
 
 log = logging.getLogger("compactproofs")
 log.addHandler(logging.NullHandler())

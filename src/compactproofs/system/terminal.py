@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from compactproofs.system.log import PROGRESS
 from compactproofs.system.messages import escaped
 
 out = Console(soft_wrap=True, highlight=False)
@@ -19,12 +20,20 @@ err = Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 @contextmanager
-def trying() -> Iterator[Callable[[str], None]]:
-    """Inside the block a line on stderr, in a terminal, says what is being tried and for how long."""
-    columns = SpinnerColumn(), TextColumn("trying {task.description}", markup=False), TimeElapsedColumn()
+def busy(doing: str) -> Iterator[Callable[[str], None]]:
+    """Inside the block a line on stderr, in a terminal, says what is being done, how far it is, and how long."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}{task.fields[far]}", markup=False),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=err, transient=True, disable=not err.is_terminal) as progress:
-        bar = progress.add_task("", total=None)
-        yield lambda what: progress.update(bar, description=escaped(what))
+        bar = progress.add_task(doing, total=None, far="")
+        token = PROGRESS.set(lambda words: progress.update(bar, far=f": {words}"))
+        try:
+            yield lambda what: progress.update(bar, description=f"{doing} {escaped(what)}", far="")
+        finally:
+            PROGRESS.reset(token)
 
 
 _GAP = "  "

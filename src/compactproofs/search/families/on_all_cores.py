@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import BrokenExecutor
+from concurrent.futures import BrokenExecutor, as_completed
 from contextlib import suppress
 from typing import Any, TypeAlias
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from compactproofs.kernel.problem import Problem, Strategy
 from compactproofs.search.companions import HintArrays
 from compactproofs.search.workspaces import MaxWorkspace, MeasuredWorkspace
+from compactproofs.system.log import PROGRESS
 from compactproofs.system.processes import cores, local_processes, submit
 from compactproofs.theorems.max_of_k.branching.class_margins import class_margins
 
@@ -32,6 +33,9 @@ def search(plan: Plan, strategy: Strategy, work: MaxWorkspace) -> HintArrays:
             # Most of the work is in classes with a large maximum, so these come first.
             every = plan, work.problem, over, work.haste
             begun = [submit(executor, of_classes, *every, *task) for task in reversed(tasks)]
+            for number, one in enumerate(as_completed(begun), 1):
+                one.result()
+                PROGRESS.get()(f"searched {number} of {len(begun)} groups of classes")
             return joined([one.result() for one in reversed(begun)])
     return plan(work, over)
 
