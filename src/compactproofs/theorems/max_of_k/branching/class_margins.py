@@ -116,23 +116,25 @@ class ClassMargins:
         """
         levels = np.unique(level).tolist()
         for highest in levels:
-            kept = np.flatnonzero(level <= highest)
-            required = np.concatenate([self.required, (level == highest)[None][: highest > levels[0]]])[:, kept]
-            part = replace(
-                self,
-                tokens=self.tokens[kept],
-                low=self.low[:, kept],
-                high=self.high[:, kept],
-                required=required,
-                terms=self.terms[:, np.append(kept, len(level))],
-                counts=self.counts[kept],
-            )
+            part = self if len(levels) == 1 else self._up_to(level, highest)
             if wanted is not None and highest not in wanted:
                 yield highest, part.size if part.could_win().any() else 0
-            elif len(levels) == 1:
-                yield highest, self
             else:
-                yield highest, part.with_own_integers(work)
+                yield highest, part if part is self else part.with_own_integers(work)
+
+    def _up_to(self, level: IntArray, highest: int) -> ClassMargins:
+        """The inputs that hold only tokens of levels up to this, and one of it, with the same integers."""
+        kept = np.flatnonzero(level <= highest)
+        required = np.concatenate([self.required, (level == highest)[None][: int(highest > level.min())]])[:, kept]
+        return replace(
+            self,
+            tokens=self.tokens[kept],
+            low=self.low[:, kept],
+            high=self.high[:, kept],
+            required=required,
+            terms=self.terms[:, np.append(kept, len(level))],
+            counts=self.counts[kept],
+        )
 
     @cached_property
     def conditions(self) -> Conditions:
@@ -260,5 +262,8 @@ def grid(work: Any, terms: Array, label: int) -> tuple[IntArray, IntArray]:
         at_most = 2.0 ** (49 - _UNIT_BITS) / np.abs(middle).max(axis=(0, 1))
         scale = np.where(at_label > 0.0, np.minimum(at_label, at_most), at_most)
     work.charge(flops=2 * terms.size)
-    scaled = terms * work.constant(np.where(np.isfinite(scale) & (scale > 0.0), scale, 1.0))
-    return to_grid(scaled, 2.0**_UNIT_BITS)
+    factor = work.constant(np.where(np.isfinite(scale) & (scale > 0.0), scale, 1.0))
+    some = max(1, _CHUNK // max(terms[0].size, 1))  # positions at once: what fits a cache is scaled faster
+    parts = [to_grid(terms[p : p + some] * factor, 2.0**_UNIT_BITS) for p in range(0, len(terms), some)]
+    low, high = (np.concatenate(side) for side in zip(*parts, strict=True))
+    return low, high
