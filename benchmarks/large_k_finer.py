@@ -1,10 +1,12 @@
 """Histograms whose search is as fine as one likes: class by class, on all cores, kept in a folder, and gone on with.
 
-    python benchmarks/large_k_finer.py MODEL FOLDER [--finer F] [--side lower|upper]
+    python benchmarks/large_k_finer.py MODEL FOLDER [--finer F] [--side lower|upper] [--from M]
 
-What is not worth the trouble is F times less than `prove` takes it to be.  Hints are kept for some classes at a time,
-so that a search that was interrupted goes on where it was.  In the end there are certificates in the folder, and a line
-for each with its bound, the seconds of the search on one core, those of the check, and FLOPs.
+What is not worth the trouble is F times less than `prove` takes it to be.  With M, nothing is searched about inputs
+whose largest token is below M, of which there are few: from below they count as wrong, from above as right.  Hints are
+kept for some classes at a time, so that a search that was interrupted goes on where it was.  In the end there are
+certificates in the folder, and a line for each with its bound, the seconds of the search on one core, those of the
+check, and FLOPs.
 """
 
 import argparse
@@ -26,14 +28,15 @@ from compactproofs.system.processes import cores, local_processes, submit
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM, HISTOGRAM_UPPER
 
-QUERIES = 8  # that are searched together with one maximum
+QUERIES = 8  # of vocabularies of 64 that are searched together with one maximum
 
 
-def pieces(v: int) -> Iterator[tuple[int, range]]:
+def pieces(v: int, least: int) -> Iterator[tuple[int, range]]:
     """A maximum and some queries, all of them one after the other; most of the work comes first."""
-    for m in reversed(range(v)):
-        for first in range(0, m + 1, QUERIES):
-            yield m, range(first, min(first + QUERIES, m + 1))
+    number = max(QUERIES, QUERIES * v // 64)
+    for m in reversed(range(least, v)):
+        for first in range(0, m + 1, number):
+            yield m, range(first, min(first + number, m + 1))
 
 
 def searched(model: cp.Model, finer: float, over: bool, m: int, queries: range, path: Path) -> None:
@@ -58,6 +61,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--finer", type=float, default=1.0)
     parser.add_argument("--side", choices=("lower", "upper"))
+    parser.add_argument("--from", type=int, default=0, dest="least")
     options = parser.parse_args()
     model = cp.load_model(options.model)
     options.folder.mkdir(parents=True, exist_ok=True)
@@ -65,7 +69,7 @@ def main() -> None:
     sides = [options.side] if options.side else list(strategies)
     files = {
         (side, m, queries): options.folder / f"{side}-{m}-{queries.start}.npz"
-        for m, queries in pieces(model.d_vocab)
+        for m, queries in pieces(model.d_vocab, options.least)
         for side in sides
     }
     with local_processes(cores()) as executor:
