@@ -85,7 +85,11 @@ def main() -> None:
     for side in sides:
         found = [kept(path) for (of, _, _), path in reversed(files.items()) if of == side]
         seconds = sum(each for _, each in found)
-        proof = Prover(model).certify(strategies[side], on_all_cores.joined([hints for hints, _ in found]), seconds)
+        hints = on_all_cores.joined([hints for hints, _ in found])
+        if options.least > 0:
+            below = np.array([[-1, options.least, *[0] * 9]])
+            hints["steps"] = np.concatenate([hints["steps"], below])
+        proof = Prover(model).certify(strategies[side], hints, seconds)
         proof.certificate.save(options.folder / f"{side}.cert.json")
         claim = proof.certificate
         print(

@@ -136,6 +136,21 @@ def test_trained_models_with_four_positions(name: str, right: int, histograms: b
         assert upper - lower < 2e-5 * max_of_k(model).task.total
 
 
+def test_classes_that_are_not_looked_at_count_as_wrong() -> None:
+    """Those of maxima below the largest number of a step without a query; nothing else depends on it."""
+    for case in all_cases()[::40]:
+        hints, truth = found_hints("histogram", case.model)[0], exact_correct(case.model)
+        all_of_them, v = histogram.bound(verifying(case.model), hints), case.model.d_vocab
+        bounds = []
+        for query, least in ((-1, -(2**62)), (-1, 0), (0, v), (-(2**63), 1), (-1, v // 2), (-7, v - 1), (-1, 2**62)):
+            row = np.array([[query, least, *9 * [0]]])
+            for steps in (np.concatenate([hints["steps"], row]), np.concatenate([row, hints["steps"]])):
+                bounds.append(histogram.bound(verifying(case.model), {**hints, "steps": steps}))
+        assert bounds[:6] == 6 * [all_of_them], case.name
+        assert sorted(bounds, reverse=True) == bounds, case.name
+        assert all_of_them <= truth, case.name
+
+
 def failing_sets(model: Model) -> int:
     """What is proved by failing sets."""
     strategy = STRATEGIES["failing-sets"]

@@ -21,6 +21,8 @@ Hints say where classes are split, and what is counted in each part, and how.
   in this part of the class, as `unions.Step` says, and how: with joined < 0 by a histogram with bins of width a and the
   window b ... c; else from both ends, with clusters by `labels[joined - 1]`, or every token alone for joined = 0, on
   b points by `edges[a]` and those after it, one for each sum, and with c and d positions that are put together exactly.
+  A row with q < 0 is about no part: it says that classes with maxima below m count as wrong for the lower bound, without
+  integers, unless the screening lemma proves them right.
 - `labels`, shape (any, K - 1, v), and `edges`, shape (any, 64): clusters and edges for `both_ends`.
 - `branches`, shape (any, 12), whose rows are (q, m, level, ranks, labels, finer, edges, number, first, bits, threshold,
   most): all outputs of this part of the class are counted at once, as `unions.Branches` says, and steps for it are not
@@ -62,7 +64,10 @@ EDGES = 64
 
 def bound(work: Work, hints: Hints) -> int:
     """All inputs less those that may be wrong."""
-    return work.task.total - wrong(work, hints, class_margins(work), over=True)
+    v, steps = work.network.d_vocab, hints["steps"]
+    least = int(steps[steps[:, 0] < 0, 1].max(initial=0))
+    wanted = {(query, m) for m in range(least, v) for query in range(m + 1)} if least > 0 else None
+    return work.task.total - wrong(work, hints, class_margins(work, wanted), over=True)
 
 
 def upper_bound(work: Work, hints: Hints) -> int:
