@@ -13,6 +13,7 @@ from compactproofs.opening.models import Model
 from compactproofs.search.companions import HintArrays
 from compactproofs.search.families import counting, on_all_cores
 from compactproofs.search.workspaces import MaxWorkspace, workspace
+from compactproofs.system.log import PROGRESS
 from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM, HISTOGRAM_UPPER
 from soundness.models import working_weights
 
@@ -48,7 +49,11 @@ def test_the_same_hints(work: MaxWorkspace) -> None:
         wanted = counting.plan(work, True)
     assert len(wanted["labels"]) > 1
     assert (wanted["steps"][:, 6] > 0).sum() > 1
+    told: list[str] = []
+    token = PROGRESS.set(told.append)
     same(on_all_cores.search(counting.plan, HISTOGRAM, work), wanted)
+    PROGRESS.reset(token)
+    assert told[-1] == f"searched {len(told)} of {len(told)} groups of classes"
 
 
 def test_what_joins_nothing_still_does_not() -> None:
