@@ -1210,7 +1210,7 @@ STRATEGY_ERRORS: dict[str, tuple[str, tuple[Change, ...]]] = {
     ),
     "heavy tokens may be missing from their part": (
         "counting.histogram",
-        (("branching.class_margins", "[: highest > levels[0]]", "[:0]"),),
+        (("branching.class_margins", "[: int(highest > level.min())]", "[:0]"),),
     ),
     "parts that no step is about are right": (
         "counting.histogram",
