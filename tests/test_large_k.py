@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from compactproofs.kernel.enclosure import Enclosure
 from compactproofs.kernel.workspace import Workspace
 from compactproofs.networks.attention_only.model import AttentionOnly
 from compactproofs.opening.models import Model
@@ -22,7 +23,7 @@ from compactproofs.search.hints import search_hints
 from compactproofs.search.prover import with_something_to_spare
 from compactproofs.search.workspaces import Reading, workspace
 from compactproofs.tasks.max_of_k import MaxOfK, max_of_k
-from compactproofs.theorems.max_of_k.branching import branch_and_bound
+from compactproofs.theorems.max_of_k.branching import branch_and_bound, class_margins
 from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins
 from compactproofs.theorems.max_of_k.counting import histogram
 from compactproofs.theorems.max_of_k.counting.some_sum import Branching
@@ -138,6 +139,7 @@ def test_trained_models_with_four_positions(name: str, right: int, histograms: b
 
 def test_classes_that_are_not_looked_at_count_as_wrong() -> None:
     """Those of maxima below the largest number of a step without a query; nothing else depends on it."""
+    lost = 0
     for case in all_cases()[::40]:
         hints, truth = found_hints("histogram", case.model)[0], exact_correct(case.model)
         all_of_them, v = histogram.bound(verifying(case.model), hints), case.model.d_vocab
@@ -149,6 +151,31 @@ def test_classes_that_are_not_looked_at_count_as_wrong() -> None:
         assert bounds[:6] == 6 * [all_of_them], case.name
         assert sorted(bounds, reverse=True) == bounds, case.name
         assert all_of_them <= truth, case.name
+        lost += bounds[-1] < bounds[0]
+    assert lost > 3
+
+
+@pytest.mark.parametrize("chunk", [1, 40, 1000])
+def test_integers_of_blocks_of_positions(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    """They are those of all positions at once, to the last number, and refused where those are."""
+    rng, work, refused = np.random.default_rng(chunk), verifying(cases("working")[0].model), 0
+    for _ in range(60):
+        positions, tokens, outputs = (int(rng.integers(least, top)) for least, top in ((1, 71), (2, 9), (0, 7)))
+        mid = rng.normal(size=(positions, tokens, outputs)) * 10.0 ** rng.integers(-9, 9, outputs)
+        rad = np.abs(mid) * 10.0 ** rng.integers(-17, -3)
+        if rng.random() < 0.2:
+            rad[rng.integers(positions)] *= 1e20
+        found: list[tuple[Any, ...]] = []
+        for some in (chunk, 2**40):
+            monkeypatch.setattr(class_margins, "_CHUNK", some)
+            try:
+                found.append(class_margins.grid(work, Enclosure(mid, rad), int(tokens - 1)))
+            except OverflowError:
+                found.append(())
+        assert len(found[0]) == len(found[1])
+        assert all(np.array_equal(one, other) for one, other in zip(*found, strict=True))
+        refused += not found[0]
+    assert 0 < refused < 30
 
 
 def failing_sets(model: Model) -> int:

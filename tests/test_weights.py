@@ -92,6 +92,25 @@ def test_exact_strategies_find_the_truth(monkeypatch: pytest.MonkeyPatch) -> Non
                 assert bound == truth(case.model, task), case.name
 
 
+def test_classes_that_are_not_looked_at_count_what_their_inputs_do() -> None:
+    """No bound exceeds the truth, whatever else the hints say, and the more is left out, the less is proved."""
+    rng, strategy, lost = np.random.default_rng(6), COUNTING["histogram"], 0
+    models = few()
+    for i in rng.permutation(len(models))[:60]:
+        task = some_task(rng, models[i])
+        problem: Any = Problem(models[i], task)
+        hints = hostile_hints(strategy, problem, str(rng.choice(["plausible", "extreme"])), rng, dict, task.d_vocab)
+        hints["steps"] = hints["steps"][hints["steps"][:, 0] >= 0]
+        found = []
+        for least in range(task.d_vocab + 1):
+            row = [[int(rng.choice([-1, -(2**63)])), least, *rng.choice([-(2**63), 0, 2**63 - 1], 9).tolist()]]
+            found.append(strategy.bound(Workspace(problem), {**hints, "steps": np.concatenate([hints["steps"], row])}))
+        assert 0 <= found[-1] <= found[0] <= truth(models[i], task)
+        assert sorted(found, reverse=True) == found
+        lost += found[-1] < found[0]
+    assert lost > 3
+
+
 @pytest.mark.parametrize("entries", [1, 8, 2**18])
 def test_inputs_that_integers_do_not_tell(entries: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are tried one by one: each is the one that is meant, in whatever block it is, and counts what it counts."""

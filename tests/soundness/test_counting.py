@@ -498,12 +498,15 @@ def test_parts_are_a_partition() -> None:
     """Every input is in exactly one part, whatever the levels, with the terms of its tokens."""
     rng = np.random.default_rng(0)
     work = some_work()
-    for _ in range(100):
+    for number in range(100):
         margins = random_class(rng)
         last = margins.low_last[None, None, :] + np.zeros((len(margins.low), 1, 1))
         of_tokens = np.concatenate([margins.low, last], axis=1)
         terms = work.constant(np.concatenate([of_tokens, of_tokens[:1]]).astype(np.float64))
         margins = replace(margins, terms=terms)
+        if number % 10 == 0:  # an input is its last token
+            nothing = margins.low[:0]
+            margins = replace(margins, low=nothing, high=nothing, required=margins.required[:0], terms=terms[-1:])
         level = rng.choice([0, 1, 5, -(2**62), 2**62], margins.tokens.shape)
         parts = []
         for _, part in margins.by_highest_level(work, level):
