@@ -139,7 +139,7 @@ def intervals() -> dict[str, list[tuple[str, float, float]]]:
 
     for large in found:
         for model, sides in TABLES["both_sides"](large).items():
-            if sides[0] is not None:
+            if None not in sides:
                 keep(model, *(float(side["bound"]) for side in sides))
     for name in ("large-k-two-cores", "large-k-before"):
         with (ROOT / "docs" / "measured" / f"{name}.csv").open(newline="", encoding="utf-8") as stream:

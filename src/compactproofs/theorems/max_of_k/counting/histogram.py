@@ -22,7 +22,7 @@ Hints say where classes are split, and what is counted in each part, and how.
   window b ... c; else from both ends, with clusters by `labels[joined - 1]`, or every token alone for joined = 0, on
   b points by `edges[a]` and those after it, one for each sum, and with c and d positions that are put together exactly.
   A row with q < 0 is about no part: it says that classes with maxima below m count as wrong for the lower bound,
-  without integers, unless the screening lemma proves them right.
+  without integers, unless the screening lemma proves them right; of several such rows the largest m counts.
 - `labels`, shape (any, K - 1, v), and `edges`, shape (any, 64): clusters and edges for `both_ends`.
 - `branches`, shape (any, 12), whose rows are (q, m, level, ranks, labels, finer, edges, number, first, bits, threshold,
   most): all outputs of this part of the class are counted at once, as `unions.Branches` says, and steps for it are not
