@@ -3,10 +3,11 @@
     python benchmarks/large_k_finer.py MODEL FOLDER [--finer F] [--side lower|upper] [--from M]
 
 What is not worth the trouble is F times less than `prove` takes it to be.  With M, nothing is searched about inputs
-whose largest token is below M, of which there are few: from below they count as wrong, from above as right.  Hints are
-kept for some classes at a time, so that a search that was interrupted goes on where it was.  In the end there are
-certificates in the folder, and a line for each with its bound, the seconds of the search on one core, those of the
-check, and FLOPs.
+whose largest token is below M, of which there are few: from below those count as wrong that screening does not prove
+right, from above all count as right.  Hints are kept for some classes at a time, so that a search that was interrupted
+goes on where it was.  A folder is for one model; what is there is not searched again, whatever F it was searched with.
+In the end there are certificates in the folder, and a line for each with its bound, the seconds of the search on one
+core, those of the check, and FLOPs.
 """
 
 import argparse
@@ -64,7 +65,15 @@ def main() -> None:
     parser.add_argument("--from", type=int, default=0, dest="least")
     options = parser.parse_args()
     model = cp.load_model(options.model)
+    if not 0.0 < options.finer < float("inf"):
+        parser.error(f"--finer: expected a positive number, found {options.finer}")
+    if not 0 <= options.least < model.d_vocab:
+        parser.error(f"--from: expected a token, 0 to {model.d_vocab - 1}, found {options.least}")
     options.folder.mkdir(parents=True, exist_ok=True)
+    whose = options.folder / "model_sha256"
+    if whose.exists() and whose.read_text() != model.sha256:
+        parser.error(f"{options.folder} holds a search of another model: choose another folder")
+    write_atomically(whose, model.sha256.encode())
     strategies = {"lower": HISTOGRAM, "upper": HISTOGRAM_UPPER}
     sides = [options.side] if options.side else list(strategies)
     files = {
