@@ -9,9 +9,10 @@ correctly, by its screening lemma and because a least sum of the integers L abov
 other class is split into disjoint parts by levels of its tokens, which may be anything, and `unions` bounds the number
 of wrong inputs of each part from above and from below, for any steps.  A class or part for which no integers can be
 found, or that no step is about, counts as wrong for the lower bound, unless the integers L of its class prove it right,
-and as right for the upper one.  Classes are disjoint; so the sum of all bounds from above, taken from v^K, is at most
-the number of inputs answered correctly, and with those from below at least.  With weights (`tasks.weights`) these are
-what inputs count instead of how many they are.
+and as right for the upper one.  A class that is not looked at counts as wrong for the lower bound.  Classes are
+disjoint; so the sum of all bounds from above, taken from v^K, is at most the number of inputs answered correctly, and
+with those from below at least.  With weights (`tasks.weights`) these are what inputs count instead of how many they
+are.
 
 Hints say where classes are split, and what is counted in each part, and how.
 
