@@ -234,6 +234,19 @@ def test_always_something(tmp_path: Path) -> None:
         assert checking.main([str(proof), str(path)]) == 1
 
 
+def test_searches_that_take_long_are_known_to() -> None:
+    """Histograms of many inputs take longer than their declared operations do, and less where they are coarser."""
+    prover, histogram = cp.Prover(cp.load_model("max-of-10/123")), BUILT_IN.strategy("histogram")
+    assert choice.seconds_for(histogram, prover) > choice.PATIENCE
+    prover.values.haste = 40.0
+    assert choice.seconds_for(histogram, prover) < choice.PATIENCE
+    few = cp.Prover(cp.load_model("max-of-4/123"))
+    assert choice.seconds_for(histogram, few) < choice.MOMENT
+    kept, said = choice.in_patience(cp.Prover(prover.model), ["cubic", "histogram"])
+    assert kept == ["cubic"]
+    assert any("histogram may take 82 s and was left out" in line for line in said)
+
+
 def test_what_takes_too_long_is_left_out(model: cp.Model, monkeypatch: pytest.MonkeyPatch) -> None:
     """By what companions declare; so is what needs more memory than there is."""
     monkeypatch.setattr(choice, "seconds_for", lambda strategy, *_: 1e9 * (strategy.id not in ("trivial", "cubic")))

@@ -27,7 +27,7 @@ from compactproofs import plugins, zoo
 from compactproofs.cli import proving, verifying
 from compactproofs.search import effort
 from compactproofs.search.certificates import MAX_BYTES
-from compactproofs.search.families import companion_of
+from compactproofs.search.families import companion_of, on_all_cores
 from compactproofs.system import terminal
 from compactproofs.system.displays import in_short, share_in_short
 from compactproofs.theorems import BUILT_IN
@@ -362,6 +362,26 @@ def test_prove_with_many_inputs(run: Run, positions: int) -> None:
     assert total in run("show", "long.safetensors").out
 
 
+def test_searches_are_kept(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was found for one certificate is there for the next, but not for a finer search."""
+
+    def never(*arguments: object) -> None:
+        raise AssertionError(arguments)
+
+    tiny().save("tiny.safetensors")
+    monkeypatch.setattr(on_all_cores, "MANY_INPUTS", 0)
+    words = "prove", "tiny.safetensors", "--strategy", "histogram", "--keep", "new/found"
+    first, kept = run(*words, "--json"), sorted(Path("new/found").iterdir())
+    assert first.code == 0
+    with monkeypatch.context() as nothing_searched:
+        nothing_searched.setattr(on_all_cores, "of_piece", never)
+        again = run(*words, "--json")
+    assert json.loads(again.out)[0]["certified"] == json.loads(first.out)[0]["certified"]
+    assert sorted(Path("new/found").iterdir()) == kept
+    assert run(*words, "--finer", "4", "--json").code == 0
+    assert len(list(Path("new/found").iterdir())) == 2 * len(kept)
+
+
 def test_bounds_are_rounded_to_what_is_claimed_as_well() -> None:
     """A bound from below is never printed as more than there is, nor one from above as less."""
     for certified, claim, text in (
@@ -428,6 +448,11 @@ def test_prove_extreme_weights(run: Run, factor: float) -> None:
         ),
         (["", "--strategy", "cubic"], ["model: expected a path, found ''"]),
         ([NAME, "--out", ""], ["--out: expected a file or directory, found ''"]),
+        ([NAME, "--keep", "found"], ["--keep goes with --strategy histogram or histogram-upper"]),
+        ([NAME, "--strategy", "cubic", "--finer", "2"], ["--finer goes with --strategy histogram or histogram-upper"]),
+        ([NAME, "--strategy", "histogram", "--finer", "0"], ["--finer: expected a positive number, found 0"]),
+        ([NAME, "--strategy", "histogram", "--finer", "nan"], ["--finer: expected a positive number, found nan"]),
+        ([NAME, "--strategy", "histogram", "--keep", "/dev/null"], ["--keep: cannot make the folder /dev/null: File "]),
         ([NAME, "--strategy", "cubic,trivial"], ["expected one ID, found 'cubic,trivial'; give the option once"]),
         (["nonsense", "--strategy", "cubic"], ["no model of the zoo named 'nonsense'", "names look like max-of-4/123"]),
         (["none.safetensors", "--strategy", "cubic"], ["none.safetensors: No such file or directory"]),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import ModuleType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from compactproofs.search.companions import HintArrays
 from compactproofs.search.families import counting, on_all_cores
 from compactproofs.search.workspaces import MaxWorkspace, workspace
 from compactproofs.system.log import PROGRESS
+from compactproofs.theorems.max_of_k.branching.class_margins import ClassMargins, class_margins
 from compactproofs.theorems.max_of_k.counting.histogram import HISTOGRAM, HISTOGRAM_UPPER
 from soundness.models import working_weights
 
@@ -32,6 +34,18 @@ def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(on_all_cores, "MANY_INPUTS", 0)
     monkeypatch.setattr(on_all_cores, "FEW", 4)
     monkeypatch.setattr(on_all_cores, "cores", lambda: 2)
+
+
+def told(work: Any, over: bool, classes: Callable[[Any], Iterator[ClassMargins | int]] = class_margins) -> HintArrays:
+    """A plan that says which classes it was asked for."""
+    rows = [[each.query, int(each.tokens[-1]), *[0] * 9] for each in classes(work) if isinstance(each, ClassMargins)]
+    arrays: HintArrays = {
+        "labels": np.zeros((0, 2, 2), np.uint8),
+        "edges": np.zeros((0, 64)),
+        "ranks": np.zeros((0, 2)),
+    }
+    steps, branches = np.array(rows, np.int64).reshape(-1, 11), np.zeros((0, 12), np.int64)
+    return {"weights": np.zeros(1), "steps": steps, "branches": branches, **arrays}
 
 
 def same(found: HintArrays, wanted: HintArrays) -> None:
@@ -80,9 +94,10 @@ def test_what_joins_nothing_still_does_not() -> None:
 @pytest.mark.usefixtures("two_cores")
 def test_no_other_process(work: MaxWorkspace, without_processes: Callable[[ModuleType], None]) -> None:
     """Where none can be started, or one dies, this one searches."""
-    wanted = {"weights": np.zeros(1)}
     without_processes(on_all_cores)
-    assert on_all_cores.search(lambda work, over: {} if over else wanted, HISTOGRAM_UPPER, work) is wanted
+    found = on_all_cores.search(told, HISTOGRAM_UPPER, work)
+    assert len(found["steps"]) > 10
+    same(found, told(work, False))
 
 
 def test_one_core_or_little_to_do(work: MaxWorkspace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,8 +107,80 @@ def test_one_core_or_little_to_do(work: MaxWorkspace, monkeypatch: pytest.Monkey
         raise AssertionError(number)
 
     monkeypatch.setattr(on_all_cores, "local_processes", never)
-    wanted = {"weights": np.zeros(1)}
     for cores, many in (1, 0), (8, on_all_cores.MANY_INPUTS):
         monkeypatch.setattr(on_all_cores, "cores", lambda cores=cores: cores)
         monkeypatch.setattr(on_all_cores, "MANY_INPUTS", many)
-        assert on_all_cores.search(lambda work, over: wanted, HISTOGRAM, work) is wanted
+        same(on_all_cores.search(told, HISTOGRAM, work), told(work, True))
+
+
+def test_what_was_found_is_kept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A search that is interrupted goes on where it was; what is damaged, or about something else, is not taken up."""
+    work = workspace(Model(**working_weights(np.random.default_rng(1), 5, 8, sharpness=0.6, noise=0.05)), "value")
+    work.haste = 1e6
+    monkeypatch.setattr(on_all_cores, "MANY_INPUTS", 0)
+    monkeypatch.setattr(on_all_cores, "FEW", 4)
+    monkeypatch.setattr(on_all_cores, "cores", lambda: 1)
+    wanted = on_all_cores.search(counting.plan, HISTOGRAM, work)
+    work.keep = tmp_path / "new" / "folder"
+    searched = 0
+
+    def until(most: int) -> Callable[..., HintArrays]:
+        def plan(*arguments: Any, **named: Any) -> HintArrays:
+            nonlocal searched
+            if searched == most:
+                raise KeyboardInterrupt
+            searched += 1
+            return counting.plan(*arguments, **named)
+
+        return plan
+
+    with pytest.raises(KeyboardInterrupt):
+        on_all_cores.search(until(5), HISTOGRAM, work)
+    files = sorted(work.keep.iterdir())
+    assert len(files) == 5
+    files[0].write_bytes(files[0].read_bytes()[:-100])
+    files[1].write_bytes(b"")
+    files[2].write_bytes(np.arange(3).tobytes())
+    np.savez_compressed(files[3], weights=np.zeros(3))
+    searched = 0
+    same(on_all_cores.search(until(1000), HISTOGRAM, work), wanted)
+    every = len(list(work.keep.iterdir()))
+    assert searched == every - 1
+    assert caplog.text.count("is damaged") == 4
+    searched = 0
+    same(on_all_cores.search(until(0), HISTOGRAM, work), wanted)
+    work.haste /= 2
+    on_all_cores.search(until(1000), HISTOGRAM, work)
+    on_all_cores.search(until(1000), HISTOGRAM_UPPER, work)
+    assert searched == 2 * every
+
+
+def test_small_maxima(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are many classes, those that hold next to nothing are not looked at, and hints say so."""
+    many = workspace(Model(**working_weights(np.random.default_rng(1), 12, 24, sharpness=1.0)), "value")
+    many.haste = 1e3
+    least = counting.least_maximum(many)
+    assert 2 <= least < 24
+    assert (least / 24) ** 12 < 1e-3
+    many.haste = 1e-9
+    assert counting.least_maximum(many) <= 1
+    many.haste = 1e12
+    assert counting.least_maximum(many) == 0  # nothing would be left
+    seen: list[int] = []
+
+    def searched(plan: object, strategy: object, work: object, least: int) -> HintArrays:
+        seen.append(least)
+        return {"steps": np.zeros((1, 11), np.int64)}
+
+    monkeypatch.setattr(on_all_cores, "search", searched)
+    many.haste = 1e3
+    hints = counting.search(HISTOGRAM, many)
+    assert hints["steps"].tolist() == [[0] * 11, [-1, least, *[0] * 9]]
+    assert len(counting.search(HISTOGRAM_UPPER, many)["steps"]) == 1
+    assert seen == [least, least]
+    few = workspace(Model(**working_weights(np.random.default_rng(1), 3, 24, sharpness=1.0)), "value")
+    few.haste = 1e3
+    assert len(counting.search(HISTOGRAM, few)["steps"]) == 1
+    assert seen[2] == 0

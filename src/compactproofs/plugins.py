@@ -181,10 +181,14 @@ def collection(strategy_id: str) -> Collection:
 class Provers:
     """What proves bounds on one network by any strategies: those about one task share what they have in common."""
 
-    def __init__(self, network: Any, task: Task | None = None) -> None:
-        """`task`: the one that strategies of this package are about; without it, the largest of K tokens."""
+    def __init__(self, network: Any, task: Task | None = None, **searching: Any) -> None:
+        """`task`: the one that strategies of this package are about; without it, the largest of K tokens.
+
+        `searching`: what else a `Prover` is told.
+        """
         self._network = network
         self._task = task
+        self._searching = searching
         self._provers: dict[tuple[Any, ...], Prover] = {}
 
     def of(self, strategy_id: str) -> Prover:
@@ -196,7 +200,7 @@ class Provers:
             task = self._task if own else home.companion(strategy).task(self._network)
             key = home.source, *(() if task is None else sorted(task.record.items()))
         if key not in self._provers:
-            self._provers[key] = Prover(self._network, task, home.library, home.companion)
+            self._provers[key] = Prover(self._network, task, home.library, home.companion, **self._searching)
         return self._provers[key]
 
 

@@ -37,12 +37,14 @@ from compactproofs.search.certificates import certificate_name
 from compactproofs.search.choice import MOMENT, PATIENCE, Certified, answer, in_patience
 from compactproofs.search.cost import power
 from compactproofs.search.effort import to_allow
+from compactproofs.search.families import companion_of
 from compactproofs.search.prover import DECIDING, Bound
 from compactproofs.search.questions import Options, Question, asked, require
 from compactproofs.system.displays import in_short, share_in_short
 from compactproofs.system.places import STANDARD, check_directory, check_file
 from compactproofs.system.terminal import busy, err, say, say_json, say_table
 from compactproofs.tasks.sequences import INPUTS, RULES, TABLE
+from compactproofs.theorems import BUILT_IN
 from compactproofs.theorems.max_of_k.by_comparison.branch_and_bound import BY_COMPARISON
 
 
@@ -82,6 +84,17 @@ def prove(
             min=0.0,
             help=f"Without any of these: the best bounds that so many seconds buy; default {PATIENCE:.0f}, or "
             f"{MOMENT:.0f} where the model does not seem to do the task.",
+        ),
+    ] = None,
+    finer: Annotated[
+        float | None,
+        typer.Option(help="Of histograms: how many times as fine to count as usual, for closer bounds; default 1."),
+    ] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Of histograms: where the search keeps what it has found, and goes on from if it was interrupted.",
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -147,11 +160,12 @@ def prove(
     ids = list(dict.fromkeys(strategy or []))
     for several in (each for each in ids if "," in each):
         raise ValueError(f"--strategy: expected one ID, found {several!r}; give the option once for each")
+    _check_pieces(ids, finer, keep)
     own = not any(map(plugins.distribution_of, ids))
     file = open_file(model) if own else None
     question = _asked_of_plugins(model, ids, options) if file is None else asked(file, options, model, ids)
     loaded = question.network
-    provers = plugins.Provers(loaded, question.task)
+    provers = plugins.Provers(loaded, question.task, finer=1.0 if finer is None else finer, keep=keep)
     left_out: list[str] = []
     if best or operations is not None:
         if operations is not None and isinstance(loaded, Decoder):
@@ -232,6 +246,21 @@ def prove(
         say(f"{len(targets)} certificate{'s' if len(targets) > 1 else ''} written to {place}")
     if found is not None and found.interrupted:
         raise KeyboardInterrupt
+
+
+def _check_pieces(ids: Sequence[str], finer: float | None, keep: Path | None) -> None:
+    """Raises ValueError unless some strategy's search is told how finely to count, and where to keep what it found."""
+    for name, given in ("--finer", finer), ("--keep", keep):
+        in_pieces = [strategy.id for strategy in BUILT_IN.strategies.values() if companion_of(strategy).searching]
+        if given is not None and not set(ids) & set(in_pieces):
+            raise ValueError(f"{name} goes with --strategy {' or '.join(in_pieces)}")
+    if finer is not None and not 0.0 < finer < float("inf"):
+        raise ValueError(f"--finer: expected a positive number, found {finer}")
+    if keep is not None:
+        try:
+            keep.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"--keep: cannot make the folder {keep}: {error.strerror or error}") from error
 
 
 def _asked_of_plugins(name: str, strategy_ids: Sequence[str], options: Options) -> Question:

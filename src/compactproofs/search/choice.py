@@ -14,10 +14,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from compactproofs.kernel.problem import Problem, Strategy
+from compactproofs.kernel.problem import Strategy
 from compactproofs.search.budget import least_cost
 from compactproofs.search.certificates import Certificate
-from compactproofs.search.companions import Companion
 from compactproofs.search.companions import no_hints as no_search
 from compactproofs.search.hints import no_hints
 from compactproofs.search.prover import Infeasible, Proof, Prover
@@ -100,10 +99,16 @@ class Certified(Displayed):
         return {"model": self.name or self.network.sha256[:12], **kept, **upper, **by, "stopped": self.stopped}
 
 
-def seconds_for(strategy: Strategy, problem: Problem[Any, Any], companion: Companion) -> float:
-    """How long it may take to prove by this strategy, about: a claim, a check, and a search that takes like both."""
+def seconds_for(strategy: Strategy, prover: Prover) -> float:
+    """How long it may take to prove by this strategy, about: a claim, a check, and a search that takes like both.
+
+    Unless the companion knows better what a search takes, whose counts have to be checked as well.
+    """
+    companion = prover.companion(strategy)
     checks = 2 if companion.search is no_search else 4
-    return checks * float(companion.work(problem, no_hints(strategy, problem)).operations / companion.speed)
+    work = companion.work(prover.problem, no_hints(strategy, prover.problem))
+    searching = 0.0 if companion.searching is None else companion.searching(prover.values)
+    return max(checks * float(work.operations / companion.speed), searching)
 
 
 def in_patience(prover: Prover, strategy_ids: Collection[str]) -> tuple[list[str], list[str]]:
@@ -114,7 +119,7 @@ def in_patience(prover: Prover, strategy_ids: Collection[str]) -> tuple[list[str
     needed = {}
     for strategy_id in strategy_ids:
         strategy = prover.library.strategy(strategy_id)
-        needed[strategy_id] = seconds_for(strategy, prover.problem, prover.companion(strategy))
+        needed[strategy_id] = seconds_for(strategy, prover)
     quick = [strategy_id for strategy_id in strategy_ids if needed[strategy_id] <= PATIENCE]
     if not any(needed[strategy_id] for strategy_id in quick):
         return list(strategy_ids), []
@@ -157,7 +162,7 @@ def certify_within(
     ]
     limits = {strategy.id: strategy.limit(prover.problem) for strategy, _ in about}
     by_time = sorted(
-        (companion.by_input, seconds_for(strategy, prover.problem, companion), strategy.claim == "at most", strategy.id)
+        (companion.by_input, seconds_for(strategy, prover), strategy.claim == "at most", strategy.id)
         for strategy, companion in about
         if limits[strategy.id] is None
     )

@@ -62,5 +62,8 @@ class Companion:
     trained_toward: Callable[[Problem[Any, Any]], bool] | None = None
     #: Whether checking may take long where there are many inputs.
     long: bool = False
+    #: Where a search may be finer or coarser, and what it finds is kept piece by piece: how many processor seconds it
+    #: takes on such a workspace, about.  Others are taken to last as long as a claim and a check.
+    searching: Callable[[MeasuredWorkspace[Any, Any]], float] | None = None
     #: How many of the declared operations a second sees, most of which are usually not done.
     speed: float = 2.0**32

@@ -7,6 +7,7 @@ from concurrent.futures import BrokenExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, TypedDict
 
 import numpy as np
@@ -199,6 +200,9 @@ class Prover:
 
     The task is the largest of K tokens unless there is another.  Times are those that a strategy takes alone: each
     includes all that was shared.  `library` and `companion`: other strategies than those of this package.
+
+    `finer`: how many times as fine histograms count as usual, which takes longer.  `keep`: a folder where long searches
+    for their hints keep what they have found, and from which they go on if they were interrupted.
     """
 
     def __init__(
@@ -207,9 +211,16 @@ class Prover:
         task: Task | None = None,
         library: Library | None = None,
         companion: Callable[[Strategy], Companion] = companion_of,
+        *,
+        finer: float = 1.0,
+        keep: str | Path | None = None,
     ) -> None:
         expect("library", library, Library | None, "a Library")
         expect("companion", companion, Callable, "a function from strategies to their companions")
+        expect("finer", finer, int | float, "a positive number")
+        expect("keep", keep, str | Path | None, "a folder")
+        if not 0.0 < finer < float("inf"):
+            raise Misuse(f"finer: expected a positive number, found {finer!r}")
         self.model: Any = model  # of one of these families
         self.problem = _problem(model, task)
         self.library = BUILT_IN if library is None else library
@@ -218,6 +229,7 @@ class Prover:
             self.library = with_tables([table], self.library)
         self.companion = companion
         self.values: MeasuredWorkspace[Any, Any] = MeasuredWorkspace(self.problem, "value")
+        self.values.haste, self.values.keep = 1.0 / finer, None if keep is None else Path(keep)
         self._claim: MeasuredWorkspace[Any, Any] = MeasuredWorkspace(self.problem, "claim")
         self._check: MeasuredWorkspace[Any, Any] = MeasuredWorkspace(self.problem, "check")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from pathlib import Path
 from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
@@ -95,6 +96,7 @@ class MeasuredWorkspace(Workspace[N, T], Generic[N, T]):
         self.reading = reading
         self.meter = Meter()
         self.haste = 1.0  # how many times coarser than usual searches count
+        self.keep: Path | None = None  # where searches that go piece by piece keep what they have found
 
     def constant(self, values: npt.ArrayLike) -> Array:
         """Exact numbers as an array of this reading, counted."""

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from compactproofs.kernel.decisions import BoolArray, FloatArray, IntArray
-from compactproofs.kernel.problem import Hints, Problem
+from compactproofs.kernel.problem import Hints, Problem, Strategy
 from compactproofs.search.allowance import CALL
 from compactproofs.search.companions import Companion, Work
 from compactproofs.search.families import on_all_cores
@@ -53,6 +53,8 @@ _EXACTLY = 2  # sequences and ways, for each point
 _MOST_EXACTLY = 2**20
 _COARSE = 80  # a part of what is counted, of which there are so many, is what the first way may cost
 _PER_MILLISECOND = 1.0  # of what is worth the trouble: the price of a count
+_SECONDS = 0.002  # of a search, for each class and position
+_MILLISECONDS_OF_INTEGERS = 2.0**-17  # of a class, for each token, position and output
 _CLEARLY = 6  # errors of a guess: from farther away there is something to gain
 _PRICE, _PRICES = 2, (0, 2, 20)  # of an output that is counted apart, and of those that are taken away from it
 _MOST_TAKEN = 2
@@ -119,6 +121,36 @@ def plan(
         "branches": np.array(branches, np.int64).reshape(-1, 12),
         "ranks": np.array(ranks, np.uint8).reshape(len(ranks), v),
     }
+
+
+def search(strategy: Strategy, work: MaxWorkspace) -> dict[str, npt.NDArray[Any]]:
+    """The hints of this strategy, without classes of so small maxima that their integers are not worth the trouble."""
+    least = least_maximum(work) if work.task.total > on_all_cores.MANY_INPUTS else 0
+    hints = on_all_cores.search(plan, strategy, work, least)
+    if least > 0 and strategy.claim == "at least":
+        below = np.array([[-1, least, *[0] * 9]])  # which count as wrong
+        hints["steps"] = np.concatenate([hints["steps"], below])
+    return hints
+
+
+def seconds_of(work: MaxWorkspace) -> float:
+    """About how many a search takes on one core."""
+    if work.task.total <= on_all_cores.MANY_INPUTS:
+        return 0.0
+    return float(_SECONDS * work.network.d_vocab**2 * work.network.n_ctx * work.haste**-0.5)
+
+
+def least_maximum(work: MaxWorkspace) -> int:
+    """The least maximum of classes that, on average, hold more inputs than their integers are worth."""
+    n, v = work.network.n_ctx, work.network.d_vocab
+    at_most = [int(count) ** n for count in np.cumsum(work.task.counts.astype(object))]
+    worth, below = worth_of(work) * work.task.total, 0
+    for m in range(v):
+        milliseconds = max(1.0, _MILLISECONDS_OF_INTEGERS * n * (m + 1) * v)
+        if at_most[m] - below >= milliseconds * _PER_MILLISECOND * worth * (m + 1):
+            return m
+        below = at_most[m]
+    return 0
 
 
 def worth_of(work: MaxWorkspace) -> float:
@@ -825,7 +857,7 @@ def work_of(problem: Problem[Any, Any], hints: Hints, screening: Callable[[int, 
 COMPANIONS = {
     strategy.id: Companion(
         task,
-        search=partial(on_all_cores.search, plan),
+        search=search,
         work=work_of,
         unexplained_dimension=lambda problem: int(problem.task.n_ctx * problem.task.d_vocab**4),
         complexity="O(v^4) + O(K v) histograms per class",
@@ -836,6 +868,7 @@ COMPANIONS = {
         ),
         by_input=True,
         long=True,
+        searching=seconds_of,
     )
     for strategy, counted in ((HISTOGRAM, "overcounted"), (HISTOGRAM_UPPER, "undercounted"))
 }

@@ -1,11 +1,22 @@
-"""The search for what histograms shall count, on all cores: classes have nothing in common, and their hints add up."""
+"""The search for what histograms shall count, on all cores: classes have nothing in common, and their hints add up.
+
+What is found about some classes may be kept in a folder, so that a search that was interrupted goes on where it was.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, as_completed
 from contextlib import suppress
-from typing import Any, TypeAlias
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from time import process_time
+from typing import Any, NamedTuple, TypeAlias
+from zipfile import BadZipFile
+from zlib import error as BadData
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +24,8 @@ import numpy.typing as npt
 from compactproofs.kernel.problem import Problem, Strategy
 from compactproofs.search.companions import HintArrays
 from compactproofs.search.workspaces import MaxWorkspace, MeasuredWorkspace
-from compactproofs.system.log import PROGRESS
+from compactproofs.system.files import write_atomically
+from compactproofs.system.log import PROGRESS, log
 from compactproofs.system.processes import cores, local_processes, submit
 from compactproofs.theorems.max_of_k.branching.class_margins import class_margins
 
@@ -21,32 +33,101 @@ Plan: TypeAlias = Callable[..., HintArrays]  # `counting.plan`
 
 MANY_INPUTS = 2**40  # up to so many a search takes seconds
 FEW = 16  # queries that are searched together with one maximum, or a quarter of them
+_SECONDS = "seconds"
 
 
-def search(plan: Plan, strategy: Strategy, work: MaxWorkspace) -> HintArrays:
-    """The hints that the plan makes, to the last number, by as many processes as there are cores; or by this one."""
-    over, v = strategy.claim == "at least", work.network.d_vocab
-    if work.task.total > MANY_INPUTS and cores() > 1:
-        few = max(FEW, v // 4)
-        tasks = [(m, range(first, min(first + few, m + 1))) for m in range(v) for first in range(0, m + 1, few)]
+class Piece(NamedTuple):
+    """The classes of one maximum and some queries, which are searched together; `path`: where what is found is kept."""
+
+    maximum: int
+    queries: range
+    path: Path | None
+
+    def kept(self) -> tuple[HintArrays, float] | None:
+        """What was found before, and the seconds that it took, if it was kept and can be read."""
+        if self.path is None:
+            return None
+        try:
+            with np.load(BytesIO(self.path.read_bytes()), allow_pickle=False) as arrays:
+                found = {name: arrays[name] for name in arrays.files}
+            return found, float(found.pop(_SECONDS))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile, BadData) as error:
+            log.warning("search: %s is damaged, and searched for again: %s", self.path, error)
+            return None
+
+    def keep(self, hints: HintArrays, seconds: float) -> None:
+        """Write what was found."""
+        if self.path is not None:
+            file = BytesIO()
+            arrays: dict[str, Any] = {**hints, _SECONDS: np.array(seconds)}
+            np.savez_compressed(file, **arrays)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.path, file.getvalue())
+
+
+def search(plan: Plan, strategy: Strategy, work: MaxWorkspace, least: int = 0) -> HintArrays:
+    """The hints that the plan makes for maxima from `least` on, by as many processes as there are cores.
+
+    They are the same, to the last number, as those of one process, or of a search that was interrupted.
+    """
+    over = strategy.claim == "at least"
+    if work.task.total <= MANY_INPUTS:
+        return plan(work, over)
+    pieces = _pieces(strategy, work, least)
+    found = {piece: kept for piece in pieces if (kept := piece.kept()) is not None}
+    # Most of the work is in classes with a large maximum, so these come first.
+    missing = [piece for piece in reversed(pieces) if piece not in found]
+    how = partial(of_piece, plan, work.problem, over, work.haste)
+    for piece, hints, seconds in _found(missing, how):
+        found[piece] = hints, seconds
+        PROGRESS.get()(f"searched {len(found)} of {len(pieces)} groups of classes")
+    seconds = sum(seconds for _, seconds in found.values())
+    log.info("search: %s took %.1f processor seconds for %d groups of classes", strategy.id, seconds, len(pieces))
+    return joined([found[piece][0] for piece in pieces])
+
+
+def _pieces(strategy: Strategy, work: MaxWorkspace, least: int) -> list[Piece]:
+    """All classes with maxima from `least` on; names of files say what was searched for, and how finely."""
+    v, task = work.network.d_vocab, json.dumps(work.problem.task.record, sort_keys=True)
+    about = [work.network.sha256, task, strategy.id, strategy.theorem, repr(work.haste)]
+    name = hashlib.sha256("\n".join(about).encode()).hexdigest()[:16]
+    few = max(FEW, v // 4)
+    classes = [(m, range(first, min(first + few, m + 1))) for m in range(least, v) for first in range(0, m + 1, few)]
+    files = (f"{name}-{m}-{queries.start}-{queries.stop}.npz" for m, queries in classes)
+    return [Piece(*of, work.keep and work.keep / file) for of, file in zip(classes, files, strict=True)]
+
+
+def _found(
+    missing: Sequence[Piece], how: Callable[[Piece], tuple[HintArrays, float]]
+) -> Iterator[tuple[Piece, HintArrays, float]]:
+    """What is found about each piece, in any order, by other processes; where there are none, by this one."""
+    left = dict.fromkeys(missing)
+    if cores() > 1 and left:
         with suppress(ImportError, OSError, BrokenExecutor), local_processes(cores()) as executor:
-            # Most of the work is in classes with a large maximum, so these come first.
-            every = plan, work.problem, over, work.haste
-            begun = [submit(executor, of_classes, *every, *task) for task in reversed(tasks)]
-            for number, one in enumerate(as_completed(begun), 1):
-                one.result()
-                PROGRESS.get()(f"searched {number} of {len(begun)} groups of classes")
-            return joined([one.result() for one in reversed(begun)])
-    return plan(work, over)
+            begun = {submit(executor, how, piece): piece for piece in missing}
+            for one in as_completed(begun):
+                found = one.result()
+                del left[begun[one]]
+                yield begun[one], *found
+    for piece in left:
+        yield piece, *how(piece)
 
 
-def of_classes(plan: Plan, problem: Problem[Any, Any], over: bool, haste: float, m: int, queries: range) -> HintArrays:
-    """Hints for the classes of one maximum and these queries, as another process searches for them."""
+def of_piece(
+    plan: Plan, problem: Problem[Any, Any], over: bool, haste: float, piece: Piece
+) -> tuple[HintArrays, float]:
+    """Hints for these classes, as another process searches for and keeps them, and the seconds that it took."""
+    start = process_time()
     work: MaxWorkspace = MeasuredWorkspace(problem, "value")
     work.haste = haste
-    wanted = {(query, m) for query in queries}
+    wanted = {(query, piece.maximum) for query in piece.queries}
     with np.errstate(all="ignore"):
-        return plan(work, over, classes=lambda work: class_margins(work, wanted, [m]))
+        hints = plan(work, over, classes=lambda work: class_margins(work, wanted, [piece.maximum]))
+    seconds = process_time() - start
+    piece.keep(hints, seconds)
+    return hints, seconds
 
 
 def joined(parts: Sequence[HintArrays]) -> HintArrays:
