@@ -151,6 +151,8 @@ def test_what_was_found_is_kept(
     assert caplog.text.count("is damaged") == 4
     searched = 0
     same(on_all_cores.search(until(0), HISTOGRAM, work), wanted)
+    for piece in on_all_cores._pieces(HISTOGRAM, work, 0):  # as if another process had just found it
+        on_all_cores.of_piece(until(0), work.problem, True, work.haste, piece)
     work.haste /= 2
     on_all_cores.search(until(1000), HISTOGRAM, work)
     on_all_cores.search(until(1000), HISTOGRAM_UPPER, work)

@@ -1,6 +1,7 @@
 """The search for what histograms shall count, on all cores: classes have nothing in common, and their hints add up.
 
 What is found about some classes may be kept in a folder, so that a search that was interrupted goes on where it was.
+Several that keep it in the same folder, on any machines, share the work.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from contextlib import suppress
 from functools import partial
 from io import BytesIO
 from pathlib import Path
+from random import shuffle
 from time import process_time
 from typing import Any, NamedTuple, TypeAlias
 from zipfile import BadZipFile
@@ -51,10 +53,7 @@ class Piece(NamedTuple):
             with np.load(BytesIO(self.path.read_bytes()), allow_pickle=False) as arrays:
                 found = {name: arrays[name] for name in arrays.files}
             return found, float(found.pop(_SECONDS))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile, BadData) as error:
-            log.warning("search: %s is damaged, and searched for again: %s", self.path, error)
+        except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile, BadData):
             return None
 
     def keep(self, hints: HintArrays, seconds: float) -> None:
@@ -79,6 +78,11 @@ def search(plan: Plan, strategy: Strategy, work: MaxWorkspace, least: int = 0) -
     found = {piece: kept for piece in pieces if (kept := piece.kept()) is not None}
     # Most of the work is in classes with a large maximum, so these come first.
     missing = [piece for piece in reversed(pieces) if piece not in found]
+    if work.keep is not None:
+        for piece in missing:
+            if piece.path is not None and piece.path.exists() and piece.kept() is None:
+                log.warning("search: %s is damaged, and searched for again", piece.path)
+        shuffle(missing)  # others that keep what they find there hardly ever do the same at the same time
     how = partial(of_piece, plan, work.problem, over, work.haste)
     for piece, hints, seconds in _found(missing, how):
         found[piece] = hints, seconds
@@ -119,6 +123,9 @@ def of_piece(
     plan: Plan, problem: Problem[Any, Any], over: bool, haste: float, piece: Piece
 ) -> tuple[HintArrays, float]:
     """Hints for these classes, as another process searches for and keeps them, and the seconds that it took."""
+    kept = piece.kept()
+    if kept is not None:  # in the meantime
+        return kept
     start = process_time()
     work: MaxWorkspace = MeasuredWorkspace(problem, "value")
     work.haste = haste
