@@ -454,7 +454,8 @@ def assert_right(words: list[str]) -> None:
     from compactproofs.cli.app import program
 
     given = program().commands[words[0]].make_context(words[0], words[1:]).params
-    assert model_names(name for name in given["model"] if not name.endswith(("/", ".safetensors")))
+    named = [given["model"]] if isinstance(given["model"], str) else given["model"]
+    assert model_names(name for name in named if not name.endswith(("/", ".safetensors")))
     assert bool(strategy_ids(given["strategy"] or ())) != given["every"]
 
 
