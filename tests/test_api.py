@@ -132,7 +132,7 @@ def misused(model: cp.Model, odd: Any) -> list[Callable[[], object]]:
     calls += [partial(cp.load_decoder, ARGMAX, **{name: odd}) for name in ("act_fn", "eps", "attn_scale", "colour")]
     calls += [partial(cp.prove, odd, "cubic"), partial(task_for, odd, "max"), partial(task_for, decoder, odd)]
     calls += [partial(function, model, odd) for function in of_model] + [partial(lambda: list(cp.prove_all(odd)))]
-    calls += [partial(cp.Prover, model, **{name: odd}) for name in ("task", "library", "companion")]
+    calls += [partial(cp.Prover, model, **{name: odd}) for name in ("task", "library", "companion", "finer", "keep")]
     calls += [
         partial(cp.Prover(model).prove, odd),
         partial(cp.Prover(model).search, odd),
@@ -182,6 +182,27 @@ def test_misuse(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         except Exception as error:
             raise AssertionError(call) from error
     assert refused > 50
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ({"finer": 0}, "finer: expected a positive number, found 0"),
+        ({"finer": math.inf}, "finer: expected a positive number, found inf"),
+        ({"finer": 10**400}, "finer: expected a positive number, found 1000"),
+        ({"keep": ""}, "keep: expected a folder, found ''"),
+        ({"keep": "file"}, "keep: file is a file, not a directory"),
+        ({"keep": "a\0b"}, "keep: embedded null byte"),
+    ],
+    ids=str,
+)
+def test_how_to_search(argument: dict[str, Any], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What no search can do is found before it begins."""
+    monkeypatch.chdir(tmp_path)
+    Path("file").touch()
+    model = cp.Model(**working_weights(np.random.default_rng(0), 6, 3, 2, sharpness=1.0, noise=0.2))
+    with pytest.raises(cp.CompactProofsError, match=f"^{words}"):
+        cp.Prover(model, **argument)
 
 
 def test_package_example() -> None:

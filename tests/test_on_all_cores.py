@@ -8,8 +8,10 @@ from types import ModuleType
 from typing import Any, NoReturn
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
+from compactproofs.opening.arguments import Misuse
 from compactproofs.opening.models import Model
 from compactproofs.search.companions import HintArrays
 from compactproofs.search.families import counting, on_all_cores
@@ -46,6 +48,12 @@ def told(work: Any, over: bool, classes: Callable[[Any], Iterator[ClassMargins |
     }
     steps, branches = np.array(rows, np.int64).reshape(-1, 11), np.zeros((0, 12), np.int64)
     return {"weights": np.zeros(1), "steps": steps, "branches": branches, **arrays}
+
+
+def nothing(work: MaxWorkspace) -> HintArrays:
+    """Hints of the right types and shapes, and none."""
+    specs = HISTOGRAM.hints(work.problem)
+    return {name: np.zeros([size or 0 for size in spec.shape], spec.dtype) for name, spec in specs.items()}
 
 
 def same(found: HintArrays, wanted: HintArrays) -> None:
@@ -152,11 +160,72 @@ def test_what_was_found_is_kept(
     searched = 0
     same(on_all_cores.search(until(0), HISTOGRAM, work), wanted)
     for piece in on_all_cores._pieces(HISTOGRAM, work, 0):  # as if another process had just found it
-        on_all_cores.of_piece(until(0), work.problem, True, work.haste, piece)
+        on_all_cores.of_piece(until(0), HISTOGRAM, work.problem, work.haste, piece)
     work.haste /= 2
     on_all_cores.search(until(1000), HISTOGRAM, work)
     on_all_cores.search(until(1000), HISTOGRAM_UPPER, work)
     assert searched == 2 * every
+
+
+@pytest.mark.parametrize(
+    "instead",
+    [
+        {"steps": None},
+        {"steps": np.zeros((1, 5), np.int64)},
+        {"steps": np.full((1, 11), np.nan)},
+        {"steps": np.array(None)},
+        {"labels": np.array(3, np.uint8)},
+        {"ranks": np.zeros((1, 9), np.uint8)},
+        {"another": np.zeros(1)},
+        {"seconds": np.array(np.nan)},
+        {"seconds": np.array(-1.0)},
+        {"seconds": np.zeros(2)},
+    ],
+    ids=str,
+)
+def test_what_is_no_hint_is_not_taken_up(
+    work: MaxWorkspace, tmp_path: Path, instead: dict[str, npt.NDArray[Any] | None]
+) -> None:
+    """Files of the right name may hold anything: nothing is made of it, and nothing else is raised."""
+    piece = on_all_cores.Piece(1, range(2), tmp_path / "piece.npz")
+    piece.keep(nothing(work), 0.5)
+    assert piece.kept(HISTOGRAM, work.problem) is not None
+    arrays: dict[str, Any] = {**nothing(work), "seconds": np.array(0.5), **instead}
+    assert piece.path is not None
+    np.savez(piece.path, **{name: array for name, array in arrays.items() if array is not None})
+    assert piece.kept(HISTOGRAM, work.problem) is None
+
+
+@pytest.mark.parametrize(("place", "bits"), [(6, 1), (8, 99)], ids=["encrypted", "of an unknown method"])
+def test_archives_of_other_kinds(work: MaxWorkspace, tmp_path: Path, place: int, bits: int) -> None:
+    """No more than what is no archive at all."""
+    piece = on_all_cores.Piece(1, range(2), tmp_path / "piece.npz")
+    piece.keep(nothing(work), 0.5)
+    assert piece.path is not None
+    archive = bytearray(piece.path.read_bytes())
+    for header, before in (b"PK\3\4", 0), (b"PK\1\2", 2):
+        at = archive.find(header)
+        while at >= 0:
+            archive[at + before + place] = bits
+            at = archive.find(header, at + 4)
+    piece.path.write_bytes(archive)
+    assert piece.kept(HISTOGRAM, work.problem) is None
+
+
+@pytest.mark.usefixtures("two_cores")
+def test_what_cannot_be_kept(work: MaxWorkspace, tmp_path: Path) -> None:
+    """The search ends, and does not go on with one process as if there were no others."""
+    (tmp_path / "file").touch()
+    work.keep = tmp_path / "file" / "folder"
+    with pytest.raises(Misuse, match=r"cannot keep what was found, as .*folder.*: Not a directory; what is there "):
+        on_all_cores.search(told, HISTOGRAM, work)
+
+
+def test_as_coarsely_as_possible(work: MaxWorkspace) -> None:
+    """Nothing is worth the trouble then."""
+    work.haste = float("inf")
+    with np.errstate(all="ignore"):
+        assert [len(counting.plan(work, over)["steps"]) for over in (True, False)] == [0, 0]
 
 
 def test_small_maxima(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,8 +237,9 @@ def test_small_maxima(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (least / 24) ** 12 < 1e-3
     many.haste = 1e-9
     assert counting.least_maximum(many) <= 1
-    many.haste = 1e12
-    assert counting.least_maximum(many) == 0  # nothing would be left
+    for haste in 1e12, float("inf"):
+        many.haste = haste
+        assert counting.least_maximum(many) == 0  # nothing would be left
     seen: list[int] = []
 
     def searched(plan: object, strategy: object, work: object, least: int) -> HintArrays:

@@ -91,10 +91,11 @@ def prove(
         typer.Option(help="Of histograms: how many times as fine to count as usual, for closer bounds; default 1."),
     ] = None,
     keep: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="FOLDER",
-            help="Of histograms: where the search keeps what it has found, and goes on from if it was interrupted.",
+            help="Of histograms, for more than 2^40 inputs: where the search keeps what it has found. Started again, "
+            "or several times at once, the same command does what is missing.",
         ),
     ] = None,
     as_json: JsonOption = False,
@@ -248,7 +249,7 @@ def prove(
         raise KeyboardInterrupt
 
 
-def _check_pieces(ids: Sequence[str], finer: float | None, keep: Path | None) -> None:
+def _check_pieces(ids: Sequence[str], finer: float | None, keep: str | None) -> None:
     """Raises ValueError unless some strategy's search is told how finely to count, and where to keep what it found."""
     for name, given in ("--finer", finer), ("--keep", keep):
         in_pieces = [strategy.id for strategy in BUILT_IN.strategies.values() if companion_of(strategy).searching]
@@ -256,9 +257,12 @@ def _check_pieces(ids: Sequence[str], finer: float | None, keep: Path | None) ->
             raise ValueError(f"{name} goes with --strategy {' or '.join(in_pieces)}")
     if finer is not None and not 0.0 < finer < float("inf"):
         raise ValueError(f"--finer: expected a positive number, found {finer}")
+    if keep == "":
+        raise ValueError("--keep: expected a folder, found ''")
     if keep is not None:
+        check_directory(Path(keep), "--keep")
         try:
-            keep.mkdir(parents=True, exist_ok=True)
+            Path(keep).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise ValueError(f"--keep: cannot make the folder {keep}: {error.strerror or error}") from error
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import suppress
@@ -31,6 +32,7 @@ from compactproofs.search.hints import search_hints, search_seconds
 from compactproofs.search.workspaces import MeasuredWorkspace, run
 from compactproofs.system.displays import Displayed, share_in_short
 from compactproofs.system.log import PROGRESS, log
+from compactproofs.system.places import check_directory
 from compactproofs.system.processes import cores, local_processes, submit
 from compactproofs.tasks.max_of_k import max_of_k
 from compactproofs.tasks.pairs import Pairs
@@ -219,8 +221,15 @@ class Prover:
         expect("companion", companion, Callable, "a function from strategies to their companions")
         expect("finer", finer, int | float, "a positive number")
         expect("keep", keep, str | Path | None, "a folder")
-        if not 0.0 < finer < float("inf"):
+        if not 0.0 < finer <= sys.float_info.max:
             raise Misuse(f"finer: expected a positive number, found {finer!r}")
+        if keep == "":
+            raise Misuse("keep: expected a folder, found ''")
+        if keep is not None:
+            try:
+                check_directory(Path(keep), "keep")
+            except ValueError as error:
+                raise Misuse(f"keep: {str(error).removeprefix('keep: ')}") from None
         self.model: Any = model  # of one of these families
         self.problem = _problem(model, task)
         self.library = BUILT_IN if library is None else library

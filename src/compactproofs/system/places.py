@@ -36,30 +36,33 @@ def check_file(path: Path) -> None:
     _check_writable(path.parent)
 
 
-def check_directory(path: Path) -> None:
-    """Raises ValueError if nothing can be written to a directory of this name, which need not be there yet."""
-    _check_kind(path)
+def check_directory(path: Path, option: str = "--out") -> None:
+    """Raises ValueError if nothing can be written to a directory of this name, which need not be there yet.
+
+    `option`: what names it.
+    """
+    _check_kind(path, option)
     if path.exists() and not path.is_dir():
-        raise ValueError(f"--out: {path} is a file, not a directory")
+        raise ValueError(f"{option}: {path} is a file, not a directory")
     if path.is_dir():
-        _check_writable(path)
+        _check_writable(path, option)
 
 
-def _check_kind(path: Path) -> None:
+def _check_kind(path: Path, option: str = "--out") -> None:
     """Raises ValueError for what is neither a file nor a directory, such as a pipe."""
     if str(path) == STANDARD:
-        raise ValueError("--out: nothing can be written to standard output here; name a file or directory")
+        raise ValueError(f"{option}: nothing can be written to standard output here; name a file or directory")
     if os.path.realpath(path.parent).startswith(("/dev/fd", "/proc")) or os.path.realpath(path.parent) == "/dev":
-        raise ValueError(f"--out: {path} is not a place for files")
+        raise ValueError(f"{option}: {path} is not a place for files")
     with contextlib.suppress(OSError):
         mode = path.stat().st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            raise ValueError(f"--out: {path} is a pipe, a socket or a device; name a file")
+            raise ValueError(f"{option}: {path} is a pipe, a socket or a device; name a file")
 
 
-def _check_writable(directory: Path) -> None:
+def _check_writable(directory: Path, option: str = "--out") -> None:
     if not os.access(directory, os.W_OK):
-        raise ValueError(f"--out: cannot write to the directory {directory}")
+        raise ValueError(f"{option}: cannot write to the directory {directory}")
     remove_left_behind(directory)
 
 

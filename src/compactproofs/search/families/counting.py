@@ -156,7 +156,7 @@ def least_maximum(work: MaxWorkspace) -> int:
 def worth_of(work: MaxWorkspace) -> float:
     """The share of all inputs for which it is not worth the trouble to count."""
     size = work.network.d_vocab / 64
-    return float(WORTH * (size**4 if size < 1 else size**2) * work.haste)
+    return float(min(WORTH * (size**4 if size < 1 else size**2) * work.haste, 1.0))
 
 
 def _weights(work: MaxWorkspace) -> npt.NDArray[np.uint16]:

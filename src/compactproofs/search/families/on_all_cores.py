@@ -17,13 +17,13 @@ from pathlib import Path
 from random import shuffle
 from time import process_time
 from typing import Any, NamedTuple, TypeAlias
-from zipfile import BadZipFile
-from zlib import error as BadData
 
 import numpy as np
 import numpy.typing as npt
 
+from compactproofs.kernel.checker import check_hints
 from compactproofs.kernel.problem import Problem, Strategy
+from compactproofs.opening.arguments import Misuse
 from compactproofs.search.companions import HintArrays
 from compactproofs.search.workspaces import MaxWorkspace, MeasuredWorkspace
 from compactproofs.system.files import write_atomically
@@ -45,25 +45,33 @@ class Piece(NamedTuple):
     queries: range
     path: Path | None
 
-    def kept(self) -> tuple[HintArrays, float] | None:
-        """What was found before, and the seconds that it took, if it was kept and can be read."""
+    def kept(self, strategy: Strategy, problem: Problem[Any, Any]) -> tuple[HintArrays, float] | None:
+        """Hints of the strategy that were found before, and the seconds that it took, if they were kept."""
         if self.path is None:
             return None
         try:
             with np.load(BytesIO(self.path.read_bytes()), allow_pickle=False) as arrays:
-                found = {name: arrays[name] for name in arrays.files}
-            return found, float(found.pop(_SECONDS))
-        except (OSError, ValueError, KeyError, EOFError, TypeError, BadZipFile, BadData):
+                found = {name: np.asarray(arrays[name]) for name in arrays.files}
+            seconds = float(found.pop(_SECONDS))
+            check_hints(strategy, problem, found)
+        except Exception:  # whatever can be wrong with a file that anybody may have written
             return None
+        return (found, seconds) if 0.0 <= seconds < float("inf") else None
 
     def keep(self, hints: HintArrays, seconds: float) -> None:
-        """Write what was found."""
+        """Write what was found; raises Misuse if that is impossible, which says nothing of processes."""
         if self.path is not None:
             file = BytesIO()
             arrays: dict[str, Any] = {**hints, _SECONDS: np.array(seconds)}
             np.savez_compressed(file, **arrays)
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.path, file.getvalue())
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                write_atomically(self.path, file.getvalue())
+            except OSError as error:
+                why = error.strerror or error
+                raise Misuse(
+                    f"cannot keep what was found, as {self.path}: {why}; what is there already is taken up next time"
+                ) from error
 
 
 def search(plan: Plan, strategy: Strategy, work: MaxWorkspace, least: int = 0) -> HintArrays:
@@ -75,15 +83,15 @@ def search(plan: Plan, strategy: Strategy, work: MaxWorkspace, least: int = 0) -
     if work.task.total <= MANY_INPUTS:
         return plan(work, over)
     pieces = _pieces(strategy, work, least)
-    found = {piece: kept for piece in pieces if (kept := piece.kept()) is not None}
+    found = {piece: kept for piece in pieces if (kept := piece.kept(strategy, work.problem)) is not None}
     # Most of the work is in classes with a large maximum, so these come first.
     missing = [piece for piece in reversed(pieces) if piece not in found]
     if work.keep is not None:
         for piece in missing:
-            if piece.path is not None and piece.path.exists() and piece.kept() is None:
+            if piece.path is not None and piece.path.exists() and piece.kept(strategy, work.problem) is None:
                 log.warning("search: %s is damaged, and searched for again", piece.path)
         shuffle(missing)  # others that keep what they find there hardly ever do the same at the same time
-    how = partial(of_piece, plan, work.problem, over, work.haste)
+    how = partial(of_piece, plan, strategy, work.problem, work.haste)
     for piece, hints, seconds in _found(missing, how):
         found[piece] = hints, seconds
         PROGRESS.get()(f"searched {len(found)} of {len(pieces)} groups of classes")
@@ -120,10 +128,10 @@ def _found(
 
 
 def of_piece(
-    plan: Plan, problem: Problem[Any, Any], over: bool, haste: float, piece: Piece
+    plan: Plan, strategy: Strategy, problem: Problem[Any, Any], haste: float, piece: Piece
 ) -> tuple[HintArrays, float]:
     """Hints for these classes, as another process searches for and keeps them, and the seconds that it took."""
-    kept = piece.kept()
+    kept = piece.kept(strategy, problem)
     if kept is not None:  # in the meantime
         return kept
     start = process_time()
@@ -131,7 +139,9 @@ def of_piece(
     work.haste = haste
     wanted = {(query, piece.maximum) for query in piece.queries}
     with np.errstate(all="ignore"):
-        hints = plan(work, over, classes=lambda work: class_margins(work, wanted, [piece.maximum]))
+        hints = plan(
+            work, strategy.claim == "at least", classes=lambda work: class_margins(work, wanted, [piece.maximum])
+        )
     seconds = process_time() - start
     piece.keep(hints, seconds)
     return hints, seconds
