@@ -96,7 +96,7 @@ def search(plan: Plan, strategy: Strategy, work: MaxWorkspace, least: int = 0) -
         found[piece] = hints, seconds
         PROGRESS.get()(f"searched {len(found)} of {len(pieces)} groups of classes")
     seconds = sum(seconds for _, seconds in found.values())
-    log.info("search: %s took %.1f processor seconds for %d groups of classes", strategy.id, seconds, len(pieces))
+    log.info("search: %s, %d groups of classes, found in %.1f processor seconds", strategy.id, len(pieces), seconds)
     return joined([found[piece][0] for piece in pieces])
 
 
